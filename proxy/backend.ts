@@ -1,0 +1,50 @@
+import type { NodeView, NodeViewChanges, ServicePortView } from '../endpoints/node-view.ts';
+import type { Family } from '../src/net/ip.ts';
+
+export type ProxyMode = 'userspace' | 'iptables' | 'ipvs' | 'nftables';
+
+/** What one apply did, for metrics and for the log. */
+export interface Applied {
+  readonly full: boolean;
+  readonly changedPorts: number;
+  readonly durationMs: number;
+  /** Ports that could not be served, with the reason people read (condition on the Service, trace). */
+  readonly refused: readonly { readonly key: string; readonly reason: string }[];
+}
+
+/**
+ * Brings the kernel (or sockets) of one family to a view. Call rules: one apply at a time; `previous` gives the
+ * last values the backend saw for removed or replaced keys. A rejected apply leaves the old rules serving; the
+ * next apply is then called with changes.complete = false. Dispose leaves kernel rules in place (they keep
+ * serving); only cleanup removes them.
+ */
+export interface Backend extends AsyncDisposable {
+  readonly mode: ProxyMode;
+  readonly family: Family;
+  apply(
+    view: NodeView,
+    changes: NodeViewChanges,
+    previous: ReadonlyMap<string, ServicePortView>,
+    signal: AbortSignal,
+  ): Promise<Applied>;
+  /** Removes every rule, set, device and socket of this mode that weft or kube-proxy wrote. Idempotent. */
+  cleanup(signal: AbortSignal): Promise<void>;
+}
+
+/** The question of a trace or a case: the first packet of a new connection. */
+export interface Packet {
+  readonly sourceAddress: string;
+  readonly inputInterface: string | undefined;
+  readonly destinationAddress: string;
+  readonly destinationPort: number;
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
+}
+
+/** Where the packet ends. `backends` are `ip:port`, IPv6 in brackets, ascending. */
+export interface Verdict {
+  readonly verdict: 'dnat' | 'reject' | 'drop' | 'pass';
+  readonly backends: readonly string[];
+  readonly masquerade: boolean;
+  readonly hairpin: readonly string[];
+  readonly affinity: 'ClientIP' | null;
+}

@@ -1,0 +1,42 @@
+import ipaddr from 'ipaddr.js';
+
+/** Address families by Kubernetes' names. */
+export type Family = 'IPv4' | 'IPv6';
+
+/** The family of a textual address, undefined when it is none. Zone suffixes and IPv4 short forms are none. */
+export function familyOf(text: string): Family | undefined {
+  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return /(^|\.)0\d/.test(text) ? undefined : 'IPv4';
+  return text.includes(':') && !text.includes('%') && ipaddr.IPv6.isValid(text) ? 'IPv6' : undefined;
+}
+
+/** 4 or 16 bytes, undefined when the text is no address. */
+export function parseAddress(text: string): Uint8Array | undefined {
+  if (!familyOf(text)) return undefined;
+  return Uint8Array.from(ipaddr.parse(text).toByteArray());
+}
+
+/** Canonical text (RFC 5952 for IPv6). Equal addresses have equal canonical text. */
+export function canonicalAddress(text: string): string | undefined {
+  const family = familyOf(text);
+  if (!family) return undefined;
+  return family === 'IPv4' ? text : ipaddr.IPv6.parse(text).toRFC5952String();
+}
+
+/** Text of 4 or 16 bytes. */
+export function formatAddress(bytes: Uint8Array): string {
+  const parsed = ipaddr.fromByteArray(Array.from(bytes));
+  return parsed.kind() === 'ipv6' ? (parsed as ipaddr.IPv6).toRFC5952String() : parsed.toString();
+}
+
+/** `10.0.0.1:80` or `[fd00::1]:80`. */
+export function joinHostPort(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** Splits what joinHostPort joins; undefined when the text has no valid port. */
+export function splitHostPort(text: string): { host: string; port: number } | undefined {
+  const match = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(text);
+  if (!match) return undefined;
+  const port = Number(match[3]);
+  return port > 65535 ? undefined : { host: match[1] ?? match[2] ?? '', port };
+}
