@@ -36,6 +36,29 @@ export interface Probe {
   terminationGracePeriodSeconds?: number;
 }
 
+/** One action of a container's lifecycle. */
+export interface LifecycleHandler {
+  exec?: { command: string[] };
+  httpGet?: NonNullable<Probe['httpGet']>;
+  tcpSocket?: NonNullable<Probe['tcpSocket']>;
+  sleep?: { seconds: number };
+}
+
+export interface SecurityContext {
+  runAsUser?: number;
+  runAsGroup?: number;
+  runAsNonRoot?: boolean;
+  [field: string]: unknown;
+}
+
+export interface VolumeMount {
+  name: string;
+  mountPath: string;
+  subPath?: string;
+  subPathExpr?: string;
+  readOnly?: boolean;
+}
+
 export interface Container {
   name: string;
   image?: string;
@@ -49,17 +72,19 @@ export interface Container {
     configMapRef?: { name: string; optional?: boolean };
     secretRef?: { name: string; optional?: boolean };
   }[];
-  volumeMounts?: { name: string; mountPath: string; subPath?: string; readOnly?: boolean }[];
+  volumeMounts?: VolumeMount[];
   readinessProbe?: Probe;
   livenessProbe?: Probe;
   startupProbe?: Probe;
-  lifecycle?: Record<string, unknown>;
+  lifecycle?: { postStart?: LifecycleHandler; preStop?: LifecycleHandler; stopSignal?: string };
   resources?: { limits?: Record<string, string>; requests?: Record<string, string> };
   restartPolicy?: string;
   imagePullPolicy?: string;
   terminationMessagePath?: string;
   terminationMessagePolicy?: string;
-  securityContext?: Record<string, unknown>;
+  securityContext?: SecurityContext;
+  stdin?: boolean;
+  tty?: boolean;
 }
 
 export interface PodSpec {
@@ -69,6 +94,8 @@ export interface PodSpec {
   nodeSelector?: Record<string, string>;
   restartPolicy?: 'Always' | 'OnFailure' | 'Never';
   terminationGracePeriodSeconds?: number;
+  activeDeadlineSeconds?: number;
+  securityContext?: SecurityContext & { fsGroup?: number };
   hostname?: string;
   subdomain?: string;
   hostNetwork?: boolean;
