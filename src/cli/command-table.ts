@@ -1,0 +1,45 @@
+import type { RegisterCommand } from './context.ts';
+
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  /** Loaded only when the command is asked for: a start pays for one command, not for all. */
+  readonly load: () => Promise<{ readonly register: RegisterCommand }>;
+}
+
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'up',
+    summary: 'everything on this host: API, controllers, pods, DNS, proxy, ingress',
+    load: () => import('./up.ts'),
+  },
+  { name: 'server', summary: 'API server and controllers', load: () => import('./server.ts') },
+  {
+    name: 'node',
+    summary: 'node daemon: proxy, and DNS, ingress, kubelet as asked',
+    load: () => import('./node.ts'),
+  },
+  { name: 'dns', summary: 'cluster DNS with a Corefile', load: () => import('./dns.ts') },
+  {
+    name: 'proxy',
+    summary: "service proxy with kube-proxy's flags and configuration",
+    load: () => import('./proxy.ts'),
+  },
+  { name: 'ingress', summary: 'HTTP ingress controller', load: () => import('./ingress.ts') },
+  {
+    name: 'trace',
+    summary: 'what DNS, proxy and ingress would do, step by step, and why',
+    load: () => import('./trace.ts'),
+  },
+  { name: 'resolve', summary: 'ask a DNS server for a name', load: () => import('./resolve.ts') },
+  { name: 'get', summary: 'list objects as a table', load: () => import('./objects.ts') },
+  { name: 'apply', summary: 'apply manifests', load: () => import('./objects.ts') },
+  { name: 'delete', summary: 'delete an object', load: () => import('./objects.ts') },
+  { name: 'logs', summary: 'print what a container wrote', load: () => import('./logs.ts') },
+  { name: 'store', summary: 'export, import, compact or check a store', load: () => import('./store.ts') },
+  {
+    name: 'completion',
+    summary: 'shell completion for bash, zsh or fish',
+    load: () => import('./completion.ts'),
+  },
+];

@@ -1,0 +1,123 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { createLogger, formatJson, formatText, type LogLevel, type LogSink } from '../base/log.ts';
+import { messageOf } from '../base/fault.ts';
+import { COMMANDS } from './command-table.ts';
+import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError } from './context.ts';
+
+const LEVELS: readonly string[] = ['error', 'warn', 'info', 'debug'];
+
+/** Version of the package this file is part of: beside bin/ in a clone, one folder up in a build. */
+function packageVersion(): string {
+  for (const up of ['../../package.json', '../../../package.json']) {
+    try {
+      const found = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as {
+        name?: string;
+        version?: string;
+      };
+      if (found.name === 'weft' && found.version) return found.version;
+    } catch {
+      // not there: the other layout
+    }
+  }
+  return 'unknown';
+}
+
+function logSink(format: string): LogSink {
+  const line = format === 'json' ? formatJson : formatText;
+  return (record) => void process.stderr.write(`${line(record, Date.now())}\n`);
+}
+
+/** Reads --log-level and --log-format before the commands are known: they hold for all of them. */
+function takeLogFlags(args: string[]): { level: LogLevel; format: string; rest: string[] } {
+  let level = process.env['WEFT_LOG_LEVEL'] ?? 'warn';
+  let format = process.env['WEFT_LOG_FORMAT'] ?? 'text';
+  const rest: string[] = [];
+  for (let i = 0; i < args.length; i++) {
+    const [flag, inline] = args[i]!.split('=', 2) as [string, string?];
+    if (flag === '--log-level') level = inline ?? args[++i] ?? '';
+    else if (flag === '--log-format') format = inline ?? args[++i] ?? '';
+    else rest.push(args[i]!);
+  }
+  if (!LEVELS.includes(level))
+    throw new ExitError(EXIT_USAGE, `--log-level ${level}: use one of ${LEVELS.join(', ')}`);
+  if (format !== 'text' && format !== 'json')
+    throw new ExitError(EXIT_USAGE, `--log-format ${format}: use text or json`);
+  return { level: level as LogLevel, format, rest };
+}
+
+function createContext(level: LogLevel, format: string): CliContext {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(128 + (signal === 'SIGINT' ? 2 : 15));
+      stop.abort(new Error(`stopped by ${signal}`));
+    });
+  }
+  return {
+    stdout: {
+      write: (text) => void process.stdout.write(text),
+      isTTY: process.stdout.isTTY === true,
+      columns: process.stdout.columns ?? 120,
+    },
+    stderr: { write: (text) => void process.stderr.write(text), isTTY: process.stderr.isTTY === true },
+    stdin: process.stdin,
+    env: process.env,
+    log: createLogger(logSink(format), level),
+    stop: stop.signal,
+    onReload: (callback) => {
+      process.on('SIGHUP', callback);
+      return { [Symbol.dispose]: () => void process.off('SIGHUP', callback) };
+    },
+  };
+}
+
+async function buildProgram(context: CliContext, wanted: string | undefined): Promise<Command> {
+  const program = new Command('weft')
+    .description(
+      'Kubernetes service networking for Linux hosts: cluster DNS, service proxy, ingress, and a lean API.',
+    )
+    .version(packageVersion())
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: false })
+    .addHelpText(
+      'after',
+      '\nEvery command takes --log-level error|warn|info|debug and --log-format text|json.\n' +
+        '\nExamples:\n  weft up --apply examples/shop     run a whole application on this host\n' +
+        '  weft dns --conf Corefile --from manifests/\n  weft trace --from default/web --to http://shop.localhost/\n',
+    );
+  const entry = COMMANDS.find((command) => command.name === wanted);
+  if (entry) (await entry.load()).register(program, context);
+  for (const { name, summary } of COMMANDS) {
+    if (!program.commands.some((command) => command.name() === name))
+      program.command(name).description(summary);
+  }
+  for (const command of program.commands) command.exitOverride();
+  return program;
+}
+
+async function main(): Promise<number> {
+  try {
+    const { level, format, rest } = takeLogFlags(process.argv.slice(2));
+    const context = createContext(level, format);
+    const program = await buildProgram(
+      context,
+      rest.find((arg) => !arg.startsWith('-')),
+    );
+    if (rest.length === 0) {
+      program.outputHelp();
+      return 0;
+    }
+    await program.parseAsync(rest, { from: 'user' });
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+    process.stderr.write(`weft: ${messageOf(error)}\n`);
+    return error instanceof ExitError ? error.exitCode : EXIT_FAILURE;
+  }
+}
+
+const exitCode = await main();
+// a pipe may still hold output: leave when it is written
+process.stdout.write('', () => process.exit(exitCode));
