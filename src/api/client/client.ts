@@ -24,6 +24,13 @@ export interface ListQuery {
   readonly resourceVersion?: string;
 }
 
+export interface WatchQuery extends ListQuery {
+  /** Asks for the present objects first, then a bookmark with initialEventsEnd (KEP-3157 watch-list). */
+  readonly sendInitialEvents?: boolean;
+  /** The server ends the watch after this long. */
+  readonly timeoutSeconds?: number;
+}
+
 export type WatchEvent<T extends KubeObject> =
   | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: T }
   | { readonly type: 'BOOKMARK'; readonly resourceVersion: string; readonly initialEventsEnd: boolean };
@@ -71,9 +78,10 @@ export interface ApiClient {
   ): Promise<ListResult<T>>;
   watch<T extends KubeObject>(
     resource: Resource,
-    query: ListQuery & { readonly sendInitialEvents?: boolean },
+    query: WatchQuery,
     signal: AbortSignal,
   ): AsyncIterable<WatchEvent<T>>;
+  /** With `subresource` (binding, eviction, token): posts to the object that metadata.name names. */
   create<T extends KubeObject>(resource: Resource, object: T, options?: WriteOptions): Promise<T>;
   update<T extends KubeObject>(resource: Resource, object: T, options?: WriteOptions): Promise<T>;
   patch<T extends KubeObject>(
@@ -95,4 +103,8 @@ export interface ApiClient {
       signal?: AbortSignal;
     },
   ): Promise<void>;
+  /** Deletes each object of the collection that the selectors match. */
+  deleteCollection(resource: Resource, query?: ListQuery, signal?: AbortSignal): Promise<void>;
+  /** GET of any path as JSON: discovery, scale, the metrics API. */
+  read<T>(path: string, signal?: AbortSignal): Promise<T>;
 }

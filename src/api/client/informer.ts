@@ -1,4 +1,5 @@
 import type { KubeObject } from '../kinds/meta.ts';
+import type { Resource } from './client.ts';
 
 export type InformerEvent<T extends KubeObject> =
   | { readonly type: 'added'; readonly object: T }
@@ -11,6 +12,9 @@ export type InformerEvent<T extends KubeObject> =
  * frozen and shared; readers never change them.
  */
 export interface Informer<T extends KubeObject> extends AsyncDisposable {
+  readonly resource: Resource;
+  /** The newest revision seen, '' before the first list. Decimal and growing on every conforming server. */
+  readonly resourceVersion: string;
   get(namespace: string | undefined, name: string): T | undefined;
   list(namespace?: string): Iterable<T>;
   /** Objects by a declared index; see InformerOptions.indices. */

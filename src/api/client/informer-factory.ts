@@ -1,0 +1,46 @@
+import type { KubeObject } from '../kinds/meta.ts';
+import type { ApiClient, Resource } from './client.ts';
+import type { Informer, InformerOptions } from './informer.ts';
+import type { IndexFunction } from './object-cache.ts';
+import { type InformerDeps, openInformer, type SharedInformer } from './open-informer.ts';
+import { collectionPath } from './paths.ts';
+
+/** One informer per collection for everybody in the process: a second caller shares the first one's cache. */
+export interface InformerFactory extends AsyncDisposable {
+  /** Opens it on first use. Indices of all callers are kept; a name must always mean the same function. */
+  informer<T extends KubeObject>(
+    resource: Resource,
+    indices?: Readonly<Record<string, IndexFunction<T>>>,
+  ): Informer<T>;
+  has(resource: Resource): boolean;
+  /** Resolves when every informer opened so far has its first complete list. */
+  synced(signal?: AbortSignal): Promise<void>;
+}
+
+export function openInformerFactory(client: ApiClient, deps: InformerDeps): InformerFactory {
+  const open = new Map<string, SharedInformer<KubeObject>>();
+  return {
+    informer<T extends KubeObject>(
+      resource: Resource,
+      indices: Readonly<Record<string, IndexFunction<T>>> = {},
+    ): Informer<T> {
+      const path = collectionPath(resource);
+      const present = open.get(path) as SharedInformer<T> | undefined;
+      if (!present) {
+        const options: InformerOptions<T> = { indices };
+        const made = openInformer(client, resource, options, deps);
+        open.set(path, made);
+        return made;
+      }
+      for (const [name, indexFunction] of Object.entries(indices)) present.addIndex(name, indexFunction);
+      return present;
+    },
+    has: (resource) => open.has(collectionPath(resource)),
+    async synced(signal) {
+      await Promise.all([...open.values()].map((informer) => informer.synced(signal)));
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([...open.values()].map((informer) => informer[Symbol.asyncDispose]()));
+    },
+  };
+}
