@@ -17,7 +17,10 @@ export interface NodeEntry {
   readonly addresses: readonly string[];
   readonly podCIDRs: readonly string[];
   readonly unschedulable: boolean;
+  /** `key=value:effect`, `key:effect` without a value. */
   readonly taints: readonly string[];
+  /** Has a deletion timestamp. */
+  readonly deleting: boolean;
 }
 
 export interface NamespaceEntry {
