@@ -1,0 +1,27 @@
+import type { Directive } from './plugin.ts';
+
+/**
+ * The order of execution, fixed for every Corefile (CoreDNS's plugin.cfg). Where a directive stands in the file does
+ * not matter. To add a plugin, import its directive and put it in its place: nothing else lists them.
+ */
+export const PLUGIN_ORDER: readonly Directive[] = [];
+
+/** Directives of CoreDNS that weft does not have, with what to do instead. */
+export const ABSENT_DIRECTIVES: Readonly<Record<string, string>> = {
+  etcd: 'SkyDNS trees in etcd are not served; use kubernetes, file or hosts',
+  route53: 'cloud zones are not served; transfer the zone with secondary',
+  azure: 'cloud zones are not served; transfer the zone with secondary',
+  clouddns: 'cloud zones are not served; transfer the zone with secondary',
+  geoip: 'no GeoIP data base is read; use view with client addresses',
+  grpc: 'no gRPC upstreams; use forward with tls:// or https://',
+  grpc_server: 'no gRPC transport; use tls:// or https:// server blocks',
+  https3: 'no DNS over HTTP/3; use an https:// server block',
+  quic: 'no DNS over QUIC; use a tls:// server block',
+  tsig: 'transfers are allowed by address; see transfer',
+  pprof: 'profile with node --inspect or --cpu-prof',
+  root: 'give absolute paths; relative ones start at the folder of the Corefile',
+  on: 'no external plugins are loaded',
+  nomad: 'nomad services are not served',
+  shed: 'the receive loop is bounded by construction: see docs/dns.md, limits',
+  multisocket: 'threads are chosen by --dns.threads',
+};

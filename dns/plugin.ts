@@ -1,0 +1,209 @@
+import type { SnapshotSource } from '../endpoints/snapshot.ts';
+import type { Clock } from '../src/base/clock.ts';
+import type { Logger } from '../src/base/log.ts';
+import type { Registry } from '../src/base/metrics.ts';
+import type { Line, Token } from './corefile/syntax.ts';
+import type { Message, Question, ResourceRecord } from './wire/message.ts';
+import type { Rcode, RecordType } from './wire/numbers.ts';
+
+export type Transport = 'udp' | 'tcp' | 'tls' | 'https';
+
+export interface Peer {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** One question on its way through a chain. Plugins never change it; they hand a changed copy to `next`. */
+export interface Query {
+  readonly request: Message;
+  /** The only question of the request, as asked (case kept). */
+  readonly question: Question;
+  /** question.name in lower case, for comparing. */
+  readonly name: string;
+  readonly transport: Transport;
+  readonly client: Peer;
+  /** The address of ours that the question came to. */
+  readonly server: Peer;
+  /** Facts for the plugins behind (rewrite, log, view), by name `plugin/fact`. Shared by all copies of a query. */
+  readonly metadata: Map<string, () => string>;
+  /** Aborted when nobody waits for the answer any more (deadline, connection gone, shutdown). */
+  readonly signal: AbortSignal;
+  /** Monotonic time of arrival. */
+  readonly arrivedMs: number;
+}
+
+/** An Extended DNS Error (RFC 8914): why an answer is as it is. */
+export interface ExtendedError {
+  readonly code: number;
+  readonly text: string;
+}
+
+/**
+ * What became of a question. A value always says whether there is something to send:
+ * - reply: send this message (its id, question and OPT are put right by the server)
+ * - failure: the server makes the reply; `reason` goes to the log, `extended` to the client
+ * - stream: several messages, TCP only (zone transfer)
+ * - drop: say nothing
+ */
+export type Outcome =
+  | {
+      readonly kind: 'reply';
+      readonly message: Message;
+      readonly extended?: ExtendedError;
+      /** Name of the plugin that made it; filled in by the chain. */
+      readonly plugin?: string;
+    }
+  | {
+      readonly kind: 'failure';
+      readonly rcode: Rcode;
+      readonly reason: string;
+      readonly extended?: ExtendedError;
+      readonly plugin?: string;
+    }
+  | { readonly kind: 'stream'; readonly messages: AsyncIterable<Message>; readonly plugin?: string }
+  | { readonly kind: 'drop'; readonly reason: string; readonly plugin?: string };
+
+export type Handler = (query: Query) => Outcome | Promise<Outcome>;
+
+/**
+ * One link of a chain. `serve` answers or calls `next` (at most once in the ordinary case; never after it has
+ * returned) and may change what comes back. It may throw: the server answers SERVFAIL and `errors` logs it.
+ * Calls overlap freely; a plugin keeps no per-query state of its own.
+ */
+export interface Plugin {
+  readonly name: string;
+  serve(query: Query, next: Handler): Outcome | Promise<Outcome>;
+  /** False while the plugin cannot answer yet; absent = always ready. Asked by `ready`. */
+  ready?(): boolean;
+  /**
+   * True when answers of the compiled table may bypass this plugin: it neither changes nor must see them
+   * (counting excepted). A plugin in front of the table without this sends every question down the slow path.
+   */
+  readonly transparent?: boolean;
+  /** Offers zones to `transfer`. */
+  readonly zoneSource?: ZoneSource;
+  /** Offers search paths to `autopath @name`. */
+  searchPath?(query: Query): readonly string[] | undefined;
+  /** Releases timers, files, sockets. Called once, after the last question has ended. */
+  [Symbol.asyncDispose]?(): Promise<void>;
+}
+
+/** A zone that can be transferred (RFC 5936). */
+export interface ZoneSource {
+  readonly zones: readonly string[];
+  /** Every record, the SOA first and not repeated at the end; undefined when the zone is not (yet) there. */
+  records(zone: string): Iterable<ResourceRecord> | undefined;
+  serial(zone: string): number | undefined;
+  /** Calls back with the zone after each change of its serial. */
+  subscribe?(listener: (zone: string) => void): Disposable;
+}
+
+/** What a server block says of itself. Directives such as `bind` and `tls` write here during setup. */
+export interface BlockSettings {
+  /** The zone of this chain, absolute and folded. A block with several zones has one chain for each. */
+  readonly zone: string;
+  /** All zones of the block, in order. */
+  readonly zones: readonly string[];
+  readonly scheme: 'dns' | 'tls' | 'https';
+  readonly port: number;
+  bind: string[];
+  tls: TlsFiles | undefined;
+  /** All must hold for the block to be chosen (`view`). */
+  readonly filters: { readonly name: string; readonly test: (query: Query) => boolean }[];
+  debug: boolean;
+}
+
+export interface TlsFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly caFile: string | undefined;
+  readonly clientAuth: 'nocert' | 'request' | 'require' | 'verify_if_given' | 'require_and_verify';
+}
+
+/** Given to `setup`: the stanza, the block it stands in and where to report faults. */
+export interface SetupContext {
+  readonly stanza: Line;
+  readonly block: BlockSettings;
+  /** CoreDNS's oddities to the letter. */
+  readonly strict: boolean;
+  /** Folder of the Corefile, against which relative paths are read. */
+  readonly root: string;
+  /** Reports and goes on: all faults of a Corefile are shown together. */
+  fault(at: Token, message: string): void;
+}
+
+/** Given to a plugin when the server opens: collaborators and its neighbours. */
+export interface PluginDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Registry;
+  /** 0 <= x < 1, for shuffling; ids and ports come from node:crypto. */
+  readonly random: () => number;
+  readonly snapshots: SnapshotSource;
+  readonly block: BlockSettings;
+  /** `dns://:53`, the label of CoreDNS's metrics. */
+  readonly serverLabel: string;
+  readonly chain: ChainView;
+  readonly host: HostView;
+}
+
+/** The other plugins of the same chain; complete once every plugin is open. */
+export interface ChainView {
+  plugin(name: string): Plugin | undefined;
+  readonly plugins: readonly Plugin[];
+}
+
+/** What a plugin may ask of the server as a whole. */
+export interface HostView {
+  /** Asks the whole server (block choice and full chain) on behalf of query. */
+  resolve(query: Query, question: Question): Promise<Message>;
+  /** Addresses the server listens on, wildcards expanded. */
+  readonly addresses: readonly string[];
+  /** Every open plugin of every block. */
+  allPlugins(): readonly Plugin[];
+  /** True from the first stop signal on. */
+  readonly draining: boolean;
+  /** One value a server under a key: for plugins of several blocks that share a port or a cache. Disposed last. */
+  shared<T extends AsyncDisposable>(key: string, open: () => T): T;
+  /** Asks the server to stop with this reason (`loop`). */
+  fail(reason: string): void;
+}
+
+/**
+ * A directive of the Corefile. `setup` is pure: it reads the stanza, reports faults, and returns what opens the
+ * plugin, or undefined when the directive only sets something on the block. Nothing is opened before the whole
+ * Corefile is known to be good.
+ */
+export interface Directive {
+  readonly name: string;
+  /** May stand several times in one block; each gets its own link. Default false. */
+  readonly repeatable?: boolean;
+  setup(context: SetupContext): OpenPlugin | undefined;
+}
+
+export type OpenPlugin = (deps: PluginDeps) => Plugin | Promise<Plugin>;
+
+/** A copy of query that asks something else. */
+export function withQuestion(query: Query, question: Question): Query {
+  return {
+    ...query,
+    question,
+    name: question.name.toLowerCase(),
+    request: { ...query.request, questions: [question] },
+  };
+}
+
+/** A copy of query with another request message (EDNS, flags); its first question must exist. */
+export function withRequest(query: Query, request: Message): Query {
+  const question = request.questions[0] ?? query.question;
+  return { ...query, request, question, name: question.name.toLowerCase() };
+}
+
+export function failure(rcode: Rcode, reason: string, extended?: ExtendedError): Outcome {
+  return extended ? { kind: 'failure', rcode, reason, extended } : { kind: 'failure', rcode, reason };
+}
+
+/** True for a question of this type in class IN. */
+export function asks(query: Query, type: RecordType): boolean {
+  return query.question.type === type && query.question.class === 'IN';
+}
