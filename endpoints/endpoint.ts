@@ -21,6 +21,8 @@ export interface Endpoint {
   readonly podName: string | undefined;
   /** Port number by `name/protocol` of the slice ports, for example `http/TCP`; a nameless port is `/TCP`. */
   readonly ports: ReadonlyMap<string, number>;
+  /** How many ready slice entries were merged into this one, when more than one (SRV weights count them). */
+  readonly listings?: number;
 }
 
 /** The key of Endpoint.ports. */

@@ -50,6 +50,14 @@ export class PodAddresses {
       const better = !best || (best.hostNetwork !== pod.hostNetwork ? best.hostNetwork : key < bestKey);
       if (better) [best, bestKey] = [pod, key];
     }
-    return best?.entry;
+    return best && this.#withSharers(best.entry, address);
+  }
+
+  #withSharers(entry: PodEntry, address: string): PodEntry {
+    const keys = this.#byAddress.get(address)!;
+    if (keys.size === 1) return entry;
+    const namespaces = new Set([...keys].map((key) => this.#pods.get(key)!.entry.namespace));
+    namespaces.delete(entry.namespace);
+    return namespaces.size === 0 ? entry : { ...entry, alsoIn: [...namespaces].sort() };
   }
 }

@@ -164,7 +164,20 @@ function mergeSameAddress(members: readonly SliceMember[]): readonly SliceMember
     for (const [key, port] of left) taken.add(id(key, port));
     keep(kept, member, new Map(left));
   }
-  return kept;
+  return kept.map((member) => withListings(member, members));
+}
+
+/** Counts the ready entries that say the same as a kept one. */
+function withListings(kept: SliceMember, members: readonly SliceMember[]): SliceMember {
+  const keys = kept.endpoint.ports;
+  const same = members.filter(
+    ({ endpoint, clusterId }) =>
+      endpoint.ready &&
+      clusterId === kept.clusterId &&
+      endpoint.hostname === kept.endpoint.hostname &&
+      (keys.size === 0 || [...endpoint.ports.keys()].some((key) => keys.has(key))),
+  );
+  return same.length < 2 ? kept : { ...kept, endpoint: { ...kept.endpoint, listings: same.length } };
 }
 
 /** Folds the ports into an equal endpoint already kept, so that one address stays one endpoint where it can. */

@@ -6,6 +6,8 @@ export interface PodEntry {
   readonly nodeName: string | undefined;
   /** Canonical; primary first. */
   readonly addresses: readonly string[];
+  /** Namespaces of other pods that share an address with this one (host network). */
+  readonly alsoIn?: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
 }
 
