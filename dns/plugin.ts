@@ -30,6 +30,12 @@ export interface Query {
   readonly signal: AbortSignal;
   /** Monotonic time of arrival. */
   readonly arrivedMs: number;
+  /** Zone of the server block that was chosen. */
+  readonly zone: string;
+  /** Name of the view that was chosen; empty = none. */
+  readonly view: string;
+  /** The listener, `dns://:53`, as CoreDNS's metrics name it. */
+  readonly listener: string;
 }
 
 /** An Extended DNS Error (RFC 8914): why an answer is as it is. */
@@ -50,6 +56,8 @@ export type Outcome =
       readonly kind: 'reply';
       readonly message: Message;
       readonly extended?: ExtendedError;
+      /** Over UDP the reply is cut to this, if that is less than the client takes (`bufsize`). */
+      readonly maxBytes?: number;
       /** Name of the plugin that made it; filled in by the chain. */
       readonly plugin?: string;
     }
@@ -98,14 +106,22 @@ export interface ZoneSource {
   subscribe?(listener: (zone: string) => void): Disposable;
 }
 
-/** What a server block says of itself. Directives such as `bind` and `tls` write here during setup. */
-export interface BlockSettings {
-  /** The zone of this chain, absolute and folded. A block with several zones has one chain for each. */
+/** One key of a server block: where its zone is served. */
+export interface ServerKey {
+  /** Absolute and folded. */
   readonly zone: string;
-  /** All zones of the block, in order. */
-  readonly zones: readonly string[];
   readonly scheme: 'dns' | 'tls' | 'https';
   readonly port: number;
+}
+
+/**
+ * What a server block says of itself. A block has one chain for all of its keys. Directives such as `bind` and
+ * `tls` write here during setup.
+ */
+export interface BlockSettings {
+  readonly keys: readonly ServerKey[];
+  /** The zones of the keys, in order, each once. */
+  readonly zones: readonly string[];
   bind: string[];
   tls: TlsFiles | undefined;
   /** All must hold for the block to be chosen (`view`). */
@@ -141,8 +157,8 @@ export interface PluginDeps {
   readonly random: () => number;
   readonly snapshots: SnapshotSource;
   readonly block: BlockSettings;
-  /** `dns://:53`, the label of CoreDNS's metrics. */
-  readonly serverLabel: string;
+  /** Query.listener of the block's first key. */
+  readonly listener: string;
   readonly chain: ChainView;
   readonly host: HostView;
 }

@@ -1,0 +1,130 @@
+import type { BlockSettings, Directive, OpenPlugin, ServerKey, SetupContext } from '../plugin.ts';
+import { suggestion, zonesOf } from './options.ts';
+import type { BlockSyntax, ConfigFault, Line, Token } from './syntax.ts';
+
+/** What opens one server block's chain: links in order of execution. */
+export interface BlockPlan {
+  readonly settings: BlockSettings;
+  readonly links: readonly { readonly name: string; readonly open: OpenPlugin }[];
+}
+
+export interface CompileOptions {
+  readonly directives: readonly Directive[];
+  /** Directives that CoreDNS has and weft has not, with the way out. */
+  readonly absent: Readonly<Record<string, string>>;
+  /** Port of blocks that name none. */
+  readonly dnsPort: number;
+  readonly strict: boolean;
+  /** Folder against which relative paths are read. */
+  readonly root: string;
+}
+
+const SCHEME_PORTS: Readonly<Record<string, number>> = { tls: 853, https: 443 };
+
+/** Gives the parsed blocks their meaning. Opens nothing; collects every fault. */
+export function compileBlocks(
+  blocks: readonly BlockSyntax[],
+  options: CompileOptions,
+): { readonly plans: readonly BlockPlan[]; readonly faults: readonly ConfigFault[] } {
+  const faults: ConfigFault[] = [];
+  const plans = blocks.map((block) => compileBlock(block, options, faults));
+  for (const clash of clashes(blocks, plans)) faults.push(clash);
+  return { plans, faults };
+}
+
+function compileBlock(block: BlockSyntax, options: CompileOptions, faults: ConfigFault[]): BlockPlan {
+  const keys = block.keys.flatMap((token) => readKey(token, options, faults));
+  const settings: BlockSettings = {
+    keys,
+    zones: [...new Set(keys.map((key) => key.zone))],
+    bind: [],
+    tls: undefined,
+    filters: [],
+    debug: false,
+  };
+  const links: { name: string; open: OpenPlugin }[] = [];
+  reportUnknown(block, options, faults);
+  for (const directive of options.directives) {
+    const stanzas = block.directives.filter((line) => line.name.text === directive.name);
+    for (const again of directive.repeatable ? [] : stanzas.slice(1)) {
+      faults.push({ position: again.name.position, message: `${directive.name} may stand once in a block` });
+    }
+    for (const stanza of directive.repeatable ? stanzas : stanzas.slice(0, 1)) {
+      const open = directive.setup(setupContext(stanza, settings, options, faults));
+      if (open) links.push({ name: directive.name, open });
+    }
+  }
+  return { settings, links };
+}
+
+function setupContext(
+  stanza: Line,
+  block: BlockSettings,
+  options: CompileOptions,
+  faults: ConfigFault[],
+): SetupContext {
+  return {
+    stanza,
+    block,
+    strict: options.strict,
+    root: options.root,
+    fault: (at, message) => void faults.push({ position: at.position, message }),
+  };
+}
+
+function reportUnknown(block: BlockSyntax, options: CompileOptions, faults: ConfigFault[]): void {
+  const names = options.directives.map((directive) => directive.name);
+  for (const { name } of block.directives) {
+    if (names.includes(name.text)) continue;
+    const way = Object.hasOwn(options.absent, name.text) ? options.absent[name.text] : undefined;
+    const message = way
+      ? `directive "${name.text}" is not part of weft: ${way}`
+      : `unknown directive "${name.text}"${suggestion(name.text, names)}`;
+    faults.push({ position: name.position, message });
+  }
+}
+
+function readKey(token: Token, options: CompileOptions, faults: ConfigFault[]): ServerKey[] {
+  const fault = (message: string): ServerKey[] => {
+    faults.push({ position: token.position, message });
+    return [];
+  };
+  const match = /^(?:([a-z0-9]+):\/\/)?(.*?)(?::(\d+))?$/i.exec(token.text);
+  const scheme = (match?.[1] ?? 'dns').toLowerCase();
+  if (scheme !== 'dns' && scheme !== 'tls' && scheme !== 'https') {
+    return fault(`"${scheme}://" is not served; use dns://, tls:// or https://`);
+  }
+  const bare = match?.[2] ?? '';
+  // An IPv6 CIDR without a port ends in digits too: its colon is no port's.
+  const isPort = match?.[3] !== undefined && (!bare.includes(':') || bare.includes('/'));
+  const zoneText = isPort ? bare : bare + (match?.[3] === undefined ? '' : `:${match[3]}`);
+  const port = isPort ? Number(match?.[3]) : (SCHEME_PORTS[scheme] ?? options.dnsPort);
+  if (port < 0 || port > 65_535) return fault(`port ${port} is out of range`);
+  const zones = zonesOf(zoneText === '' ? '.' : zoneText);
+  if (!zones) return fault(`"${zoneText}" is neither a zone name nor a CIDR`);
+  return zones.map((zone) => ({ zone, scheme, port }));
+}
+
+/** The same zone on the same port twice is only allowed when views tell the blocks apart. */
+function clashes(blocks: readonly BlockSyntax[], plans: readonly BlockPlan[]): ConfigFault[] {
+  const faults: ConfigFault[] = [];
+  const seen = new Map<string, BlockSettings>();
+  plans.forEach(({ settings }, i) => {
+    for (const { zone, scheme, port } of settings.keys) {
+      for (const host of settings.bind.length > 0 ? settings.bind : ['']) {
+        const key = `${scheme}://${host} ${zone}:${port}`;
+        const other = seen.get(key);
+        const apart = settings.filters.length > 0 || (other?.filters.length ?? 0) > 0;
+        const first = blocks[i]!.keys[0];
+        if (other && !apart && first && port !== 0) {
+          faults.push({
+            position: first.position,
+            message: `zone ${zone} is served twice on ${scheme}://:${port}`,
+          });
+        }
+        seen.set(key, settings);
+      }
+    }
+  });
+  return faults;
+}
