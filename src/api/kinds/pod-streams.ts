@@ -43,7 +43,10 @@ export interface PodStreams {
     ref: ContainerRef,
     options: { readonly command: readonly string[]; readonly stdin: boolean; readonly tty: boolean },
   ): Promise<ExecSession>;
-  attach(ref: ContainerRef, options: { readonly stdin: boolean; readonly tty: boolean }): Promise<ExecSession>;
+  attach(
+    ref: ContainerRef,
+    options: { readonly stdin: boolean; readonly tty: boolean },
+  ): Promise<ExecSession>;
   /** Connects to a TCP port of the pod. */
   dial(ref: ContainerRef, port: number): Promise<PodEndpointStream>;
 }
