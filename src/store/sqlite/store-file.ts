@@ -1,0 +1,273 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import Database from 'better-sqlite3';
+import { Fault } from '../../base/fault.ts';
+import type { LeaseRecord } from '../journal.ts';
+import { STORE_CORRUPT } from '../store.ts';
+import { faultOf, openFaultOf } from './faults.ts';
+import { FileLock } from './file-lock.ts';
+import { checksumOf } from './frames.ts';
+import type { RawWrite } from './frames.ts';
+
+/** 'weft' */
+const APPLICATION_ID = 0x77656674;
+const SCHEMA_VERSION = 1;
+/** A write of 2 KB wastes less of a page of 8 KB than of SQLite's usual 4 KB. */
+const PAGE_BYTES = 8192;
+/** Log size at which its content moves to the main file. */
+export const CHECKPOINT_WAL_BYTES = 8 * 1024 * 1024;
+/** Time another writer of the file (an administrator's sqlite3) may take before a commit is refused. */
+const BUSY_TIMEOUT_MS = 5000;
+/** Pages given back to the file system by one slice of compaction. */
+const VACUUM_PAGES = 64;
+
+const SCHEMA = `
+  CREATE TABLE writes (
+    revision INTEGER PRIMARY KEY, key BLOB NOT NULL, value BLOB, create_revision INTEGER NOT NULL,
+    lease INTEGER NOT NULL, checksum INTEGER NOT NULL);
+  CREATE TABLE leases (id INTEGER PRIMARY KEY, ttl_seconds REAL NOT NULL);
+  CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+  INSERT INTO meta VALUES ('compacted', 0);
+`;
+
+export interface StoreFileOptions {
+  readonly path: string;
+  /** Pages the file may have; 0 = as many as the disk holds. */
+  readonly sizeMaxBytes: number;
+}
+
+type Row = [number, Buffer, Buffer | null, number, number, number];
+
+/**
+ * The SQLite file of a store: every write is one row in order of revision, so a commit only appends. Runs in
+ * the worker; each call blocks its thread. Throws Faults.
+ */
+export class StoreFile implements Disposable {
+  readonly #path: string;
+  readonly #lock: FileLock;
+  readonly #db: Database.Database;
+  readonly #insert: Database.Statement;
+  readonly #delete: Database.Statement;
+
+  constructor(options: StoreFileOptions) {
+    this.#path = options.path;
+    try {
+      prepareFile(options.path);
+      this.#lock = new FileLock(options.path);
+    } catch (error) {
+      throw openFaultOf(error, options.path);
+    }
+    try {
+      this.#db = openDatabase(options);
+      const columns = 'revision, key, value, create_revision, lease, checksum';
+      this.#insert = this.#db.prepare(`INSERT INTO writes (${columns}) VALUES (?, ?, ?, ?, ?, ?)`);
+      this.#delete = this.#db.prepare('DELETE FROM writes WHERE revision = ?');
+    } catch (error) {
+      this.#lock[Symbol.dispose]();
+      throw openFaultOf(error, options.path);
+    }
+  }
+
+  /** @throws Fault STORE_CORRUPT */
+  checkIntegrity(): void {
+    checkPages(this.#db, this.#path);
+  }
+
+  get compacted(): number {
+    return compactedOf(this.#db);
+  }
+
+  leases(): LeaseRecord[] {
+    const rows = this.#db.prepare('SELECT id, ttl_seconds AS ttlSeconds FROM leases').all();
+    return rows as LeaseRecord[];
+  }
+
+  /** All writes in order of revision. @throws Fault STORE_CORRUPT for a row whose checksum is wrong */
+  writes(): Generator<RawWrite> {
+    return readWrites(this.#db, this.#path);
+  }
+
+  /** One transaction, synced when it returns. */
+  commit(writes: Iterable<RawWrite>, granted: readonly LeaseRecord[], ended: readonly number[]): void {
+    this.#transact(() => {
+      for (const write of writes) {
+        const { revision, key, value, createRevision, leaseId } = write;
+        this.#insert.run(revision, key, value, createRevision, leaseId, checksumOf(write));
+      }
+      for (const lease of granted) {
+        this.#db.prepare('INSERT INTO leases VALUES (?, ?)').run(lease.id, lease.ttlSeconds);
+      }
+      for (const id of ended) this.#db.prepare('DELETE FROM leases WHERE id = ?').run(id);
+    });
+  }
+
+  noteCompacted(revision: number): void {
+    this.#transact(() => {
+      this.#db.prepare("UPDATE meta SET value = ? WHERE name = 'compacted'").run(revision);
+    });
+  }
+
+  drop(revisions: readonly number[]): void {
+    this.#transact(() => {
+      for (const revision of revisions) this.#delete.run(revision);
+    });
+    this.#db.pragma(`incremental_vacuum(${VACUUM_PAGES})`);
+  }
+
+  /** Moves the log into the main file when it has grown; commits do not wait for it unless they come now. */
+  checkpointIfDue(): void {
+    const walBytes = statSync(`${this.#path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+    if (walBytes >= CHECKPOINT_WAL_BYTES) this.#db.pragma('wal_checkpoint(PASSIVE)');
+  }
+
+  /** Copies the store page by page while commits go on between the steps; the copy appears whole. */
+  async backup(target: string): Promise<void> {
+    const partial = `${target}.partial`;
+    try {
+      rmSync(partial, { force: true });
+      await this.#db.backup(partial);
+      publishFile(partial, target);
+    } catch (error) {
+      rmSync(partial, { force: true });
+      throw openFaultOf(error, target);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#db.close();
+    this.#lock[Symbol.dispose]();
+  }
+
+  #transact(work: () => void): void {
+    try {
+      this.#db.exec('BEGIN IMMEDIATE');
+      work();
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      const fault = faultOf(error, this.#path);
+      try {
+        if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
+      } catch {
+        // the first failure is the one to report
+      }
+      throw fault;
+    }
+  }
+}
+
+/** Only the owner may read the file: it holds Secrets. */
+function prepareFile(path: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  closeSync(openSync(path, 'a', 0o600));
+}
+
+function openDatabase(options: StoreFileOptions): Database.Database {
+  const db = new Database(options.path, { timeout: BUSY_TIMEOUT_MS });
+  try {
+    const fresh = db.pragma('page_count', { simple: true }) === 0;
+    if (fresh) {
+      db.pragma(`page_size = ${PAGE_BYTES}`);
+      db.pragma('auto_vacuum = INCREMENTAL');
+    }
+    db.pragma('journal_mode = WAL');
+    db.pragma('synchronous = FULL');
+    db.pragma('wal_autocheckpoint = 0');
+    db.pragma('journal_size_limit = 67108864');
+    if (options.sizeMaxBytes > 0) {
+      const pageBytes = Number(db.pragma('page_size', { simple: true }));
+      db.pragma(`max_page_count = ${Math.ceil(options.sizeMaxBytes / pageBytes)}`);
+    }
+    if (db.pragma('application_id', { simple: true }) !== APPLICATION_ID) createSchema(db, options.path);
+    checkVersion(db, options.path);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function createSchema(db: Database.Database, path: string): void {
+  if (db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() !== 0) {
+    throw new Fault(STORE_CORRUPT, `${path} is a database of another program; choose another file`);
+  }
+  db.exec(`BEGIN IMMEDIATE; ${SCHEMA} PRAGMA application_id = ${APPLICATION_ID};
+    PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
+}
+
+function checkVersion(db: Database.Database, path: string): void {
+  const version = Number(db.pragma('user_version', { simple: true }));
+  if (version === SCHEMA_VERSION) return;
+  const text = `${path} has schema version ${version}, this weft knows ${SCHEMA_VERSION}; use the weft that wrote it`;
+  throw new Fault(STORE_CORRUPT, text);
+}
+
+/** A file opened for reading beside a running store: a stable snapshot that does not hold up its writer. */
+export function openSnapshot(path: string): Database.Database {
+  try {
+    const db = new Database(path, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
+    if (db.pragma('application_id', { simple: true }) !== APPLICATION_ID) {
+      db.close();
+      throw new Fault(STORE_CORRUPT, `${path} is not a weft store`);
+    }
+    checkVersion(db, path);
+    db.exec('BEGIN');
+    db.prepare('SELECT count(*) FROM meta').get(); // the snapshot begins with the first read
+    return db;
+  } catch (error) {
+    throw openFaultOf(error, path);
+  }
+}
+
+/** @throws Fault STORE_CORRUPT */
+export function checkPages(db: Database.Database, path: string): void {
+  let found: unknown;
+  try {
+    found = db.pragma('quick_check(1)', { simple: true });
+  } catch (error) {
+    throw openFaultOf(error, path);
+  }
+  if (found !== 'ok') throw corruptFault(path, String(found));
+}
+
+export function compactedOf(db: Database.Database): number {
+  return Number(db.prepare("SELECT value FROM meta WHERE name = 'compacted'").pluck().get());
+}
+
+/** @throws Fault STORE_CORRUPT for a row whose checksum is wrong */
+export function* readWrites(db: Database.Database, path: string): Generator<RawWrite> {
+  const select = db.prepare(
+    'SELECT revision, key, value, create_revision, lease, checksum FROM writes ORDER BY revision',
+  );
+  try {
+    for (const row of select.raw().iterate() as IterableIterator<Row>) {
+      const [revision, key, value, createRevision, leaseId, checksum] = row;
+      const write: RawWrite = { revision, key, value, createRevision, leaseId };
+      if (checksumOf(write) !== checksum)
+        throw corruptFault(path, `revision ${revision} has a wrong checksum`);
+      yield write;
+    }
+  } catch (error) {
+    throw openFaultOf(error, path);
+  }
+}
+
+export function corruptFault(path: string, found: string): Fault {
+  const advice = 'keep the file, restore a backup, or move it away to start empty';
+  return new Fault(STORE_CORRUPT, `${path} is damaged (${found}); ${advice}`);
+}
+
+/** Gives a finished file its name, durably. */
+export function publishFile(partial: string, target: string): void {
+  syncPath(partial);
+  renameSync(partial, target);
+  syncPath(dirname(target));
+}
+
+function syncPath(path: string): void {
+  const file = openSync(path, 'r');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
