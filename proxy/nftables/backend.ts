@@ -1,0 +1,185 @@
+import type { NodeView, NodeViewChanges } from '../../endpoints/node-view.ts';
+import type { Clock } from '../../src/base/clock.ts';
+import { hasCode } from '../../src/base/fault.ts';
+import type { Logger } from '../../src/base/log.ts';
+import type { Exec } from '../../src/net/exec.ts';
+import type { Family } from '../../src/net/ip.ts';
+import { Nft } from '../../src/net/nft.ts';
+import type { Applied, Backend } from '../backend.ts';
+import { renderChains, renderDeclarations, renderElements, renderRules, TABLE } from './render.ts';
+import { Ruleset, type RulesetDelta } from './ruleset.ts';
+
+export interface NftablesDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly exec: Exec;
+}
+
+/** Names the program's version in the state element: another version always writes the table anew. */
+const PROGRAM_VERSION = 1;
+
+/**
+ * Keeps one nftables table a family. Each apply is one transaction with the elements that differ; the table is
+ * never listed. The set `state` holds one element whose comment is the digest of everything written: a restart
+ * reads that alone to know whether the kernel still has the rules of this view.
+ */
+export class NftablesBackend implements Backend {
+  readonly mode = 'nftables';
+  readonly family: Family;
+  readonly #deps: NftablesDeps;
+  readonly #nft: Nft;
+  #ruleset: Ruleset | undefined;
+  #written: string | undefined;
+
+  constructor(deps: NftablesDeps, options: { family: Family }) {
+    this.#deps = deps;
+    this.#nft = new Nft(deps);
+    this.family = options.family;
+  }
+
+  async apply(
+    view: NodeView,
+    changes: NodeViewChanges,
+    _previous: unknown,
+    signal: AbortSignal,
+  ): Promise<Applied> {
+    const startMs = this.#deps.clock.monotonicMs();
+    const full = !this.#ruleset || !changes.complete;
+    if (full) await this.#replace(view, signal);
+    else await this.#update(view, changes.ports, signal);
+    const durationMs = this.#deps.clock.monotonicMs() - startMs;
+    return { full, changedPorts: full ? view.ports.size : changes.ports.size, durationMs, refused: [] };
+  }
+
+  async cleanup(signal: AbortSignal): Promise<void> {
+    const family = this.#nftFamily;
+    await this.#nft.deleteTable(family, TABLE, signal);
+    await this.#nft.deleteTable(family, 'kube-proxy', signal);
+    this.#ruleset = undefined;
+    this.#written = undefined;
+  }
+
+  /** The kernel keeps the rules: they go on serving until `cleanup`. */
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  get #nftFamily(): 'ip' | 'ip6' {
+    return this.family === 'IPv6' ? 'ip6' : 'ip';
+  }
+
+  /** Writes the whole table in one transaction, unless the kernel already holds exactly this. */
+  async #replace(view: NodeView, signal: AbortSignal): Promise<void> {
+    this.#ruleset = undefined;
+    const ruleset = new Ruleset(view.node);
+    ruleset.change(view, view.ports.keys());
+    const state = stateOf(view, ruleset);
+    if ((await this.#readState(signal)) !== state) {
+      await this.#nft.transaction(renderTable(view, this.family, ruleset, state), signal);
+    }
+    this.#ruleset = ruleset;
+    this.#written = state;
+  }
+
+  async #update(view: NodeView, keys: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
+    const ruleset = this.#ruleset!;
+    const delta = ruleset.change(view, keys);
+    const state = stateOf(view, ruleset);
+    if (state === this.#written) return;
+    // until the transaction is through, the shadow is ahead of the kernel: a failure must start anew
+    this.#ruleset = undefined;
+    const commands = renderDelta(view, this.family, delta) + this.#renderState(state);
+    await this.#nft.transaction(commands, signal);
+    this.#ruleset = ruleset;
+    this.#written = state;
+    if (delta.departed.size > 0) await this.#forgetClients(delta.departed, signal);
+  }
+
+  #renderState(state: string): string {
+    const family = this.#nftFamily;
+    const element = (comment: string): string => `element ${family} ${TABLE} state { 1${comment} }\n`;
+    return `delete ${element('')}add ${element(` comment "${state}"`)}`;
+  }
+
+  async #readState(signal: AbortSignal): Promise<string | undefined> {
+    try {
+      const [element] = await this.#nft.listElements('set', this.#nftFamily, TABLE, 'state', signal);
+      return (element as { elem?: { comment?: string } } | undefined)?.elem?.comment;
+    } catch (error) {
+      if (!hasCode(error, 'NFT_NOT_FOUND'))
+        this.#deps.log.warn('cannot read the state of the table', { error });
+      return undefined;
+    }
+  }
+
+  /** Makes clients that were sent to an endpoint which is gone choose again. */
+  async #forgetClients(
+    departed: ReadonlyMap<number, ReadonlySet<string>>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const listed = await this.#nft.listElements('map', this.#nftFamily, TABLE, 'affinity', signal);
+    const stale = listed
+      .map(readClient)
+      .filter((client) => client && departed.get(client.group)?.has(client.endpoint));
+    if (stale.length === 0) return;
+    const keys = stale.map((client) => `${client!.group} . ${client!.address}`).join(', ');
+    const command = `delete element ${this.#nftFamily} ${TABLE} affinity { ${keys} }\n`;
+    await this.#nft.transaction(command, signal).catch((error: unknown) => {
+      // an entry may have expired between listing and deleting: then the others stay until the next departure
+      this.#deps.log.warn('cannot forget clients of endpoints that left', { error, clients: stale.length });
+    });
+  }
+}
+
+/** Everything for `nft -f`: what `--render` prints and what a first apply loads. */
+export function renderTable(view: NodeView, family: Family, ruleset: Ruleset, state: string): string {
+  const table = `${family === 'IPv6' ? 'ip6' : 'ip'} ${TABLE}`;
+  const context = { family, node: view.node };
+  const chains = [...ruleset.chains.values()];
+  return (
+    `add table ${table}\ndelete table ${table}\n` +
+    renderDeclarations(family) +
+    renderChains(context, chains) +
+    renderRules(context, chains) +
+    renderElements(family, 'add', ruleset.elements) +
+    `add element ${table} state { 1 comment "${state}" }\n`
+  );
+}
+
+/** Digest of the elements and of what else the text depends on. */
+export function stateOf(view: NodeView, ruleset: Ruleset): string {
+  const { detectLocal, masqueradeAll, serviceCIDRs } = view.node;
+  const settings = JSON.stringify([detectLocal, masqueradeAll, serviceCIDRs]);
+  let hash = 0;
+  for (let index = 0; index < settings.length; index++)
+    hash = Math.imul(hash ^ settings.charCodeAt(index), 0x01000193);
+  return `v${PROGRAM_VERSION}-${(hash >>> 0).toString(16)}-${ruleset.digest}`;
+}
+
+function renderDelta(view: NodeView, family: Family, delta: RulesetDelta): string {
+  const context = { family, node: view.node };
+  return (
+    renderChains(context, delta.newChains) +
+    renderRules(context, delta.newChains) +
+    renderElements(family, 'delete', delta.removed) +
+    renderElements(family, 'add', delta.added)
+  );
+}
+
+/** nft's JSON of one affinity element: {elem: {val: {concat: [group, address]}}} : {concat: [address, port]}. */
+function readClient(entry: unknown): { group: number; address: string; endpoint: string } | undefined {
+  if (!Array.isArray(entry)) return undefined;
+  const key = (entry[0] as { elem?: { val?: { concat?: unknown[] } } }).elem?.val?.concat;
+  const data = (entry[1] as { concat?: unknown[] }).concat;
+  if (!key || !data) return undefined;
+  return {
+    group: groupNumber(key[0]),
+    address: String(key[1]),
+    endpoint: `${String(data[0])} . ${String(data[1])}`,
+  };
+}
+
+/** nft prints a priority as a class id, `major:minor` in hexadecimal. */
+function groupNumber(value: unknown): number {
+  if (typeof value === 'number') return value;
+  const [major, minor] = String(value).split(':');
+  return (Number.parseInt(major || '0', 16) << 16) | Number.parseInt(minor ?? '0', 16);
+}
