@@ -68,6 +68,8 @@ export interface ServicePortView {
   /** Ready local endpoint addresses, for the health check port. */
   readonly readyLocalCount: number;
   readonly triggerTimeMs: number;
+  /** Header that tells endpoints the client's address; only proxies that hold the connection can send it. */
+  readonly proxyProtocol: 'v1' | 'v2' | undefined;
 }
 
 /** A node's view of all services in one family at one version; ports is live, values are immutable. */
