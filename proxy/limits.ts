@@ -1,0 +1,47 @@
+/** Limits of the proxy room. What happens at each is said here and tested. */
+
+/** Deadlines of successive dials, each on the next endpoint (kube-proxy's userspace ladder). */
+export const DIAL_DEADLINES_MS = [250, 500, 1_000, 2_000] as const;
+
+/** Dials for one client connection; refused ones are quick, so churn gets more tries than the ladder has rungs. */
+export const DIALS_MAX = 16;
+
+/** Pause before the same endpoint is dialled again when there is no other. */
+export const REDIAL_PAUSE_MS = 50;
+
+/** An established connection without a byte in either direction is closed after this long (conntrack: 24 h). */
+export const TCP_IDLE_SECONDS = 86_400;
+
+/** The same when one side has finished sending (conntrack CLOSE_WAIT: 1 h). */
+export const TCP_HALF_CLOSED_IDLE_SECONDS = 3_600;
+
+/** Bytes that may wait for a slow reader before the other side is paused. */
+export const TCP_BUFFER_BYTES = 65_536;
+
+/** Client connections at one time, all services together; one more is reset and counted. */
+export const TCP_SESSIONS_MAX = 20_000;
+
+/** UDP flows (client and service) at one time; one more evicts the flow that was idle longest. */
+export const UDP_SESSIONS_MAX = 8_192;
+
+/** A UDP flow without a datagram is forgotten after this long (conntrack: 30 s unanswered, 120 s streams). */
+export const UDP_IDLE_SECONDS = 60;
+
+/** Clients that one service port remembers for session affinity; one more forgets the one idle longest. */
+export const AFFINITY_CLIENTS_MAX = 65_536;
+
+/** An endpoint that refused a dial is left out for this long, doubling up to the maximum. */
+export const EJECTION_MIN_MS = 1_000;
+export const EJECTION_MAX_MS = 30_000;
+
+/** How often idle connections and flows are looked for. */
+export const SWEEP_INTERVAL_MS = 1_000;
+
+/** How long open connections may finish when the proxy stops. */
+export const DRAIN_DEADLINE_MS = 5_000;
+
+/** Connections that may wait for accept on one address. */
+export const LISTEN_BACKLOG = 1_024;
+
+/** Service ports whose counters are published one by one; those beyond are published together as `other`. */
+export const METRIC_PORTS_MAX = 1_000;

@@ -1,0 +1,29 @@
+import type { NodeSettings } from '../endpoints/node-view.ts';
+import type { ModeTraits } from './mode-traits.ts';
+import { anyContains, parsed } from './source.ts';
+
+const LOOPBACK_TEXT = '127.0.0.1';
+
+/** Decides on which of the node's addresses node ports answer (nodePortAddresses). */
+export function nodePortTest(node: NodeSettings, traits: ModeTraits): (address: string) => boolean {
+  const words = node.nodePortAddresses;
+  const cidrs = parsed(words.filter((word) => word !== 'primary'));
+  const usePrimary =
+    words.includes('primary') || (words.length === 0 && traits.nodePortDefault === 'primary');
+  const useAll = words.length === 0 && traits.nodePortDefault === 'all';
+  const primary = new Set(node.primaryAddresses);
+  return (address) => {
+    if (address.startsWith('127.') || address === '::1') {
+      const wanted = useAll || anyContains(cidrs, address);
+      return wanted && node.family === 'IPv4' && traits.loopbackNodePorts && node.localhostNodePorts;
+    }
+    return useAll || (usePrimary && primary.has(address)) || anyContains(cidrs, address);
+  };
+}
+
+/** The concrete addresses, for modes that open one socket each. */
+export function nodePortAddresses(node: NodeSettings, traits: ModeTraits): readonly string[] {
+  const answers = nodePortTest(node, traits);
+  const loopback = node.family === 'IPv4' ? [LOOPBACK_TEXT] : [];
+  return [...new Set([...loopback, ...node.addresses])].filter(answers);
+}

@@ -1,0 +1,191 @@
+import type { NodeView, NodeViewChanges, ServicePortView } from '../../endpoints/node-view.ts';
+import type { Clock } from '../../src/base/clock.ts';
+import type { Logger } from '../../src/base/log.ts';
+import type { Family } from '../../src/net/ip.ts';
+import type { Applied, Backend } from '../backend.ts';
+import * as limits from '../limits.ts';
+import { MODE_TRAITS } from '../mode-traits.ts';
+import { sourceClassifier } from '../source.ts';
+import { bindPlan, CLOSED_PLAN, type DoorPlan } from './door-plan.ts';
+import { Ejections } from './ejection.ts';
+import { PortServer, type DoorRegister } from './port-server.ts';
+import type { PortState } from './port-state.ts';
+import type { ProxyProtocol } from './proxy-protocol.ts';
+import type { RelayContext, RelayLimits } from './relay-context.ts';
+import { SessionTable } from './session-table.ts';
+
+export interface UserspaceDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface UserspaceOptions {
+  readonly family: Family;
+  readonly limits?: Partial<RelayLimits>;
+  /** For services without an annotation of their own. */
+  readonly proxyProtocol?: ProxyProtocol;
+  /** How long open connections may finish at dispose. */
+  readonly drainDeadlineMs?: number;
+}
+
+const LIMITS: RelayLimits = {
+  tcpSessionsMax: limits.TCP_SESSIONS_MAX,
+  udpSessionsMax: limits.UDP_SESSIONS_MAX,
+  tcpIdleSeconds: limits.TCP_IDLE_SECONDS,
+  tcpHalfClosedIdleSeconds: limits.TCP_HALF_CLOSED_IDLE_SECONDS,
+  udpIdleSeconds: limits.UDP_IDLE_SECONDS,
+  affinityClientsMax: limits.AFFINITY_CLIENTS_MAX,
+  dialDeadlinesMs: limits.DIAL_DEADLINES_MS,
+};
+
+/**
+ * Serves every service port with sockets of its own: a listener at each of its addresses, a dial to an endpoint
+ * for each connection. Needs no kernel rules; knows when an endpoint does not answer and tries the next.
+ */
+export class UserspaceBackend implements Backend {
+  readonly mode = 'userspace';
+  readonly family: Family;
+  readonly #deps: UserspaceDeps;
+  readonly #drainDeadlineMs: number;
+  readonly #context: RelayContext;
+  readonly #servers = new Map<string, PortServer>();
+  readonly #register: DoorRegister = new Map();
+  /** Servers with closed doors; each apply tries them again. */
+  readonly #refusing = new Set<PortServer>();
+  #plan: DoorPlan;
+  #node: NodeView['node'] | undefined;
+  #sweep: Disposable | undefined;
+  #disposed = false;
+
+  constructor(deps: UserspaceDeps, options: UserspaceOptions) {
+    this.#deps = deps;
+    this.family = options.family;
+    this.#drainDeadlineMs = options.drainDeadlineMs ?? limits.DRAIN_DEADLINE_MS;
+    this.#plan = CLOSED_PLAN;
+    const bounds = { ...LIMITS, ...options.limits };
+    this.#context = {
+      clock: deps.clock,
+      log: deps.log.with({ part: 'proxy', mode: 'userspace', family: options.family }),
+      ejections: new Ejections(deps),
+      tcp: new SessionTable(bounds.tcpSessionsMax),
+      udp: new SessionTable(bounds.udpSessionsMax),
+      limits: bounds,
+      proxyProtocol: options.proxyProtocol,
+      classifier: { kindOf: () => 'outside', isNodeAddress: () => false },
+      decision: { traits: MODE_TRAITS.userspace, masqueradeAll: false, detectsPods: false },
+    };
+    this.#scheduleSweep();
+  }
+
+  /** The service ports served now, for counters and trace. */
+  *ports(): Iterable<PortState> {
+    for (const server of this.#servers.values()) yield server.state;
+  }
+
+  get activeCount(): number {
+    return this.#context.tcp.size + this.#context.udp.size;
+  }
+
+  async apply(
+    view: NodeView,
+    changes: NodeViewChanges,
+    _previous: ReadonlyMap<string, ServicePortView>,
+    signal: AbortSignal,
+  ): Promise<Applied> {
+    const startMs = this.#deps.clock.monotonicMs();
+    const resettled = this.#settle(view.node);
+    const everything = !changes.complete || resettled;
+    const keys = everything ? new Set([...this.#servers.keys(), ...view.ports.keys()]) : changes.ports;
+    const opening = new Set(this.#refusing);
+    for (const key of keys) {
+      const server = this.#prepare(key, view.ports.get(key));
+      if (server) opening.add(server);
+    }
+    for (const server of opening) {
+      signal.throwIfAborted();
+      await server.open();
+      if (server.refused.length > 0) this.#refusing.add(server);
+      else this.#refusing.delete(server);
+    }
+    return {
+      full: everything,
+      changedPorts: keys.size,
+      durationMs: this.#deps.clock.monotonicMs() - startMs,
+      refused: [...this.#refusing].flatMap(({ state, refused }) =>
+        refused.map((reason) => ({ key: state.view.key, reason })),
+      ),
+    };
+  }
+
+  /** Sockets end with the process; there is nothing in the kernel to remove. */
+  async cleanup(): Promise<void> {
+    this.#closeDoors();
+  }
+
+  /** Stops listening, lets open connections finish until the drain deadline, then cuts them. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#closeDoors();
+    await this.#drained();
+    this.#sweep?.[Symbol.dispose]();
+    this.#context.tcp.destroyAll();
+    this.#context.udp.destroyAll();
+    await this.#context.tcp.empty();
+  }
+
+  #settle(node: NodeView['node']): boolean {
+    if (this.#node === node) return false;
+    this.#node = node;
+    this.#plan = bindPlan(node);
+    this.#context.classifier = sourceClassifier(node);
+    this.#context.decision = {
+      traits: MODE_TRAITS.userspace,
+      masqueradeAll: node.masqueradeAll,
+      detectsPods: node.detectLocal.mode !== 'None',
+    };
+    return true;
+  }
+
+  #prepare(key: string, view: ServicePortView | undefined): PortServer | undefined {
+    let server = this.#servers.get(key);
+    if (!view) {
+      if (!server) return undefined;
+      server[Symbol.dispose]();
+      this.#servers.delete(key);
+      this.#refusing.delete(server);
+      return undefined;
+    }
+    if (!server) {
+      const plan = (): DoorPlan => this.#plan;
+      server = new PortServer({ context: this.#context, register: this.#register, plan }, view);
+      this.#servers.set(key, server);
+    }
+    server.prepare(view);
+    return server;
+  }
+
+  #closeDoors(): void {
+    for (const server of this.#servers.values()) server[Symbol.dispose]();
+    this.#servers.clear();
+    this.#refusing.clear();
+  }
+
+  async #drained(): Promise<void> {
+    let timer: Disposable | undefined;
+    const deadline = new Promise<void>((resolve) => {
+      timer = this.#deps.clock.setTimer(this.#drainDeadlineMs, resolve);
+    });
+    await Promise.race([this.#context.tcp.empty(), deadline]);
+    timer?.[Symbol.dispose]();
+  }
+
+  #scheduleSweep(): void {
+    this.#sweep = this.#deps.clock.setTimer(limits.SWEEP_INTERVAL_MS, () => {
+      this.#context.tcp.sweep();
+      this.#context.udp.sweep();
+      this.#context.ejections.prune();
+      this.#scheduleSweep();
+    });
+  }
+}
