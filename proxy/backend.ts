@@ -48,3 +48,8 @@ export interface Verdict {
   readonly hairpin: readonly string[];
   readonly affinity: 'ClientIP' | null;
 }
+
+/** Answers where packets end, over whatever it was made of: views, or a mode's compiled rules. */
+export interface Evaluator {
+  evaluate(packet: Packet): Verdict;
+}

@@ -1,4 +1,4 @@
-import type { NodeView, NodeViewChanges, ServicePortView } from '../../endpoints/node-view.ts';
+import type { NodeSettings, NodeView, NodeViewChanges, ServicePortView } from '../../endpoints/node-view.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import type { Logger } from '../../src/base/log.ts';
 import type { Family } from '../../src/net/ip.ts';
@@ -53,7 +53,6 @@ export class UserspaceBackend implements Backend {
   /** Servers with closed doors; each apply tries them again. */
   readonly #refusing = new Set<PortServer>();
   #plan: DoorPlan;
-  #node: NodeView['node'] | undefined;
   #sweep: Disposable | undefined;
   #disposed = false;
 
@@ -71,8 +70,7 @@ export class UserspaceBackend implements Backend {
       udp: new SessionTable(bounds.udpSessionsMax),
       limits: bounds,
       proxyProtocol: options.proxyProtocol,
-      classifier: { kindOf: () => 'outside', isNodeAddress: () => false },
-      decision: { traits: MODE_TRAITS.userspace, masqueradeAll: false, detectsPods: false },
+      ...standing(unknownNode(options.family)),
     };
     this.#scheduleSweep();
   }
@@ -135,15 +133,9 @@ export class UserspaceBackend implements Backend {
   }
 
   #settle(node: NodeView['node']): boolean {
-    if (this.#node === node) return false;
-    this.#node = node;
+    if (this.#context.node === node) return false;
     this.#plan = bindPlan(node);
-    this.#context.classifier = sourceClassifier(node);
-    this.#context.decision = {
-      traits: MODE_TRAITS.userspace,
-      masqueradeAll: node.masqueradeAll,
-      detectsPods: node.detectLocal.mode !== 'None',
-    };
+    Object.assign(this.#context, standing(node));
     return true;
   }
 
@@ -188,4 +180,34 @@ export class UserspaceBackend implements Backend {
       this.#scheduleSweep();
     });
   }
+}
+
+/** What follows from the node's settings. */
+function standing(node: NodeSettings): Pick<RelayContext, 'node' | 'classifier' | 'decision'> {
+  return {
+    node,
+    classifier: sourceClassifier(node),
+    decision: {
+      traits: MODE_TRAITS.userspace,
+      masqueradeAll: node.masqueradeAll,
+      detectsPods: node.detectLocal.mode !== 'None',
+    },
+  };
+}
+
+/** Until the first apply brings the real settings. */
+function unknownNode(family: Family): NodeSettings {
+  return {
+    name: '',
+    zone: undefined,
+    family,
+    addresses: [],
+    primaryAddresses: [],
+    nodePortAddresses: [],
+    detectLocal: { mode: 'None' },
+    masqueradeAll: false,
+    localhostNodePorts: false,
+    serviceCIDRs: [],
+    allowExternalIPs: false,
+  };
 }

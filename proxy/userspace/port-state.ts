@@ -1,7 +1,6 @@
 import type { EndpointAddressPort, ServicePortView } from '../../endpoints/node-view.ts';
-import { parseCidr, cidrContains, type Cidr } from '../../src/net/cidr.ts';
-import { parseAddress } from '../../src/net/ip.ts';
 import { decide, type Decision, type EntranceKind } from '../decide.ts';
+import { sourceRangeTest } from '../source-ranges.ts';
 import { Balancer } from './balancer.ts';
 import { PortCounters } from './counters.ts';
 import type { RelayContext } from './relay-context.ts';
@@ -14,13 +13,11 @@ export class PortState {
   readonly counters = new PortCounters();
   readonly #context: RelayContext;
   #view: ServicePortView;
-  #ranges: readonly Cidr[];
 
   constructor(context: RelayContext, view: ServicePortView) {
     this.#context = context;
     this.balancer = new Balancer(context, { clientsMax: context.limits.affinityClientsMax });
     this.#view = view;
-    this.#ranges = rangesOf(view);
   }
 
   get view(): ServicePortView {
@@ -30,16 +27,12 @@ export class PortState {
   set view(view: ServicePortView) {
     if (view.affinitySeconds === 0) this.balancer.affinity.clear();
     this.#view = view;
-    this.#ranges = rangesOf(view);
   }
 
   decide(entrance: EntranceKind, client: string): Decision {
     const sender = {
       kind: this.#context.classifier.kindOf(client, undefined),
-      inRanges: () => {
-        const bytes = parseAddress(client);
-        return bytes !== undefined && this.#ranges.some((range) => cidrContains(range, bytes));
-      },
+      inRanges: () => sourceRangeTest(this.#view, this.#context.node)(client),
     };
     return decide(this.#view, entrance, sender, this.#context.decision);
   }
@@ -49,8 +42,4 @@ export class PortState {
     const decision = this.decide(entrance, client);
     return decision.verdict === 'dnat' ? decision.endpoints : NOBODY;
   }
-}
-
-function rangesOf(view: ServicePortView): readonly Cidr[] {
-  return view.sourceRanges.flatMap((text) => parseCidr(text) ?? []);
 }

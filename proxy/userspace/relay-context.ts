@@ -1,3 +1,4 @@
+import type { NodeSettings } from '../../endpoints/node-view.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import type { Logger } from '../../src/base/log.ts';
 import type { DecisionSettings } from '../decide.ts';
@@ -25,7 +26,8 @@ export interface RelayContext {
   readonly udp: SessionTable;
   readonly limits: RelayLimits;
   readonly proxyProtocol: ProxyProtocol | undefined;
-  /** Replaced when the node's settings change. */
+  /** This and what follows from it are replaced when the node's settings change. */
+  node: NodeSettings;
   classifier: SourceClassifier;
   decision: DecisionSettings;
 }

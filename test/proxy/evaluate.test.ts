@@ -1,0 +1,5 @@
+import { viewEvaluator } from '../../proxy/evaluate.ts';
+import { evaluatorCases } from '../suites/backend.ts';
+
+for (const mode of ['iptables', 'nftables', 'ipvs'] as const)
+  evaluatorCases({ mode, evaluator: (views) => viewEvaluator(views, mode) });
