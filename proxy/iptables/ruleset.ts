@@ -1,0 +1,171 @@
+import type { NodeSettings, NodeView } from '../../endpoints/node-view.ts';
+import { type Rule, renderRule } from '../../src/net/iptables-rule.ts';
+import { type BaseOptions, filterBaseChains, natBaseChains, nodePortEntries } from './base-rules.ts';
+import { KUBE } from './chain-names.ts';
+import { compilePort, type PortRules } from './port-rules.ts';
+
+/** Above this many endpoints in the cluster, per-endpoint comments are left out (kube-proxy's large-cluster mode). */
+export const LARGE_CLUSTER_ENDPOINTS = 1000;
+
+type Shared =
+  | 'natServices'
+  | 'natNodePorts'
+  | 'filterServices'
+  | 'filterExternalServices'
+  | 'filterProxyFirewall'
+  | 'filterNodePorts';
+
+const SHARED: readonly Shared[] = [
+  'natServices',
+  'natNodePorts',
+  'filterServices',
+  'filterExternalServices',
+  'filterProxyFirewall',
+  'filterNodePorts',
+];
+
+/** Text of one port, rendered once: a sync concatenates, it does not compile what did not change. */
+interface Compiled {
+  readonly rules: PortRules;
+  readonly shared: Readonly<Record<Shared, string>>;
+  /** Text of each own chain, `-A ...` lines. */
+  readonly chains: ReadonlyMap<string, string>;
+  readonly endpointCount: number;
+}
+
+const SHARED_CHAIN: Readonly<Record<Shared, string>> = {
+  natServices: KUBE.services,
+  natNodePorts: KUBE.nodePorts,
+  filterServices: KUBE.services,
+  filterExternalServices: KUBE.externalServices,
+  filterProxyFirewall: KUBE.proxyFirewall,
+  filterNodePorts: KUBE.nodePorts,
+};
+
+/** Input for iptables-restore and what it leaves behind. */
+export interface Restore {
+  readonly text: string;
+  /** Chains that are written by this restore and removed by it. */
+  readonly removedChains: number;
+}
+
+/** The compiled rules of one family: kube-proxy's chains, kept per port so that a change costs that port. */
+export class Ruleset {
+  readonly #node: NodeSettings;
+  readonly #base: BaseOptions;
+  readonly #ports = new Map<string, Compiled>();
+  #endpointCount = 0;
+  #large = false;
+
+  constructor(node: NodeSettings, base: BaseOptions) {
+    this.#node = node;
+    this.#base = base;
+  }
+
+  get isLarge(): boolean {
+    return this.#large;
+  }
+
+  /** Compiles the named ports; gives the restore of the shared chains and of every own chain that differs. */
+  change(view: NodeView, keys: Iterable<string>): Restore {
+    const written = new Map<string, string>();
+    const removed = new Set<string>();
+    for (const key of keys) {
+      const previous = this.#ports.get(key);
+      const port = view.ports.get(key);
+      const next =
+        port &&
+        compiled(
+          compilePort(port, { node: this.#node, endpointComments: !this.#large }),
+          port.clusterEndpoints.length,
+        );
+      this.#endpointCount += (next?.endpointCount ?? 0) - (previous?.endpointCount ?? 0);
+      if (next) this.#ports.set(key, next);
+      else this.#ports.delete(key);
+      for (const chain of previous?.chains.keys() ?? []) if (!next?.chains.has(chain)) removed.add(chain);
+      for (const [chain, text] of next?.chains ?? [])
+        if (previous?.chains.get(chain) !== text) written.set(chain, text);
+    }
+    this.#large = this.#endpointCount > LARGE_CLUSTER_ENDPOINTS;
+    // a chain may move from one port to another of the same service within one batch
+    for (const chain of written.keys()) removed.delete(chain);
+    return { text: this.#render(written, removed), removedChains: removed.size };
+  }
+
+  /** Everything, for a first or repairing restore. `stale` are chains of ours that the kernel has and we do not. */
+  renderAll(stale: Iterable<string>): string {
+    const written = new Map<string, string>();
+    for (const port of this.#ports.values())
+      for (const [chain, text] of port.chains) written.set(chain, text);
+    const removed = new Set<string>();
+    for (const chain of stale) if (!written.has(chain)) removed.add(chain);
+    return this.#render(written, removed);
+  }
+
+  /** The chains as typed rules, for the evaluator. */
+  tables(): Readonly<Record<'filter' | 'nat', ReadonlyMap<string, readonly Rule[]>>> {
+    const nat = new Map<string, readonly Rule[]>(natBaseChains(this.#base));
+    const filter = new Map<string, readonly Rule[]>(filterBaseChains(this.#node, this.#base));
+    const gather = (shared: Shared): Rule[] =>
+      [...this.#ports.values()].flatMap((port) => port.rules[shared]);
+    nat.set(KUBE.services, [...gather('natServices'), ...nodePortEntries(this.#node)]);
+    nat.set(KUBE.nodePorts, gather('natNodePorts'));
+    for (const shared of SHARED.slice(2)) filter.set(SHARED_CHAIN[shared], gather(shared));
+    for (const port of this.#ports.values())
+      for (const [chain, rules] of port.rules.chains) nat.set(chain, rules);
+    return { filter, nat };
+  }
+
+  #render(written: ReadonlyMap<string, string>, removed: ReadonlySet<string>): string {
+    const filterChains = [KUBE.services, KUBE.externalServices, KUBE.proxyFirewall, KUBE.nodePorts];
+    const filterBase = filterBaseChains(this.#node, this.#base);
+    const natBase = natBaseChains(this.#base);
+    return [
+      '*filter\n',
+      declare([...filterChains, ...filterBase.keys()]),
+      ...(
+        ['filterServices', 'filterExternalServices', 'filterProxyFirewall', 'filterNodePorts'] as const
+      ).map((each) => this.#sharedText(each)),
+      renderChains(filterBase),
+      'COMMIT\n*nat\n',
+      declare([KUBE.services, KUBE.nodePorts, ...natBase.keys(), ...written.keys(), ...removed]),
+      this.#sharedText('natServices'),
+      lines(KUBE.services, nodePortEntries(this.#node)),
+      this.#sharedText('natNodePorts'),
+      renderChains(natBase),
+      ...written.values(),
+      ...Array.from(removed, (chain) => `-X ${chain}\n`),
+      'COMMIT\n',
+    ].join('');
+  }
+
+  #sharedText(shared: Shared): string {
+    let text = '';
+    for (const port of this.#ports.values()) text += port.shared[shared];
+    return text;
+  }
+}
+
+function compiled(rules: PortRules, endpointCount: number): Compiled {
+  const shared = Object.fromEntries(
+    SHARED.map((each) => [each, lines(SHARED_CHAIN[each], rules[each])]),
+  ) as Record<Shared, string>;
+  const chains = new Map(Array.from(rules.chains, ([chain, own]) => [chain, lines(chain, own)]));
+  return { rules, shared, chains, endpointCount };
+}
+
+function lines(chain: string, rules: readonly Rule[]): string {
+  let text = '';
+  for (const rule of rules) text += `-A ${chain} ${renderRule(rule)}\n`;
+  return text;
+}
+
+function renderChains(chains: ReadonlyMap<string, readonly Rule[]>): string {
+  return Array.from(chains, ([chain, rules]) => lines(chain, rules)).join('');
+}
+
+function declare(chains: Iterable<string>): string {
+  let text = '';
+  for (const chain of chains) text += `:${chain} - [0:0]\n`;
+  return text;
+}
