@@ -1,0 +1,33 @@
+/** Limits of the controllers. */
+
+/** Keys of one controller in work at a time. */
+export const WORKERS = 5;
+/** Pods created or deleted for one owner in one reconcile; the next reconcile goes on. */
+export const MAX_PODS_PER_RECONCILE = 500;
+/** The first batch of creations; each batch that succeeds doubles (slow start). */
+export const SLOW_START_FIRST_BATCH = 1;
+/** How long a controller waits to see its own writes come back before it acts on what it has. */
+export const WRITE_VISIBLE_MS = 5 * 60_000;
+/** Looks again after this while own writes are not visible yet (normally the write's event comes first). */
+export const WRITE_RECHECK_MS = 1_000;
+/** Addresses of one Endpoints object (facts: Kubernetes API, Endpoints controller). */
+export const MAX_ENDPOINTS_ADDRESSES = 1_000;
+/** Addresses mirrored from one subset of a user's Endpoints. */
+export const MAX_MIRRORED_ADDRESSES = 1_000;
+
+/** A node whose lease was not renewed for this long is Unknown. */
+export const NODE_GRACE_MS = 50_000;
+/** How often nodes are looked at. */
+export const NODE_MONITOR_MS = 5_000;
+/** Pods evicted from unreachable nodes a second, over all nodes. */
+export const NODE_EVICTION_PER_SECOND = 0.1;
+
+/** Orphaned owners are looked up live; the answer "gone" is kept for this many uids. */
+export const MAX_ABSENT_OWNERS = 500;
+/** Custom kinds are discovered again this often for garbage collection. */
+export const DISCOVERY_INTERVAL_MS = 30_000;
+/** A namespace with content left is looked at again after this. */
+export const NAMESPACE_RECHECK_MS = 1_000;
+
+/** Finished pods kept in the cluster; the oldest beyond are deleted. */
+export const MAX_FINISHED_PODS = 12_500;
