@@ -1,0 +1,375 @@
+import { rmSync } from 'node:fs';
+import type { Clock } from '../base/clock.ts';
+import { sleep } from '../base/clock.ts';
+import { Fault, messageOf } from '../base/fault.ts';
+import type { Logger } from '../base/log.ts';
+import type { Container, ContainerState, ContainerStatus } from '../api/kinds/pod.ts';
+import { type ContainerMemory, recall, remember } from './container-memory.ts';
+import { ContainerProbes, type ContainerProbesDeps } from './container-probes.ts';
+import { CREATE_RETRY_MS, GRACE_MIN_MS, KILL_ROUND_MS } from './limits.ts';
+import { rfc3339 } from './pod-status.ts';
+import {
+  type ContainerRole,
+  formatDelay,
+  restartDelayMs,
+  restartLevel,
+  type RestartPolicy,
+  shouldRestart,
+} from './restart-policy.ts';
+import type { ContainerExit, ContainerProcess } from './runtime/container-process.ts';
+import type { ContainerKey } from './runtime/container-record.ts';
+import type { LaunchPlan, ProcessRuntime } from './runtime/process-runtime.ts';
+import { terminationMessage } from './termination-message.ts';
+
+export interface ContainerWorkerDeps extends ContainerProbesDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly runtime: ProcessRuntime;
+  plan(container: Container, attempt: number): Promise<LaunchPlan>;
+  terminationLog(container: Container, attempt: number): string;
+  /** Something kubectl would show changed. */
+  onChange(): void;
+  event(type: 'Normal' | 'Warning', reason: string, message: string): void;
+}
+
+export interface ContainerWorkerOptions {
+  readonly podUid: string;
+  /** `pod_namespace(uid)`, for messages. */
+  readonly podText: string;
+  readonly container: Container;
+  readonly role: ContainerRole;
+  readonly restartPolicy: RestartPolicy;
+  readonly graceMs: number;
+  /** False for an init container of a pod that starts anew: what it did before counts no more. */
+  readonly resume: boolean;
+}
+
+type Terminated = NonNullable<ContainerState['terminated']>;
+
+/** Keeps one container of a pod as its restart policy wants it, from the first start until it is stopped. */
+export class ContainerWorker {
+  readonly name: string;
+  /** Resolves when it ended for good: true when it succeeded. */
+  readonly done: Promise<boolean>;
+  /** Resolves when it has started as its startup probe sees it (or ended). */
+  readonly hasStarted: Promise<void>;
+  readonly #deps: ContainerWorkerDeps;
+  readonly #options: ContainerWorkerOptions;
+  readonly #abort = new AbortController();
+  readonly #folder: string;
+  #container: Container;
+  #state: ContainerState = { waiting: { reason: 'ContainerCreating' } };
+  #lastState: ContainerState | undefined;
+  #attempt = -1;
+  #level = 0;
+  #process: ContainerProcess | undefined;
+  #probes: ContainerProbes | undefined;
+  #containerId: string | undefined;
+  #ending: Promise<void> | undefined;
+  #released = false;
+  #restartAsked = false;
+  #announceStart: () => void = () => {};
+
+  constructor(deps: ContainerWorkerDeps, options: ContainerWorkerOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#container = options.container;
+    this.name = options.container.name;
+    this.#folder = deps.runtime.folders.container(options.podUid, this.name);
+    this.hasStarted = new Promise((resolve) => (this.#announceStart = resolve));
+    this.done = this.#run().finally(this.#announceStart);
+  }
+
+  get process(): ContainerProcess | undefined {
+    return this.#process;
+  }
+
+  get container(): Container {
+    return this.#container;
+  }
+
+  get status(): ContainerStatus {
+    const running = this.#state.running !== undefined;
+    return {
+      name: this.name,
+      image: this.#container.image ?? '',
+      imageID: '',
+      ready: running ? (this.#probes?.ready ?? false) : this.#isCompletedInit(),
+      started: running && (this.#probes?.started ?? false),
+      restartCount: Math.max(0, this.#attempt),
+      ...(this.#containerId && { containerID: this.#containerId }),
+      state: this.#state,
+      lastState: this.#lastState ?? {},
+    };
+  }
+
+  /** Where the log of the present (or last) run lies; `previous` = the run before. */
+  logKey(previous: boolean): ContainerKey | undefined {
+    const attempt = this.#attempt - (previous ? 1 : 0);
+    return attempt < 0 ? undefined : { podUid: this.#options.podUid, container: this.name, attempt };
+  }
+
+  /** Another image means another run; nothing else of a container can change. */
+  update(container: Container): void {
+    const changed = container.image !== this.#container.image;
+    this.#container = container;
+    if (!changed || !this.#process) return;
+    this.#restartAsked = true;
+    this.#deps.event('Normal', 'Killing', `Container ${this.name} definition changed, will be restarted`);
+    void this.#end(this.#options.graceMs);
+  }
+
+  /** preStop, SIGTERM, and after graceMs SIGKILL to everything it started. Resolves when nothing is left. */
+  async stop(graceMs: number): Promise<void> {
+    const first = !this.#abort.signal.aborted;
+    this.#abort.abort(new Error('container stopped'));
+    if (this.#process) {
+      if (first) this.#deps.event('Normal', 'Killing', `Stopping container ${this.name}`);
+      await this.#end(graceMs);
+    }
+    await this.done;
+  }
+
+  /** Leaves the process running and stops keeping it. */
+  async release(): Promise<void> {
+    this.#released = true;
+    this.#abort.abort(new Error('kubelet stopped'));
+    this.#probes?.[Symbol.dispose]();
+    this.#process?.release();
+    await this.#process?.output.release();
+  }
+
+  async #run(): Promise<boolean> {
+    let process = this.#options.resume ? await this.#takeOver() : undefined;
+    if (!process && this.#state.terminated) {
+      const { exitCode } = this.#state.terminated;
+      if (!this.#wantsRestart(exitCode)) return exitCode === 0;
+    }
+    while (!this.#abort.signal.aborted) {
+      process ??= await this.#launch();
+      if (!process) {
+        await this.#pause(CREATE_RETRY_MS);
+        continue;
+      }
+      const exit = await this.#live(process);
+      process = undefined;
+      if (!this.#wantsRestart(exit.exitCode)) return exit.exitCode === 0;
+      await this.#backOff();
+    }
+    return this.#state.terminated?.exitCode === 0;
+  }
+
+  #wantsRestart(exitCode: number): boolean {
+    return this.#restartAsked || shouldRestart(this.#options.role, this.#options.restartPolicy, exitCode);
+  }
+
+  /** Goes on where the last kubelet was: finds the process again or what became of it. */
+  async #takeOver(): Promise<ContainerProcess | undefined> {
+    const memory = recall(this.#folder);
+    if (!memory) return undefined;
+    this.#attempt = memory.attempt;
+    this.#level = memory.restartLevel;
+    this.#lastState = memory.lastState;
+    this.#state = memory.state;
+    if (!memory.state.running) {
+      if (memory.state.waiting && memory.lastState?.terminated) this.#state = memory.lastState;
+      return undefined;
+    }
+    const key = this.#key();
+    const process = await this.#adopt(key);
+    if (process) {
+      this.#probes = this.#newProbes(process, memory);
+      return process;
+    }
+    const code = this.#deps.runtime.recordedExit(key);
+    const finishedAtMs = this.#deps.clock.nowMs();
+    const exit = { exitCode: code ?? 137, finishedAtMs, known: code !== undefined };
+    this.#become({ terminated: this.#terminated(exit, memory.state.running.startedAt) });
+    return undefined;
+  }
+
+  /** A process that runs but cannot be kept (its pipes are gone) is ended: nobody could read it. */
+  async #adopt(key: ContainerKey): Promise<ContainerProcess | undefined> {
+    const { runtime, log } = this.#deps;
+    try {
+      return await runtime.adopt(key);
+    } catch (error) {
+      log.warn('container not adopted', { container: this.name, error });
+      const mine = runtime.markerOf(key);
+      await runtime.reap((_podUid, marker) => marker !== mine);
+      return undefined;
+    }
+  }
+
+  async #launch(): Promise<ContainerProcess | undefined> {
+    const attempt = this.#attempt + 1;
+    try {
+      const plan = await this.#deps.plan(this.#container, attempt);
+      if (this.#abort.signal.aborted) return undefined;
+      const process = await this.#deps.runtime.launch(plan);
+      if (this.#state.terminated) this.#lastState = { terminated: this.#state.terminated };
+      this.#attempt = attempt;
+      this.#restartAsked = false;
+      this.#forgetRun(attempt - 2);
+      return process;
+    } catch (error) {
+      this.#createFailed(error);
+      return undefined;
+    }
+  }
+
+  #createFailed(error: unknown): void {
+    const code = error instanceof Fault ? error.code : '';
+    const reason = CREATE_REASONS[code] ?? 'CreateContainerError';
+    if (!CREATE_REASONS[code]) this.#deps.log.warn('container not created', { container: this.name, error });
+    this.#deps.event('Warning', 'Failed', `Error: ${messageOf(error)}`);
+    if (this.#state.terminated) this.#lastState = { terminated: this.#state.terminated };
+    this.#become({ waiting: { reason, message: messageOf(error) } });
+  }
+
+  /** From the start of a process to its end. */
+  async #live(process: ContainerProcess): Promise<ContainerExit> {
+    const startedAt = rfc3339(process.record.startedAtMs);
+    this.#process = process;
+    this.#containerId = process.record.containerId;
+    this.#probes ??= this.#newProbes(process, undefined);
+    const probes = this.#probes;
+    this.#become({ running: { startedAt } });
+    this.#deps.event('Normal', 'Started', `Started container ${this.name}`);
+    if (this.#abort.signal.aborted && !this.#released) void this.#end(this.#options.graceMs);
+    void probes.begin();
+    const exit = await process.exited;
+    probes[Symbol.dispose]();
+    if (this.#released) return exit;
+    this.#probes = undefined;
+    this.#process = undefined;
+    this.#ending = undefined;
+    this.#level = restartLevel(this.#level, exit.finishedAtMs - process.record.startedAtMs);
+    this.#become({ terminated: this.#terminated(exit, startedAt) });
+    return exit;
+  }
+
+  #newProbes(process: ContainerProcess, memory: ContainerMemory | undefined): ContainerProbes {
+    const before = memory && { ready: memory.ready, started: memory.started };
+    const probes: ContainerProbes = new ContainerProbes(this.#deps, {
+      container: this.#container,
+      process,
+      before,
+      onChange: () => {
+        if (probes.started) this.#announceStart();
+        this.#save();
+        this.#deps.onChange();
+      },
+      onFatal: (reason, graceSeconds) => {
+        this.#deps.event('Normal', 'Killing', `Container ${this.name} ${reason}, will be restarted`);
+        const graceMs = graceSeconds === undefined ? this.#options.graceMs : graceSeconds * 1000;
+        void this.#end(graceMs);
+      },
+    });
+    return probes;
+  }
+
+  /** Ends the present process, once. */
+  #end(graceMs: number): Promise<void> {
+    const process = this.#process;
+    if (!process) return Promise.resolve();
+    this.#ending ??= this.#endProcess(process, graceMs);
+    return this.#ending;
+  }
+
+  async #endProcess(process: ContainerProcess, graceMs: number): Promise<void> {
+    const { clock } = this.#deps;
+    const deadlineMs = clock.monotonicMs() + graceMs;
+    const over = new AbortController();
+    void process.exited.then(() => over.abort());
+    await this.#probes?.preStop(graceMs);
+    const leftMs = Math.max(GRACE_MIN_MS, deadlineMs - clock.monotonicMs());
+    const killTimer = clock.setTimer(leftMs, () => void process.kill());
+    const signal = (this.#container.lifecycle?.stopSignal ?? 'SIGTERM') as NodeJS.Signals;
+    // A process that was only just started may not be there yet: ask again until someone hears it.
+    while (!over.signal.aborted && !process.signal(signal)) {
+      await new Promise<void>((resolve) => clock.setTimer(KILL_ROUND_MS, resolve));
+    }
+    await process.exited;
+    killTimer[Symbol.dispose]();
+  }
+
+  async #backOff(): Promise<void> {
+    const delayMs = this.#restartAsked ? 0 : restartDelayMs(this.#level);
+    if (!this.#restartAsked) this.#level++;
+    if (delayMs === 0 || this.#abort.signal.aborted) return;
+    const message = `back-off ${formatDelay(delayMs)} restarting failed container=${this.name} pod=${this.#options.podText}`;
+    const terminated = this.#state.terminated;
+    if (terminated) this.#lastState = { terminated };
+    this.#become({ waiting: { reason: 'CrashLoopBackOff', message } });
+    this.#deps.event('Warning', 'BackOff', `Back-off restarting failed container ${this.name}`);
+    await this.#pause(delayMs);
+    if (this.#abort.signal.aborted && terminated) this.#become({ terminated });
+  }
+
+  async #pause(delayMs: number): Promise<void> {
+    await sleep(this.#deps.clock, delayMs, this.#abort.signal).catch(() => {}); // stopped: the loop sees it
+  }
+
+  #terminated(exit: ContainerExit, startedAt: string | undefined): Terminated {
+    const key = this.#key();
+    const message = exit.known
+      ? terminationMessage(this.#container, exit.exitCode, {
+          terminationLog: this.#deps.terminationLog(this.#container, key.attempt),
+          log: this.#deps.runtime.folders.log(key),
+        })
+      : 'The container could not be located when the kubelet looked for it';
+    const reason = exit.known ? (exit.exitCode === 0 ? 'Completed' : 'Error') : 'ContainerStatusUnknown';
+    return {
+      exitCode: exit.exitCode,
+      reason,
+      ...(message && { message }),
+      ...(startedAt && { startedAt }),
+      finishedAt: rfc3339(exit.finishedAtMs),
+      ...(this.#containerId && { containerID: this.#containerId }),
+    };
+  }
+
+  #become(state: ContainerState): void {
+    this.#state = state;
+    this.#save();
+    this.#deps.onChange();
+  }
+
+  #save(): void {
+    if (this.#attempt < 0 || this.#released) return;
+    remember(this.#folder, {
+      attempt: this.#attempt,
+      restartLevel: this.#level,
+      state: this.#state,
+      lastState: this.#lastState,
+      ready: this.#probes?.ready ?? false,
+      started: this.#probes?.started ?? false,
+    });
+  }
+
+  /** Of ended runs only the last is kept, for `logs --previous`. */
+  #forgetRun(attempt: number): void {
+    if (attempt < 0) return;
+    const key = { podUid: this.#options.podUid, container: this.name, attempt };
+    rmSync(this.#deps.runtime.folders.attempt(key), { recursive: true, force: true });
+    const log = this.#deps.runtime.folders.log(key);
+    for (const part of ['', '.1', '.2', '.3', '.4']) rmSync(log + part, { force: true });
+  }
+
+  #key(): ContainerKey {
+    return { podUid: this.#options.podUid, container: this.name, attempt: this.#attempt };
+  }
+
+  #isCompletedInit(): boolean {
+    return this.#options.role === 'init' && this.#state.terminated?.exitCode === 0;
+  }
+}
+
+/** Waiting reasons by fault code. */
+const CREATE_REASONS: Readonly<Record<string, string>> = {
+  CONTAINER_CONFIG: 'CreateContainerConfigError',
+  IMAGE_NOT_MAPPED: 'ImageNotMapped',
+  EXECUTABLE_NOT_FOUND: 'RunContainerError',
+  PROCESS_START: 'RunContainerError',
+};

@@ -1,0 +1,9 @@
+/**
+ * `$(NAME)` in commands, arguments and values (Kubernetes, "Define dependent environment variables"): a known
+ * name is replaced, an unknown one stays as it is, `$$` becomes `$`, so that `$$(NAME)` comes out as `$(NAME)`.
+ */
+export function expand(text: string, lookup: (name: string) => string | undefined): string {
+  return text.replace(/\$(?:\$|\(([^)]*)\))/g, (whole, name: string | undefined) =>
+    name === undefined ? '$' : (lookup(name) ?? whole),
+  );
+}

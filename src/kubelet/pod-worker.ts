@@ -1,0 +1,373 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { backoffDelayMs } from '../base/backoff.ts';
+import { sleep } from '../base/clock.ts';
+import { messageOf } from '../base/fault.ts';
+import type { Container, Pod, PodStatus } from '../api/kinds/pod.ts';
+import type { ContainerWorkerDeps } from './container-worker.ts';
+import { ContainerWorker } from './container-worker.ts';
+import type { PodFacts } from './environment/field-ref.ts';
+import type { LaunchPlanner, PlannedPod } from './launch-planner.ts';
+import { STATUS_COALESCE_MS, VOLUME_RETRY_MAX_MS, VOLUME_RETRY_MIN_MS } from './limits.ts';
+import type { PodSources } from './pod-sources.ts';
+import { isSidecar, OWN_CONDITIONS, podPhase, podStatus, type PodView } from './pod-status.ts';
+import type { ContainerRole } from './restart-policy.ts';
+import { PodVolumes, volumeReferences } from './volumes/pod-volumes.ts';
+
+export interface PodWorkerDeps extends Pick<
+  ContainerWorkerDeps,
+  'clock' | 'log' | 'runtime' | 'slots' | 'target' | 'event'
+> {
+  readonly sources: PodSources;
+  readonly planner: LaunchPlanner;
+  readonly random: () => number;
+  /** A status that differs from the last one; at most one in STATUS_COALESCE_MS. */
+  onStatus(status: PodStatus): void;
+}
+
+export interface PodWorkerOptions {
+  readonly pod: Pod;
+  readonly podIP: string;
+  readonly hostIP: string;
+  readonly nodeName: string;
+  readonly allocatable: Readonly<Record<string, string>>;
+  /** Containers of this pod were found running: init containers that are done stay done. */
+  readonly resumed: boolean;
+}
+
+/** Why a pod ends although nobody deleted it. */
+export interface Verdict {
+  readonly reason: string;
+  readonly message: string;
+}
+
+/**
+ * One pod on this node: volumes, init containers in order, then all containers, until it ended by itself or
+ * was told to. Knows nothing of the API: it is fed Pod objects and reports a status.
+ */
+export class PodWorker {
+  /** Resolves when no container runs and none will. */
+  readonly ended: Promise<void>;
+  readonly #deps: PodWorkerDeps;
+  readonly #options: PodWorkerOptions;
+  readonly #workers = new Map<string, ContainerWorker>();
+  readonly #volumes: PodVolumes;
+  readonly #stop = new AbortController();
+  readonly #startTimeMs: number;
+  #pod: Pod;
+  #planned: PlannedPod | undefined;
+  #volumeWait: (() => void) | undefined;
+  #initialized = false;
+  #isEnded = false;
+  #verdict: Verdict | undefined;
+  #reported: PodStatus | undefined;
+  #reportTimer: Disposable | undefined;
+  readonly #watch: Disposable;
+  #released = false;
+
+  constructor(deps: PodWorkerDeps, options: PodWorkerOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#pod = options.pod;
+    const known = options.pod.status?.startTime;
+    this.#startTimeMs = known ? Date.parse(known) : deps.clock.nowMs();
+    const user = options.pod.spec.securityContext;
+    const gid = user?.fsGroup ?? user?.runAsGroup ?? user?.runAsUser;
+    this.#volumes = new PodVolumes(deps, {
+      folder: join(deps.runtime.folders.pod(this.uid), 'volumes'),
+      ...(user?.runAsUser && gid !== undefined && { owner: { uid: user.runAsUser, gid } }),
+    });
+    this.#watch = deps.sources.onChange(this.uid, volumeReferences(options.pod), () =>
+      this.#refreshVolumes(),
+    );
+    this.ended = this.#run();
+  }
+
+  get uid(): string {
+    return this.#pod.metadata.uid ?? '';
+  }
+
+  get pod(): Pod {
+    return this.#pod;
+  }
+
+  get podIP(): string {
+    return this.#options.podIP;
+  }
+
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /** The status now, whether or not it was reported. */
+  get status(): PodStatus {
+    return podStatus(this.#view(), this.#pod.status);
+  }
+
+  container(name: string): ContainerWorker | undefined {
+    return this.#workers.get(name);
+  }
+
+  /** Another version of the same pod: images, labels, annotations, conditions of others. */
+  update(pod: Pod): void {
+    this.#pod = pod;
+    for (const container of allContainers(pod)) this.#workers.get(container.name)?.update(container);
+    this.#refreshVolumes();
+    this.#changed();
+  }
+
+  /** Stops all containers: the pod's own first, then its sidecars in reverse order. Idempotent; see `ended`. */
+  async terminate(graceSeconds: number, verdict?: Verdict): Promise<void> {
+    this.#verdict ??= verdict;
+    this.#stop.abort(new Error('pod terminated'));
+    this.#volumeWait?.();
+    const graceMs = graceSeconds * 1000;
+    const deadlineMs = this.#deps.clock.monotonicMs() + graceMs;
+    const containers = Array.from(this.#workers.values());
+    const sidecars = containers.filter((worker) => isSidecar(this.#pod, worker.name)).reverse();
+    await Promise.all(
+      containers.filter((worker) => !sidecars.includes(worker)).map((one) => one.stop(graceMs)),
+    );
+    for (const worker of sidecars)
+      await worker.stop(Math.max(0, deadlineMs - this.#deps.clock.monotonicMs()));
+    await this.ended;
+  }
+
+  /** Leaves the processes running for the next kubelet. */
+  async release(): Promise<void> {
+    this.#released = true;
+    this.#stop.abort(new Error('kubelet stopped'));
+    this.#volumeWait?.();
+    this.#watch[Symbol.dispose]();
+    await Promise.all(Array.from(this.#workers.values(), (worker) => worker.release()));
+  }
+
+  /** Removes the pod's folder: logs, volumes (not claims), everything. Only after it ended. */
+  removeFolder(): void {
+    rmSync(this.#deps.runtime.folders.pod(this.uid), { recursive: true, force: true });
+  }
+
+  async #run(): Promise<void> {
+    this.#setDeadline();
+    this.#changed();
+    try {
+      if (await this.#prepare()) await this.#runContainers();
+    } catch (error) {
+      if (!this.#stop.signal.aborted)
+        this.#deps.log.error('pod worker failed', { pod: this.#pod.metadata.name, error });
+    }
+    if (this.#released) return;
+    this.#isEnded = true;
+    this.#stop.abort(new Error('pod ended'));
+    this.#watch[Symbol.dispose]();
+    this.#changed();
+  }
+
+  /** False when it was told to stop meanwhile. */
+  async #prepare(): Promise<boolean> {
+    for (let attempt = 0; !this.#stop.signal.aborted; attempt++) {
+      try {
+        const facts = this.#facts();
+        this.#planned = { facts, volumeFolders: await this.#volumes.materialise(facts) };
+        this.#changed();
+        return !this.#stop.signal.aborted;
+      } catch (error) {
+        this.#deps.event('Warning', 'FailedMount', messageOf(error));
+        await this.#waitForVolumes(attempt);
+      }
+    }
+    return false;
+  }
+
+  /** Until a source changes, the back-off is over, or the pod is told to stop. */
+  #waitForVolumes(attempt: number): Promise<void> {
+    const delayMs = backoffDelayMs(attempt, {
+      minMs: VOLUME_RETRY_MIN_MS,
+      maxMs: VOLUME_RETRY_MAX_MS,
+      jitter: 0.2,
+      random: this.#deps.random,
+    });
+    return new Promise((resolve) => {
+      const timer = this.#deps.clock.setTimer(delayMs, () => this.#volumeWait?.());
+      this.#volumeWait = () => {
+        timer[Symbol.dispose]();
+        this.#volumeWait = undefined;
+        resolve();
+      };
+    });
+  }
+
+  async #runContainers(): Promise<void> {
+    const { initContainers = [], containers } = this.#pod.spec;
+    for (const container of initContainers) {
+      if (this.#stop.signal.aborted) break;
+      if (!(await this.#initContainer(container))) break;
+    }
+    this.#initialized = !this.#stop.signal.aborted && initContainers.every((one) => this.#isInitDone(one));
+    if (this.#initialized) {
+      const workers = containers.map((container) => this.#startContainer(container, 'app', true));
+      this.#changed();
+      await Promise.all(workers.map((worker) => worker.done));
+    }
+    await this.#endSidecars();
+  }
+
+  /** False when it failed for good: then the pod fails. */
+  async #initContainer(container: Container): Promise<boolean> {
+    const role: ContainerRole = container.restartPolicy === 'Always' ? 'sidecar' : 'init';
+    const worker = this.#startContainer(container, role, role === 'sidecar' || this.#options.resumed);
+    if (role === 'init') return await worker.done;
+    await worker.hasStarted;
+    return worker.status.started ?? false;
+  }
+
+  #isInitDone(container: Container): boolean {
+    const status = this.#workers.get(container.name)?.status;
+    if (!status) return false;
+    return container.restartPolicy === 'Always'
+      ? status.started === true
+      : status.state?.terminated?.exitCode === 0;
+  }
+
+  /** The pod's own containers ended for good: its sidecars have nobody left to serve. */
+  async #endSidecars(): Promise<void> {
+    const graceMs = this.#graceSeconds * 1000;
+    const sidecars = Array.from(this.#workers.values()).filter((worker) => isSidecar(this.#pod, worker.name));
+    for (const worker of sidecars.reverse()) await worker.stop(graceMs);
+    await Promise.all(Array.from(this.#workers.values(), (worker) => worker.done));
+  }
+
+  #startContainer(container: Container, role: ContainerRole, resume: boolean): ContainerWorker {
+    const { metadata, spec } = this.#pod;
+    const deps: ContainerWorkerDeps = {
+      ...this.#deps,
+      plan: (one, attempt) => this.#deps.planner.plan(one, attempt, this.#plannedPod()),
+      terminationLog: (one, attempt) => this.#deps.planner.terminationLog(one, attempt, this.#plannedPod()),
+      onChange: () => this.#changed(),
+    };
+    const worker = new ContainerWorker(deps, {
+      podUid: this.uid,
+      podText: `${metadata.name}_${metadata.namespace ?? ''}(${this.uid})`,
+      container,
+      role,
+      restartPolicy: spec.restartPolicy ?? 'Always',
+      graceMs: this.#graceSeconds * 1000,
+      resume,
+    });
+    this.#workers.set(container.name, worker);
+    return worker;
+  }
+
+  #plannedPod(): PlannedPod {
+    if (!this.#planned) throw new Error('containers start after the volumes are made');
+    return { ...this.#planned, facts: this.#facts() };
+  }
+
+  /** Where the paths of a container lie now; for exec and exec probes. */
+  mounts(container: Container): ReturnType<LaunchPlanner['mounts']> {
+    const attempt = this.#workers.get(container.name)?.status.restartCount ?? 0;
+    return this.#planned ? this.#deps.planner.mounts(container, attempt, this.#planned) : [];
+  }
+
+  #refreshVolumes(): void {
+    if (this.#volumeWait) return this.#volumeWait();
+    if (!this.#planned || this.#stop.signal.aborted) return;
+    void this.#volumes
+      .materialise(this.#facts())
+      .catch((error: unknown) => this.#deps.event('Warning', 'FailedMount', messageOf(error)));
+  }
+
+  /** Volumes that change by themselves (tokens) are looked at again. */
+  refresh(): void {
+    this.#refreshVolumes();
+  }
+
+  get #graceSeconds(): number {
+    return (
+      this.#pod.metadata.deletionGracePeriodSeconds ?? this.#pod.spec.terminationGracePeriodSeconds ?? 30
+    );
+  }
+
+  #facts(): PodFacts {
+    const { podIP, hostIP, nodeName, allocatable } = this.#options;
+    return { pod: this.#pod, podIPs: [podIP], hostIPs: [hostIP], nodeName, allocatable };
+  }
+
+  #setDeadline(): void {
+    const seconds = this.#pod.spec.activeDeadlineSeconds;
+    if (seconds === undefined) return;
+    const leftMs = Math.max(0, this.#startTimeMs + seconds * 1000 - this.#deps.clock.nowMs());
+    const verdict = {
+      reason: 'DeadlineExceeded',
+      message: 'Pod was active on the node longer than the specified deadline',
+    };
+    void sleep(this.#deps.clock, leftMs, this.#stop.signal).then(
+      () => this.terminate(this.#graceSeconds, verdict),
+      () => {}, // the pod ended before
+    );
+  }
+
+  #changed(): void {
+    if (this.#reportTimer || this.#released) return;
+    this.#reportTimer = this.#deps.clock.setTimer(STATUS_COALESCE_MS, () => {
+      this.#reportTimer = undefined;
+      this.#report();
+    });
+  }
+
+  #report(): void {
+    const status = podStatus(this.#view(), { ...this.#pod.status, conditions: this.#knownConditions() });
+    if (JSON.stringify(status) === JSON.stringify(this.#reported)) return;
+    this.#reported = status;
+    this.#deps.onStatus(status);
+  }
+
+  /** Our own conditions as last reported, those of others as the API has them. */
+  #knownConditions(): NonNullable<PodStatus['conditions']> {
+    const fromApi = this.#pod.status?.conditions ?? [];
+    const own = (this.#reported?.conditions ?? fromApi).filter(({ type }) => OWN_CONDITIONS.has(type));
+    return [...own, ...fromApi.filter(({ type }) => !OWN_CONDITIONS.has(type))];
+  }
+
+  #view(): PodView {
+    const { podIP, hostIP } = this.#options;
+    const statusOf = (
+      { name, image }: Container,
+      waiting: string,
+    ): NonNullable<PodStatus['containerStatuses']>[number] =>
+      this.#workers.get(name)?.status ?? {
+        name,
+        image: image ?? '',
+        imageID: '',
+        ready: false,
+        started: false,
+        restartCount: 0,
+        state: { waiting: { reason: waiting } },
+        lastState: {},
+      };
+    const { initContainers = [], containers } = this.#pod.spec;
+    const waiting = initContainers.length > 0 ? 'PodInitializing' : 'ContainerCreating';
+    return {
+      pod: this.#pod,
+      containers: containers.map((one) => statusOf(one, waiting)),
+      initContainers: initContainers.map((one) => statusOf(one, 'PodInitializing')),
+      initialized: this.#initialized || initContainers.length === 0,
+      prepared: this.#planned !== undefined,
+      ended: this.#isEnded,
+      verdict: this.#verdict,
+      podIP: this.#planned ? podIP : undefined,
+      hostIP,
+      startTimeMs: this.#startTimeMs,
+      nowMs: this.#deps.clock.nowMs(),
+    };
+  }
+
+  /** The phase now; terminal ones never change again. */
+  get phase(): ReturnType<typeof podPhase> {
+    return podPhase(this.#view());
+  }
+}
+
+function allContainers(pod: Pod): readonly Container[] {
+  return [...(pod.spec.initContainers ?? []), ...pod.spec.containers];
+}

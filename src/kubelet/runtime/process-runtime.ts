@@ -1,0 +1,187 @@
+import { randomBytes } from 'node:crypto';
+import { chownSync, closeSync, constants, mkdirSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '../../base/clock.ts';
+import { Fault } from '../../base/fault.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Exec } from '../../net/exec.ts';
+import { signalProcess, startProcess } from '../../net/process.ts';
+import { KILL_ROUND_MS, KILL_ROUNDS_MAX } from '../limits.ts';
+import { ContainerLog, STDERR_PIPE, STDOUT_PIPE } from '../logs/container-log.ts';
+import { ContainerProcess } from './container-process.ts';
+import {
+  type ContainerKey,
+  freshFolder,
+  type PodFolders,
+  type ProcessRecord,
+  readExitCode,
+  readJson,
+  RECORD_FILE,
+  writeJson,
+} from './container-record.ts';
+import { findExecutable } from './executable.ts';
+import { isRunning, ProcessTable, readBootId, readStat } from './process-table.ts';
+import { SHELL, supervisorArguments, throughShell } from './supervisor.ts';
+
+/** Everything that decides how a container's command runs. */
+export interface LaunchPlan {
+  readonly key: ContainerKey;
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  readonly uid?: number;
+  readonly gid?: number;
+  /** -1000 (never) to 1000 (first), proc_pid_oom_score_adj(5). */
+  readonly oomScoreAdjust: number;
+}
+
+interface RuntimeDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly exec: Exec;
+}
+
+/** The environment variable that says which kubelet started a process, for which container and which run. */
+export const MARKER_NAME = 'WEFT_CONTAINER';
+
+/** Runs containers as processes of the host, each in a session of its own. */
+export class ProcessRuntime {
+  readonly table: ProcessTable;
+  readonly folders: PodFolders;
+  readonly #deps: RuntimeDeps;
+  readonly #kubeletId: string;
+  readonly #bootId = readBootId();
+
+  constructor(deps: RuntimeDeps, options: { readonly folders: PodFolders; readonly kubeletId: string }) {
+    this.#deps = deps;
+    this.folders = options.folders;
+    this.#kubeletId = options.kubeletId;
+    this.table = new ProcessTable(deps, { markerName: MARKER_NAME });
+  }
+
+  markerOf(key: ContainerKey): string {
+    return `${this.#kubeletId}/${key.podUid}/${key.container}/${key.attempt}`;
+  }
+
+  /**
+   * Rejects with Fault EXECUTABLE_NOT_FOUND when the first word names no program, PROCESS_START when the host
+   * refuses to start it.
+   */
+  async launch(plan: LaunchPlan): Promise<ContainerProcess> {
+    const program = findExecutable(plan.argv[0] ?? '', plan.env.PATH ?? '', plan.cwd);
+    if (!program) {
+      const text = `exec: "${plan.argv[0] ?? ''}": executable file not found in $PATH`;
+      throw new Fault('EXECUTABLE_NOT_FOUND', text);
+    }
+    const folder = this.folders.attempt(plan.key);
+    freshFolder(folder);
+    await this.#makePipes(folder, plan);
+    const output = await this.#openLog(plan.key, folder);
+    try {
+      return await this.#start(plan, program, folder, output);
+    } catch (error) {
+      await output.release();
+      throw error;
+    }
+  }
+
+  /** The container of an earlier kubelet, when its supervisor still runs (pid, start time and marker agree). */
+  async adopt(key: ContainerKey): Promise<ContainerProcess | undefined> {
+    const attemptFolder = this.folders.attempt(key);
+    const record = readJson(join(attemptFolder, RECORD_FILE)) as ProcessRecord | undefined;
+    if (!record || record.bootId !== this.#bootId) return undefined;
+    if (!isRunning(record.pid, record.startTicks)) return undefined;
+    const stat = readStat(record.pid);
+    const marker = this.markerOf(key);
+    if (!stat || this.table.markerOf(stat) !== marker) return undefined;
+    const output = await this.#openLog(key, attemptFolder);
+    const deps = { clock: this.#deps.clock, log: this.#deps.log, table: this.table };
+    return new ContainerProcess(deps, { record, marker, attemptFolder, output });
+  }
+
+  /** How an earlier kubelet's container ended while nobody watched; undefined when it left no word. */
+  recordedExit(key: ContainerKey): number | undefined {
+    return readExitCode(this.folders.attempt(key));
+  }
+
+  /**
+   * Ends all processes this kubelet (any of its lives) started, except for containers the caller keeps.
+   * @param keep says so by pod uid and container key text `uid/container/attempt`
+   */
+  async reap(keep: (podUid: string, marker: string) => boolean): Promise<number> {
+    const seen = new Set<number>();
+    for (let round = 0; round < KILL_ROUNDS_MAX; round++) {
+      const strays = this.table.list(true).filter((stat) => {
+        const marker = this.table.markerOf(stat);
+        if (!marker?.startsWith(`${this.#kubeletId}/`)) return false;
+        return !keep(marker.split('/')[1] ?? '', marker);
+      });
+      if (strays.length === 0) break;
+      for (const stat of strays) {
+        seen.add(stat.pid);
+        signalProcess(stat.pid, 'SIGKILL');
+      }
+      await new Promise<void>((resolve) => this.#deps.clock.setTimer(KILL_ROUND_MS, resolve));
+    }
+    return seen.size;
+  }
+
+  async #start(
+    plan: LaunchPlan,
+    program: string,
+    folder: string,
+    output: ContainerLog,
+  ): Promise<ContainerProcess> {
+    const marker = this.markerOf(plan.key);
+    const shell = throughShell([program, ...plan.argv.slice(1)], plan.env);
+    const pipes = [STDOUT_PIPE, STDERR_PIPE].map((name) => openSync(join(folder, name), constants.O_RDWR));
+    const [stdout = 0, stderr = 0] = pipes;
+    try {
+      const child = await startProcess({
+        program: SHELL,
+        args: supervisorArguments({
+          attemptFolder: folder,
+          oomScoreAdjust: plan.oomScoreAdjust,
+          argv: shell.argv,
+        }),
+        env: { ...shell.env, [MARKER_NAME]: marker },
+        cwd: plan.cwd,
+        stdio: ['ignore', stdout, stderr],
+        ...(plan.uid !== undefined && { uid: plan.uid }),
+        ...(plan.gid !== undefined && { gid: plan.gid }),
+      });
+      const record = this.#record(child.pid);
+      writeJson(join(folder, RECORD_FILE), record);
+      const supervisorExit = child.exited;
+      child.unref();
+      const deps = { clock: this.#deps.clock, log: this.#deps.log, table: this.table };
+      return new ContainerProcess(deps, { record, marker, attemptFolder: folder, output, supervisorExit });
+    } finally {
+      for (const pipe of pipes) closeSync(pipe);
+    }
+  }
+
+  #record(pid: number): ProcessRecord {
+    return {
+      pid,
+      startTicks: readStat(pid)?.startTicks ?? -1,
+      bootId: this.#bootId,
+      startedAtMs: this.#deps.clock.nowMs(),
+      containerId: `weft://${randomBytes(32).toString('hex')}`,
+    };
+  }
+
+  async #makePipes(folder: string, plan: LaunchPlan): Promise<void> {
+    const pipes = [join(folder, STDOUT_PIPE), join(folder, STDERR_PIPE)];
+    const made = await this.#deps.exec('mkfifo', ['-m', '600', ...pipes]);
+    if (made.exitCode !== 0) throw new Fault('PROCESS_START', made.stderr.trim());
+    if (plan.uid === undefined) return;
+    for (const path of [folder, ...pipes]) chownSync(path, plan.uid, plan.gid ?? plan.uid);
+  }
+
+  #openLog(key: ContainerKey, attemptFolder: string): Promise<ContainerLog> {
+    const path = this.folders.log(key);
+    mkdirSync(join(path, '..'), { recursive: true });
+    return ContainerLog.open(this.#deps, { attemptFolder, path });
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * The supervisor: a shell that leads the container's session, runs the command and writes down how it ended,
+ * so that the code is known even if no kubelet was there to see it (what containerd's shim is for).
+ * - It catches signals (and so neither dies of a `kill 0` of its command nor passes on an ignored signal).
+ * - Its own complaints about a signalled child go nowhere: descriptor 2 is handed to the command alone.
+ * - It makes the container a likelier victim of the kernel's OOM killer than the kubelet.
+ * $1 is the attempt's folder, $2 the oom_score_adj, the rest the command, its first word an absolute path.
+ */
+const SUPERVISOR = `trap : HUP INT QUIT USR1 USR2 TERM
+exec 3>&2 2>/dev/null
+folder=$1
+echo "$2" >/proc/self/oom_score_adj
+shift 2
+"$@" 2>&3 3>&-
+code=$?
+echo "$code" >"$folder/exit"
+exit "$code"`;
+
+export const SHELL = '/bin/sh';
+
+export function supervisorArguments(options: {
+  readonly attemptFolder: string;
+  readonly oomScoreAdjust: number;
+  readonly argv: readonly string[];
+}): readonly string[] {
+  return [
+    '-c',
+    SUPERVISOR,
+    'weft-pod',
+    options.attemptFolder,
+    String(options.oomScoreAdjust),
+    ...options.argv,
+  ];
+}
+
+/**
+ * Shells drop variables whose names they cannot use (dots, dashes), Kubernetes allows them: such pairs go
+ * through env(1).
+ */
+export function throughShell(
+  argv: readonly string[],
+  env: Readonly<Record<string, string>>,
+): { readonly argv: readonly string[]; readonly env: Readonly<Record<string, string>> } {
+  const odd = Object.entries(env).filter(([name]) => !/^[A-Za-z_]\w*$/.test(name));
+  if (odd.length === 0) return { argv, env };
+  const rest = Object.fromEntries(Object.entries(env).filter(([name]) => /^[A-Za-z_]\w*$/.test(name)));
+  return { argv: ['/usr/bin/env', ...odd.map(([name, value]) => `${name}=${value}`), ...argv], env: rest };
+}
