@@ -29,6 +29,28 @@ export interface Backend extends AsyncDisposable {
   ): Promise<Applied>;
   /** Removes every rule, set, device and socket of this mode that weft or kube-proxy wrote. Idempotent. */
   cleanup(signal: AbortSignal): Promise<void>;
+  /** Connections that end when this process ends; kernel modes hold none. */
+  readonly activeCount?: number;
+  /** Numbers by service port since the start, for metrics and trace. */
+  counters?(signal: AbortSignal): Promise<readonly PortCounts[]>;
+}
+
+/** Bytes in run from client to endpoint, bytes out back. A mode leaves out what its kernel does not count. */
+export interface TrafficCounts {
+  readonly connections?: number;
+  readonly active?: number;
+  readonly bytesIn?: number;
+  readonly bytesOut?: number;
+  /** Dials (endpoint) or client connections (port) that came to nothing. */
+  readonly failed?: number;
+  /** Refused by policy, source range or limit. */
+  readonly refused?: number;
+}
+
+export interface PortCounts extends TrafficCounts {
+  /** Key of NodeView.ports. */
+  readonly key: string;
+  readonly endpoints: ReadonlyMap<string, TrafficCounts>;
 }
 
 /** The question of a trace or a case: the first packet of a new connection. */

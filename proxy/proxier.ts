@@ -1,35 +1,40 @@
-import { isDeepStrictEqual } from 'node:util';
-import { NodeViewTracker } from '../endpoints/node-view-tracker.ts';
 import type { NodeView } from '../endpoints/node-view.ts';
 import type { SnapshotSource } from '../endpoints/snapshot.ts';
 import { Cell } from '../src/base/cell.ts';
 import type { Clock } from '../src/base/clock.ts';
 import type { Logger } from '../src/base/log.ts';
+import type { Registry } from '../src/base/metrics.ts';
 import { SyncLoop } from '../src/base/sync-loop.ts';
 import type { Exec } from '../src/net/exec.ts';
 import type { Family } from '../src/net/ip.ts';
 import type { Backend, ProxyMode } from './backend.ts';
-import { openBackend } from './backends.ts';
+import { openBackend, type BackendOptions } from './backends.ts';
+import { FamilySide } from './family-side.ts';
+import { ProxyHealth } from './health.ts';
+import { openHealthz } from './healthz.ts';
+import type { HttpListener } from './http-listener.ts';
+import { NO_METRICS, openProxyMetrics, type ProxyMetrics } from './metrics.ts';
 import { nodeSettings, type ProxySettings } from './settings.ts';
-import type { ProxyProtocol } from './userspace/proxy-protocol.ts';
+import { openTrafficMetrics } from './traffic-metrics.ts';
 
 export interface ProxierDeps {
   readonly snapshots: SnapshotSource;
   readonly clock: Clock;
   readonly log: Logger;
   readonly exec: Exec;
-  /** Addresses of this host, asked at each full sync. */
+  readonly metrics?: Registry;
+  /** Addresses of this host, asked at each sync. */
   readonly hostAddresses: () => readonly string[];
 }
 
-export interface ProxierOptions {
+export interface ProxierOptions extends Omit<BackendOptions, 'family'> {
   readonly settings: ProxySettings;
   /** At least this long between two syncs. */
   readonly minSyncMs: number;
   /** A failed sync is repeated after this long; host addresses are looked at as often. */
   readonly syncPeriodMs: number;
-  readonly proxyProtocol?: ProxyProtocol;
-  readonly drainDeadlineMs?: number;
+  /** Where /healthz and /livez answer; undefined = nowhere. */
+  readonly healthz?: { readonly address: string | undefined; readonly port: number };
 }
 
 /** What the proxy did last, for conditions on Services, health and trace. */
@@ -41,69 +46,76 @@ export interface ProxyStatus {
   readonly refused: readonly { readonly key: string; readonly reason: string }[];
 }
 
-interface Side {
-  readonly family: Family;
-  readonly tracker: NodeViewTracker;
-  readonly backend: Backend;
-  /** The last apply was rejected: the next one looks at everything. */
-  failed: boolean;
-  refused: ProxyStatus['refused'];
-  appliedVersion: number;
-}
-
 /** Follows the model and keeps one backend a family in step with it, at its own pace. */
 export class Proxier implements AsyncDisposable {
   readonly status: Cell<ProxyStatus>;
+  readonly health: ProxyHealth;
   readonly #deps: ProxierDeps;
   readonly #options: ProxierOptions;
-  readonly #sides: readonly Side[];
+  readonly #metrics: ProxyMetrics;
+  readonly #sides: FamilySide[] = [];
+  /** Backends of a former mode that still hold connections. */
+  readonly #retired: Backend[] = [];
   readonly #loop: SyncLoop;
-  readonly #subscription: Disposable;
+  #subscription: Disposable | undefined;
+  #healthz: HttpListener | undefined;
+  #settings: ProxySettings;
+  #mode: ProxyMode;
+  #seenVersion = 0;
 
-  private constructor(deps: ProxierDeps, options: ProxierOptions, sides: readonly Side[]) {
-    this.#deps = deps;
+  private constructor(deps: ProxierDeps, options: ProxierOptions) {
+    const { settings, minSyncMs, syncPeriodMs } = options;
+    this.#deps = { ...deps, log: deps.log.with({ part: 'proxy' }) };
     this.#options = options;
-    this.#sides = sides;
-    this.status = new Cell<ProxyStatus>({ mode: options.settings.mode, appliedVersion: 0, refused: [] });
-    this.#loop = new SyncLoop(
-      deps,
-      {
-        minIntervalMs: options.minSyncMs,
-        retryIntervalMs: options.syncPeriodMs,
-        maxIntervalMs: options.syncPeriodMs,
-      },
-      (signal) => this.#sync(signal),
+    this.#settings = settings;
+    this.#mode = settings.mode;
+    this.#metrics = deps.metrics ? openProxyMetrics(deps.metrics) : NO_METRICS;
+    this.status = new Cell<ProxyStatus>({ mode: settings.mode, appliedVersion: 0, refused: [] });
+    const node = (): ReturnType<typeof deps.snapshots.snapshot.nodes.get> =>
+      deps.snapshots.snapshot.nodes.get(this.#settings.nodeName);
+    this.health = new ProxyHealth(
+      { clock: deps.clock, node },
+      { families: settings.families, pendingMaxMs: 2 * syncPeriodMs },
     );
-    this.#subscription = deps.snapshots.subscribe(() => this.#loop.mark());
+    const pace = {
+      minIntervalMs: minSyncMs,
+      retryIntervalMs: syncPeriodMs,
+      maxIntervalMs: syncPeriodMs,
+    };
+    this.#loop = new SyncLoop(this.#deps, pace, (signal) => this.#sync(signal));
+    if (deps.metrics) openTrafficMetrics(deps.metrics, () => this.backends);
   }
 
-  /** Opens the backends and serves what the snapshot holds now. */
+  /** Opens the backends and serves what the snapshot holds now, or rejects and leaves nothing open. */
   static async open(deps: ProxierDeps, options: ProxierOptions): Promise<Proxier> {
-    const { settings } = options;
-    const log = deps.log.with({ part: 'proxy' });
-    const sides = await Promise.all(
-      settings.families.map(async (family) => ({
-        family,
-        backend: await openBackend(settings.mode, { ...deps, log }, { ...options, family }),
-        tracker: new NodeViewTracker(deps.snapshots, settingsOf(deps, settings, family)),
-        failed: false,
-        refused: [],
-        appliedVersion: 0,
-      })),
-    );
-    const proxier = new Proxier({ ...deps, log }, options, sides);
-    await proxier.#sync(new AbortController().signal);
-    proxier.#loop.mark();
+    const proxier = new Proxier(deps, options);
+    try {
+      await proxier.#start(new AbortController().signal);
+    } catch (error) {
+      await proxier[Symbol.asyncDispose]();
+      throw error;
+    }
     return proxier;
   }
 
   /** The views as compiled for this node, for trace. */
   get views(): readonly NodeView[] {
-    return this.#sides.map(({ tracker }) => tracker.view);
+    return this.#sides.map(({ view }) => view);
   }
 
   get backends(): readonly Backend[] {
     return this.#sides.map(({ backend }) => backend);
+  }
+
+  /** The port that /healthz got. */
+  get healthzPort(): number | undefined {
+    return this.#healthz?.port;
+  }
+
+  /** Takes new settings at the next sync. A new mode serves before the old one lets go. */
+  reconfigure(settings: ProxySettings): void {
+    this.#settings = { ...settings, families: this.#settings.families };
+    this.#loop.mark();
   }
 
   /** Resolves once every family serves this Snapshot version (or a later one). */
@@ -124,45 +136,85 @@ export class Proxier implements AsyncDisposable {
     });
   }
 
+  /** Stops following; kernel rules stay and serve on, sockets drain. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#subscription[Symbol.dispose]();
+    this.#subscription?.[Symbol.dispose]();
     await this.#loop[Symbol.asyncDispose]();
-    await Promise.all(this.#sides.map(({ backend }) => backend[Symbol.asyncDispose]()));
+    await this.#healthz?.[Symbol.asyncDispose]();
+    await Promise.all([...this.#sides, ...this.#retired].map((owner) => owner[Symbol.asyncDispose]()));
   }
 
-  /** Both families are tried; what failed is thrown together so that the loop retries. */
+  async #start(signal: AbortSignal): Promise<void> {
+    const { healthz, settings } = this.#options;
+    const deps = { ...this.#deps, metrics: this.#metrics, health: this.health };
+    for (const family of settings.families) {
+      const backend = await this.#openBackend(family);
+      this.#sides.push(new FamilySide(deps, backend, this.#nodeSettings(family)));
+    }
+    const count = (path: 'healthz' | 'livez', status: number): void => this.#metrics.health(path, status);
+    if (healthz) this.#healthz = await openHealthz({ health: this.health, count }, healthz);
+    await this.#sync(signal);
+    this.#subscription = this.#deps.snapshots.subscribe((version) => this.#changed(version));
+    this.#changed(this.#deps.snapshots.snapshot.version);
+  }
+
+  #changed(version: number): void {
+    const { services } = this.#deps.snapshots.changesSince(this.#seenVersion);
+    this.#seenVersion = version;
+    this.#metrics.changed(services.size);
+    this.health.queued();
+    this.#loop.mark();
+  }
+
+  #openBackend(family: Family): Promise<Backend> {
+    return openBackend(this.#settings.mode, this.#deps, { ...this.#options, family });
+  }
+
+  #nodeSettings(family: Family): NodeView['node'] {
+    const node = this.#deps.snapshots.snapshot.nodes.get(this.#settings.nodeName);
+    return nodeSettings(this.#settings, family, this.#deps.hostAddresses(), node);
+  }
+
+  /** Every family is tried; what failed is thrown together so that the loop retries. */
   async #sync(signal: AbortSignal): Promise<void> {
-    const outcomes = await Promise.allSettled(this.#sides.map((side) => this.#syncSide(side, signal)));
+    // a mode that cannot be opened leaves the old one serving, and in step
+    const switched = this.#settings.mode === this.#mode ? undefined : this.#switchMode(signal);
+    const [outcome] = await Promise.allSettled([switched]);
+    const outcomes = await Promise.allSettled(
+      this.#sides.map((side) => side.sync(this.#nodeSettings(side.family), signal)),
+    );
     const next: ProxyStatus = {
-      mode: this.#options.settings.mode,
+      mode: this.#mode,
       appliedVersion: Math.min(...this.#sides.map((side) => side.appliedVersion)),
       refused: this.#sides.flatMap((side) => side.refused),
     };
     this.#logRefusals(next);
     this.status.publish(next);
-    const errors = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []));
+    await this.#releaseRetired();
+    const errors = [outcome, ...outcomes].flatMap((each) =>
+      each?.status === 'rejected' ? [each.reason as Error] : [],
+    );
     if (errors.length === 1) throw errors[0];
     if (errors.length > 1) throw new AggregateError(errors, errors.map(String).join('; '));
   }
 
-  async #syncSide(side: Side, signal: AbortSignal): Promise<void> {
-    const node = settingsOf(this.#deps, this.#options.settings, side.family);
-    if (!isDeepStrictEqual(node, side.tracker.view.node)) side.tracker.reconfigure(node);
-    const { version } = this.#deps.snapshots.snapshot;
-    const { view, changes, previous } = side.tracker.refresh();
-    const complete = changes.complete && !side.failed;
-    side.failed = true;
-    const applied = await side.backend.apply(view, { ...changes, complete }, previous, signal);
-    side.failed = false;
-    side.refused = applied.refused;
-    side.appliedVersion = version;
-    if (applied.changedPorts > 0)
-      this.#deps.log.debug('synced', {
-        family: side.family,
-        full: applied.full,
-        ports: applied.changedPorts,
-        durationMs: Math.round(applied.durationMs * 100) / 100,
-      });
+  async #switchMode(signal: AbortSignal): Promise<void> {
+    const { mode } = this.#settings;
+    for (const side of this.#sides) {
+      if (side.backend.mode === mode) continue;
+      const next = await this.#openBackend(side.family);
+      this.#retired.push(await side.replaceBackend(next, signal));
+    }
+    this.#deps.log.info('mode switched', { from: this.#mode, to: mode });
+    this.#mode = mode;
+  }
+
+  /** A former mode is let go once its last connection has ended. */
+  async #releaseRetired(): Promise<void> {
+    for (const backend of this.#retired.filter(({ activeCount = 0 }) => activeCount === 0)) {
+      this.#retired.splice(this.#retired.indexOf(backend), 1);
+      await backend[Symbol.asyncDispose]();
+    }
   }
 
   /** Each refusal is told once, when it appears. */
@@ -171,9 +223,4 @@ export class Proxier implements AsyncDisposable {
     for (const { key, reason } of next.refused)
       if (!told.has(`${key} ${reason}`)) this.#deps.log.warn('service port refused', { key, reason });
   }
-}
-
-function settingsOf(deps: ProxierDeps, settings: ProxySettings, family: Family): NodeView['node'] {
-  const node = deps.snapshots.snapshot.nodes.get(settings.nodeName);
-  return nodeSettings(settings, family, deps.hostAddresses(), node);
 }

@@ -2,14 +2,14 @@ import type { NodeSettings, NodeView, NodeViewChanges, ServicePortView } from '.
 import type { Clock } from '../../src/base/clock.ts';
 import type { Logger } from '../../src/base/log.ts';
 import type { Family } from '../../src/net/ip.ts';
-import type { Applied, Backend } from '../backend.ts';
+import type { Applied, Backend, PortCounts } from '../backend.ts';
 import * as limits from '../limits.ts';
 import { MODE_TRAITS } from '../mode-traits.ts';
 import { sourceClassifier } from '../source.ts';
 import { bindPlan, CLOSED_PLAN, type DoorPlan } from './door-plan.ts';
 import { Ejections } from './ejection.ts';
 import { PortServer, type DoorRegister } from './port-server.ts';
-import type { PortState } from './port-state.ts';
+import { portCounts } from './port-state.ts';
 import type { ProxyProtocol } from './proxy-protocol.ts';
 import type { RelayContext, RelayLimits } from './relay-context.ts';
 import { SessionTable } from './session-table.ts';
@@ -75,9 +75,8 @@ export class UserspaceBackend implements Backend {
     this.#scheduleSweep();
   }
 
-  /** The service ports served now, for counters and trace. */
-  *ports(): Iterable<PortState> {
-    for (const server of this.#servers.values()) yield server.state;
+  counters(): Promise<readonly PortCounts[]> {
+    return Promise.resolve([...this.#servers.values()].map(({ state }) => portCounts(state)));
   }
 
   get activeCount(): number {

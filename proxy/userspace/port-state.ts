@@ -1,4 +1,5 @@
 import type { EndpointAddressPort, ServicePortView } from '../../endpoints/node-view.ts';
+import type { PortCounts } from '../backend.ts';
 import { decide, type Decision, type EntranceKind } from '../decide.ts';
 import { sourceRangeTest } from '../source-ranges.ts';
 import { Balancer } from './balancer.ts';
@@ -42,4 +43,16 @@ export class PortState {
     const decision = this.decide(entrance, client);
     return decision.verdict === 'dnat' ? decision.endpoints : NOBODY;
   }
+}
+
+/** A copy of the numbers, endpoint by endpoint. */
+export function portCounts({ view, counters }: PortState): PortCounts {
+  const { connections, active, bytesIn, bytesOut, failed, refused } = counters;
+  const endpoints = new Map(
+    [...counters.endpoints].map(([id, { dialFailures, ...counts }]) => [
+      id,
+      { ...counts, failed: dialFailures },
+    ]),
+  );
+  return { key: view.key, connections, active, bytesIn, bytesOut, failed, refused, endpoints };
 }

@@ -1,0 +1,32 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { HealthReport, ProxyHealth } from './health.ts';
+import { openHttpListener, type HttpListener } from './http-listener.ts';
+
+export interface HealthzDeps {
+  readonly health: ProxyHealth;
+  /** Counts replies: kubeproxy_proxy_healthz_total and _livez_total. */
+  readonly count?: (path: 'healthz' | 'livez', status: number) => void;
+}
+
+/** Serves /healthz (may load balancers use this node?) and /livez (is the proxy itself well?). */
+export async function openHealthz(
+  deps: HealthzDeps,
+  options: { readonly address: string | undefined; readonly port: number },
+): Promise<HttpListener> {
+  return await openHttpListener((request, response) => reply(deps, request, response), options);
+}
+
+function reply({ health, count }: HealthzDeps, request: IncomingMessage, response: ServerResponse): void {
+  const path = request.url?.split('?')[0];
+  if (path !== '/healthz' && path !== '/livez') {
+    response.writeHead(404).end();
+    return;
+  }
+  const report = health.report();
+  const well = report.healthy && (path === '/livez' || report.nodeEligible);
+  const status = well ? 200 : 503;
+  count?.(path === '/healthz' ? 'healthz' : 'livez', status);
+  response
+    .writeHead(status, { 'Content-Type': 'application/json', 'X-Content-Type-Options': 'nosniff' })
+    .end(JSON.stringify(report satisfies HealthReport));
+}
