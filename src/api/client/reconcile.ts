@@ -93,7 +93,7 @@ interface Run {
 async function work(run: Run): Promise<void> {
   const { queue, options, signal } = run;
   try {
-    await options.ready;
+    await Promise.race([options.ready, aborted(signal)]);
   } catch (error) {
     if (!signal.aborted) run.log.error('controller did not start', { error });
     return;
@@ -107,6 +107,14 @@ async function work(run: Run): Promise<void> {
     run.metrics?.reconcileSeconds.observe({ controller }, (run.deps.clock.monotonicMs() - startMs) / 1000);
     run.metrics?.queueDepth.set({ controller }, queue.size);
   }
+}
+
+/** Resolves when the signal is aborted: the queue is closed then, the worker's loop ends by itself. */
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }
 
 async function one(run: Run, key: string): Promise<string> {
