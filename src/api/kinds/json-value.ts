@@ -39,6 +39,12 @@ export function ensureObject(parent: JsonObject, field: string): JsonObject | un
   return isObject(value) ? value : undefined;
 }
 
+/** Scalars as text, everything else as JSON, absent as ''. */
+export function textOf(value: unknown): string {
+  if (typeof value === 'string') return value;
+  return value === undefined || value === null ? '' : JSON.stringify(value);
+}
+
 /** Sets a default: only where nothing, null or the empty string is. */
 export function setDefault(parent: JsonObject, field: string, value: unknown): void {
   const now = parent[field];

@@ -106,6 +106,7 @@ function node(type: SchemaType): Schema {
     default: undefined,
     format: undefined,
     preserveUnknown: false,
+    embedded: false,
     definition: undefined,
     fieldNames: () => [],
     field: () => undefined,

@@ -21,6 +21,8 @@ export interface Schema {
   readonly format: string | undefined;
   /** True = unknown fields are kept (x-kubernetes-preserve-unknown-fields, RawExtension, `any`). */
   readonly preserveUnknown: boolean;
+  /** x-kubernetes-embedded-resource: apiVersion, kind and metadata are always allowed. */
+  readonly embedded: boolean;
   /** OpenAPI definition (`core/v1.Container`), undefined for inline schemas. */
   readonly definition: string | undefined;
   /** Names of the declared properties; empty for scalars, lists and maps. */

@@ -44,6 +44,7 @@ function nodeOf(document: unknown): Schema {
     default: source['default'],
     format: stringAt(source, 'format') || undefined,
     preserveUnknown: source['x-kubernetes-preserve-unknown-fields'] === true || typeOf(source) === 'any',
+    embedded: source['x-kubernetes-embedded-resource'] === true,
     definition: undefined,
     fieldNames: () => Object.keys(properties),
     field: (name) => {

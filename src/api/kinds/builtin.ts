@@ -1,0 +1,167 @@
+import { fillRequired } from './decode/typed.ts';
+import { dnsSubdomain } from './formats.ts';
+import { cloneJson, equalJson, isObject, type JsonObject, objectAt, valueAt } from './json-value.ts';
+import type { UnknownObject } from './meta.ts';
+import type { KindInfo } from './registry.ts';
+import { RULES } from './rules/all.ts';
+import type { KindRules } from './rules/kind-rules.ts';
+import { validateMetadata, validateMetadataUpdate } from './rules/metadata.ts';
+import { builtinSchema } from './schema/builtin-schema.ts';
+import type { GeneratedResource } from './schema/resource.ts';
+import { typeInfo } from './schema/type-table.ts';
+import { RESOURCES } from './schema/resources.generated.ts';
+import { PRINTERS } from './tables/all.ts';
+import { DEFAULT_PRINTER } from './tables/printer.ts';
+import { convertEvent } from './rules/event.ts';
+
+/** Every kind the server has from the start, in discovery's order. Values are fresh, schemas are shared. */
+export function builtinKinds(): KindInfo[] {
+  return RESOURCES.map((resource) => kindInfo(resource, RULES[`${resource.group}/${resource.kind}`] ?? {}));
+}
+
+function kindInfo(resource: GeneratedResource, rules: KindRules): KindInfo {
+  const { group, version, kind, plural, namespaced } = resource;
+  const hasStatus = resource.subresources.some((one) => one.name === 'status');
+  const nameRule = rules.nameRule ?? dnsSubdomain;
+  const generation = rules.generation ?? false;
+  return {
+    group,
+    version,
+    kind,
+    plural,
+    namespaced,
+    listKind: `${kind}List`,
+    singular: kind.toLowerCase(),
+    shortNames: rules.shortNames ?? [],
+    categories: rules.categories ?? [],
+    verbs: resource.verbs,
+    subresources: resource.subresources,
+    virtual: !resource.verbs.includes('get'),
+    storage: storageOf(resource),
+    get schema() {
+      return builtinSchema(resource.definition);
+    },
+    openApiSchema: undefined,
+    printer: PRINTERS[`${group}/${kind}`] ?? DEFAULT_PRINTER,
+    selectableFields: selectableFields(rules),
+    scale: rules.scale,
+    allowUnconditionalUpdate: rules.unconditionalUpdate ?? true,
+    allowCreateOnUpdate: rules.createOnUpdate ?? false,
+    generation,
+    ttlSeconds: rules.ttlSeconds,
+    defaults: (object) => rules.defaults?.(object),
+    prepareCreate: (object) => {
+      if (hasStatus && !rules.keepStatus) resetStatus(object, resource.definition);
+      if (generation) object.metadata.generation = 1;
+      rules.prepareCreate?.(object);
+    },
+    prepareUpdate: (object, old) => {
+      keepServerFields(object, old);
+      if (hasStatus && !rules.keepStatus) copyField(object, old, 'status');
+      rules.prepareUpdate?.(object, old);
+      if (generation) object.metadata.generation = nextGeneration(object, old);
+    },
+    prepareStatus: (object, old) => takeStatusOnly(object, old),
+    validate: (object) => [
+      ...validateMetadata(object, namespaced, nameRule),
+      ...(rules.validate?.(object) ?? []),
+      ...(rules.validateCreate?.(object) ?? []),
+    ],
+    validateUpdate: (object, old) => [
+      ...validateMetadataUpdate(object, old),
+      ...(rules.validate?.(object) ?? []),
+      ...(rules.validateUpdate?.(object, old) ?? []),
+    ],
+    validateStatus: (object, old) => [
+      ...validateMetadataUpdate(object, old),
+      ...(rules.validateStatus?.(object, old) ?? []),
+    ],
+    warnings: (object) => rules.warnings?.(object) ?? [],
+    graceSeconds: (object, requested) => rules.graceSeconds?.(object, requested) ?? 0,
+    convert: group === 'events.k8s.io' ? convertEvent : undefined,
+  };
+}
+
+/** events.k8s.io Events are the core ones under another name. */
+function storageOf(resource: GeneratedResource): KindInfo['storage'] {
+  const { group, version, kind, plural } = resource;
+  if (group === 'events.k8s.io') return { collection: plural, kind: { group: '', version: 'v1', kind } };
+  return { collection: group ? `${group}/${plural}` : plural, kind: { group, version, kind } };
+}
+
+function selectableFields(rules: KindRules): ReadonlyMap<string, (object: UnknownObject) => string> {
+  const fields = new Map<string, (object: UnknownObject) => string>([
+    ['metadata.name', (object) => object.metadata?.name ?? ''],
+    ['metadata.namespace', (object) => object.metadata?.namespace ?? ''],
+  ]);
+  for (const [label, way] of Object.entries(rules.selectable ?? {})) {
+    fields.set(label, typeof way === 'function' ? way : (object) => textAt(object, way));
+  }
+  return fields;
+}
+
+function textAt(object: UnknownObject, path: string): string {
+  const value = valueAt(object, path);
+  return typeof value === 'string'
+    ? value
+    : value === undefined || value === null
+      ? ''
+      : JSON.stringify(value);
+}
+
+/** An empty status as the types have it: `{}` or with its required zero values. */
+function resetStatus(object: UnknownObject, definition: string): void {
+  delete object['status'];
+  const type = typeInfo(definition);
+  if (type) fillRequired(object, type);
+}
+
+function copyField(object: JsonObject, old: JsonObject, field: string): void {
+  if (old[field] === undefined) delete object[field];
+  else object[field] = cloneJson(old[field]);
+}
+
+const SERVER_FIELDS = [
+  'uid',
+  'creationTimestamp',
+  'deletionTimestamp',
+  'deletionGracePeriodSeconds',
+  'generation',
+];
+
+/** What only the server writes comes from the stored object; a differing uid stays, for validation to refuse. */
+function keepServerFields(object: UnknownObject, old: UnknownObject): void {
+  const metadata = object.metadata as unknown as JsonObject;
+  const before = old.metadata as unknown as JsonObject;
+  for (const field of SERVER_FIELDS) {
+    if (field === 'uid' && metadata['uid']) continue;
+    copyField(metadata, before, field);
+  }
+}
+
+function nextGeneration(object: UnknownObject, old: UnknownObject): number {
+  const now = old.metadata.generation ?? 0;
+  const same = equalJson(desired(object), desired(old));
+  return same ? now : now + 1;
+}
+
+/** Everything a user asks for: all fields but metadata, status and the type. */
+function desired(object: UnknownObject): JsonObject {
+  const { apiVersion: _, kind: __, metadata: ___, status: ____, ...rest } = object;
+  return rest;
+}
+
+/** A status write: the stored object with the new status; labels and annotations may come along, nothing else. */
+function takeStatusOnly(object: UnknownObject, old: UnknownObject): void {
+  const sent = objectAt(object, 'metadata');
+  const metadata = cloneJson(old.metadata) as unknown as JsonObject;
+  for (const field of ['resourceVersion', 'managedFields', 'uid']) {
+    if (sent[field] !== undefined) metadata[field] = sent[field];
+  }
+  for (const key of Object.keys(object)) if (key !== 'status' && key !== 'metadata') delete object[key];
+  for (const [key, value] of Object.entries(old)) {
+    if (key !== 'status' && key !== 'metadata') object[key] = cloneJson(value);
+  }
+  object.metadata = metadata as unknown as UnknownObject['metadata'];
+  if (!isObject(object['status'])) delete object['status'];
+}

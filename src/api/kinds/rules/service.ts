@@ -1,0 +1,371 @@
+import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts';
+import {
+  cidrText,
+  dns1035Label,
+  dnsLabel,
+  dnsSubdomain,
+  ipAddress,
+  labelValue,
+  portName,
+  portNumber,
+  qualifiedName,
+} from '../formats.ts';
+import {
+  arrayAt,
+  ensureObject,
+  isObject,
+  type JsonObject,
+  numberAt,
+  objectAt,
+  objectsAt,
+  setDefault,
+  stringAt,
+} from '../json-value.ts';
+import type { UnknownObject } from '../meta.ts';
+import { addTexts, oneOf } from './checks.ts';
+import type { KindRules } from './kind-rules.ts';
+import { immutable } from './metadata.ts';
+
+const TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
+const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
+const POLICIES = ['Cluster', 'Local'];
+const DISTRIBUTIONS = ['PreferClose', 'PreferSameNode', 'PreferSameZone'];
+const AFFINITY_SECONDS = 10_800;
+const MAX_AFFINITY_SECONDS = 86_400;
+
+function defaults(service: UnknownObject): void {
+  const spec = ensureObject(service, 'spec');
+  if (!spec) return;
+  setDefault(spec, 'type', 'ClusterIP');
+  setDefault(spec, 'sessionAffinity', 'None');
+  if (spec['sessionAffinity'] === 'None') delete spec['sessionAffinityConfig'];
+  else if (spec['sessionAffinity'] === 'ClientIP') {
+    const config = ensureObject(spec, 'sessionAffinityConfig');
+    const client = config && ensureObject(config, 'clientIP');
+    if (client) client['timeoutSeconds'] ??= AFFINITY_SECONDS;
+  }
+  for (const port of objectsAt(spec, 'ports')) {
+    setDefault(port, 'protocol', 'TCP');
+    if (port['targetPort'] === undefined || port['targetPort'] === 0 || port['targetPort'] === '') {
+      if (typeof port['port'] === 'number') port['targetPort'] = port['port'];
+    }
+  }
+  defaultTraffic(spec);
+}
+
+function defaultTraffic(spec: JsonObject): void {
+  const type = spec['type'];
+  const exposed = type === 'NodePort' || type === 'LoadBalancer';
+  const external = exposed || arrayAt(spec, 'externalIPs').length > 0;
+  if (external) setDefault(spec, 'externalTrafficPolicy', 'Cluster');
+  if (type === 'LoadBalancer') spec['allocateLoadBalancerNodePorts'] ??= true;
+  if (TYPES.includes(String(type)) && type !== 'ExternalName')
+    setDefault(spec, 'internalTrafficPolicy', 'Cluster');
+}
+
+/** clusterIP and clusterIPs say the same; whichever was given fills the other. */
+function prepare(service: UnknownObject): void {
+  const spec = objectAt(service, 'spec');
+  const single = stringAt(spec, 'clusterIP');
+  const several = arrayAt(spec, 'clusterIPs');
+  if (single !== '' && several.length === 0) spec['clusterIPs'] = [single];
+  else if (single === '' && typeof several[0] === 'string') spec['clusterIP'] = several[0];
+}
+
+function validate(service: UnknownObject): FieldError[] {
+  const errors: FieldError[] = [];
+  const spec = objectAt(service, 'spec');
+  oneOf(errors, spec, 'type', 'spec', TYPES, true);
+  const headless = spec['clusterIP'] === 'None';
+  const type = spec['type'];
+  const ports = objectsAt(spec, 'ports');
+  if (ports.length === 0 && !headless && type !== 'ExternalName') errors.push(required('spec.ports'));
+  validatePorts(errors, ports, headless, type);
+  validateType(errors, spec, headless);
+  for (const [key, value] of Object.entries(objectAt(spec, 'selector'))) {
+    addTexts(errors, 'spec.selector', key, qualifiedName(key));
+    addTexts(errors, 'spec.selector', value, labelValue(String(value)));
+  }
+  validateAffinity(errors, spec);
+  validateAddresses(errors, spec);
+  validateTraffic(errors, spec);
+  return errors;
+}
+
+function validatePorts(
+  errors: FieldError[],
+  ports: readonly JsonObject[],
+  headless: boolean,
+  type: unknown,
+): void {
+  const names = new Set<string>();
+  const numbers = new Set<string>();
+  const nodePorts = new Set<string>();
+  for (const [index, port] of ports.entries()) {
+    const path = `spec.ports[${index}]`;
+    const name = stringAt(port, 'name');
+    if (name === '' && ports.length > 1) errors.push(required(`${path}.name`));
+    else if (name !== '') {
+      addTexts(errors, `${path}.name`, name, dnsLabel(name));
+      if (names.has(name)) errors.push(duplicate(`${path}.name`, name));
+      names.add(name);
+    }
+    const number = numberAt(port, 'port') ?? 0;
+    addTexts(errors, `${path}.port`, number, portNumber(number));
+    oneOf(errors, port, 'protocol', path, PROTOCOLS, true);
+    validateTargetPort(errors, port['targetPort'], `${path}.targetPort`);
+    validateAppProtocol(errors, port, path);
+    const key = `${stringAt(port, 'protocol')}/${number}`;
+    if (numbers.has(key))
+      errors.push(duplicate(path, { port: number, protocol: port['protocol'], targetPort: 0 }));
+    numbers.add(key);
+    validateNodePort(errors, port, path, nodePorts, headless, type);
+  }
+}
+
+function validateTargetPort(errors: FieldError[], target: unknown, field: string): void {
+  if (typeof target === 'number') addTexts(errors, field, target, portNumber(target));
+  else if (typeof target === 'string') addTexts(errors, field, target, portName(target));
+}
+
+function validateAppProtocol(errors: FieldError[], port: JsonObject, path: string): void {
+  const protocol = stringAt(port, 'appProtocol');
+  if (protocol !== '') addTexts(errors, `${path}.appProtocol`, protocol, qualifiedName(protocol));
+}
+
+function validateNodePort(
+  errors: FieldError[],
+  port: JsonObject,
+  path: string,
+  seen: Set<string>,
+  headless: boolean,
+  type: unknown,
+): void {
+  const nodePort = numberAt(port, 'nodePort') ?? 0;
+  if (nodePort === 0) return;
+  if (type === 'ClusterIP' || type === 'ExternalName') {
+    errors.push(forbidden(`${path}.nodePort`, `may not be used when \`type\` is '${type}'`));
+    return;
+  }
+  const key = `${stringAt(port, 'protocol')}/${nodePort}`;
+  if (seen.has(key)) errors.push(duplicate(`${path}.nodePort`, nodePort));
+  seen.add(key);
+  if (headless) errors.push(invalid(path, nodePort, 'may not be used with a headless service'));
+}
+
+function validateType(errors: FieldError[], spec: JsonObject, headless: boolean): void {
+  const type = spec['type'];
+  if (type === 'LoadBalancer' || type === 'NodePort') {
+    if (headless)
+      errors.push(invalid('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${type} services`));
+  }
+  if (type === 'ExternalName') {
+    if (stringAt(spec, 'clusterIP') !== '' || arrayAt(spec, 'clusterIPs').length > 0) {
+      errors.push(forbidden('spec.clusterIPs', 'may not be set when type is ExternalName'));
+    }
+    const name = stringAt(spec, 'externalName').replace(/\.$/, '');
+    if (name === '') errors.push(required('spec.externalName'));
+    else addTexts(errors, 'spec.externalName', stringAt(spec, 'externalName'), dnsSubdomain(name));
+  }
+  if (type !== 'LoadBalancer') {
+    for (const field of ['loadBalancerClass', 'allocateLoadBalancerNodePorts']) {
+      if (spec[field] !== undefined)
+        errors.push(forbidden(`spec.${field}`, "may only be used when `type` is 'LoadBalancer'"));
+    }
+  }
+}
+
+function validateAffinity(errors: FieldError[], spec: JsonObject): void {
+  oneOf(errors, spec, 'sessionAffinity', 'spec', ['ClientIP', 'None'], true);
+  const config = spec['sessionAffinityConfig'];
+  if (spec['sessionAffinity'] === 'None' && config !== undefined && config !== null) {
+    errors.push(forbidden('spec.sessionAffinityConfig', 'must not be set when session affinity is None'));
+  }
+  if (spec['sessionAffinity'] !== 'ClientIP') return;
+  const seconds = numberAt(objectAt(config, 'clientIP'), 'timeoutSeconds');
+  const field = 'spec.sessionAffinityConfig.clientIP.timeoutSeconds';
+  if (seconds === undefined) errors.push(required(field));
+  else if (seconds <= 0 || seconds > MAX_AFFINITY_SECONDS) {
+    errors.push(invalid(field, seconds, `must be greater than 0 and less than ${MAX_AFFINITY_SECONDS}`));
+  }
+}
+
+function validateAddresses(errors: FieldError[], spec: JsonObject): void {
+  const clusterIps = arrayAt(spec, 'clusterIPs');
+  for (const [index, ip] of clusterIps.entries()) {
+    if (ip === 'None' && index === 0) continue;
+    addTexts(errors, `spec.clusterIPs[${index}]`, ip, ipAddress(String(ip)));
+  }
+  if (clusterIps.length > 2) {
+    errors.push(invalid('spec.clusterIPs', clusterIps, 'may only hold up to 2 values'));
+  }
+  if (clusterIps.length > 0 && stringAt(spec, 'clusterIP') !== clusterIps[0]) {
+    errors.push(invalid('spec.clusterIPs', clusterIps, 'first value must match `clusterIP`'));
+  }
+  for (const [index, ip] of arrayAt(spec, 'externalIPs').entries()) {
+    addTexts(errors, `spec.externalIPs[${index}]`, ip, ipAddress(String(ip)));
+    if (/^(127\.|::1$|169\.254\.|fe80:|224\.0\.0\.|0\.0\.0\.0$|::$)/.test(String(ip))) {
+      errors.push(invalid(`spec.externalIPs[${index}]`, ip, externalIpText(String(ip))));
+    }
+  }
+  for (const [index, range] of arrayAt(spec, 'loadBalancerSourceRanges').entries()) {
+    addTexts(errors, `spec.loadBalancerSourceRanges[${index}]`, range, cidrText(String(range).trim()));
+  }
+  oneOf(errors, spec, 'ipFamilyPolicy', 'spec', ['PreferDualStack', 'RequireDualStack', 'SingleStack']);
+  const families = arrayAt(spec, 'ipFamilies');
+  for (const [index, family] of families.entries()) {
+    if (family !== 'IPv4' && family !== 'IPv6')
+      errors.push(notSupported(`spec.ipFamilies[${index}]`, family, ['IPv4', 'IPv6']));
+    else if (families.indexOf(family) !== index) errors.push(duplicate(`spec.ipFamilies[${index}]`, family));
+  }
+}
+
+function externalIpText(ip: string): string {
+  if (ip === '0.0.0.0' || ip === '::') return `may not be unspecified (${ip})`;
+  if (ip.startsWith('127.') || ip === '::1') return 'may not be in the loopback range (127.0.0.0/8, ::1/128)';
+  if (ip.startsWith('224.')) return 'may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)';
+  return 'may not be in the link-local range (169.254.0.0/16, fe80::/10)';
+}
+
+function validateTraffic(errors: FieldError[], spec: JsonObject): void {
+  const type = spec['type'];
+  oneOf(errors, spec, 'internalTrafficPolicy', 'spec', POLICIES);
+  const exposed = type === 'NodePort' || type === 'LoadBalancer' || arrayAt(spec, 'externalIPs').length > 0;
+  if (!exposed && stringAt(spec, 'externalTrafficPolicy') !== '') {
+    errors.push(
+      invalid(
+        'spec.externalTrafficPolicy',
+        spec['externalTrafficPolicy'],
+        'may only be set for externally-accessible services',
+      ),
+    );
+  } else oneOf(errors, spec, 'externalTrafficPolicy', 'spec', POLICIES);
+  oneOf(errors, spec, 'trafficDistribution', 'spec', DISTRIBUTIONS);
+  const check = numberAt(spec, 'healthCheckNodePort') ?? 0;
+  if (check < 0)
+    errors.push(invalid('spec.healthCheckNodePort', check, 'must be between 0-65535, inclusive'));
+  const local = type === 'LoadBalancer' && spec['externalTrafficPolicy'] === 'Local';
+  if (check > 0 && !local) {
+    const text = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
+    errors.push(invalid('spec.healthCheckNodePort', check, text));
+  }
+}
+
+function validateUpdate(service: UnknownObject, old: UnknownObject): FieldError[] {
+  const [spec, before] = [objectAt(service, 'spec'), objectAt(old, 'spec')];
+  const errors: FieldError[] = [];
+  const kept = spec['type'] !== 'ExternalName' && before['type'] !== 'ExternalName';
+  const [was] = arrayAt(before, 'clusterIPs');
+  const [now] = arrayAt(spec, 'clusterIPs');
+  if (kept && was !== undefined && was !== now) {
+    errors.push(invalid('spec.clusterIPs[0]', arrayAt(spec, 'clusterIPs'), 'may not change once set'));
+  }
+  if (before['type'] === 'LoadBalancer' && spec['type'] === 'LoadBalancer') {
+    if (spec['loadBalancerClass'] !== before['loadBalancerClass']) {
+      errors.push(invalid('spec.loadBalancerClass', spec['loadBalancerClass'], 'may not change once set'));
+    }
+  }
+  if (spec['healthCheckNodePort'] !== undefined && numberAt(before, 'healthCheckNodePort')) {
+    errors.push(
+      ...immutable(spec['healthCheckNodePort'], before['healthCheckNodePort'], 'spec.healthCheckNodePort'),
+    );
+  }
+  return errors;
+}
+
+const CLUSTER_FIELDS = ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy', 'internalTrafficPolicy'];
+
+/** An update that leaves out what the server allocated keeps it; a type that cannot have it drops it. */
+function prepareUpdate(service: UnknownObject, old: UnknownObject): void {
+  const [spec, before] = [objectAt(service, 'spec'), objectAt(old, 'spec')];
+  const type = spec['type'];
+  if (type === 'ExternalName') {
+    if (before['type'] !== 'ExternalName') for (const field of CLUSTER_FIELDS) delete spec[field];
+    return;
+  }
+  if (before['type'] !== 'ExternalName') keepAddresses(spec, before);
+  if (isNodePorted(spec)) keepNodePorts(spec, before);
+  else if (isNodePorted(before)) dropNodePorts(spec, before);
+  keepHealthCheck(spec, before);
+  if (type !== 'LoadBalancer' && before['type'] === 'LoadBalancer') {
+    for (const field of ['allocateLoadBalancerNodePorts', 'loadBalancerClass']) {
+      if (spec[field] === before[field]) delete spec[field];
+    }
+    if (isObject(service['status'])) service['status']['loadBalancer'] = {};
+  }
+  prepare(service);
+}
+
+function isNodePorted(spec: JsonObject): boolean {
+  return spec['type'] === 'NodePort' || spec['type'] === 'LoadBalancer';
+}
+
+function keepHealthCheck(spec: JsonObject, before: JsonObject): void {
+  const local = (one: JsonObject): boolean =>
+    one['type'] === 'LoadBalancer' && one['externalTrafficPolicy'] === 'Local';
+  if (!local(before) || !before['healthCheckNodePort']) return;
+  if (local(spec)) spec['healthCheckNodePort'] ||= before['healthCheckNodePort'];
+  else if (spec['healthCheckNodePort'] === before['healthCheckNodePort']) delete spec['healthCheckNodePort'];
+}
+
+function keepAddresses(spec: JsonObject, before: JsonObject): void {
+  if (stringAt(spec, 'clusterIP') === '' && arrayAt(spec, 'clusterIPs').length === 0) {
+    if (before['clusterIP'] !== undefined) spec['clusterIP'] = before['clusterIP'];
+    if (before['clusterIPs'] !== undefined) spec['clusterIPs'] = before['clusterIPs'];
+  } else if (arrayAt(spec, 'clusterIPs').length === 0 && spec['clusterIP'] === before['clusterIP']) {
+    if (before['clusterIPs'] !== undefined) spec['clusterIPs'] = before['clusterIPs'];
+  }
+  for (const field of ['ipFamilies', 'ipFamilyPolicy']) {
+    if (spec[field] === undefined && before[field] !== undefined) spec[field] = before[field];
+  }
+}
+
+/** A port keeps its node port by protocol and port number. */
+function keepNodePorts(spec: JsonObject, before: JsonObject): void {
+  if (!isNodePorted(before)) return;
+  const used = new Set(
+    objectsAt(spec, 'ports')
+      .map((port) => port['nodePort'])
+      .filter(Boolean),
+  );
+  const known = new Map(
+    objectsAt(before, 'ports').map((port) => [
+      `${String(port['protocol'])}/${String(port['port'])}`,
+      port['nodePort'],
+    ]),
+  );
+  for (const port of objectsAt(spec, 'ports')) {
+    const nodePort = known.get(`${String(port['protocol'])}/${String(port['port'])}`);
+    if (!port['nodePort'] && nodePort && !used.has(nodePort)) port['nodePort'] = nodePort;
+  }
+}
+
+function dropNodePorts(spec: JsonObject, before: JsonObject): void {
+  const old = new Set(
+    objectsAt(before, 'ports')
+      .map((port) => port['nodePort'])
+      .filter(Boolean),
+  );
+  for (const port of objectsAt(spec, 'ports')) if (old.has(port['nodePort'])) delete port['nodePort'];
+  if (
+    arrayAt(spec, 'externalIPs').length === 0 &&
+    spec['externalTrafficPolicy'] === before['externalTrafficPolicy']
+  ) {
+    delete spec['externalTrafficPolicy'];
+  }
+}
+
+export const SERVICE_RULES: KindRules = {
+  shortNames: ['svc'],
+  categories: ['all'],
+  nameRule: dns1035Label,
+  selectable: {
+    'spec.clusterIP': 'spec.clusterIP',
+    'spec.type': 'spec.type',
+  },
+  defaults,
+  prepareCreate: prepare,
+  prepareUpdate,
+  validate,
+  validateUpdate,
+};
