@@ -1,0 +1,58 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { createApiClient } from '../api/client/api-client.ts';
+import type { ApiClient } from '../api/client/client.ts';
+import { loadKubeconfig } from '../api/client/kubeconfig.ts';
+import { type OpenExchange, openHttpExchange } from '../api/client/open-exchange.ts';
+import { systemClock } from '../base/clock.ts';
+import { hasCode, messageOf } from '../base/fault.ts';
+import { exec } from '../net/exec.ts';
+import type { HttpExchange } from '../net/http-exchange.ts';
+import { type CliContext, EXIT_USAGE, ExitError } from './context.ts';
+
+export interface ApiAccess extends AsyncDisposable {
+  readonly client: ApiClient;
+  readonly exchange: HttpExchange;
+  /** Default namespace of the kubeconfig's context. */
+  readonly namespace: string;
+}
+
+/** Where `weft up` keeps its things unless told otherwise (XDG base directory specification). */
+export function defaultDataDir(env: CliContext['env']): string {
+  return join(env['XDG_STATE_HOME'] || join(env['HOME'] || homedir(), '.local', 'state'), 'weft');
+}
+
+/** The kubeconfig that `weft up` writes into its data folder. */
+export function upKubeconfig(dataDir: string): string {
+  return join(dataDir, 'kubeconfig');
+}
+
+/** --kubeconfig, else $KUBECONFIG, else what `weft up` wrote, else ~/.kube/config. */
+export async function connect(context: CliContext, flag: string | undefined): Promise<ApiAccess> {
+  const { env } = context;
+  const candidates = flag
+    ? [flag]
+    : env['KUBECONFIG']
+      ? [env['KUBECONFIG']]
+      : [upKubeconfig(defaultDataDir(env)), join(env['HOME'] || homedir(), '.kube', 'config')];
+  let fault: unknown;
+  for (const path of candidates) {
+    try {
+      const access = await loadKubeconfig(path);
+      const open: OpenExchange = openHttpExchange(access, { clock: systemClock, exec, env });
+      return {
+        client: createApiClient(open.exchange, { userAgent: 'weft-cli' }),
+        exchange: open.exchange,
+        namespace: access.namespace,
+        [Symbol.asyncDispose]: () => open[Symbol.asyncDispose](),
+      };
+    } catch (error) {
+      fault = error;
+      if (!hasCode(error, 'KUBECONFIG_INVALID') || !/no such file/.test(messageOf(error))) break;
+    }
+  }
+  throw new ExitError(
+    EXIT_USAGE,
+    `${messageOf(fault)}. Start \`weft up\`, or name a kubeconfig with --kubeconfig.`,
+  );
+}

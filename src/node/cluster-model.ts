@@ -1,0 +1,46 @@
+import type { Resource } from '../api/client/client.ts';
+import { feedSink } from '../api/client/feed-sink.ts';
+import type { InformerFactory } from '../api/client/informer-factory.ts';
+import { resources } from '../api/client/resources.ts';
+import type { ObjectSink } from '../api/kinds/object-sink.ts';
+
+/** What the endpoints tracker reads. Pods only where DNS asks for them: they are the many. */
+const MODEL: readonly Resource[] = [
+  resources.namespaces,
+  resources.nodes,
+  resources.services,
+  resources.endpointSlices,
+];
+/** What the ingress controller reads beside the model. */
+const INGRESS: readonly Resource[] = [
+  resources.ingresses,
+  resources.ingressClasses,
+  resources.secrets,
+  resources.configMaps,
+];
+
+/** Feeds the kinds of the network model from the informers; resolves when the first lists are in. */
+export async function feedModel(
+  informers: InformerFactory,
+  tracker: ObjectSink,
+  options: { readonly pods: boolean },
+): Promise<Disposable> {
+  return await feed(informers, options.pods ? [...MODEL, resources.pods] : MODEL, tracker);
+}
+
+/** Feeds Ingress objects and what they refer to. */
+export async function feedIngress(informers: InformerFactory, controller: ObjectSink): Promise<Disposable> {
+  return await feed(informers, INGRESS, controller);
+}
+
+async function feed(
+  informers: InformerFactory,
+  kinds: readonly Resource[],
+  sink: ObjectSink,
+): Promise<Disposable> {
+  const stack = new DisposableStack();
+  const opened = kinds.map((resource) => informers.informer(resource));
+  for (const informer of opened) stack.use(feedSink(informer, sink));
+  await Promise.all(opened.map((informer) => informer.synced()));
+  return stack;
+}

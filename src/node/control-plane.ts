@@ -1,0 +1,80 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createApiClient } from '../api/client/api-client.ts';
+import type { ApiClient } from '../api/client/client.ts';
+import { type InformerFactory, openInformerFactory } from '../api/client/informer-factory.ts';
+import { ApiServer } from '../api/server/server.ts';
+import { Fault, messageOf } from '../base/fault.ts';
+import { type ControllersOptions, openControllers } from '../controllers/open.ts';
+import { openStore } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
+import type { NodeDeps } from './parts.ts';
+
+export interface ControlPlaneOptions {
+  /** Folder for keys, the store and pods; undefined = nothing is kept (`--data-dir memory:`). */
+  readonly dataDir: string | undefined;
+  /** `memory:`, `sqlite:FILE` or `etcd:URL,...`; undefined = a file in dataDir, or memory. */
+  readonly store: string | undefined;
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly serviceCidrs: readonly string[];
+  readonly nodePortRange: { readonly from: number; readonly to: number };
+  readonly controllers: ControllersOptions;
+}
+
+/** Store, API server and controllers, opened in that order and disposed in reverse. */
+export interface ControlPlane extends AsyncDisposable {
+  readonly store: Store;
+  readonly server: ApiServer;
+  /** In-process access as a cluster administrator, for the parts of this process. */
+  readonly client: ApiClient;
+  readonly informers: InformerFactory;
+}
+
+/** Groups whose members may do everything; the in-process parts speak as this user. */
+const ADMINISTRATORS = 'system:masters';
+
+export async function openControlPlane(deps: NodeDeps, options: ControlPlaneOptions): Promise<ControlPlane> {
+  await using stack = new AsyncDisposableStack();
+  if (options.dataDir !== undefined) await makeFolder(options.dataDir);
+  const url =
+    options.store ??
+    (options.dataDir === undefined ? 'memory:' : `sqlite:${join(options.dataDir, 'store.db')}`);
+  const store = stack.use(await openStore(deps, url));
+  deps.onReady('store', url);
+  const server = stack.use(
+    await ApiServer.open(
+      { ...deps, store },
+      {
+        listen: options.listen,
+        dataDir: options.dataDir,
+        serviceCidrs: options.serviceCidrs,
+        nodePortRange: options.nodePortRange,
+      },
+    ),
+  );
+  deps.onReady('api', `https://${server.address}`);
+  const identity = { username: 'system:weft', groups: [ADMINISTRATORS, 'system:authenticated'] };
+  const client = createApiClient(server.exchange(identity), { userAgent: 'weft' });
+  const informers = stack.use(openInformerFactory(client, deps));
+  stack.use(
+    await openControllers(
+      { ...deps, client, informers },
+      { ...options.controllers, rootCaPem: server.caPem },
+    ),
+  );
+  deps.onReady('controllers', '');
+  const owned = stack.move();
+  return { store, server, client, informers, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new Fault(
+      'DATA_DIR',
+      `cannot use ${path} as data folder: ${messageOf(cause)}. Choose another with --data-dir.`,
+      { cause },
+    );
+  }
+}
