@@ -27,3 +27,14 @@ export const LEASE_TTL_SECONDS_MAX = 9_000_000_000;
 
 /** Compaction works in slices of this many revisions, so that no write waits longer than one slice. */
 export const COMPACT_SLICE_EVENTS = 500;
+
+/** One attempt of one request to etcd. */
+export const ETCD_REQUEST_TIMEOUT_MS = 7_000;
+/** Waiting for a connection to one member before the next one is tried. */
+export const ETCD_CONNECT_TIMEOUT_MS = 2_000;
+/** A call that may be repeated is repeated for this long. */
+export const ETCD_RETRY_TIME_MS = 10_000;
+/** Entries a list asks of etcd at a time. */
+export const ETCD_PAGE_ENTRIES = 1_000;
+/** A watch asks for progress this often while nothing happens, where the server's answer can be trusted. */
+export const ETCD_PROGRESS_INTERVAL_MS = 1_000;

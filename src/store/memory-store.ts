@@ -4,10 +4,7 @@ import { EmbeddedStore } from './embedded-store.ts';
 import type { Journal } from './journal.ts';
 import { HISTORY_BYTES_MAX, HISTORY_EVENTS_MAX } from './limits.ts';
 import type { Store } from './store.ts';
-import { Versions } from './versions.ts';
-
-/** Revision of a store nothing was written to, as in etcd. */
-export const FIRST_REVISION = 1;
+import { FIRST_REVISION, Versions } from './versions.ts';
 
 /** A store that lives and dies with the process. */
 export function openMemoryStore(

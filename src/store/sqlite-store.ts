@@ -3,13 +3,10 @@ import { messageOf } from '../base/fault.ts';
 import type { Logger } from '../base/log.ts';
 import { EmbeddedStore } from './embedded-store.ts';
 import { HISTORY_BYTES_MAX, HISTORY_EVENTS_MAX } from './limits.ts';
-import { FIRST_REVISION } from './memory-store.ts';
 import { decodeWrites } from './sqlite/frames.ts';
+import { Replay } from './sqlite/replay.ts';
 import { SqliteJournal } from './sqlite/sqlite-journal.ts';
-import { corruptFault } from './sqlite/store-file.ts';
 import type { Store } from './store.ts';
-import { Versions } from './versions.ts';
-import type { StoreWrite } from './versions.ts';
 
 export interface SqliteStoreOptions {
   /** The file; its directory is made if missing. FILE-wal, FILE-shm and FILE.lock appear beside it. */
@@ -38,11 +35,12 @@ export async function openSqliteStore(
   try {
     const startMs = deps.clock.monotonicMs();
     const { compacted, leases } = await journal.open(options.sizeMaxBytes ?? 0);
-    const loaded = await load(journal, options.path, compacted);
-    const { versions } = loaded;
+    const replay = new Replay(options.path, compacted);
+    await load(journal, replay);
+    const { versions } = replay;
     const store = new EmbeddedStore({ ...deps, versions, journal }, { historyEventsMax, historyBytesMax });
     store.adoptLeases(leases);
-    dropLeftOvers(deps.log, journal, loaded.superfluous);
+    dropLeftOvers(deps.log, journal, replay.superfluous);
     const tookMs = Math.round(deps.clock.monotonicMs() - startMs);
     deps.log.info('store opened', {
       path: options.path,
@@ -57,39 +55,15 @@ export async function openSqliteStore(
   }
 }
 
-async function load(
-  journal: SqliteJournal,
-  path: string,
-  compacted: number,
-): Promise<{ versions: Versions; superfluous: number[] }> {
-  const versions = new Versions(compacted, Math.max(compacted, FIRST_REVISION));
-  const superfluous: number[] = [];
+async function load(journal: SqliteJournal, replay: Replay): Promise<void> {
   let next = journal.load();
   for (;;) {
     const { writes } = await next;
-    if (!writes) return { versions, superfluous };
+    if (!writes) return;
     next = journal.load(); // the worker reads on while this chunk is put into the index
     next.catch(() => {}); // it is awaited unless this chunk is the one that fails
-    for (const write of decodeWrites(writes)) {
-      const wrong = whatIsWrong(versions, write);
-      if (wrong) throw corruptFault(path, `revision ${write.revision}: ${wrong}`);
-      if (write.revision <= compacted) superfluous.push(...versions.restore(write));
-      else versions.apply(write);
-    }
+    for (const write of decodeWrites(writes)) replay.add(write);
   }
-}
-
-/** Invariants of the log that SQLite does not know. */
-function whatIsWrong(versions: Versions, write: StoreWrite): string | undefined {
-  const { revision, value, createRevision } = write;
-  const previous = versions.current(write.key);
-  if (revision <= versions.compacted) {
-    if (value && previous && previous.createRevision !== createRevision) return 'its key was created twice';
-    return createRevision > revision ? 'its key was created after it was written' : undefined;
-  }
-  if (revision !== versions.revision + 1) return `revision ${versions.revision + 1} is missing`;
-  if (!value) return previous ? undefined : 'it deletes a key that does not exist';
-  return createRevision === (previous?.createRevision ?? revision) ? undefined : 'its key was created twice';
 }
 
 /** What a compaction left behind when the process ended in the middle of it. */

@@ -16,6 +16,9 @@ export interface StoreWrite {
   readonly leaseId: number;
 }
 
+/** Revision of a store nothing was written to, as in etcd. */
+export const FIRST_REVISION = 1;
+
 interface KeyRecord {
   readonly key: string;
   live: boolean;

@@ -26,8 +26,7 @@ export function openFaultOf(error: unknown, path: string): Fault {
   const code = codeOf(error);
   const options = { cause: error };
   if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') {
-    const advice = 'keep the file, restore a backup, or move it away to start empty';
-    return new Fault(store.STORE_CORRUPT, `${path} is damaged (${messageOf(error)}); ${advice}`, options);
+    return corruptFault(path, messageOf(error), options);
   }
   if (code === 'SQLITE_FULL' || code === 'ENOSPC') {
     return new Fault(store.STORE_FULL, `no space left for ${path}; free space, then retry`, options);
@@ -37,6 +36,12 @@ export function openFaultOf(error: unknown, path: string): Fault {
   }
   const why = CAUSES[code] ?? `${messageOf(error)} (${code})`;
   return new Fault(store.STORE_OPEN_FAILED, `cannot open ${path}: ${why}`, options);
+}
+
+/** @param found what is wrong, in a few words */
+export function corruptFault(path: string, found: string, options?: { cause?: unknown }): Fault {
+  const advice = 'keep the file, restore a backup, or move it away to start empty';
+  return new Fault(store.STORE_CORRUPT, `${path} is damaged (${found}); ${advice}`, options);
 }
 
 const CAUSES: Readonly<Record<string, string>> = {

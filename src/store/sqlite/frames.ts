@@ -64,12 +64,14 @@ export function* decodeRawWrites(buffer: ArrayBuffer): Generator<RawWrite> {
   }
 }
 
-/** Each value gets memory of its own, so that one of them does not keep the whole buffer. */
 export function* decodeWrites(buffer: ArrayBuffer): Generator<StoreWrite> {
-  for (const { revision, createRevision, leaseId, key, value } of decodeRawWrites(buffer)) {
-    const own = value === null ? undefined : new Uint8Array(value);
-    yield { revision, createRevision, leaseId, key: key.toString('utf8'), value: own };
-  }
+  for (const write of decodeRawWrites(buffer)) yield rawToWrite(write);
+}
+
+/** The value gets memory of its own, so that it does not keep the whole buffer. */
+export function rawToWrite({ revision, createRevision, leaseId, key, value }: RawWrite): StoreWrite {
+  const own = value === null ? undefined : new Uint8Array(value);
+  return { revision, createRevision, leaseId, key: key.toString('utf8'), value: own };
 }
 
 /** Detects what SQLite does not: bytes of a row that changed on disk. */

@@ -12,6 +12,7 @@ const LOAD_CHUNK_BYTES = 1024 * 1024;
 
 class Session {
   #file: StoreFile | undefined;
+  #backup: Promise<void> | undefined;
   #loading: Generator<RawWrite> | undefined;
 
   handle(request: WorkerRequest): unknown {
@@ -28,11 +29,16 @@ class Session {
       case 'drop':
         return file.drop(request.revisions);
       case 'backup':
-        return file.backup(request.target);
+        return (this.#backup = file.backup(request.target));
       case 'close':
-        this.#file = undefined;
-        return file[Symbol.dispose]();
+        return this.#close(file);
     }
+  }
+
+  async #close(file: StoreFile): Promise<void> {
+    await this.#backup?.catch(() => {}); // told to who asked for it
+    this.#file = undefined;
+    file[Symbol.dispose]();
   }
 
   /** Work that can wait until the reply is on its way. */

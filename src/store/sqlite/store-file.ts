@@ -1,23 +1,23 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { Fault } from '../../base/fault.ts';
 import type { LeaseRecord } from '../journal.ts';
-import { STORE_CORRUPT } from '../store.ts';
-import { faultOf, openFaultOf } from './faults.ts';
+import { STORE_CORRUPT, STORE_OPEN_FAILED } from '../store.ts';
+import { corruptFault, faultOf, openFaultOf } from './faults.ts';
 import { FileLock } from './file-lock.ts';
 import { checksumOf } from './frames.ts';
 import type { RawWrite } from './frames.ts';
 
 /** 'weft' */
-const APPLICATION_ID = 0x77656674;
+export const APPLICATION_ID = 0x77656674;
 const SCHEMA_VERSION = 1;
 /** A write of 2 KB wastes less of a page of 8 KB than of SQLite's usual 4 KB. */
 const PAGE_BYTES = 8192;
 /** Log size at which its content moves to the main file. */
 export const CHECKPOINT_WAL_BYTES = 8 * 1024 * 1024;
 /** Time another writer of the file (an administrator's sqlite3) may take before a commit is refused. */
-const BUSY_TIMEOUT_MS = 5000;
+export const BUSY_TIMEOUT_MS = 5000;
 /** Pages given back to the file system by one slice of compaction. */
 const VACUUM_PAGES = 64;
 
@@ -78,8 +78,7 @@ export class StoreFile implements Disposable {
   }
 
   leases(): LeaseRecord[] {
-    const rows = this.#db.prepare('SELECT id, ttl_seconds AS ttlSeconds FROM leases').all();
-    return rows as LeaseRecord[];
+    return leasesOf(this.#db);
   }
 
   /** All writes in order of revision. @throws Fault STORE_CORRUPT for a row whose checksum is wrong */
@@ -122,15 +121,7 @@ export class StoreFile implements Disposable {
 
   /** Copies the store page by page while commits go on between the steps; the copy appears whole. */
   async backup(target: string): Promise<void> {
-    const partial = `${target}.partial`;
-    try {
-      rmSync(partial, { force: true });
-      await this.#db.backup(partial);
-      publishFile(partial, target);
-    } catch (error) {
-      rmSync(partial, { force: true });
-      throw openFaultOf(error, target);
-    }
+    await writePartial(target, (partial) => this.#db.backup(partial));
   }
 
   [Symbol.dispose](): void {
@@ -194,28 +185,11 @@ function createSchema(db: Database.Database, path: string): void {
     PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
 }
 
-function checkVersion(db: Database.Database, path: string): void {
+export function checkVersion(db: Database.Database, path: string): void {
   const version = Number(db.pragma('user_version', { simple: true }));
   if (version === SCHEMA_VERSION) return;
   const text = `${path} has schema version ${version}, this weft knows ${SCHEMA_VERSION}; use the weft that wrote it`;
   throw new Fault(STORE_CORRUPT, text);
-}
-
-/** A file opened for reading beside a running store: a stable snapshot that does not hold up its writer. */
-export function openSnapshot(path: string): Database.Database {
-  try {
-    const db = new Database(path, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
-    if (db.pragma('application_id', { simple: true }) !== APPLICATION_ID) {
-      db.close();
-      throw new Fault(STORE_CORRUPT, `${path} is not a weft store`);
-    }
-    checkVersion(db, path);
-    db.exec('BEGIN');
-    db.prepare('SELECT count(*) FROM meta').get(); // the snapshot begins with the first read
-    return db;
-  } catch (error) {
-    throw openFaultOf(error, path);
-  }
 }
 
 /** @throws Fault STORE_CORRUPT */
@@ -231,6 +205,10 @@ export function checkPages(db: Database.Database, path: string): void {
 
 export function compactedOf(db: Database.Database): number {
   return Number(db.prepare("SELECT value FROM meta WHERE name = 'compacted'").pluck().get());
+}
+
+export function leasesOf(db: Database.Database): LeaseRecord[] {
+  return db.prepare('SELECT id, ttl_seconds AS ttlSeconds FROM leases').all() as LeaseRecord[];
 }
 
 /** @throws Fault STORE_CORRUPT for a row whose checksum is wrong */
@@ -251,16 +229,21 @@ export function* readWrites(db: Database.Database, path: string): Generator<RawW
   }
 }
 
-export function corruptFault(path: string, found: string): Fault {
-  const advice = 'keep the file, restore a backup, or move it away to start empty';
-  return new Fault(STORE_CORRUPT, `${path} is damaged (${found}); ${advice}`);
-}
-
-/** Gives a finished file its name, durably. */
-export function publishFile(partial: string, target: string): void {
-  syncPath(partial);
-  renameSync(partial, target);
-  syncPath(dirname(target));
+/** Has a new file written under another name, then gives it its own, durably. An existing file is kept. */
+export async function writePartial(target: string, write: (partial: string) => unknown): Promise<void> {
+  const partial = `${target}.partial`;
+  try {
+    if (existsSync(target)) throw new Fault(STORE_OPEN_FAILED, `${target} exists already; name a new file`);
+    rmSync(partial, { force: true });
+    closeSync(openSync(partial, 'wx', 0o600));
+    await write(partial);
+    syncPath(partial);
+    renameSync(partial, target);
+    syncPath(dirname(target));
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw openFaultOf(error, target);
+  }
 }
 
 function syncPath(path: string): void {

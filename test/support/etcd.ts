@@ -1,0 +1,88 @@
+import { spawn, spawnSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { waitFor } from './wait-for.ts';
+
+export function etcdInstalled(): boolean {
+  return spawnSync('etcd', ['--version']).status === 0;
+}
+
+/** A real etcd cluster on loopback ports, its data in a folder of its own. */
+export class EtcdCluster implements AsyncDisposable {
+  readonly endpoints: readonly string[];
+  readonly #peers: readonly string[];
+  readonly #folder = mkdtempSync(join(tmpdir(), 'weft-etcd-'));
+  readonly #children: (ChildProcess | undefined)[] = [];
+
+  private constructor(ports: readonly number[], memberCount: number) {
+    this.endpoints = ports.slice(0, memberCount).map((port) => `http://127.0.0.1:${port}`);
+    this.#peers = ports.slice(memberCount).map((port) => `http://127.0.0.1:${port}`);
+  }
+
+  static async start(memberCount: number): Promise<EtcdCluster> {
+    const cluster = new EtcdCluster(await freePorts(memberCount * 2), memberCount);
+    for (let member = 0; member < memberCount; member++) cluster.startMember(member);
+    await Promise.all(cluster.endpoints.map((_, member) => cluster.healthy(member)));
+    return cluster;
+  }
+
+  /** Starts a member, or starts it again on what it had. */
+  startMember(member: number): void {
+    const initial = this.#peers.map((peer, i) => `m${i}=${peer}`).join(',');
+    const args = [
+      ['--name', `m${member}`],
+      ['--data-dir', join(this.#folder, `m${member}`)],
+      ['--listen-client-urls', this.endpoints[member]!],
+      ['--advertise-client-urls', this.endpoints[member]!],
+      ['--listen-peer-urls', this.#peers[member]!],
+      ['--initial-advertise-peer-urls', this.#peers[member]!],
+      ['--initial-cluster', initial],
+      ['--heartbeat-interval', '50'],
+      ['--election-timeout', '500'],
+      ['--experimental-watch-progress-notify-interval', '500ms'],
+      ['--log-level', 'error'],
+    ].flat();
+    this.#children[member] = spawn('etcd', args, { stdio: 'ignore' });
+  }
+
+  async healthy(member: number): Promise<void> {
+    const health = async (): Promise<boolean> => {
+      const response = await fetch(`${this.endpoints[member]!}/health`);
+      return ((await response.json()) as { health: string }).health === 'true';
+    };
+    await waitFor(`etcd member ${member}`, health, 20_000);
+  }
+
+  /** SIGKILL, SIGSTOP or SIGCONT. */
+  signal(member: number, signal: NodeJS.Signals): void {
+    this.#children[member]?.kill(signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.#children) {
+      if (!child || child.exitCode !== null || child.signalCode !== null) continue;
+      const gone = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGKILL');
+      await gone;
+    }
+    rmSync(this.#folder, { recursive: true });
+  }
+}
+
+/** Ports nobody listens on now; all are held while the last is found, so they differ. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
