@@ -3,11 +3,11 @@ import type { Clock } from '../base/clock.ts';
 import { sleep } from '../base/clock.ts';
 import { Fault, messageOf } from '../base/fault.ts';
 import type { Logger } from '../base/log.ts';
+import { secondTime } from '../api/kinds/lease.ts';
 import type { Container, ContainerState, ContainerStatus } from '../api/kinds/pod.ts';
 import { type ContainerMemory, recall, remember } from './container-memory.ts';
 import { ContainerProbes, type ContainerProbesDeps } from './container-probes.ts';
 import { CREATE_RETRY_MS, GRACE_MIN_MS, KILL_ROUND_MS } from './limits.ts';
-import { rfc3339 } from './pod-status.ts';
 import {
   type ContainerRole,
   formatDelay,
@@ -66,6 +66,7 @@ export class ContainerWorker {
   #probes: ContainerProbes | undefined;
   #containerId: string | undefined;
   #ending: Promise<void> | undefined;
+  #killAtMs = 0;
   #released = false;
   #restartAsked = false;
   #announceStart: () => void = () => {};
@@ -229,7 +230,7 @@ export class ContainerWorker {
 
   /** From the start of a process to its end. */
   async #live(process: ContainerProcess): Promise<ContainerExit> {
-    const startedAt = rfc3339(process.record.startedAtMs);
+    const startedAt = secondTime(process.record.startedAtMs);
     this.#process = process;
     this.#containerId = process.record.containerId;
     this.#probes ??= this.#newProbes(process, undefined);
@@ -269,11 +270,22 @@ export class ContainerWorker {
     return probes;
   }
 
-  /** Ends the present process, once. */
+  /** Ends the present process, once; asked again with less grace (a forced deletion) it is killed sooner. */
   #end(graceMs: number): Promise<void> {
     const process = this.#process;
     if (!process) return Promise.resolve();
-    this.#ending ??= this.#endProcess(process, graceMs);
+    const killAtMs = this.#deps.clock.monotonicMs() + Math.max(GRACE_MIN_MS, graceMs);
+    if (!this.#ending) {
+      this.#killAtMs = killAtMs;
+      this.#ending = this.#endProcess(process, graceMs);
+    } else if (killAtMs < this.#killAtMs) {
+      this.#killAtMs = killAtMs;
+      const timer = this.#deps.clock.setTimer(
+        killAtMs - this.#deps.clock.monotonicMs(),
+        () => void process.kill(),
+      );
+      void process.exited.then(() => timer[Symbol.dispose]());
+    }
     return this.#ending;
   }
 
@@ -325,7 +337,7 @@ export class ContainerWorker {
       reason,
       ...(message && { message }),
       ...(startedAt && { startedAt }),
-      finishedAt: rfc3339(exit.finishedAtMs),
+      finishedAt: secondTime(exit.finishedAtMs),
       ...(this.#containerId && { containerID: this.#containerId }),
     };
   }

@@ -72,7 +72,9 @@ export const STATIC_POD_FILE_MAX_BYTES = 1024 * 1024;
 /** The folder is read again at least this often (kubelet fileCheckFrequency). */
 export const STATIC_POD_SCAN_MS = 20_000;
 
-/** The same event of a pod within this time is counted on the first one. */
-export const EVENT_AGGREGATE_MS = 600_000;
-/** Remembered events; the oldest are forgotten first. */
-export const EVENTS_REMEMBERED_MAX = 4096;
+/** Tokens in volumes are looked at this often and renewed after 80 % of their life. */
+export const VOLUME_REFRESH_MS = 60_000;
+/** A question about a ConfigMap, Secret or the services gives up after this long; the pod asks again. */
+export const SOURCE_WAIT_MS = 10_000;
+/** A followed object is let go this long after the last pod that refers to it. */
+export const SOURCE_IDLE_MS = 60_000;

@@ -1,3 +1,4 @@
+import { secondTime } from '../api/kinds/lease.ts';
 import type { Condition } from '../api/kinds/meta.ts';
 import type { ContainerStatus, Pod, PodStatus } from '../api/kinds/pod.ts';
 import { qosClass } from './qos.ts';
@@ -45,16 +46,12 @@ export function podStatus(view: PodView, previous: PodStatus | undefined): PodSt
     hostIP: view.hostIP,
     hostIPs: [{ ip: view.hostIP }],
     ...addresses,
-    startTime: rfc3339(view.startTimeMs),
+    startTime: secondTime(view.startTimeMs),
     qosClass: previous?.qosClass ?? qosClass(view.pod),
     conditions: conditionsOf(view, phase, previous?.conditions ?? []),
     containerStatuses: [...view.containers],
     ...(view.initContainers.length > 0 && { initContainerStatuses: [...view.initContainers] }),
   };
-}
-
-export function rfc3339(nowMs: number): string {
-  return `${new Date(nowMs).toISOString().slice(0, 19)}Z`;
 }
 
 /** Pending, Running, Succeeded or Failed, by the rules of kubelet's getPhase. */
@@ -153,7 +150,7 @@ function readyCondition(view: PodView, containers: Condition, previous: readonly
 function withTransition(next: Condition, previous: readonly Condition[], nowMs: number): Condition {
   const before = previous.find(({ type }) => type === next.type);
   const kept = before?.status === next.status ? before.lastTransitionTime : undefined;
-  return { ...next, lastTransitionTime: kept ?? rfc3339(nowMs) };
+  return { ...next, lastTransitionTime: kept ?? secondTime(nowMs) };
 }
 
 function truth(value: boolean): 'True' | 'False' {

@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { backoffDelayMs } from '../base/backoff.ts';
 import { sleep } from '../base/clock.ts';
@@ -104,6 +103,11 @@ export class PodWorker {
     return podStatus(this.#view(), this.#pod.status);
   }
 
+  /** Containers that have begun. */
+  get containers(): Iterable<ContainerWorker> {
+    return this.#workers.values();
+  }
+
   container(name: string): ContainerWorker | undefined {
     return this.#workers.get(name);
   }
@@ -140,11 +144,6 @@ export class PodWorker {
     this.#volumeWait?.();
     this.#watch[Symbol.dispose]();
     await Promise.all(Array.from(this.#workers.values(), (worker) => worker.release()));
-  }
-
-  /** Removes the pod's folder: logs, volumes (not claims), everything. Only after it ended. */
-  removeFolder(): void {
-    rmSync(this.#deps.runtime.folders.pod(this.uid), { recursive: true, force: true });
   }
 
   async #run(): Promise<void> {

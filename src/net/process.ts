@@ -16,6 +16,8 @@ export interface ProcessOptions {
   /** Only root may choose these. */
   readonly uid?: number;
   readonly gid?: number;
+  /** False when the program makes its own session, as setsid(1) does. Default true. */
+  readonly ownSession?: boolean;
 }
 
 export interface ProcessExit {
@@ -24,7 +26,7 @@ export interface ProcessExit {
   readonly signal: string | undefined;
 }
 
-/** A process that leads a session of its own (setsid), so that it outlives its starter. */
+/** A process that leads a session of its own, so that it outlives its starter and no terminal of ours signals it. */
 export interface HostProcess {
   readonly pid: number;
   readonly stdin: Writable | undefined;
@@ -46,7 +48,7 @@ export function startProcess(options: ProcessOptions): Promise<HostProcess> {
         env: options.env,
         cwd: options.cwd,
         stdio: [...options.stdio],
-        detached: true,
+        detached: options.ownSession ?? true,
         ...(options.uid !== undefined && { uid: options.uid }),
         ...(options.gid !== undefined && { gid: options.gid }),
       });

@@ -15,6 +15,9 @@ export interface ExecContext {
   readonly gid: number | undefined;
 }
 
+/** Of util-linux, an essential package. */
+const SETSID = '/usr/bin/setsid';
+
 /**
  * Taken from the supervisor, which has them unchanged: so it also works for adopted containers, and secrets
  * are not kept on disk. Rejects (throws) with Fault CONTAINER_NOT_RUNNING when it ended.
@@ -40,6 +43,8 @@ export function startExec(
     readonly argv: readonly string[];
     readonly stdio: readonly [ProcessStdio, ProcessStdio, ProcessStdio];
     readonly kubeletUid: number;
+    /** Descriptor 0 is a terminal that becomes the command's own. */
+    readonly terminal?: boolean;
   },
 ): Promise<HostProcess> {
   const [name = '', ...args] = options.argv;
@@ -49,8 +54,9 @@ export function startExec(
   }
   const mayChoose = options.kubeletUid === 0;
   return startProcess({
-    program,
-    args,
+    // setsid(1) makes the session here: only its own leader can take a terminal.
+    ...(options.terminal ? { program: SETSID, args: ['-c', program, ...args] } : { program, args }),
+    ownSession: !options.terminal,
     env: context.env,
     cwd: context.cwd,
     stdio: options.stdio,

@@ -104,9 +104,16 @@ export class ProcessRuntime {
     return readExitCode(this.folders.attempt(key));
   }
 
+  /** Uids of the pods that have a process of this kubelet (any of its lives). */
+  runningPods(): ReadonlySet<string> {
+    const prefix = `${this.#kubeletId}/`;
+    const markers = this.table.list(true).map((stat) => this.table.markerOf(stat) ?? '');
+    return new Set(markers.filter((one) => one.startsWith(prefix)).map((one) => one.split('/')[1] ?? ''));
+  }
+
   /**
    * Ends all processes this kubelet (any of its lives) started, except for containers the caller keeps.
-   * @param keep says so by pod uid and container key text `uid/container/attempt`
+   * @param keep is asked with the pod's uid and the whole marker
    */
   async reap(keep: (podUid: string, marker: string) => boolean): Promise<number> {
     const seen = new Set<number>();
