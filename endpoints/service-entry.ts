@@ -142,6 +142,10 @@ function servicePorts(ports: readonly ServicePort[], oddities: string[]): readon
       oddities.push(`port ${name ?? ''} ${port}/${protocol} is invalid`);
       continue;
     }
+    if (found.some((other) => other.name === (name ?? '') && other.protocol === protocol)) {
+      oddities.push(`port ${name ?? ''}/${protocol} is there twice`);
+      continue;
+    }
     found.push({ name: name ?? '', protocol, port, nodePort, appProtocol });
   }
   return found;

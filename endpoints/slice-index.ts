@@ -43,12 +43,13 @@ export class SliceIndex {
     return owners(before, undefined);
   }
 
-  behindService(key: string): MergedSlices {
-    return merge(this.#byService.get(key));
+  /** Slices labelled headless count only for headless services, as for kube-proxy. */
+  behindService(key: string, headless: boolean): MergedSlices {
+    return merge(this.#byService.get(key), headless);
   }
 
   behindImport(key: string): MergedSlices {
-    return merge(this.#byImport.get(key));
+    return merge(this.#byImport.get(key), true);
   }
 
   #detach(key: string, parsed: ParsedSlice | undefined): void {
@@ -81,13 +82,14 @@ function detach(index: ByOwner, owner: string | undefined, key: string): void {
 }
 
 /** By name, so that the outcome does not depend on the order of arrival. */
-function merge(slices: ReadonlyMap<string, ParsedSlice> | undefined): MergedSlices {
+function merge(slices: ReadonlyMap<string, ParsedSlice> | undefined, headless: boolean): MergedSlices {
   if (!slices) return NOTHING;
   const ordered =
     slices.size === 1
       ? [...slices.values()]
       : [...slices].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, parsed]) => parsed);
+  const counted = headless ? ordered : ordered.filter((slice) => !slice.headless);
   let triggerTimeMs = 0;
-  for (const slice of ordered) triggerTimeMs = Math.max(triggerTimeMs, slice.triggerTimeMs);
-  return { members: mergeMembers(ordered), triggerTimeMs };
+  for (const slice of counted) triggerTimeMs = Math.max(triggerTimeMs, slice.triggerTimeMs);
+  return { members: mergeMembers(counted), triggerTimeMs };
 }

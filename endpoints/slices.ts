@@ -1,4 +1,5 @@
 import {
+  HEADLESS_LABEL,
   SERVICE_NAME_LABEL,
   type EndpointSlice,
   type SliceEndpoint,
@@ -27,6 +28,8 @@ export interface ParsedSlice {
   /** `namespace/name` of the ServiceImport. */
   readonly importKey: string | undefined;
   readonly members: readonly SliceMember[];
+  /** Labelled as belonging to a headless service. */
+  readonly headless: boolean;
   readonly triggerTimeMs: number;
   /** What was ignored and why. */
   readonly oddities: readonly string[];
@@ -44,6 +47,7 @@ export function parseSlice(slice: EndpointSlice): ParsedSlice {
     serviceKey: owner(labels[SERVICE_NAME_LABEL]),
     importKey: owner(labels[IMPORT_NAME_LABEL]),
     members: parseMembers(slice, clusterId, oddities),
+    headless: labels[HEADLESS_LABEL] !== undefined,
     triggerTimeMs: triggerTime(slice),
     oddities,
   };

@@ -195,7 +195,7 @@ export class Tracker implements ObjectSink, SnapshotSource {
   #buildService(key: string): ServiceEntry | undefined {
     const facts = this.#facts.get(key);
     if (!facts) return undefined;
-    const { members, triggerTimeMs } = this.#slices.behindService(key);
+    const { members, triggerTimeMs } = this.#slices.behindService(key, facts.headless);
     return serviceEntry(
       facts,
       members.map((member) => member.endpoint),

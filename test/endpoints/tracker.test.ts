@@ -340,3 +340,23 @@ function tables(tracker: Tracker): unknown {
   const { services, imports, namespaces, nodes, podsByAddress } = tracker.snapshot;
   return { services, imports, namespaces, nodes, podsByAddress };
 }
+
+test('a slice labelled headless counts only while its service is headless', () => {
+  const one = slice('shop/web-a', 'web', { ports: { http: 8080 }, endpoints: [{ ip: '10.1.0.1' }] });
+  const labels = { ...one.metadata.labels, 'service.kubernetes.io/headless': '' };
+  const labelled = { ...one, metadata: { ...one.metadata, labels } };
+  const count = (clusterIP: string): number | undefined =>
+    feed([service('shop/web', { clusterIP }), labelled]).snapshot.services.get('shop/web')?.endpoints.length;
+  expect(count('10.96.0.1')).toBe(0);
+  expect(count('None')).toBe(1);
+});
+
+test('a port that is there twice is taken once', () => {
+  const ports = [
+    { name: 'http', port: 80 },
+    { name: 'http', port: 81 },
+  ];
+  const tracker = feed([service('shop/web', { clusterIP: '10.96.0.1', ports })]);
+  expect(tracker.snapshot.services.get('shop/web')?.ports.map(({ port }) => port)).toEqual([80]);
+  expect(tracker.oddObjectCount).toBe(1);
+});
