@@ -31,3 +31,7 @@ export const NAMESPACE_RECHECK_MS = 1_000;
 
 /** Finished pods kept in the cluster; the oldest beyond are deleted. */
 export const MAX_FINISHED_PODS = 12_500;
+/** How often finished and orphaned pods are looked for. */
+export const POD_GC_INTERVAL_MS = 20_000;
+/** A node must have been absent this long before its pods are removed. */
+export const NODE_ABSENT_MS = 40_000;

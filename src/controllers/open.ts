@@ -1,5 +1,6 @@
 import type { ApiClient } from '../api/client/client.ts';
 import { openEventRecorder } from '../api/client/event-recorder.ts';
+import { type LeaderElectionOptions, openLeaderElection } from '../api/client/leader-election.ts';
 import { type InformerFactory, openInformerFactory } from '../api/client/informer-factory.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
@@ -11,9 +12,15 @@ import { openEndpointSliceController } from './endpoint-slice.ts';
 import { openEndpointsController } from './endpoints.ts';
 import { openGarbageCollector } from './garbage-collector.ts';
 import { openNamespaceController } from './namespace.ts';
+import type { LoadBalancerPool } from './load-balancer-pool.ts';
+import { openNodeLifecycleController } from './node-lifecycle.ts';
+import { openPodGarbageCollector } from './pod-gc.ts';
 import { openReplicaSetController, openReplicationControllerController } from './replica-set.ts';
+import { openScheduler } from './scheduler.ts';
 import { openServiceAccountController } from './service-account.ts';
+import { openServiceLoadBalancer } from './service-load-balancer.ts';
 import { openStatefulSetController } from './stateful-set.ts';
+import { openTaintEvictionController } from './taint-eviction.ts';
 
 export interface ControllersDeps {
   readonly client: ApiClient;
@@ -28,8 +35,12 @@ export interface ControllersDeps {
 export interface ControllersOptions {
   /** Names of the loops to run; absent = all. */
   readonly enabled?: readonly ControllerName[];
+  /** Run only while holding this Lease: several servers share one store, one of them controls. */
+  readonly leaderElection?: LeaderElectionOptions;
   /** PEM of the API server's CA, for kube-root-ca.crt; absent = that ConfigMap is not kept. */
   readonly rootCaPem?: string;
+  /** Where Services of type LoadBalancer get their addresses; empty = they stay pending. */
+  readonly loadBalancerPools?: readonly LoadBalancerPool[];
 }
 
 const CONTROLLERS = {
@@ -43,6 +54,12 @@ const CONTROLLERS = {
   'endpoint-slice': openEndpointSliceController,
   endpoints: openEndpointsController,
   'endpoint-slice-mirroring': openEndpointSliceMirroringController,
+  scheduler: openScheduler,
+  'service-load-balancer': (context, options) =>
+    openServiceLoadBalancer(context, { pools: options.loadBalancerPools ?? [] }),
+  'node-lifecycle': openNodeLifecycleController,
+  'taint-eviction': openTaintEvictionController,
+  'pod-gc': openPodGarbageCollector,
   'garbage-collector': openGarbageCollector,
 } as const satisfies Readonly<
   Record<string, (context: ControllerContext, options: ControllersOptions) => ReturnType<OpenController>>
@@ -52,41 +69,44 @@ export type ControllerName = keyof typeof CONTROLLERS;
 
 export const controllerNames = Object.keys(CONTROLLERS) as ControllerName[];
 
-/** Starts the loops and resolves when their caches are filled. Disposal stops them in reverse order. */
+/**
+ * Starts the loops and resolves when their caches are filled; with leader election it resolves at once and they
+ * run while this process holds the lease. Disposal stops them in reverse order.
+ */
 export async function openControllers(
   deps: ControllersDeps,
   options: ControllersOptions = {},
 ): Promise<AsyncDisposable> {
-  await using opening = new AsyncDisposableStack();
+  const { leaderElection } = options;
   const log = deps.log.with({ part: 'controllers' });
-  const shared = {
-    clock: deps.clock,
-    log,
-    random: deps.random,
-    ...(deps.metrics && { metrics: deps.metrics }),
-  };
-  const informers = deps.informers ?? opening.use(openInformerFactory(deps.client, shared));
-  const events = opening.use(
-    openEventRecorder({ ...shared, client: deps.client }, { component: 'weft-controllers' }),
-  );
-  const ready = Promise.withResolvers<void>();
-  ready.promise.catch(() => {}); // rejected only when the start failed: then the loops are gone already
-  const context: ControllerContext = {
-    ...shared,
-    client: deps.client,
-    informers,
-    events,
-    ready: ready.promise,
-  };
-  const abort = new AbortController();
-  opening.defer(() => {
-    abort.abort(new Error('controllers disposed'));
-    ready.reject(abort.signal.reason);
+  if (!leaderElection) return await openLoops({ ...deps, log }, options);
+  return openLeaderElection({ ...deps, log }, leaderElection, async (signal) => {
+    await using _ = await openLoops({ ...deps, log }, options, signal);
+    await aborted(signal);
   });
-  for (const name of options.enabled ?? controllerNames) {
-    opening.use(CONTROLLERS[name](context, options));
-  }
-  await informers.synced(abort.signal);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+async function openLoops(
+  deps: ControllersDeps,
+  options: ControllersOptions,
+  signal?: AbortSignal,
+): Promise<AsyncDisposable> {
+  await using opening = new AsyncDisposableStack();
+  const { client, clock, log, random, metrics } = deps;
+  const shared = { clock, log, random, ...(metrics && { metrics }) };
+  const informers = deps.informers ?? opening.use(openInformerFactory(client, shared));
+  const events = opening.use(openEventRecorder({ ...shared, client }, { component: 'weft-controllers' }));
+  const ready = Promise.withResolvers<void>();
+  const context: ControllerContext = { ...shared, client, informers, events, ready: ready.promise };
+  for (const name of options.enabled ?? controllerNames) opening.use(CONTROLLERS[name](context, options));
+  await informers.synced(signal);
   ready.resolve();
   return opening.move();
 }
