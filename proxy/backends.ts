@@ -4,6 +4,7 @@ import type { Logger } from '../src/base/log.ts';
 import type { Exec } from '../src/net/exec.ts';
 import type { Family } from '../src/net/ip.ts';
 import type { Backend, ProxyMode } from './backend.ts';
+import type { KernelOptions } from './kernel-options.ts';
 import type { ProxyProtocol } from './userspace/proxy-protocol.ts';
 import { UserspaceBackend } from './userspace/backend.ts';
 
@@ -16,6 +17,7 @@ export interface BackendDeps {
 /** What the modes may be told; each takes what it knows. */
 export interface BackendOptions {
   readonly family: Family;
+  readonly kernel?: KernelOptions;
   readonly proxyProtocol?: ProxyProtocol;
   readonly drainDeadlineMs?: number;
 }

@@ -1,0 +1,31 @@
+import type { IPVS_SCHEDULERS } from './config-fields.ts';
+
+/** What only the kernel modes heed, as KubeProxyConfiguration names it. */
+export interface KernelOptions {
+  /** Number of the mark bit (0..31) that asks for masquerading. */
+  readonly masqueradeBit: number;
+  readonly ipvs: IpvsOptions;
+  readonly conntrack: ConntrackOptions;
+}
+
+/** Timeouts of 0 keep what the kernel has. */
+export interface IpvsOptions {
+  readonly scheduler: (typeof IPVS_SCHEDULERS)[number];
+  /** Virtual servers in these ranges survive cleanup. */
+  readonly excludeCIDRs: readonly string[];
+  readonly strictARP: boolean;
+  readonly tcpTimeoutMs: number;
+  readonly tcpFinTimeoutMs: number;
+  readonly udpTimeoutMs: number;
+}
+
+/** Sysctls of nf_conntrack; 0 keeps what the kernel has. */
+export interface ConntrackOptions {
+  readonly maxPerCore: number;
+  readonly min: number;
+  readonly tcpEstablishedTimeoutMs: number;
+  readonly tcpCloseWaitTimeoutMs: number;
+  readonly tcpBeLiberal: boolean;
+  readonly udpTimeoutMs: number;
+  readonly udpStreamTimeoutMs: number;
+}
