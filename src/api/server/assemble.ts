@@ -1,0 +1,136 @@
+import { Buffer } from 'node:buffer';
+import { join } from 'node:path';
+import { Drain } from '../../base/drain.ts';
+import { messageOf } from '../../base/fault.ts';
+import { builtinKinds } from '../kinds/builtin.ts';
+import { KindRegistry } from '../kinds/registry.ts';
+import { AdmissionChain } from './admission/admission.ts';
+import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
+import { Claims } from './allocate/claims.ts';
+import { followServices } from './allocate/follow-services.ts';
+import { ServiceAllocation } from './allocate/service-allocation.ts';
+import { mastersAuthorizer, unionAuthorizer } from './authorize/authorizer.ts';
+import { ensureKubernetesService, ensureNamespaces } from './bootstrap/system-objects.ts';
+import { WatchHub } from './cache/hub.ts';
+import { FairQueue } from './fairness.ts';
+import { createHandler } from './handler.ts';
+import { healthPaths } from './http/health.ts';
+import { type ApiHandler, ApiListener } from './http/listener.ts';
+import { openPki, type Pki } from './identity/pki.ts';
+import { COMPACTION_INTERVAL_MS } from './limits.ts';
+import { requestMetrics } from './request-metrics.ts';
+import type { ApiServerDeps, ApiServerOptions } from './server-options.ts';
+import type { Core } from './verbs/context.ts';
+import type { SubresourceHandler } from './verbs/dispatch.ts';
+import { ObjectStore } from './verbs/object-store.ts';
+import { bindingHandler, finalizeHandler, scaleHandler, statusHandler } from './verbs/subresources.ts';
+
+/** The running parts of a server, in the order they were started. */
+export interface Parts {
+  readonly handler: ApiHandler;
+  readonly drain: Drain;
+  readonly listener: ApiListener | undefined;
+  readonly pki: Pki;
+}
+
+/** Starts every part; what must be closed goes on the stack in start order. */
+export async function assemble(
+  deps: ApiServerDeps,
+  options: ApiServerOptions,
+  stack: AsyncDisposableStack,
+): Promise<Parts> {
+  const { store, clock, log } = deps;
+  const random = deps.random ?? Math.random;
+  const [pki, hub, claims] = await Promise.all([
+    openPki(clock, pkiOptions(options)),
+    WatchHub.open({ store, clock, log, unseal: (_key, value) => asBuffer(value) }),
+    Claims.open({ store, log }),
+  ]);
+  stack.use(hub);
+  const registry = new KindRegistry(builtinKinds());
+  const objects = new ObjectStore({ store, hub, clock, seal: (_key, value) => value });
+  const allocation = new ServiceAllocation({ claims, random }, options);
+  const admission = new AdmissionChain([namespaceLifecycle({ objects, registry }), allocation]);
+  const core: Core = { store, objects, registry, admission, clock, log, random };
+  const services = registry.find('', 'v1', 'services');
+  if (services) stack.use(followServices(objects.cacheOf(services), allocation));
+  await ensureNamespaces(core);
+  const drain = new Drain();
+  const handler = requestHandler(deps, core, drain);
+  stack.use(compactionLoop(deps));
+  const listener = options.listen
+    ? stack.use(
+        await ApiListener.open(
+          { handler, clock, log, drain },
+          { ...options.listen, ...pki.server, caPem: pki.ca.pem },
+        ),
+      )
+    : undefined;
+  await ensureKubernetesService(core, allocation.pools[0], options.advertise ?? listener?.address);
+  return { handler, drain, listener, pki };
+}
+
+const asBuffer = (value: Uint8Array): Buffer => Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+
+const SERVICE_NAMES = [
+  'localhost',
+  'kubernetes',
+  'kubernetes.default',
+  'kubernetes.default.svc',
+  'kubernetes.default.svc.cluster.local',
+];
+
+function pkiOptions(options: ApiServerOptions): Parameters<typeof openPki>[1] {
+  return {
+    dir: options.dataDir === undefined ? undefined : join(options.dataDir, 'pki'),
+    dnsNames: [...SERVICE_NAMES, ...(options.serverNames ?? [])],
+    ipAddresses: ['127.0.0.1', '::1', ...(options.serverAddresses ?? [])],
+  };
+}
+
+function requestHandler(deps: ApiServerDeps, core: Core, drain: Drain): ApiHandler {
+  const queue = new FairQueue();
+  const nowMs = (): number => core.clock.monotonicMs();
+  const subresources = new Map<string, SubresourceHandler>([
+    ['*/status', statusHandler],
+    ['*/scale', scaleHandler],
+    ['/namespaces/finalize', finalizeHandler],
+    ['/pods/binding', bindingHandler],
+  ]);
+  const checks = { ping: () => undefined };
+  return createHandler(
+    {
+      routes: { core, subresources, virtual: new Map() },
+      verifiers: [],
+      authorize: unionAuthorizer([mastersAuthorizer]),
+      paths: [healthPaths({ metrics: deps.metrics, checks, builtAt: '', platform: '' })],
+      drain,
+      impersonate: (_request, user) => Promise.resolve(user),
+      observe: requestMetrics(deps.metrics, { hub: core.objects.hub, queue }, nowMs),
+      admitRequest: async (user) => await queue.enter(user.username),
+    },
+    nowMs,
+  );
+}
+
+/** Forgets history that is older than one interval. */
+function compactionLoop({ store, clock, log }: ApiServerDeps): Disposable {
+  let timer: Disposable;
+  let last: number | undefined;
+  const run = async (): Promise<void> => {
+    try {
+      if (last !== undefined) await store.compact(last);
+      last = await store.currentRevision();
+    } catch (error) {
+      log.warn('compaction failed', { reason: messageOf(error) });
+    }
+  };
+  const schedule = (): void => {
+    timer = clock.setTimer(COMPACTION_INTERVAL_MS, () => {
+      void run();
+      schedule();
+    });
+  };
+  schedule();
+  return { [Symbol.dispose]: () => timer[Symbol.dispose]() };
+}

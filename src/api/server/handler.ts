@@ -1,0 +1,103 @@
+import { randomUUID } from 'node:crypto';
+import type { Drain } from '../../base/drain.ts';
+import { type AccessAttributes, attributesOf, type Decision, denied } from './authorize/authorizer.ts';
+import { errorReply, type Reply, statusOf } from './http/reply.ts';
+import type { ApiRequest, UserInfo } from './http/request.ts';
+import { parseRequestInfo, type RequestInfo } from './http/request-info.ts';
+import { authenticate, type TokenVerifier } from './identity/authenticator.ts';
+import { badRequest, noSuchPath } from './status.ts';
+import { dispatch, type Routes } from './verbs/dispatch.ts';
+
+/** Answers a path outside the resources (discovery, health, OpenAPI ...); undefined = not mine. */
+export type PathHandler = (
+  request: ApiRequest,
+  user: UserInfo,
+) => Promise<Reply | undefined> | Reply | undefined;
+
+export interface HandlerDeps {
+  readonly routes: Routes;
+  readonly verifiers: readonly TokenVerifier[];
+  readonly authorize: (attributes: AccessAttributes) => Promise<Decision>;
+  readonly paths: readonly PathHandler[];
+  readonly drain: Drain;
+  /** Another user the request wants to be (Impersonate-* headers); checks the right to be it. */
+  readonly impersonate: (request: ApiRequest, user: UserInfo) => Promise<UserInfo>;
+  /** Called once a request, when the reply is known. */
+  readonly observe: (observation: Observation) => void;
+  /** Waits for a place; released when the reply is known. */
+  readonly admitRequest: (user: UserInfo, info: RequestInfo) => Promise<Disposable>;
+}
+
+export interface Observation {
+  readonly auditId: string;
+  readonly request: ApiRequest;
+  readonly info: RequestInfo | undefined;
+  readonly user: UserInfo | undefined;
+  readonly impersonated: UserInfo | undefined;
+  readonly status: number;
+  readonly reason: string;
+  readonly startedMs: number;
+}
+
+/** The way of every request: who, what, may he, wait for a place, do it; errors become Status objects. */
+export function createHandler(
+  deps: HandlerDeps,
+  nowMs: () => number,
+): (request: ApiRequest) => Promise<Reply | undefined> {
+  return async (request) => {
+    const startedMs = nowMs();
+    const auditId = auditIdOf(request);
+    const seen: { info?: RequestInfo; user?: UserInfo; impersonated?: UserInfo } = {};
+    let reply: Reply | undefined;
+    let reason = '';
+    try {
+      reply = await serve(deps, request, seen);
+    } catch (error) {
+      const status = statusOf(error);
+      reason = status.message;
+      reply = errorReply(status);
+    }
+    deps.observe({
+      auditId,
+      request,
+      info: seen.info,
+      user: seen.user,
+      impersonated: seen.impersonated,
+      status: reply?.status ?? 101,
+      reason,
+      startedMs,
+    });
+    if (!reply) return undefined;
+    const headers = { 'audit-id': auditId, 'cache-control': 'no-cache, private', ...reply.headers };
+    return { ...reply, headers };
+  };
+}
+
+function auditIdOf(request: ApiRequest): string {
+  const given = request.headers['audit-id'];
+  return given && /^[\w-]{1,64}$/.test(given) ? given : randomUUID();
+}
+
+async function serve(
+  deps: HandlerDeps,
+  request: ApiRequest,
+  seen: { info?: RequestInfo; user?: UserInfo; impersonated?: UserInfo },
+): Promise<Reply | undefined> {
+  const info = parseRequestInfo(request.method, request.path, request.query);
+  if (!info) throw badRequest('the path is not valid');
+  seen.info = info;
+  const authenticated = await authenticate(request, deps.verifiers);
+  seen.user = authenticated;
+  const user = await deps.impersonate(request, authenticated);
+  if (user !== authenticated) seen.impersonated = user;
+  const attributes = attributesOf(user, info, request.query);
+  const decision = await deps.authorize(attributes);
+  if (!decision.allowed) throw denied(attributes, decision);
+  using _place = await deps.admitRequest(user, info);
+  if (info.isResource) return await dispatch(deps.routes, request, info, user);
+  for (const path of deps.paths) {
+    const reply = await path(request, user);
+    if (reply) return reply;
+  }
+  throw noSuchPath();
+}

@@ -1,0 +1,146 @@
+import { parseJson } from '../../kinds/decode/json-text.ts';
+import { readEnvelope, readProtobuf } from '../../kinds/decode/protobuf.ts';
+import { StrictErrors } from '../../kinds/decode/strict-errors.ts';
+import { readTyped } from '../../kinds/decode/typed.ts';
+import { parseYaml } from '../../kinds/decode/yaml-text.ts';
+import { isObject } from '../../kinds/json-value.ts';
+import type { UnknownObject } from '../../kinds/meta.ts';
+import { type KindInfo, joinApiVersion } from '../../kinds/registry.ts';
+import { prune } from '../extension/prune.ts';
+import { badRequest, unsupportedMediaType } from '../status.ts';
+import { parseMediaType } from './content.ts';
+
+/** A body as plain data, before any type is known. */
+export interface Document {
+  readonly value: unknown;
+  /** `duplicate field "a.b"`, for strict decoding. */
+  readonly duplicates: readonly string[];
+}
+
+export interface DecodeOptions {
+  readonly fieldValidation: 'Strict' | 'Warn' | 'Ignore';
+  warn(text: string): void;
+}
+
+const MEDIA_TYPES = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
+const PROTOBUF = 'application/vnd.kubernetes.protobuf';
+
+/** Definitions of bodies that are no served kind of their own. */
+const EXTRA_DEFINITIONS: Readonly<Record<string, string>> = {
+  'v1/DeleteOptions': 'meta/v1.DeleteOptions',
+  'meta.k8s.io/v1/DeleteOptions': 'meta/v1.DeleteOptions',
+  'autoscaling/v1/Scale': 'autoscaling/v1.Scale',
+  'v1/Binding': 'core/v1.Binding',
+  'policy/v1/Eviction': 'policy/v1.Eviction',
+  'authentication.k8s.io/v1/TokenRequest': 'authentication/v1.TokenRequest',
+};
+
+/** Reads JSON, YAML or the protobuf of a type that is not a served kind. Throws 400 or 415. */
+export function decodeDocument(body: Uint8Array, contentType: string | undefined): Document {
+  const type = parseMediaType(contentType || 'application/json').type;
+  if (type === PROTOBUF) return { value: decodeProtobuf(body, undefined), duplicates: [] };
+  const isYaml = type === 'application/yaml';
+  if (!isYaml && type !== 'application/json' && type !== '*/*') throw unsupportedMediaType(MEDIA_TYPES);
+  const text = decodeUtf8(body);
+  const errors = new StrictErrors();
+  const parsed = isYaml ? parseYaml(text, errors) : parseJson(text, errors);
+  if (!parsed.ok) {
+    throw badRequest(
+      isYaml
+        ? `yaml: ${parsed.message}`
+        : `the object provided is unrecognized (must be of type json): couldn't parse: ${parsed.message}`,
+    );
+  }
+  return { value: parsed.value, duplicates: errors.texts };
+}
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
+
+function decodeUtf8(body: Uint8Array): string {
+  try {
+    return UTF8.decode(body);
+  } catch {
+    throw badRequest('the body of the request is not valid UTF-8');
+  }
+}
+
+function decodeProtobuf(body: Uint8Array, kind: KindInfo | undefined): unknown {
+  const envelope = readEnvelope(body);
+  if (!envelope.ok) throw badRequest(envelope.message);
+  const own =
+    kind && envelope.kind === kind.kind && envelope.apiVersion === joinApiVersion(kind.group, kind.version);
+  const definition = own
+    ? kind.schema.definition
+    : EXTRA_DEFINITIONS[`${envelope.apiVersion}/${envelope.kind}`];
+  const { apiVersion, kind: name } = envelope;
+  if (!definition) return { kind: name, apiVersion };
+  const decoded = readProtobuf(envelope.raw, definition);
+  if (!decoded.ok) throw badRequest(decoded.message);
+  return { ...decoded.object, kind: name, apiVersion };
+}
+
+/** Reads a body as an object of the kind: unknown fields are refused, told or dropped as the client asked. */
+export function decodeObject(
+  kind: KindInfo,
+  body: Uint8Array | Document,
+  contentType: string | undefined,
+  options: DecodeOptions,
+): UnknownObject {
+  if (body instanceof Uint8Array && parseMediaType(contentType ?? '').type === PROTOBUF) {
+    return checkedObject(kind, decodeProtobuf(body, kind));
+  }
+  const document = body instanceof Uint8Array ? decodeDocument(body, contentType) : body;
+  const errors = new StrictErrors();
+  const given = checkedObject(kind, document.value);
+  const object =
+    kind.openApiSchema === undefined ? typed(kind, given, errors) : prune(given, kind.schema, errors);
+  reportStrict(kind, [...document.duplicates, ...errors.texts], options);
+  return object;
+}
+
+function typed(kind: KindInfo, given: UnknownObject, errors: StrictErrors): UnknownObject {
+  const definition = kind.schema.definition;
+  if (!definition) return structuredClone(given);
+  const read = readTyped(given, definition, errors);
+  if (!read.ok) throw cannotBeHandled(kind, read.message);
+  const object = read.object as UnknownObject;
+  object.kind = kind.kind;
+  object.apiVersion = joinApiVersion(kind.group, kind.version);
+  object.metadata ??= {} as UnknownObject['metadata'];
+  return object;
+}
+
+function cannotBeHandled(kind: KindInfo, why: string): ReturnType<typeof badRequest> {
+  return badRequest(
+    `${kind.kind} in version ${JSON.stringify(kind.version)} cannot be handled as a ${kind.kind}: ${why}`,
+  );
+}
+
+function reportStrict(kind: KindInfo, texts: readonly string[], options: DecodeOptions): void {
+  if (texts.length === 0 || options.fieldValidation === 'Ignore') return;
+  if (options.fieldValidation === 'Strict') {
+    throw cannotBeHandled(kind, `strict decoding error: ${texts.join(', ')}`);
+  }
+  for (const text of texts) options.warn(text);
+}
+
+function checkedObject(kind: KindInfo, value: unknown): UnknownObject {
+  if (!isObject(value)) {
+    throw badRequest(
+      "couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct",
+    );
+  }
+  const apiVersion = joinApiVersion(kind.group, kind.version);
+  const given = { ...value };
+  given['kind'] ??= kind.kind;
+  given['apiVersion'] ??= apiVersion;
+  if (given['kind'] !== kind.kind || given['apiVersion'] !== apiVersion) {
+    const { kind: saidKind, apiVersion: saidVersion } = given;
+    throw badRequest(
+      `the API version in the data (${String(saidVersion)}, Kind=${String(saidKind)}) does not match the expected API version (${apiVersion}, Kind=${kind.kind})`,
+    );
+  }
+  if (given['metadata'] === undefined || given['metadata'] === null) given['metadata'] = {};
+  if (!isObject(given['metadata'])) throw cannotBeHandled(kind, 'metadata is not an object');
+  return given as UnknownObject;
+}

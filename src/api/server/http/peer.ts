@@ -1,0 +1,31 @@
+import type { TLSSocket } from 'node:tls';
+import type { Socket } from 'node:net';
+import type { PeerIdentity } from './request.ts';
+
+const known = new WeakMap<object, PeerIdentity>();
+
+/** The client certificate's user: CN is the name, each O a group. Looked at once a connection. */
+export function peerOf(socket: Socket | TLSSocket): PeerIdentity {
+  let peer = known.get(socket);
+  if (!peer) {
+    peer = identify(socket);
+    known.set(socket, peer);
+  }
+  return peer;
+}
+
+function identify(socket: Socket | TLSSocket): PeerIdentity {
+  const address = socket.remoteAddress ?? '';
+  if (!('getPeerCertificate' in socket))
+    return { certificate: undefined, rejectedCertificate: undefined, address };
+  const certificate = socket.getPeerCertificate();
+  if (!certificate?.subject) return { certificate: undefined, rejectedCertificate: undefined, address };
+  if (!socket.authorized) {
+    return { certificate: undefined, rejectedCertificate: String(socket.authorizationError), address };
+  }
+  const { CN, O } = certificate.subject as { CN?: string | string[]; O?: string | string[] };
+  const username = Array.isArray(CN) ? CN.at(-1) : CN;
+  if (!username) return { certificate: undefined, rejectedCertificate: 'no common name', address };
+  const groups = O === undefined ? [] : Array.isArray(O) ? O : [O];
+  return { certificate: { username, groups }, rejectedCertificate: undefined, address };
+}

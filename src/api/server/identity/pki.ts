@@ -1,0 +1,172 @@
+import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../../../base/clock.ts';
+import { Fault, messageOf } from '../../../base/fault.ts';
+import { CA_CERTIFICATE_DAYS, CERTIFICATE_DAYS } from '../limits.ts';
+import {
+  type CertificateRequest,
+  generateKey,
+  issueCertificate,
+  type KeyAndCertificate,
+  keyToPem,
+} from './certificate.ts';
+
+export const PKI_UNREADABLE = 'PKI_UNREADABLE';
+
+const DAY_MS = 86_400_000;
+/** Clocks of clients may be this far behind ours. */
+const BACKDATE_MS = 300_000;
+
+export interface PkiOptions {
+  /** Folder of the files; undefined = everything in memory, new each time. */
+  readonly dir: string | undefined;
+  readonly dnsNames: readonly string[];
+  readonly ipAddresses: readonly string[];
+}
+
+/** The server's keys and certificates. Files: ca, apiserver, admin (.crt, .key), sa.key. */
+export interface Pki {
+  readonly ca: { readonly key: KeyObject; readonly certificate: X509Certificate; readonly pem: string };
+  readonly server: KeyAndCertificate;
+  readonly admin: KeyAndCertificate;
+  /** Signs ServiceAccount tokens (ES256). */
+  readonly serviceAccountKey: KeyObject;
+}
+
+type IssueRequest = Omit<CertificateRequest, 'publicKey' | 'notBeforeMs' | 'notAfterMs'>;
+
+/** Reads what is there, makes what is missing, renews what is near its end or lacks a name. */
+export async function openPki(clock: Clock, options: PkiOptions): Promise<Pki> {
+  const files = new PkiFiles(options.dir);
+  const nowMs = clock.nowMs();
+  const ca = await openCa(files, nowMs);
+  const server = await openCertificate(files, 'apiserver', nowMs, ca, {
+    subject: { commonName: 'kube-apiserver', organizations: [] },
+    dnsNames: options.dnsNames,
+    ipAddresses: options.ipAddresses,
+    usage: 'server',
+  });
+  const admin = await openCertificate(files, 'admin', nowMs, ca, {
+    subject: { commonName: 'kubernetes-admin', organizations: ['system:masters'] },
+    dnsNames: [],
+    ipAddresses: [],
+    usage: 'client',
+  });
+  const saved = await files.read('sa.key');
+  const serviceAccountKey = saved ? createPrivateKey(saved) : generateKey();
+  if (!saved) await files.write('sa.key', keyToPem(serviceAccountKey), 0o600);
+  return { ca, server, admin, serviceAccountKey };
+}
+
+async function openCa(files: PkiFiles, nowMs: number): Promise<Pki['ca']> {
+  const keyPem = await files.read('ca.key');
+  const pem = await files.read('ca.crt');
+  if (keyPem && pem) {
+    const certificate = new X509Certificate(pem);
+    // A CA is not replaced behind the users' back: kubeconfigs in use name it.
+    return { key: createPrivateKey(keyPem), certificate, pem };
+  }
+  const key = generateKey();
+  const made = issueCertificate(
+    {
+      subject: { commonName: 'weft-ca', organizations: [] },
+      publicKey: publicKey(key),
+      dnsNames: [],
+      ipAddresses: [],
+      usage: 'ca',
+      notBeforeMs: nowMs - BACKDATE_MS,
+      notAfterMs: nowMs + CA_CERTIFICATE_DAYS * DAY_MS,
+    },
+    { key, certificate: undefined },
+  );
+  await files.write('ca.key', keyToPem(key), 0o600);
+  await files.write('ca.crt', made, 0o644);
+  return { key, certificate: new X509Certificate(made), pem: made };
+}
+
+async function openCertificate(
+  files: PkiFiles,
+  name: string,
+  nowMs: number,
+  ca: Pki['ca'],
+  request: IssueRequest,
+): Promise<KeyAndCertificate> {
+  const keyPem = await files.read(`${name}.key`);
+  const certificatePem = await files.read(`${name}.crt`);
+  if (keyPem && certificatePem && isUsable(certificatePem, nowMs, ca, request))
+    return { keyPem, certificatePem };
+  const made = issueFor(ca, nowMs, request);
+  await files.write(`${name}.key`, made.keyPem, 0o600);
+  await files.write(`${name}.crt`, made.certificatePem, 0o644);
+  return made;
+}
+
+/** A new key with a certificate of the CA; used for clients that weft itself starts, too. */
+export function issueFor(ca: Pki['ca'], nowMs: number, request: IssueRequest): KeyAndCertificate {
+  const key = generateKey();
+  const certificatePem = issueCertificate(
+    {
+      ...request,
+      publicKey: publicKey(key),
+      notBeforeMs: nowMs - BACKDATE_MS,
+      notAfterMs: Math.min(nowMs + CERTIFICATE_DAYS * DAY_MS, ca.certificate.validToDate.getTime()),
+    },
+    { key: ca.key, certificate: ca.certificate },
+  );
+  return { keyPem: keyToPem(key), certificatePem };
+}
+
+/** Signed by this CA, holds every name, and at least a third of its life is left. */
+function isUsable(pem: string, nowMs: number, ca: Pki['ca'], request: IssueRequest): boolean {
+  let certificate: X509Certificate;
+  try {
+    certificate = new X509Certificate(pem);
+  } catch {
+    return false;
+  }
+  const leftMs = certificate.validToDate.getTime() - nowMs;
+  if (leftMs < (CERTIFICATE_DAYS * DAY_MS) / 3 || !certificate.verify(ca.certificate.publicKey)) return false;
+  return (
+    request.dnsNames.every((name) => certificate.checkHost(name) !== undefined) &&
+    request.ipAddresses.every((address) => certificate.checkIP(address) !== undefined)
+  );
+}
+
+function publicKey(key: KeyObject): KeyObject {
+  return createPublicKey(key);
+}
+
+/** Small files written whole: a new file is renamed over the old one. */
+class PkiFiles {
+  readonly #dir: string | undefined;
+  #made = false;
+
+  constructor(dir: string | undefined) {
+    this.#dir = dir;
+  }
+
+  async read(name: string): Promise<string | undefined> {
+    if (!this.#dir) return undefined;
+    const path = join(this.#dir, name);
+    try {
+      return await readFile(path, 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw new Fault(PKI_UNREADABLE, `cannot read ${path}: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  async write(name: string, text: string, mode: number): Promise<void> {
+    if (!this.#dir) return;
+    const path = join(this.#dir, name);
+    try {
+      if (!this.#made) await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+      this.#made = true;
+      await writeFile(`${path}.new`, text, { mode });
+      await rename(`${path}.new`, path);
+    } catch (error) {
+      throw new Fault(PKI_UNREADABLE, `cannot write ${path}: ${messageOf(error)}`, { cause: error });
+    }
+  }
+}

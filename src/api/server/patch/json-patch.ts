@@ -1,0 +1,143 @@
+import { cloneJson, equalJson, isObject, setField } from '../../kinds/json-value.ts';
+import { JSON_PATCH_OPERATIONS_MAX } from '../limits.ts';
+import { badRequest, StatusError, tooLarge } from '../status.ts';
+
+interface Operation {
+  readonly op: string;
+  readonly path: string;
+  readonly from?: string;
+  readonly value?: unknown;
+}
+
+/** RFC 6902. Returns a new document; the given one is not changed. */
+export function applyJsonPatch(document: unknown, patch: unknown): unknown {
+  const operations = decodeOperations(patch);
+  let result = cloneJson(document);
+  for (const operation of operations) result = applyOperation(result, operation);
+  return result;
+}
+
+/** What upstream answers for any operation that cannot be applied. */
+function rejected(why: string): StatusError {
+  return new StatusError(422, 'Invalid', 'the server rejected our request due to an error in our request', {
+    causes: [{ reason: 'UnexpectedServerResponse', message: why }],
+  });
+}
+
+function decodeOperations(patch: unknown): Operation[] {
+  if (!Array.isArray(patch)) throw badRequest('error decoding patch: a JSON patch is an array of operations');
+  if (patch.length > JSON_PATCH_OPERATIONS_MAX) {
+    throw tooLarge(
+      `The allowed maximum operations in a JSON patch is ${JSON_PATCH_OPERATIONS_MAX}, got ${patch.length}`,
+    );
+  }
+  return patch.map((item: unknown) => {
+    if (!isObject(item) || typeof item['op'] !== 'string' || typeof item['path'] !== 'string') {
+      throw badRequest('error decoding patch: an operation needs op and path');
+    }
+    return item as unknown as Operation;
+  });
+}
+
+function applyOperation(document: unknown, operation: Operation): unknown {
+  const path = parsePointer(operation.path);
+  switch (operation.op) {
+    case 'add':
+      return add(document, path, cloneJson(requireValue(operation)));
+    case 'remove':
+      return remove(document, path);
+    case 'replace':
+      read(document, path);
+      return path.length === 0 ? cloneJson(requireValue(operation)) : replace(document, path, operation);
+    case 'move': {
+      const from = parsePointer(requireFrom(operation));
+      const value = read(document, from);
+      return add(remove(document, from), path, value);
+    }
+    case 'copy':
+      return add(document, path, cloneJson(read(document, parsePointer(requireFrom(operation)))));
+    case 'test':
+      if (!equalJson(tryRead(document, path), operation.value ?? null)) {
+        throw rejected(`testing value ${operation.path} failed: test failed`);
+      }
+      return document;
+    default:
+      throw rejected(`Unexpected kind: ${operation.op}`);
+  }
+}
+
+function requireValue(operation: Operation): unknown {
+  if (operation.value === undefined) throw rejected(`${operation.op} operation has no value`);
+  return operation.value;
+}
+
+function requireFrom(operation: Operation): string {
+  if (typeof operation.from !== 'string') throw rejected(`${operation.op} operation has no from`);
+  return operation.from;
+}
+
+/** RFC 6901. */
+function parsePointer(pointer: string): string[] {
+  if (pointer === '') return [];
+  if (!pointer.startsWith('/')) throw rejected(`invalid path ${JSON.stringify(pointer)}`);
+  return pointer
+    .slice(1)
+    .split('/')
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+}
+
+function arrayIndex(list: readonly unknown[], token: string, end: boolean): number {
+  if (end && token === '-') return list.length;
+  const index = /^(0|[1-9]\d{0,8})$/.test(token) ? Number(token) : -1;
+  if (index < 0 || index > (end ? list.length : list.length - 1)) {
+    throw rejected(`Unable to access invalid index: ${token}: invalid index referenced`);
+  }
+  return index;
+}
+
+function child(container: unknown, token: string): unknown {
+  if (Array.isArray(container)) return container[arrayIndex(container, token, false)];
+  if (isObject(container) && Object.hasOwn(container, token)) return container[token];
+  throw rejected(`Unable to find ${JSON.stringify(token)}: missing path`);
+}
+
+function read(document: unknown, path: readonly string[]): unknown {
+  return path.reduce((at, token) => child(at, token), document);
+}
+
+/** A missing member compares as null. */
+function tryRead(document: unknown, path: readonly string[]): unknown {
+  const parent = read(document, path.slice(0, -1));
+  const last = path.at(-1);
+  if (last === undefined) return document;
+  return isObject(parent) && !Object.hasOwn(parent, last) ? null : child(parent, last);
+}
+
+function add(document: unknown, path: readonly string[], value: unknown): unknown {
+  const last = path.at(-1);
+  if (last === undefined) return value;
+  const parent = read(document, path.slice(0, -1));
+  if (Array.isArray(parent)) parent.splice(arrayIndex(parent, last, true), 0, value);
+  else if (isObject(parent)) setField(parent, last, value);
+  else throw rejected(`Unable to add ${JSON.stringify(last)}: missing container`);
+  return document;
+}
+
+function replace(document: unknown, path: readonly string[], operation: Operation): unknown {
+  const parent = read(document, path.slice(0, -1));
+  const last = path.at(-1) ?? '';
+  const value = cloneJson(requireValue(operation));
+  if (Array.isArray(parent)) parent[arrayIndex(parent, last, false)] = value;
+  else if (isObject(parent)) setField(parent, last, value);
+  return document;
+}
+
+function remove(document: unknown, path: readonly string[]): unknown {
+  const last = path.at(-1);
+  if (last === undefined) throw rejected('the whole document cannot be removed');
+  const parent = read(document, path.slice(0, -1));
+  child(parent, last);
+  if (Array.isArray(parent)) parent.splice(arrayIndex(parent, last, false), 1);
+  else if (isObject(parent)) delete parent[last];
+  return document;
+}

@@ -1,0 +1,28 @@
+import type { Clock } from '../../base/clock.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Registry } from '../../base/metrics.ts';
+import type { Store } from '../../store/store.ts';
+
+export interface ApiServerDeps {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Registry;
+  /** 0 <= n < 1; names and allocations come from it. */
+  readonly random?: () => number;
+}
+
+export interface ApiServerOptions {
+  /** Absent = in-process callers only. */
+  readonly listen?: { readonly host: string; readonly port: number };
+  /** `address:port` behind the `kubernetes` Service; default: where the server listens. */
+  readonly advertise?: string;
+  /** Keys and certificates live in its folder `pki`; undefined = in memory, new at each start. */
+  readonly dataDir: string | undefined;
+  /** One or two (dual stack); the first is the primary family. */
+  readonly serviceCidrs: readonly string[];
+  readonly nodePortRange: { readonly from: number; readonly to: number };
+  /** More names and addresses clients may use for the server. */
+  readonly serverNames?: readonly string[];
+  readonly serverAddresses?: readonly string[];
+}

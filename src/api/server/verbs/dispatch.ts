@@ -1,0 +1,83 @@
+import type { Verb } from '../../kinds/registry.ts';
+import type { Reply } from '../http/reply.ts';
+import type { ApiRequest, UserInfo } from '../http/request.ts';
+import type { RequestInfo } from '../http/request-info.ts';
+import { methodNotAllowed, noSuchPath } from '../status.ts';
+import type { Core } from './context.ts';
+import { get, listOrWatch } from './read.ts';
+import { deleteCollection, deleteOne, patch, post, put, type Call } from './write.ts';
+
+/** Serves one subresource of a kind; undefined = the socket was taken over. */
+export type SubresourceHandler = (call: Call) => Promise<Reply | undefined>;
+
+/** By `group/plural/subresource`, or `* /subresource` without the blank for every kind that declares it. */
+export type SubresourceTable = ReadonlyMap<string, SubresourceHandler>;
+
+/** Computes the reply of a POST that is never stored (SubjectAccessReview and the like), by `group/Kind`. */
+export type VirtualTable = ReadonlyMap<string, SubresourceHandler>;
+
+export interface Routes {
+  readonly core: Core;
+  readonly subresources: SubresourceTable;
+  readonly virtual: VirtualTable;
+}
+
+/** Finds the kind and runs the verb. Authorization has already happened. */
+export async function dispatch(
+  routes: Routes,
+  request: ApiRequest,
+  info: RequestInfo,
+  user: UserInfo,
+): Promise<Reply | undefined> {
+  const { core } = routes;
+  const kind = core.registry.find(info.group, info.version, info.resource);
+  if (!kind || !pathFits(kind.namespaced, info)) throw noSuchPath();
+  const call: Call = { core, kind, request, info, user };
+  if (info.subresource) {
+    const handler =
+      routes.subresources.get(`${info.group}/${info.resource}/${info.subresource}`) ??
+      routes.subresources.get(`*/${info.subresource}`);
+    const declared = kind.subresources.find((one) => one.name === info.subresource);
+    if (!handler || !declared) throw noSuchPath();
+    return await handler(call);
+  }
+  if (kind.virtual) {
+    const handler = routes.virtual.get(`${info.group}/${kind.kind}`);
+    if (!handler) throw noSuchPath();
+    if (info.verb !== 'create') throw methodNotAllowed();
+    return await handler(call);
+  }
+  return await runVerb(call);
+}
+
+/** A namespaced object needs its namespace; a cluster-scoped one has none (the namespace object itself aside). */
+function pathFits(namespaced: boolean, info: RequestInfo): boolean {
+  if (info.resource === 'namespaces' && info.group === '') return true;
+  if (!namespaced) return info.namespace === '';
+  return info.namespace !== '' || info.name === '';
+}
+
+async function runVerb(call: Call): Promise<Reply> {
+  const { kind, info, core, request } = call;
+  if (!kind.verbs.includes(info.verb as Verb)) throw methodNotAllowed();
+  switch (info.verb) {
+    case 'get':
+      return await get(core, kind, request, info);
+    case 'list':
+    case 'watch':
+      return await listOrWatch(core, kind, request, info);
+    case 'create':
+      if (info.name || (kind.namespaced && !info.namespace)) throw methodNotAllowed();
+      return await post(call);
+    case 'update':
+      return await put(call);
+    case 'patch':
+      return await patch(call);
+    case 'delete':
+      return await deleteOne(call);
+    case 'deletecollection':
+      return await deleteCollection(call);
+    default:
+      throw methodNotAllowed();
+  }
+}

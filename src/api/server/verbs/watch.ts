@@ -1,0 +1,258 @@
+import { Buffer } from 'node:buffer';
+import type { Clock } from '../../../base/clock.ts';
+import { hasCode } from '../../../base/fault.ts';
+import { type Store, STORE_COMPACTED } from '../../../store/store.ts';
+import type { WatchHub } from '../cache/hub.ts';
+import type { CacheEvent, EventType } from '../cache/resource-cache.ts';
+import type { StoredObject } from '../cache/stored-object.ts';
+import type { ByteSink } from '../http/byte-sink.ts';
+import type { Reply } from '../http/reply.ts';
+import { LIST_CHUNK_BYTES, WATCH_BUFFER_MAX_BYTES, WATCH_TIMEOUT_MIN_MS } from '../limits.ts';
+import { expired, type StatusError } from '../status.ts';
+import { bookmarkFrame, type Encoder, eventFrame } from './encoder.ts';
+import type { ListScope } from './list.ts';
+import { type ListOptions, parseRevision } from './list-options.ts';
+
+export interface WatchDeps {
+  readonly hub: WatchHub;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+/** Answers a watch: a stream that ends by its timeout, its receiver, a lost history or the server's stop. */
+export async function watch(
+  deps: WatchDeps,
+  scope: ListScope & { readonly namespace: string },
+  options: ListOptions,
+  encoder: Encoder,
+): Promise<Reply> {
+  const asked = parseRevision(options.resourceVersion);
+  if (asked === undefined) await deps.hub.fresh();
+  else if (asked > 0) await deps.hub.reach(asked);
+  return {
+    status: 200,
+    headers: { 'content-type': encoder.contentType },
+    body: async (sink) => {
+      using stream = new WatchStream(deps, scope, options, encoder, sink);
+      await stream.run(asked);
+    },
+  };
+}
+
+class WatchStream implements Disposable {
+  readonly #deps: WatchDeps;
+  readonly #scope: ListScope & { readonly namespace: string };
+  readonly #options: ListOptions;
+  readonly #encoder: Encoder;
+  readonly #sink: ByteSink;
+  /** Live events that wait until the past has been sent. */
+  #pending: CacheEvent[] | undefined = [];
+  #first = true;
+  #ended = false;
+  #end: () => void = () => {};
+  readonly #done: Promise<void>;
+  readonly #owned: Disposable[] = [];
+
+  constructor(
+    deps: WatchDeps,
+    scope: ListScope & { readonly namespace: string },
+    options: ListOptions,
+    encoder: Encoder,
+    sink: ByteSink,
+  ) {
+    this.#deps = deps;
+    this.#scope = scope;
+    this.#options = options;
+    this.#encoder = encoder;
+    this.#sink = sink;
+    this.#done = new Promise((resolve) => {
+      this.#end = () => {
+        this.#ended = true;
+        resolve();
+      };
+    });
+  }
+
+  async run(asked: number | undefined): Promise<void> {
+    if (this.#sink.closed.aborted) return;
+    this.#sink.closed.addEventListener('abort', this.#end, { once: true });
+    this.#startTimeout();
+    try {
+      await this.#start(asked);
+    } catch (error) {
+      if (!hasCode(error, STORE_COMPACTED)) throw error;
+      this.#tooOld(asked ?? 0);
+    }
+    await this.#done;
+  }
+
+  [Symbol.dispose](): void {
+    this.#ended = true;
+    this.#sink.closed.removeEventListener('abort', this.#end);
+    for (const owned of this.#owned) owned[Symbol.dispose]();
+  }
+
+  async #start(asked: number | undefined): Promise<void> {
+    const { cache } = this.#scope;
+    const { hub } = this.#deps;
+    const initial = this.#options.sendInitialEvents ?? (asked === undefined || asked === 0);
+    if (initial) {
+      const revision = hub.revision;
+      const entries = [...cache.range(this.#scope.prefix)];
+      this.#listen();
+      await this.#sendInitial(entries, revision);
+    } else {
+      const from = asked === undefined || asked === 0 ? hub.revision : asked;
+      const past = cache.since(from);
+      this.#listen();
+      if (past) for (const event of past) this.#deliverScoped(event);
+      else await this.#replay(from, hub.revision);
+    }
+    this.#flushPending();
+  }
+
+  #listen(): void {
+    this.#owned.push(
+      this.#scope.cache.listen({
+        namespace: this.#scope.namespace,
+        event: (event) => {
+          if (this.#pending) this.#pending.push(event);
+          else this.#deliver(event);
+        },
+        tick: (revision) => this.#bookmark(revision),
+        lost: () => this.#fail(expired('the watch history was lost, list again')),
+      }),
+    );
+  }
+
+  async #sendInitial(entries: readonly StoredObject[], revision: number): Promise<void> {
+    const { selection, cache } = this.#scope;
+    let batch: Buffer[] = [];
+    let sizeBytes = 0;
+    for (const entry of entries) {
+      if (this.#ended) return;
+      if (!selection.everything && !selection.matches(entry, cache.fieldsOf)) continue;
+      const frame = this.#frameOf('ADDED', entry);
+      batch.push(frame);
+      sizeBytes += frame.length;
+      if (sizeBytes < LIST_CHUNK_BYTES) continue;
+      this.#sink.write(Buffer.concat(batch));
+      batch = [];
+      sizeBytes = 0;
+      await this.#sink.drained();
+    }
+    if (this.#options.sendInitialEvents && this.#options.allowWatchBookmarks) {
+      batch.push(bookmarkFrame(this.#encoder, revision, true));
+    }
+    if (batch.length > 0) this.#sink.write(Buffer.concat(batch));
+  }
+
+  /** The past is older than the memory: it comes from the store, up to where the live events begin. */
+  async #replay(from: number, to: number): Promise<void> {
+    const { store, hub } = this.#deps;
+    const abort = new AbortController();
+    this.#owned.push({ [Symbol.dispose]: () => abort.abort() });
+    for await (const batch of store.watch(this.#scope.prefix, from, abort.signal)) {
+      for (const event of batch.events) {
+        if (event.revision > to) return abort.abort();
+        const entry =
+          event.type === 'put' ? hub.entry(event.entry) : hub.entry(event.previous)?.at(event.revision);
+        const previous = event.previous && hub.entry(event.previous);
+        const type: EventType = event.type === 'delete' ? 'DELETED' : previous ? 'MODIFIED' : 'ADDED';
+        if (!entry) continue;
+        this.#deliver({ type, entry, previous, revision: event.revision, frames: new Map() });
+        if (this.#sink.bufferedBytes > LIST_CHUNK_BYTES) await this.#sink.drained();
+      }
+      if (batch.revision >= to || this.#ended) return abort.abort();
+    }
+  }
+
+  #flushPending(): void {
+    const pending = this.#pending ?? [];
+    this.#pending = undefined;
+    for (const event of pending) this.#deliver(event);
+  }
+
+  #deliverScoped(event: CacheEvent): void {
+    const { namespace } = this.#scope;
+    if (!namespace || namespace === event.entry.namespace) this.#deliver(event);
+  }
+
+  #deliver(event: CacheEvent): void {
+    if (this.#ended) return;
+    const { selection } = this.#scope;
+    if (selection.everything) return this.#sendEvent(event, event.type, event.entry);
+    const type = this.#selectedType(event);
+    if (!type) return;
+    const leaving = type === 'DELETED' && event.type !== 'DELETED' && event.previous;
+    this.#sendEvent(event, type, leaving ? leaving.at(event.revision) : event.entry);
+  }
+
+  /** How the change looks through the selector: coming in is ADDED, going out DELETED. */
+  #selectedType(event: CacheEvent): EventType | undefined {
+    const { selection, cache } = this.#scope;
+    if (selection.name !== undefined && event.entry.name !== selection.name) return undefined;
+    const before = event.previous !== undefined && selection.matches(event.previous, cache.fieldsOf);
+    if (event.type === 'DELETED') return before ? 'DELETED' : undefined;
+    const after = selection.matches(event.entry, cache.fieldsOf);
+    if (after) return before ? 'MODIFIED' : 'ADDED';
+    return before ? 'DELETED' : undefined;
+  }
+
+  #sendEvent(event: CacheEvent, type: EventType, entry: StoredObject): void {
+    this.#send(this.#sharedFrame(event, type, entry));
+  }
+
+  #sharedFrame(event: CacheEvent, type: EventType, entry: StoredObject): Uint8Array {
+    const { id } = this.#encoder;
+    if (!id) return this.#frameOf(type, entry);
+    const key = `${id} ${type}`;
+    let frame = event.frames.get(key);
+    if (!frame) {
+      frame = eventFrame(this.#encoder, type, entry, false);
+      event.frames.set(key, frame);
+    }
+    return frame;
+  }
+
+  #frameOf(type: EventType, entry: StoredObject): Buffer {
+    const frame = eventFrame(this.#encoder, type, entry, this.#first);
+    this.#first = false;
+    return frame;
+  }
+
+  #send(frame: Uint8Array): void {
+    this.#sink.write(frame);
+    if (this.#sink.bufferedBytes > WATCH_BUFFER_MAX_BYTES) this.#end();
+  }
+
+  #bookmark(revision: number): void {
+    if (this.#ended || this.#pending || !this.#options.allowWatchBookmarks) return;
+    this.#send(bookmarkFrame(this.#encoder, revision, false));
+  }
+
+  #startTimeout(): void {
+    const { clock, random, hub } = this.#deps;
+    const seconds = this.#options.timeoutSeconds;
+    const timeoutMs = seconds && seconds > 0 ? seconds * 1000 : WATCH_TIMEOUT_MIN_MS * (1 + random());
+    this.#owned.push(
+      clock.setTimer(timeoutMs, () => {
+        this.#bookmark(hub.revision);
+        this.#end();
+      }),
+    );
+  }
+
+  #tooOld(asked: number): void {
+    this.#fail(expired(`too old resource version: ${asked} (${this.#deps.hub.revision})`));
+  }
+
+  #fail(status: StatusError): void {
+    if (this.#ended) return;
+    this.#sink.write(
+      Buffer.from(`${JSON.stringify({ type: 'ERROR', object: status.toStatus() })}\n`, 'utf8'),
+    );
+    this.#end();
+  }
+}
