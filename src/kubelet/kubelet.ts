@@ -110,7 +110,7 @@ export class Kubelet implements AsyncDisposable {
     this.#pods.subscribe((event) => this.#onPod(event));
     this.#refreshLater();
     if (deps.metrics) {
-      registerUsageMetrics([deps.metrics], { usage: () => this.usage(), pods: () => this.runningPods });
+      registerUsageMetrics(deps.metrics, { usage: () => this.usage(), pods: () => this.runningPods });
     }
   }
 
