@@ -14,6 +14,8 @@ import { ensureKubernetesService, ensureNamespaces } from './bootstrap/system-ob
 import { WatchHub } from './cache/hub.ts';
 import { FairQueue } from './fairness.ts';
 import { createHandler } from './handler.ts';
+import { discoveryPaths } from './http/discovery-paths.ts';
+import { openApiPaths } from './http/openapi-paths.ts';
 import { healthPaths } from './http/health.ts';
 import { type ApiHandler, ApiListener } from './http/listener.ts';
 import { openPki, type Pki } from './identity/pki.ts';
@@ -56,7 +58,8 @@ export async function assemble(
   if (services) stack.use(followServices(objects.cacheOf(services), allocation));
   await ensureNamespaces(core);
   const drain = new Drain();
-  const handler = requestHandler(deps, core, drain);
+  let address = '';
+  const handler = requestHandler(deps, core, drain, () => address);
   stack.use(compactionLoop(deps));
   const listener = options.listen
     ? stack.use(
@@ -66,6 +69,7 @@ export async function assemble(
         ),
       )
     : undefined;
+  address = listener?.address ?? '';
   await ensureKubernetesService(core, allocation.pools[0], options.advertise ?? listener?.address);
   return { handler, drain, listener, pki };
 }
@@ -88,7 +92,7 @@ function pkiOptions(options: ApiServerOptions): Parameters<typeof openPki>[1] {
   };
 }
 
-function requestHandler(deps: ApiServerDeps, core: Core, drain: Drain): ApiHandler {
+function requestHandler(deps: ApiServerDeps, core: Core, drain: Drain, address: () => string): ApiHandler {
   const queue = new FairQueue();
   const nowMs = (): number => core.clock.monotonicMs();
   const subresources = new Map<string, SubresourceHandler>([
@@ -103,7 +107,11 @@ function requestHandler(deps: ApiServerDeps, core: Core, drain: Drain): ApiHandl
       routes: { core, subresources, virtual: new Map() },
       verifiers: [],
       authorize: unionAuthorizer([mastersAuthorizer]),
-      paths: [healthPaths({ metrics: deps.metrics, checks, builtAt: '', platform: '' })],
+      paths: [
+        discoveryPaths(core.registry, () => address()),
+        openApiPaths(core.registry, () => core.clock.nowMs()),
+        healthPaths({ metrics: deps.metrics, checks, builtAt: '', platform: '' }),
+      ],
       drain,
       impersonate: (_request, user) => Promise.resolve(user),
       observe: requestMetrics(deps.metrics, { hub: core.objects.hub, queue }, nowMs),

@@ -16,8 +16,8 @@ export function peerOf(socket: Socket | TLSSocket): PeerIdentity {
 
 function identify(socket: Socket | TLSSocket): PeerIdentity {
   const address = socket.remoteAddress ?? '';
-  if (!('getPeerCertificate' in socket))
-    return { certificate: undefined, rejectedCertificate: undefined, address };
+  // A session's socket is a proxy: it answers reads, not `in`.
+  if (!isTls(socket)) return { certificate: undefined, rejectedCertificate: undefined, address };
   const certificate = socket.getPeerCertificate();
   if (!certificate?.subject) return { certificate: undefined, rejectedCertificate: undefined, address };
   if (!socket.authorized) {
@@ -28,4 +28,8 @@ function identify(socket: Socket | TLSSocket): PeerIdentity {
   if (!username) return { certificate: undefined, rejectedCertificate: 'no common name', address };
   const groups = O === undefined ? [] : Array.isArray(O) ? O : [O];
   return { certificate: { username, groups }, rejectedCertificate: undefined, address };
+}
+
+function isTls(socket: Socket | TLSSocket): socket is TLSSocket {
+  return typeof (socket as Partial<TLSSocket>).getPeerCertificate === 'function';
 }
