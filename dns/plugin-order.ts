@@ -1,10 +1,37 @@
 import type { Directive } from './plugin.ts';
+import { bind } from './plugins/bind/setup.ts';
+import { debug } from './plugins/debug/setup.ts';
+import { errors } from './plugins/errors/setup.ts';
+import { forward } from './plugins/forward/setup.ts';
+import { health } from './plugins/health/setup.ts';
+import { kubernetes } from './plugins/kubernetes/setup.ts';
+import { loadbalance } from './plugins/loadbalance/setup.ts';
+import { loop } from './plugins/loop/setup.ts';
+import { metadata } from './plugins/metadata/setup.ts';
+import { prometheus } from './plugins/prometheus/setup.ts';
+import { ready } from './plugins/ready/setup.ts';
+import { reload } from './plugins/reload/setup.ts';
+import { tls } from './plugins/tls/setup.ts';
 
 /**
  * The order of execution, fixed for every Corefile (CoreDNS's plugin.cfg). Where a directive stands in the file does
  * not matter. To add a plugin, import its directive and put it in its place: nothing else lists them.
  */
-export const PLUGIN_ORDER: readonly Directive[] = [];
+export const PLUGIN_ORDER: readonly Directive[] = [
+  metadata,
+  tls,
+  reload,
+  bind,
+  debug,
+  ready,
+  health,
+  prometheus,
+  errors,
+  loadbalance,
+  kubernetes,
+  loop,
+  forward,
+];
 
 /** Directives of CoreDNS that weft does not have, with what to do instead. */
 export const ABSENT_DIRECTIVES: Readonly<Record<string, string>> = {

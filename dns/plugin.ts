@@ -4,7 +4,7 @@ import type { Logger } from '../src/base/log.ts';
 import type { Registry } from '../src/base/metrics.ts';
 import type { Line, Token } from './corefile/syntax.ts';
 import type { Message, Question, ResourceRecord } from './wire/message.ts';
-import type { Rcode, RecordType } from './wire/numbers.ts';
+import type { Opcode, Rcode, RecordClass, RecordType } from './wire/numbers.ts';
 
 export type Transport = 'udp' | 'tcp' | 'tls' | 'https';
 
@@ -36,6 +36,8 @@ export interface Query {
   readonly view: string;
   /** The listener, `dns://:53`, as CoreDNS's metrics name it. */
   readonly listener: string;
+  /** 0 for a client's question, one more for each look-up inside a look-up. */
+  readonly depth: number;
 }
 
 /** An Extended DNS Error (RFC 8914): why an answer is as it is. */
@@ -88,12 +90,34 @@ export interface Plugin {
    * (counting excepted). A plugin in front of the table without this sends every question down the slow path.
    */
   readonly transparent?: boolean;
+  /** Questions of these classes reach the chain too; else all but IN are REFUSED. */
+  readonly classes?: readonly RecordClass[];
+  /** Messages with these opcodes reach the chain too; else all but QUERY get NOTIMP. */
+  readonly opcodes?: readonly Opcode[];
+  /** Told of each answer that left, whoever made it: for metrics and logs. Cheap; must not throw. */
+  observe?(sent: SentReply): void;
+  /** Puts what it knows of a query into query.metadata; called when `metadata` is in the chain. */
+  facts?(query: Query): void;
   /** Offers zones to `transfer`. */
   readonly zoneSource?: ZoneSource;
   /** Offers search paths to `autopath @name`. */
   searchPath?(query: Query): readonly string[] | undefined;
+  /** Called once when the server is told to stop, before it does; the server goes on answering until it resolves. */
+  lameduck?(): Promise<void>;
   /** Releases timers, files, sockets. Called once, after the last question has ended. */
   [Symbol.asyncDispose]?(): Promise<void>;
+}
+
+/** A question that has been dealt with. */
+export interface SentReply {
+  /** As it came from the client. */
+  readonly query: Query;
+  readonly requestBytes: Uint8Array;
+  readonly outcome: Outcome;
+  /** What was sent; both undefined when nothing was. */
+  readonly reply: Message | undefined;
+  readonly replyBytes: Uint8Array | undefined;
+  readonly durationMs: number;
 }
 
 /** A zone that can be transferred (RFC 5936). */
@@ -183,6 +207,8 @@ export interface HostView {
   shared<T extends AsyncDisposable>(key: string, open: () => T): T;
   /** Asks the server to stop with this reason (`loop`). */
   fail(reason: string): void;
+  /** Reads the Corefile again if it has changed; false when it is bad and the old one stays. */
+  reload(): Promise<boolean>;
 }
 
 /**

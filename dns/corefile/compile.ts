@@ -85,24 +85,41 @@ function reportUnknown(block: BlockSyntax, options: CompileOptions, faults: Conf
 }
 
 function readKey(token: Token, options: CompileOptions, faults: ConfigFault[]): ServerKey[] {
-  const fault = (message: string): ServerKey[] => {
-    faults.push({ position: token.position, message });
+  const key = splitKey(token.text);
+  const message = faultOfKey(key);
+  const zones = message === undefined ? zonesOf(key.zone) : undefined;
+  if (!zones) {
+    const reason = message ?? `"${key.zone}" is neither a zone name nor a CIDR`;
+    faults.push({ position: token.position, message: reason });
     return [];
-  };
-  const match = /^(?:([a-z0-9]+):\/\/)?(.*?)(?::(\d+))?$/i.exec(token.text);
-  const scheme = (match?.[1] ?? 'dns').toLowerCase();
-  if (scheme !== 'dns' && scheme !== 'tls' && scheme !== 'https') {
-    return fault(`"${scheme}://" is not served; use dns://, tls:// or https://`);
   }
-  const bare = match?.[2] ?? '';
-  // An IPv6 CIDR without a port ends in digits too: its colon is no port's.
-  const isPort = match?.[3] !== undefined && (!bare.includes(':') || bare.includes('/'));
-  const zoneText = isPort ? bare : bare + (match?.[3] === undefined ? '' : `:${match[3]}`);
-  const port = isPort ? Number(match?.[3]) : (SCHEME_PORTS[scheme] ?? options.dnsPort);
-  if (port < 0 || port > 65_535) return fault(`port ${port} is out of range`);
-  const zones = zonesOf(zoneText === '' ? '.' : zoneText);
-  if (!zones) return fault(`"${zoneText}" is neither a zone name nor a CIDR`);
+  const scheme = key.scheme as ServerKey['scheme'];
+  const port = key.port ?? SCHEME_PORTS[scheme] ?? options.dnsPort;
   return zones.map((zone) => ({ zone, scheme, port }));
+}
+
+interface KeyParts {
+  readonly scheme: string;
+  readonly zone: string;
+  readonly port: number | undefined;
+}
+
+/** `[scheme://]zone[:port]`; an IPv6 CIDR has colons of its own, its port stands behind the prefix length. */
+function splitKey(text: string): KeyParts {
+  const [, scheme = 'dns', rest = ''] = /^(?:([a-z0-9]+):\/\/)?(.*)$/i.exec(text) ?? [];
+  const [, bare = rest, port] = /^([^:]*|[^/]*\/\d+):(\d+)$/.exec(rest) ?? [];
+  return {
+    scheme: scheme.toLowerCase(),
+    zone: bare || '.',
+    port: port === undefined ? undefined : Number(port),
+  };
+}
+
+function faultOfKey({ scheme, port = 0 }: KeyParts): string | undefined {
+  if (!['dns', 'tls', 'https'].includes(scheme)) {
+    return `"${scheme}://" is not served; use dns://, tls:// or https://`;
+  }
+  return port > 65_535 ? `port ${port} is out of range` : undefined;
 }
 
 /** The same zone on the same port twice is only allowed when views tell the blocks apart. */

@@ -1,0 +1,161 @@
+import type { ServiceEntry } from '../../endpoints/service-port.ts';
+import type {
+  PodEntry,
+  ServiceImportEntry,
+  SnapshotChanges,
+  SnapshotSource,
+} from '../../endpoints/snapshot.ts';
+import type { Clock } from '../../src/base/clock.ts';
+import { AddressIndex } from './address-index.ts';
+import type { ClusterOptions } from './options.ts';
+import type { ClusterView } from './view.ts';
+
+/** Told of every service whose entry changed, with the exposed value; undefined = not (any more) exposed. */
+export type ServiceListener = (key: string, entry: ServiceEntry | undefined) => void;
+
+/** Follows a snapshot as one `kubernetes` stanza exposes it; the cost of a change is the size of the change. */
+export class LiveView implements ClusterView, Disposable {
+  readonly #source: SnapshotSource;
+  readonly #clock: Clock;
+  readonly #options: ClusterOptions;
+  readonly #entries = new Map<string, ServiceEntry>();
+  readonly #index = new AddressIndex();
+  readonly #serviceCounts = new Map<string, number>();
+  readonly #subscription: Disposable;
+  readonly #listeners = new Set<ServiceListener>();
+  readonly #afterListeners = new Set<() => void>();
+  #version = -1;
+  #serial: number;
+
+  constructor(deps: { snapshots: SnapshotSource; clock: Clock }, options: ClusterOptions) {
+    this.#source = deps.snapshots;
+    this.#clock = deps.clock;
+    this.#options = options;
+    this.#serial = Math.floor(deps.clock.nowMs() / 1000);
+    this.#subscription = deps.snapshots.subscribe(() => this.#follow());
+    this.#rebuild();
+  }
+
+  get synced(): boolean {
+    return this.#source.snapshot.synced;
+  }
+
+  get serial(): number {
+    return this.#serial;
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  service(namespace: string, name: string): ServiceEntry | undefined {
+    const entry = this.#entries.get(`${namespace}/${name}`);
+    return entry && this.#exposesNamespaceOf(entry) ? entry : undefined;
+  }
+
+  importedService(namespace: string, name: string): ServiceImportEntry | undefined {
+    return this.hasNamespace(namespace)
+      ? this.#source.snapshot.imports.get(`${namespace}/${name}`)
+      : undefined;
+  }
+
+  hasNamespace(name: string): boolean {
+    const { namespaces, namespaceLabels, strict } = this.#options;
+    if (namespaces && !namespaces.has(name)) return false;
+    const entry = this.#source.snapshot.namespaces.get(name);
+    if (entry) return namespaceLabels?.matches(entry.labels) ?? true;
+    // Without Namespace objects (plain manifests) a namespace is there when something lives in it.
+    return !strict && !namespaces && !namespaceLabels && (this.#serviceCounts.get(name) ?? 0) > 0;
+  }
+
+  podAt(address: string): PodEntry | undefined {
+    return this.#source.snapshot.podsByAddress.get(address);
+  }
+
+  servicesAt(address: string): readonly ServiceEntry[] {
+    return this.#index.keysAt(address).flatMap((key) => this.#entries.get(key) ?? []);
+  }
+
+  *services(): Iterable<ServiceEntry> {
+    for (const entry of this.#entries.values()) if (this.#exposesNamespaceOf(entry)) yield entry;
+  }
+
+  addresses(): Iterable<string> {
+    return this.#index.addresses();
+  }
+
+  /** Hears of each changed service during a batch. Called at once for those that are there. */
+  subscribe(listener: ServiceListener, afterBatch: () => void): Disposable {
+    this.#listeners.add(listener);
+    this.#afterListeners.add(afterBatch);
+    for (const [key, entry] of this.#entries) listener(key, entry);
+    afterBatch();
+    return {
+      [Symbol.dispose]: () => {
+        this.#listeners.delete(listener);
+        this.#afterListeners.delete(afterBatch);
+      },
+    };
+  }
+
+  [Symbol.dispose](): void {
+    this.#subscription[Symbol.dispose]();
+  }
+
+  #exposesNamespaceOf(entry: ServiceEntry): boolean {
+    return this.hasNamespace(entry.namespace);
+  }
+
+  #follow(): void {
+    const changes = this.#source.changesSince(this.#version);
+    if (!changes.complete) return this.#rebuild();
+    this.#apply(changes);
+  }
+
+  #apply(changes: SnapshotChanges): void {
+    for (const key of changes.services) this.#replace(key);
+    // A namespace that comes, goes or changes its labels moves all of its services in or out.
+    if (changes.namespaces.size > 0) this.#touchNamespaces(changes.namespaces);
+    this.#settle(changes.version);
+  }
+
+  #rebuild(): void {
+    const { services, version } = this.#source.snapshot;
+    for (const key of this.#entries.keys()) if (!services.has(key)) this.#replace(key);
+    for (const key of services.keys()) this.#replace(key);
+    this.#settle(version);
+  }
+
+  #settle(version: number): void {
+    this.#version = version;
+    this.#serial = Math.max(this.#serial, Math.floor(this.#clock.nowMs() / 1000));
+    for (const after of this.#afterListeners) after();
+  }
+
+  #replace(key: string): void {
+    const before = this.#entries.get(key);
+    const newest = this.#source.snapshot.services.get(key);
+    const after = newest && (this.#options.labels?.matches(newest.labels) ?? true) ? newest : undefined;
+    if (before === after) return;
+    this.#index.replace(before, after);
+    if (after) this.#entries.set(key, after);
+    else this.#entries.delete(key);
+    if (!before || !after) this.#count((after ?? before)!.namespace, after ? 1 : -1);
+    this.#tell(key, after);
+  }
+
+  #count(namespace: string, delta: number): void {
+    const count = (this.#serviceCounts.get(namespace) ?? 0) + delta;
+    if (count === 0) this.#serviceCounts.delete(namespace);
+    else this.#serviceCounts.set(namespace, count);
+  }
+
+  #touchNamespaces(namespaces: ReadonlySet<string>): void {
+    for (const [key, entry] of this.#entries) if (namespaces.has(entry.namespace)) this.#tell(key, entry);
+  }
+
+  #tell(key: string, entry: ServiceEntry | undefined): void {
+    const exposed = entry && this.#exposesNamespaceOf(entry) ? entry : undefined;
+    for (const listener of this.#listeners) listener(key, exposed);
+  }
+}

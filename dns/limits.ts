@@ -1,0 +1,24 @@
+/** Limits of the DNS room. docs/dns.md says what happens at each; tests reach each. */
+
+/** What we tell clients we take over UDP, and the most we send unless `bufsize` or --strict say otherwise (RFC 9715). */
+export const UDP_PAYLOAD_BYTES = 1232;
+/** Without EDNS (RFC 1035 4.2.1). */
+export const UDP_PLAIN_BYTES = 512;
+/** A TCP or TLS connection that asks nothing for so long is closed. */
+export const STREAM_IDLE_MS = 10_000;
+/** A client that does not take its answers for so long is cut off. */
+export const STREAM_WRITE_STALL_MS = 10_000;
+/** Questions of one connection under way; reading pauses beyond. */
+export const STREAM_QUERIES_IN_FLIGHT = 128;
+/** Unsent answer bytes of one connection; reading pauses beyond. */
+export const STREAM_UNSENT_BYTES = 256 * 1024;
+/** Connections of one listener; the one idle for longest makes room for the next. */
+export const STREAM_CONNECTIONS = 20_000;
+/** A TLS handshake must be done within this. */
+export const TLS_HANDSHAKE_MS = 10_000;
+/** Questions under way on the slow path of one server; more are answered SERVFAIL at once. */
+export const QUERIES_IN_FLIGHT = 20_000;
+/** How long questions under way may take to end when the server stops. */
+export const DRAIN_MS = 5000;
+/** Internal look-ups (ExternalName targets, autopath) may nest this deep. */
+export const RESOLVE_DEPTH = 8;

@@ -1,0 +1,94 @@
+import { messageOf } from '../../../src/base/fault.ts';
+import {
+  failure,
+  type Handler,
+  type Outcome,
+  type Plugin,
+  type PluginDeps,
+  type Query,
+} from '../../plugin.ts';
+import { EDE } from '../../wire/numbers.ts';
+
+/** Failures whose text matches are counted and told once a period. */
+export interface Consolidation {
+  readonly periodMs: number;
+  readonly regex: RegExp;
+  readonly level: string;
+}
+
+/** Logs every failure once, with the question; turns what a plugin threw into SERVFAIL. */
+export class ErrorLog implements Plugin {
+  readonly name = 'errors';
+  readonly transparent = true;
+  readonly #deps: PluginDeps;
+  readonly #rules: readonly Consolidation[];
+  readonly #pending = new Map<Consolidation, { count: number; timer: Disposable }>();
+
+  constructor(deps: PluginDeps, rules: readonly Consolidation[]) {
+    this.#deps = deps;
+    this.#rules = rules;
+  }
+
+  serve(query: Query, next: Handler): Outcome | Promise<Outcome> {
+    try {
+      const outcome = next(query);
+      if (!(outcome instanceof Promise)) return this.#look(query, outcome);
+      return outcome.then(
+        (settled) => this.#look(query, settled),
+        (error: unknown) => this.#caught(query, error),
+      );
+    } catch (error) {
+      return this.#caught(query, error);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const [rule, { timer }] of this.#pending) {
+      timer[Symbol.dispose]();
+      this.#tell(rule);
+    }
+  }
+
+  #look(query: Query, outcome: Outcome): Outcome {
+    if (outcome.kind === 'failure' && outcome.rcode === 'SERVFAIL')
+      this.#report(query, outcome.reason, outcome.plugin);
+    return outcome;
+  }
+
+  #caught(query: Query, error: unknown): Outcome {
+    this.#report(query, messageOf(error), undefined, error);
+    return failure('SERVFAIL', messageOf(error), { code: EDE.OTHER, text: 'internal error' });
+  }
+
+  #report(query: Query, reason: string, plugin: string | undefined, error?: unknown): void {
+    const rule = this.#rules.find(({ regex }) => regex.test(reason));
+    if (rule) return this.#count(rule);
+    const { name, type } = query.question;
+    const fields = { name, type, client: query.client.address, reason };
+    this.#deps.log.error('question failed', {
+      ...fields,
+      ...(plugin !== undefined && { by: plugin }),
+      ...(error !== undefined && { error }),
+    });
+  }
+
+  #count(rule: Consolidation): void {
+    const pending = this.#pending.get(rule);
+    if (pending) pending.count++;
+    else {
+      const timer = this.#deps.clock.setTimer(rule.periodMs, () => this.#tell(rule));
+      this.#pending.set(rule, { count: 1, timer });
+    }
+  }
+
+  #tell(rule: Consolidation): void {
+    const count = this.#pending.get(rule)?.count ?? 0;
+    this.#pending.delete(rule);
+    const level = rule.level === 'warning' ? 'warn' : (rule.level as 'error' | 'info' | 'debug');
+    this.#deps.log[level]('questions failed', {
+      count,
+      matching: rule.regex.source,
+      periodMs: rule.periodMs,
+    });
+  }
+}

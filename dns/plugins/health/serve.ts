@@ -1,0 +1,22 @@
+import { sleep } from '../../../src/base/clock.ts';
+import type { Peer, Plugin, PluginDeps } from '../../plugin.ts';
+import { HttpEndpoint } from '../../server/http-endpoint.ts';
+
+/** GET /health says 200 OK for as long as the process runs; `lameduck` keeps serving for a while after the stop. */
+export async function openHealth(
+  deps: PluginDeps,
+  options: { readonly address: Peer; readonly lameduckMs: number },
+): Promise<Plugin> {
+  const { address, port } = options.address;
+  const endpoint = deps.host.shared(`http ${address} ${port}`, () => new HttpEndpoint(options.address));
+  const bound = await endpoint.opened();
+  const page = endpoint.add('/health', () => ({ status: 200, body: 'OK' }));
+  deps.log.info('health endpoint', { ...bound });
+  return {
+    name: 'health',
+    transparent: true,
+    serve: (query, next) => next(query),
+    lameduck: () => sleep(deps.clock, options.lameduckMs),
+    [Symbol.asyncDispose]: async () => page[Symbol.dispose](),
+  };
+}

@@ -1,0 +1,16 @@
+import { expectArgs, expectNoBody } from '../../corefile/options.ts';
+import type { Directive } from '../../plugin.ts';
+import { parseListenAddress } from '../../server/http-endpoint.ts';
+import { openPrometheus } from './serve.ts';
+
+export const prometheus: Directive = {
+  name: 'prometheus',
+  setup(context) {
+    if (!expectArgs(context, context.stanza, 0, 1)) return undefined;
+    expectNoBody(context);
+    const token = context.stanza.args[0];
+    const address = parseListenAddress(token?.text ?? 'localhost:9153');
+    if (!address) context.fault(token!, `"${token!.text}" is not an address with a port, such as :9153`);
+    return address && ((deps) => openPrometheus(deps, address));
+  },
+};

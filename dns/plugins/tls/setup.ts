@@ -1,0 +1,23 @@
+import { resolve } from 'node:path';
+import { expectArgs, readOptions, readWord } from '../../corefile/options.ts';
+import type { Directive, TlsFiles } from '../../plugin.ts';
+
+const CLIENT_AUTH = ['nocert', 'request', 'require', 'verify_if_given', 'require_and_verify'] as const;
+
+/** `tls CERT KEY [CA]` with `client_auth WORD`: for the tls:// and https:// keys of the block. */
+export const tls: Directive = {
+  name: 'tls',
+  setup(context) {
+    if (!expectArgs(context, context.stanza, 2, 3)) return undefined;
+    const [certFile, keyFile, caFile] = context.stanza.args.map(({ text }) => resolve(context.root, text));
+    let clientAuth: TlsFiles['clientAuth'] = 'nocert';
+    readOptions(context, {
+      client_auth: (line) => {
+        if (!expectArgs(context, line, 1, 1)) return;
+        clientAuth = readWord(context, line.args[0]!, CLIENT_AUTH) ?? clientAuth;
+      },
+    });
+    context.block.tls = { certFile: certFile!, keyFile: keyFile!, caFile, clientAuth };
+    return undefined;
+  },
+};

@@ -1,0 +1,38 @@
+import type { Peer } from '../plugin.ts';
+
+/** Receives one datagram. `reply` may be called later, more than once or never; bytes belong to the receiver. */
+export type DatagramHandler = (bytes: Uint8Array, client: Peer, reply: (bytes: Uint8Array) => void) => void;
+
+/**
+ * Answers from a compiled table: writes the whole answer into `out` and returns its length; 0 = take the slow path.
+ * Must not keep `bytes` or `out`.
+ */
+export type FastAnswer = (bytes: Uint8Array, length: number, out: Uint8Array) => number;
+
+/**
+ * A bound UDP socket that hands datagrams to the fast path first and to the handler if that declines. Engines differ
+ * in how they talk to the kernel (node:dgram here; batched calls elsewhere), never in what they answer.
+ */
+export interface DatagramEngine extends AsyncDisposable {
+  readonly address: Peer;
+  /** Replaces the fast path; undefined = everything goes to the handler. */
+  useFastPath(answer: FastAnswer | undefined): void;
+  readonly counts: DatagramCounts;
+}
+
+export interface DatagramCounts {
+  received: number;
+  fast: number;
+  sendErrors: number;
+}
+
+export interface DatagramOptions {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Rejects with Fault LISTEN_FAILED. */
+export type OpenDatagramEngine = (
+  options: DatagramOptions,
+  handler: DatagramHandler,
+) => Promise<DatagramEngine>;

@@ -1,0 +1,163 @@
+import type { SnapshotSource } from '../../endpoints/snapshot.ts';
+import type { Clock } from '../../src/base/clock.ts';
+import { Drain } from '../../src/base/drain.ts';
+import { messageOf } from '../../src/base/fault.ts';
+import type { Logger } from '../../src/base/log.ts';
+import type { Registry } from '../../src/base/metrics.ts';
+import { composeChain } from '../chain.ts';
+import type { BlockPlan } from '../corefile/compile.ts';
+import type { HostView, Plugin, PluginDeps } from '../plugin.ts';
+import { BlockTable, type OpenBlock } from './blocks.ts';
+import type { ServerCookies } from './cookie.ts';
+import type { ListenSpec } from './listen-plan.ts';
+import { Responder } from './responder.ts';
+import type { SharedLease } from './shared-things.ts';
+
+export interface GenerationDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Registry;
+  readonly random: () => number;
+  readonly snapshots: SnapshotSource;
+  readonly cookies: ServerCookies;
+  readonly lease: SharedLease;
+  /** Addresses for NS glue. */
+  addresses(): readonly string[];
+  draining(): boolean;
+  fail(reason: string): void;
+  reload(): Promise<boolean>;
+}
+
+/** Everything that one reading of the Corefile opened. A reload makes the next one and disposes this one. */
+export class Generation implements AsyncDisposable {
+  readonly blocks: readonly OpenBlock[];
+  readonly responder: Responder;
+  readonly tables: ReadonlyMap<string, BlockTable>;
+  readonly #drain: Drain;
+  readonly #deps: GenerationDeps;
+
+  private constructor(
+    deps: GenerationDeps,
+    blocks: readonly OpenBlock[],
+    tables: ReadonlyMap<string, BlockTable>,
+    responder: Responder,
+    drain: Drain,
+  ) {
+    this.#deps = deps;
+    this.blocks = blocks;
+    this.tables = tables;
+    this.responder = responder;
+    this.#drain = drain;
+  }
+
+  /** Opens every plugin; if one fails, closes the others again and rejects with its fault. */
+  static async open(
+    deps: GenerationDeps,
+    plans: readonly BlockPlan[],
+    specs: readonly ListenSpec[],
+    options: { readonly strict: boolean },
+  ): Promise<Generation> {
+    const drain = new Drain();
+    const tables = new Map<string, BlockTable>();
+    const responder = new Responder({ ...deps, drain }, options, (listener) => tables.get(listener));
+    const blocks: OpenBlock[] = [];
+    const host = hostView(deps, responder, blocks);
+    try {
+      for (const plan of plans) blocks.push(await openBlock(deps, plan, host, firstLabel(plan)));
+    } catch (error) {
+      await closeBlocks(blocks, deps.log);
+      await deps.lease[Symbol.asyncDispose]();
+      throw error;
+    }
+    for (const { label, entries } of specs) {
+      const rows = entries.map(({ zone, planIndex }) => ({ zone, block: blocks[planIndex]! }));
+      tables.set(label, new BlockTable(rows));
+    }
+    return new Generation(deps, blocks, tables, responder, drain);
+  }
+
+  get plugins(): readonly Plugin[] {
+    return this.blocks.flatMap((block) => block.plugins);
+  }
+
+  /** True when the questions under way ended in time. */
+  async drained(deadlineMs: number): Promise<boolean> {
+    this.#drain.begin();
+    return await this.#drain.finished(this.#deps.clock, deadlineMs);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await closeBlocks(this.blocks, this.#deps.log);
+    await this.#deps.lease[Symbol.asyncDispose]();
+  }
+}
+
+function firstLabel({ settings }: BlockPlan): string {
+  const { scheme, port } = settings.keys[0] ?? { scheme: 'dns', port: 53 };
+  return `${scheme}://${settings.bind[0] ?? ''}:${port}`;
+}
+
+function hostView(deps: GenerationDeps, responder: Responder, blocks: readonly OpenBlock[]): HostView {
+  return {
+    resolve: (query, question) => responder.resolve(query, question),
+    get addresses() {
+      return deps.addresses();
+    },
+    allPlugins: () => blocks.flatMap((block) => block.plugins),
+    get draining() {
+      return deps.draining();
+    },
+    shared: (key, open) => deps.lease.shared(key, open),
+    fail: (reason) => deps.fail(reason),
+    reload: () => deps.reload(),
+  };
+}
+
+async function openBlock(
+  deps: GenerationDeps,
+  plan: BlockPlan,
+  host: HostView,
+  listener: string,
+): Promise<OpenBlock> {
+  const plugins: Plugin[] = [];
+  const chain = {
+    plugin: (name: string) => plugins.find((plugin) => plugin.name === name),
+    plugins,
+  };
+  const { clock, metrics, random, snapshots } = deps;
+  try {
+    for (const { name, open } of plan.links) {
+      const log = deps.log.with({ plugin: name });
+      const pluginDeps: PluginDeps = {
+        clock,
+        log,
+        metrics,
+        random,
+        snapshots,
+        block: plan.settings,
+        listener,
+        chain,
+        host,
+      };
+      plugins.push(await open(pluginDeps));
+    }
+  } catch (error) {
+    await closePlugins(plugins, deps.log);
+    throw error;
+  }
+  return { settings: plan.settings, plugins, handler: composeChain(plugins) };
+}
+
+async function closeBlocks(blocks: readonly OpenBlock[], log: Logger): Promise<void> {
+  for (const block of blocks.toReversed()) await closePlugins(block.plugins, log);
+}
+
+async function closePlugins(plugins: readonly Plugin[], log: Logger): Promise<void> {
+  for (const plugin of plugins.toReversed()) {
+    try {
+      await plugin[Symbol.asyncDispose]?.();
+    } catch (error) {
+      log.warn('plugin did not close', { plugin: plugin.name, reason: messageOf(error) });
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { Fault, messageOf } from '../../src/base/fault.ts';
+import { joinHostPort } from '../../src/net/ip.ts';
+import { UDP_PAYLOAD_BYTES } from '../limits.ts';
+import type { Peer } from '../plugin.ts';
+import type {
+  DatagramCounts,
+  DatagramEngine,
+  DatagramHandler,
+  DatagramOptions,
+  FastAnswer,
+  OpenDatagramEngine,
+} from './datagram-engine.ts';
+
+const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
+
+/** The engine on node:dgram: works wherever Node does. */
+export const openPortableDatagram: OpenDatagramEngine = async (options, handler) => {
+  const six = options.address.includes(':');
+  // Answers go to numeric addresses: no resolver between us and the socket.
+  const lookup = (host: string, _options: unknown, done: LookupDone): void => done(null, host, six ? 6 : 4);
+  const socket = createSocket({ type: six ? 'udp6' : 'udp4', lookup });
+  await bound(socket, options);
+  return new PortableDatagram(socket, handler);
+};
+
+type LookupDone = (error: NodeJS.ErrnoException | null, address: string, family: number) => void;
+
+class PortableDatagram implements DatagramEngine {
+  readonly address: Peer;
+  readonly counts: DatagramCounts = { received: 0, fast: 0, sendErrors: 0 };
+  readonly #socket: Socket;
+  readonly #handler: DatagramHandler;
+  readonly #out = Buffer.alloc(UDP_PAYLOAD_BYTES);
+  #fast: FastAnswer | undefined;
+  #open = true;
+
+  constructor(socket: Socket, handler: DatagramHandler) {
+    this.#socket = socket;
+    this.#handler = handler;
+    const { address, port } = socket.address();
+    this.address = { address, port };
+    socket.on('message', (bytes, from) => this.#receive(bytes, from));
+    socket.on('error', () => void this.counts.sendErrors++);
+  }
+
+  useFastPath(answer: FastAnswer | undefined): void {
+    this.#fast = answer;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    await new Promise<void>((resolve) => this.#socket.close(() => resolve()));
+  }
+
+  #receive(bytes: Buffer, from: RemoteInfo): void {
+    this.counts.received++;
+    if (from.port === 0) return; // forged: nobody can hear an answer there
+    const length = this.#fast?.(bytes, bytes.length, this.#out) ?? 0;
+    if (length > 0) {
+      this.counts.fast++;
+      // The kernel may take it later: the send must own its bytes.
+      const answer = Buffer.allocUnsafe(length);
+      this.#out.copy(answer, 0, 0, length);
+      this.#socket.send(answer, from.port, from.address);
+      return;
+    }
+    this.#handler(bytes, { address: plainAddress(from.address), port: from.port }, (reply) => {
+      if (this.#open) this.#socket.send(reply, from.port, from.address, (error) => this.#sent(error));
+    });
+  }
+
+  #sent(error: Error | null): void {
+    if (error) this.counts.sendErrors++;
+  }
+}
+
+/** IPv4 clients of a dual-stack socket by their IPv4 address. */
+export function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
+}
+
+async function bound(socket: Socket, { address, port }: DatagramOptions): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const refuse = (cause: Error): void => {
+      socket.close();
+      const at = joinHostPort(address, port);
+      reject(new Fault('LISTEN_FAILED', `cannot listen on ${at}/udp: ${messageOf(cause)}`, { cause }));
+    };
+    socket.once('error', refuse);
+    socket.bind({ address, port, exclusive: true }, () => {
+      socket.off('error', refuse);
+      growBuffers(socket);
+      resolve();
+    });
+  });
+}
+
+/** Larger socket buffers ride out pauses; the kernel may grant less. */
+function growBuffers(socket: Socket): void {
+  try {
+    socket.setRecvBufferSize(SOCKET_BUFFER_BYTES);
+    socket.setSendBufferSize(SOCKET_BUFFER_BYTES);
+  } catch {
+    // Not fatal: the default buffers serve too.
+  }
+}

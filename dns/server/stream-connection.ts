@@ -1,0 +1,140 @@
+import type { Socket } from 'node:net';
+import type { Clock } from '../../src/base/clock.ts';
+import {
+  STREAM_IDLE_MS,
+  STREAM_QUERIES_IN_FLIGHT,
+  STREAM_UNSENT_BYTES,
+  STREAM_WRITE_STALL_MS,
+} from '../limits.ts';
+import type { Peer, Transport } from '../plugin.ts';
+import { HEADER_BYTES } from '../wire/decode.ts';
+import { frame, FrameReader } from './framing.ts';
+import { plainAddress } from './portable-datagram.ts';
+import type { Answerer } from './responder.ts';
+
+export interface StreamConnectionOptions {
+  readonly transport: Transport;
+  readonly listener: string;
+  readonly idleMs?: number;
+}
+
+/**
+ * One TCP or TLS connection (RFC 7766): questions are answered as they become ready, not in order of arrival.
+ * Reading pauses while too much is under way or unsent; an idle or stalled peer is cut off.
+ */
+export class StreamConnection {
+  readonly #socket: Socket;
+  readonly #clock: Clock;
+  readonly #options: StreamConnectionOptions;
+  readonly #responder: Answerer;
+  readonly #frames = new FrameReader();
+  readonly #abort = new AbortController();
+  readonly #client: Peer;
+  readonly #server: Peer;
+  #inFlight = 0;
+  #draining = false;
+  #timer: Disposable | undefined;
+  #writtenAtTimer = 0;
+  lastActiveMs: number;
+
+  constructor(
+    deps: { clock: Clock; responder: Answerer },
+    options: StreamConnectionOptions,
+    socket: Socket,
+    closed: (connection: StreamConnection) => void,
+  ) {
+    this.#socket = socket;
+    this.#clock = deps.clock;
+    this.#responder = deps.responder;
+    this.#options = options;
+    this.#client = { address: plainAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
+    this.#server = { address: plainAddress(socket.localAddress ?? ''), port: socket.localPort ?? 0 };
+    this.lastActiveMs = deps.clock.monotonicMs();
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Uint8Array) => this.#receive(chunk));
+    socket.on('drain', () => this.#mayResume());
+    socket.on('end', () => this.#ended());
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => {
+      this.#timer?.[Symbol.dispose]();
+      this.#abort.abort(new Error('connection closed'));
+      closed(this);
+    });
+    this.#watch();
+  }
+
+  get idle(): boolean {
+    return this.#inFlight === 0;
+  }
+
+  /** Answers what is under way, takes nothing new, closes. */
+  drain(): void {
+    this.#draining = true;
+    this.#socket.pause();
+    this.#mayEnd();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  #receive(chunk: Uint8Array): void {
+    this.lastActiveMs = this.#clock.monotonicMs();
+    for (const message of this.#frames.push(chunk)) {
+      // Shorter than a header: nothing can be answered, the stream is not DNS.
+      if (message.length < HEADER_BYTES) return void this.#socket.destroy();
+      this.#ask(message);
+    }
+    if (this.#busy()) this.#socket.pause();
+  }
+
+  #ask(message: Uint8Array): void {
+    this.#inFlight++;
+    const { transport, listener } = this.#options;
+    const arrival = {
+      transport,
+      listener,
+      client: this.#client,
+      server: this.#server,
+      signal: this.#abort.signal,
+    };
+    const respond = (bytes: Uint8Array): void => {
+      if (!this.#socket.destroyed) this.#socket.write(frame(bytes));
+    };
+    this.#responder.answer(message, arrival, respond, () => {
+      this.#inFlight--;
+      this.#mayResume();
+      this.#mayEnd();
+    });
+  }
+
+  #busy(): boolean {
+    return this.#inFlight >= STREAM_QUERIES_IN_FLIGHT || this.#socket.writableLength > STREAM_UNSENT_BYTES;
+  }
+
+  #mayResume(): void {
+    if (!this.#draining && this.#socket.isPaused() && !this.#busy()) this.#socket.resume();
+  }
+
+  #ended(): void {
+    this.#draining = true;
+    this.#mayEnd();
+  }
+
+  #mayEnd(): void {
+    if (this.#draining && this.#inFlight === 0) this.#socket.end();
+  }
+
+  /** Looks once in a while instead of on every packet. */
+  #watch(): void {
+    const idleMs = this.#options.idleMs ?? STREAM_IDLE_MS;
+    const unsent = this.#socket.writableLength;
+    this.#timer = this.#clock.setTimer(unsent > 0 ? STREAM_WRITE_STALL_MS : idleMs, () => {
+      const quietMs = this.#clock.monotonicMs() - this.lastActiveMs;
+      const stalled = unsent > 0 && this.#socket.bytesWritten - this.#writtenAtTimer === 0;
+      if (stalled || (quietMs >= idleMs && this.#inFlight === 0)) return void this.#socket.destroy();
+      this.#watch();
+    });
+    this.#writtenAtTimer = this.#socket.bytesWritten;
+  }
+}
