@@ -1,12 +1,15 @@
+import type { NodeView } from '../endpoints/node-view.ts';
 import type { Clock } from '../src/base/clock.ts';
 import { Fault } from '../src/base/fault.ts';
 import type { Logger } from '../src/base/log.ts';
 import type { Exec } from '../src/net/exec.ts';
 import type { Family } from '../src/net/ip.ts';
-import type { Backend, ProxyMode } from './backend.ts';
+import type { Backend, Evaluator, ProxyMode } from './backend.ts';
+import { viewEvaluator } from './evaluate.ts';
 import type { KernelOptions } from './kernel-options.ts';
-import type { ProxyProtocol } from './userspace/proxy-protocol.ts';
 import { UserspaceBackend } from './userspace/backend.ts';
+import type { ProxyProtocol } from './userspace/proxy-protocol.ts';
+import { renderDoors } from './userspace/render.ts';
 
 export interface BackendDeps {
   readonly clock: Clock;
@@ -22,20 +25,46 @@ export interface BackendOptions {
   readonly drainDeadlineMs?: number;
 }
 
-/** Must reject with a Fault when the host lacks what the mode needs. */
-export type OpenBackend = (deps: BackendDeps, options: BackendOptions) => Backend | Promise<Backend>;
+/** What a mode brings. */
+interface ModeEntry {
+  /** Must reject with a Fault when the host lacks what the mode needs. */
+  open(deps: BackendDeps, options: BackendOptions): Backend | Promise<Backend>;
+  /** What it would write for a view, as text for people and diffs (`--render`). */
+  render(view: NodeView, options: BackendOptions): string;
+  /** Answers packets over what it compiles from the views, without touching the kernel. */
+  evaluator(views: readonly NodeView[]): Evaluator;
+}
 
 /** One row a mode; the only place that knows them all. */
-const BACKENDS: Readonly<Partial<Record<ProxyMode, OpenBackend>>> = {
-  userspace: (deps, options) => new UserspaceBackend(deps, options),
+const MODES: Readonly<Partial<Record<ProxyMode, ModeEntry>>> = {
+  userspace: {
+    open: (deps, options) => new UserspaceBackend(deps, options),
+    render: renderDoors,
+    evaluator: (views) => viewEvaluator(views, 'userspace'),
+  },
 };
+
+/** Modes that are there, for messages and cleanup. */
+export const MODE_NAMES = Object.keys(MODES) as readonly ProxyMode[];
+
+function entryOf(mode: ProxyMode): ModeEntry {
+  const entry = MODES[mode];
+  if (!entry) throw new Fault('MODE_UNKNOWN', `there is no proxy mode ${mode}; use ${MODE_NAMES.join(', ')}`);
+  return entry;
+}
 
 export async function openBackend(
   mode: ProxyMode,
   deps: BackendDeps,
   options: BackendOptions,
 ): Promise<Backend> {
-  const open = BACKENDS[mode];
-  if (!open) throw new Fault('MODE_UNKNOWN', `proxy mode ${mode} does not exist`);
-  return await open(deps, options);
+  return await entryOf(mode).open(deps, options);
+}
+
+export function renderMode(mode: ProxyMode, view: NodeView, options: BackendOptions): string {
+  return entryOf(mode).render(view, options);
+}
+
+export function modeEvaluator(mode: ProxyMode, views: readonly NodeView[]): Evaluator {
+  return entryOf(mode).evaluator(views);
 }

@@ -61,7 +61,9 @@ export function parseProxyConfig(source: ConfigSource): ConfigOutcome {
   for (const [path, raw] of source.flags ?? []) {
     const at = `--${FIELDS[path].flag}`;
     if (source.file === undefined || FILE_LEAVES_TO_FLAGS.has(path)) {
-      for (const each of [path, TWINS.get(path)]) if (each) take(each, raw, at);
+      take(path, raw, at);
+      const twin = TWINS.get(path);
+      if (twin && values.has(path)) take(twin, raw, at);
     } else notes.push({ at, message: 'has no effect beside --config' });
   }
   if (source.file !== undefined) readFile(source.file, take, faults, notes);

@@ -32,13 +32,20 @@ export class ProxyHealth {
   readonly #families = new Map<Family, FamilyHealth>();
   readonly #node: () => NodeEntry | undefined;
 
-  /** `node` gives this node's entry; undefined means that it is gone. */
+  readonly #isKnown: () => boolean;
+
+  /** `node` gives this node's entry; undefined means that it is gone, when nodes are known at all. */
   constructor(
-    deps: { readonly clock: Clock; readonly node: () => NodeEntry | undefined },
+    deps: {
+      readonly clock: Clock;
+      readonly node: () => NodeEntry | undefined;
+      readonly isKnown: () => boolean;
+    },
     options: { readonly families: readonly Family[]; readonly pendingMaxMs: number },
   ) {
     this.#clock = deps.clock;
     this.#node = deps.node;
+    this.#isKnown = deps.isKnown;
     this.#pendingMaxMs = options.pendingMaxMs;
     for (const family of options.families)
       this.#families.set(family, { lastUpdatedMs: 0, pendingSinceMs: undefined });
@@ -65,6 +72,7 @@ export class ProxyHealth {
   /** False when the node is gone, being deleted or about to be removed. */
   get nodeEligible(): boolean {
     const node = this.#node();
+    if (!node && !this.#isKnown()) return true;
     return node !== undefined && !node.deleting && !node.taints.some((taint) => isAutoscalerTaint(taint));
   }
 

@@ -1,5 +1,5 @@
 import type { NodeView } from '../endpoints/node-view.ts';
-import type { SnapshotSource } from '../endpoints/snapshot.ts';
+import type { NodeEntry, SnapshotSource } from '../endpoints/snapshot.ts';
 import { Cell } from '../src/base/cell.ts';
 import type { Clock } from '../src/base/clock.ts';
 import type { Logger } from '../src/base/log.ts';
@@ -71,10 +71,11 @@ export class Proxier implements AsyncDisposable {
     this.#mode = settings.mode;
     this.#metrics = deps.metrics ? openProxyMetrics(deps.metrics) : NO_METRICS;
     this.status = new Cell<ProxyStatus>({ mode: settings.mode, appliedVersion: 0, refused: [] });
-    const node = (): ReturnType<typeof deps.snapshots.snapshot.nodes.get> =>
-      deps.snapshots.snapshot.nodes.get(this.#settings.nodeName);
+    const node = (): NodeEntry | undefined => deps.snapshots.snapshot.nodes.get(this.#settings.nodeName);
+    // without any Node object there is no cluster that could have removed this one
+    const isKnown = (): boolean => deps.snapshots.snapshot.nodes.size > 0;
     this.health = new ProxyHealth(
-      { clock: deps.clock, node },
+      { clock: deps.clock, node, isKnown },
       { families: settings.families, pendingMaxMs: 2 * syncPeriodMs },
     );
     const pace = {

@@ -89,7 +89,7 @@ describe('/healthz and /livez', () => {
   async function serve(entry: NodeEntry | undefined) {
     const clock = new FakeClock();
     const health = new ProxyHealth(
-      { clock, node: () => entry },
+      { clock, node: () => entry, isKnown: () => true },
       { families: ['IPv4'], pendingMaxMs: 60_000 },
     );
     const listener = await openHealthz({ health }, { address: '127.0.0.1', port: 0 });

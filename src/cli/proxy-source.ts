@@ -1,0 +1,85 @@
+import { createApiClient } from '../api/client/api-client.ts';
+import type { Resource } from '../api/client/client.ts';
+import { feedSink } from '../api/client/feed-sink.ts';
+import { inClusterAccess } from '../api/client/in-cluster.ts';
+import { loadKubeconfig } from '../api/client/kubeconfig.ts';
+import { openManifestSource } from '../api/client/manifest-source.ts';
+import { openHttpExchange } from '../api/client/open-exchange.ts';
+import { openInformer } from '../api/client/open-informer.ts';
+import { resources } from '../api/client/resources.ts';
+import { HEADLESS_LABEL, SERVICE_PROXY_NAME_LABEL } from '../api/kinds/endpoint-slice.ts';
+import type { ObjectSink } from '../api/kinds/object-sink.ts';
+import { systemClock } from '../base/clock.ts';
+import { messageOf } from '../base/fault.ts';
+import type { Registry } from '../base/metrics.ts';
+import { exec } from '../net/exec.ts';
+import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError } from './context.ts';
+
+export interface ProxySourceOptions {
+  readonly sinks: readonly ObjectSink[];
+  /** Manifests instead of an API server. */
+  readonly from: readonly string[] | undefined;
+  /** Empty: the pod's own service account. */
+  readonly kubeconfig: string;
+  readonly follow: boolean;
+  /** How long the first lists may take. */
+  readonly deadlineMs: number;
+  readonly metrics: Registry;
+}
+
+/** Services and slices that kube-proxy leaves to others are not even listed. */
+const SELECTOR = `!${SERVICE_PROXY_NAME_LABEL},!${HEADLESS_LABEL}`;
+
+const FOLLOWED: readonly { readonly resource: Resource; readonly labelSelector?: string }[] = [
+  { resource: resources.nodes },
+  { resource: resources.services, labelSelector: SELECTOR },
+  { resource: resources.endpointSlices, labelSelector: SELECTOR },
+  { resource: resources.serviceCIDRs },
+];
+
+/** Feeds the sinks with what a proxy needs; resolves when the first complete lists are in. */
+export async function openProxySource(
+  context: CliContext,
+  options: ProxySourceOptions,
+): Promise<AsyncDisposable> {
+  return options.from ? await fromManifests(context, options.from, options) : await fromApi(context, options);
+}
+
+async function fromManifests(
+  { stdin, log }: CliContext,
+  paths: readonly string[],
+  { sinks, follow }: ProxySourceOptions,
+): Promise<AsyncDisposable> {
+  return await openManifestSource(paths, sinks, { stdin, clock: systemClock, log }, { follow });
+}
+
+async function fromApi(context: CliContext, options: ProxySourceOptions): Promise<AsyncDisposable> {
+  const { env, log, stop } = context;
+  const stack = new AsyncDisposableStack();
+  try {
+    const access = options.kubeconfig ? await loadKubeconfig(options.kubeconfig) : await inClusterAccess(env);
+    const open = stack.use(openHttpExchange(access, { clock: systemClock, exec, env }));
+    const client = createApiClient(open.exchange, { userAgent: 'weft-proxy' });
+    const deps = { clock: systemClock, log, random: Math.random, metrics: options.metrics };
+    const required: Promise<void>[] = [];
+    const signal = AbortSignal.any([stop, AbortSignal.timeout(options.deadlineMs)]);
+    for (const { resource, labelSelector } of FOLLOWED) {
+      const selected = labelSelector === undefined ? {} : { labelSelector };
+      const informer = stack.use(openInformer(client, resource, selected, deps));
+      for (const sink of options.sinks) stack.use(feedSink(informer, sink));
+      // servers before 1.33 have no ServiceCIDR; the proxy does without
+      if (resource !== resources.serviceCIDRs) required.push(informer.synced(signal));
+    }
+    await Promise.all(required);
+    return stack;
+  } catch (error) {
+    await stack.disposeAsync();
+    if (stop.aborted) throw new ExitError(0, 'stopped');
+    const code = (error as { code?: string }).code;
+    const usage = code === 'KUBECONFIG_INVALID' || code === 'NOT_IN_CLUSTER';
+    throw new ExitError(
+      usage ? EXIT_USAGE : EXIT_FAILURE,
+      `${messageOf(error)}. Name a kubeconfig with --kubeconfig, or manifests with --from.`,
+    );
+  }
+}
