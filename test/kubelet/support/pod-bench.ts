@@ -56,8 +56,13 @@ export class PodBench implements AsyncDisposable {
   readonly statuses: PodStatus[] = [];
   readonly #workers: PodWorker[] = [];
   readonly #owned: boolean;
+  readonly #hostEnv: Readonly<Record<string, string>>;
 
-  constructor(dataDir?: string) {
+  constructor(
+    dataDir?: string,
+    hostEnv: Readonly<Record<string, string>> = { PATH: '/usr/local/bin:/usr/bin:/bin' },
+  ) {
+    this.#hostEnv = hostEnv;
     this.#owned = dataDir === undefined;
     this.dataDir = dataDir ?? mkdtempSync(join(tmpdir(), 'weft-kubelet-'));
     const deps = { clock: systemClock, log: silentLogger, exec };
@@ -74,7 +79,7 @@ export class PodBench implements AsyncDisposable {
       sources,
       folders: runtime.folders,
       host: {
-        hostEnv: { PATH: '/usr/local/bin:/usr/bin:/bin' },
+        hostEnv: this.#hostEnv,
         imageMap: options.imageMap ? parseImageMapPair(options.imageMap) : [],
         clusterDns: '127.96.0.10',
         clusterDomain: 'cluster.local',
