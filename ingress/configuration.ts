@@ -1,0 +1,149 @@
+import type { Ingress, IngressLoadBalancerIngress } from '../src/api/kinds/ingress.ts';
+import type { Logger } from '../src/base/log.ts';
+import { type Certificate, CertificateStore, coversHost } from './certificates/certificate-store.ts';
+import { ServerNames } from './certificates/server-names.ts';
+import { secretText } from './certificates/secrets.ts';
+import { classVerdict } from './compile/classes.ts';
+import { compileIngress, type CompiledIngress } from './compile/compile-ingress.ts';
+import { defaultPolicy } from './compile/default-policy.ts';
+import type { RouteTable } from './compile/route-table.ts';
+import { TableBuilder } from './compile/table-builder.ts';
+import { defaultSettings } from './default-settings.ts';
+import { IngressObjects } from './objects.ts';
+import type { GlobalSettings } from './settings.ts';
+
+/** What became of one Ingress: a verdict per annotation and what is not served. */
+export interface AnnotationReport {
+  readonly verdicts: readonly AnnotationVerdict[];
+  readonly problems: readonly string[];
+}
+
+export interface AnnotationVerdict {
+  readonly annotation: string;
+  readonly verdict: 'honoured' | 'differs' | 'refused';
+  readonly detail: string;
+}
+
+export interface ConfigurationOptions {
+  readonly ingressClass: string;
+  readonly controllerName: string;
+  readonly watchWithoutClass: boolean;
+  readonly applyDefaultClass: boolean;
+  readonly configMap?: string;
+  readonly defaultCertificate?: string;
+  readonly strict: boolean;
+  readonly statusAddresses: readonly IngressLoadBalancerIngress[];
+  readonly settings?: Partial<GlobalSettings>;
+}
+
+/** From objects to what is served: keeps compiled Ingresses and brings only the changed ones up to date. */
+export class Configuration {
+  readonly objects: IngressObjects;
+  readonly certificates: CertificateStore;
+  readonly #options: ConfigurationOptions;
+  readonly #fallback: Certificate;
+  readonly #builder: TableBuilder;
+  readonly #reports = new Map<string, [Ingress, AnnotationReport]>();
+  readonly #statuses = new Map<string, { ingress: Ingress; addresses: readonly IngressLoadBalancerIngress[] }>();
+  #serverNames: ServerNames;
+  #settings: GlobalSettings;
+  #applied = false;
+
+  constructor(deps: { log: Logger; changed: () => void }, options: ConfigurationOptions, fallback: Certificate) {
+    this.objects = new IngressObjects(deps.changed);
+    this.#options = options;
+    this.#fallback = fallback;
+    this.certificates = new CertificateStore({ log: deps.log, secret: (key) => this.objects.secrets.get(key) });
+    this.#builder = new TableBuilder({
+      strict: options.strict,
+      certificateCovers: (secret, host) => coversHost(this.certificates.get(secret)?.dnsNames ?? [], host),
+    });
+    this.#settings = { ...defaultSettings(options.strict), ...options.settings };
+    this.#serverNames = this.#nameServers();
+  }
+
+  get serverNames(): ServerNames {
+    return this.#serverNames;
+  }
+
+  get settings(): GlobalSettings {
+    return this.#settings;
+  }
+
+  /** The first complete list has been applied. */
+  get applied(): boolean {
+    return this.#applied;
+  }
+
+  get ingresses(): ReadonlyMap<string, CompiledIngress> {
+    return this.#builder.ingresses;
+  }
+
+  /** Compiles what changed; undefined when nothing did. */
+  apply(): { table: RouteTable; settings: GlobalSettings } | undefined {
+    const changes = this.objects.takeChanges();
+    const keys = new Set(changes.classes ? this.objects.ingresses.keys() : changes.ingresses);
+    for (const key of changes.ingresses) keys.add(key);
+    for (const key of keys) this.#compile(key);
+    for (const secret of changes.secrets) this.#touchSecret(secret);
+    this.#serverNames = this.#nameServers();
+    const table = this.#builder.build();
+    if (this.objects.hasSynced) this.#applied = true;
+    return { table, settings: this.#settings };
+  }
+
+  takeReports(): [Ingress, AnnotationReport][] {
+    const reports = [...this.#reports.values()];
+    this.#reports.clear();
+    return reports;
+  }
+
+  takeStatuses(): { ingress: Ingress; addresses: readonly IngressLoadBalancerIngress[] }[] {
+    const statuses = [...this.#statuses.values()];
+    this.#statuses.clear();
+    return statuses;
+  }
+
+  #compile(key: string): void {
+    const ingress = this.objects.ingresses.get(key);
+    if (!ingress || !classVerdict(ingress, this.objects.classes, this.#options).ours) {
+      const was = this.#builder.ingresses.has(key);
+      this.#builder.remove(key);
+      if (was && ingress) this.#wantStatus(key, ingress, []);
+      return;
+    }
+    const compiled = compileIngress(ingress, defaultPolicy(this.#settings));
+    this.#builder.put(compiled);
+    this.#reports.set(key, [ingress, { verdicts: [], problems: compiled.problems }]);
+    if (this.#options.statusAddresses.length > 0) this.#wantStatus(key, ingress, this.#options.statusAddresses);
+  }
+
+  #wantStatus(key: string, ingress: Ingress, addresses: readonly IngressLoadBalancerIngress[]): void {
+    const have = ingress.status?.loadBalancer?.ingress ?? [];
+    if (JSON.stringify(have) !== JSON.stringify(addresses)) this.#statuses.set(key, { ingress, addresses });
+  }
+
+  #touchSecret(secret: string): void {
+    for (const ingress of this.#builder.ingresses.values()) {
+      if (ingress.tls.some((entry) => entry.secret === secret)) this.#builder.touch(ingress.key);
+    }
+  }
+
+  #nameServers(): ServerNames {
+    const { defaultCertificate } = this.#options;
+    const configured = defaultCertificate === undefined ? undefined : this.certificates.get(defaultCertificate);
+    const ordered = [...this.#builder.ingresses.values()].sort((a, b) =>
+      a.created === b.created ? (a.key < b.key ? -1 : 1) : a.created < b.created ? -1 : 1,
+    );
+    return new ServerNames(
+      {
+        certificate: (key) => this.certificates.get(key),
+        clientCa: (key) => secretText(this.objects.secrets.get(key), 'ca.crt'),
+      },
+      ordered,
+      configured ?? this.#fallback,
+      { ...this.#settings.tls, http2: this.#settings.useHttp2 },
+      this.#serverNames,
+    );
+  }
+}

@@ -1,0 +1,221 @@
+import type { SnapshotSource } from '../endpoints/snapshot.ts';
+import type { Clock } from '../src/base/clock.ts';
+import { sleep } from '../src/base/clock.ts';
+import type { Logger } from '../src/base/log.ts';
+import type { Registry } from '../src/base/metrics.ts';
+import { SyncLoop } from '../src/base/sync-loop.ts';
+import type { Ingress, IngressLoadBalancerIngress } from '../src/api/kinds/ingress.ts';
+import type { KubeObject } from '../src/api/kinds/meta.ts';
+import type { ObjectSink } from '../src/api/kinds/object-sink.ts';
+import { Gatekeeper } from './access/gatekeeper.ts';
+import { Chooser } from './balance/chooser.ts';
+import { Configuration, type AnnotationReport } from './configuration.ts';
+import type { RouteTable } from './compile/route-table.ts';
+import { defaultSettings } from './default-settings.ts';
+import { Listener } from './listen/listener.ts';
+import { netConnector } from './net-wire.ts';
+import { certificateOf } from './certificates/certificate-store.ts';
+import { selfSignedCertificate } from './certificates/self-signed.ts';
+import { Gateway } from './relay/gateway.ts';
+import { RequestIds } from './relay/request-id.ts';
+import type { GlobalSettings } from './settings.ts';
+import { TimerWheel } from './timer-wheel.ts';
+import { ClusterSet, type ResolveName } from './upstream/clusters.ts';
+import { IdleBudget } from './upstream/pool.ts';
+import { Upstreams } from './upstream/upstreams.ts';
+import type { Connector } from './wire.ts';
+
+export interface IngressDeps {
+  readonly snapshots: SnapshotSource;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Registry;
+  /** 0 <= random() < 1. */
+  readonly random: () => number;
+  /** For ExternalName services; rejects when the name does not exist. */
+  readonly resolve: ResolveName;
+  /** Writes status.loadBalancer of one Ingress; an empty list clears it. Rejections are retried. */
+  readonly publishStatus: (ingress: Ingress, addresses: readonly IngressLoadBalancerIngress[]) => Promise<void>;
+  /** Told of the verdict on every annotation and of every rule that is not served: for conditions and events. */
+  readonly report?: (ingress: Ingress, report: AnnotationReport) => void;
+  /** Another way to open upstream connections; node:net when absent. */
+  readonly connector?: Connector;
+}
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface IngressOptions {
+  readonly http: readonly ListenAddress[];
+  readonly https: readonly ListenAddress[];
+  /** The class name of the legacy annotation. */
+  readonly ingressClass: string;
+  /** spec.controller of the IngressClasses that are ours. */
+  readonly controllerName: string;
+  readonly watchWithoutClass: boolean;
+  /** Objects come from manifests: the default class is applied here, as admission would have. */
+  readonly applyDefaultClass: boolean;
+  /** `namespace/name` of the ConfigMap with the settings. */
+  readonly configMap?: string;
+  /** `namespace/name` of the Secret with the default certificate. */
+  readonly defaultCertificate?: string;
+  readonly strict: boolean;
+  /** What clients can reach us by; empty = the status is left alone. */
+  readonly statusAddresses: readonly IngressLoadBalancerIngress[];
+  /** Settings that no ConfigMap changes. */
+  readonly settings?: Partial<GlobalSettings>;
+}
+
+const SYNC = { minIntervalMs: 20, retryIntervalMs: 1_000, maxIntervalMs: 0 };
+const DRAIN_POLL_MS = 20;
+
+/** The ingress: takes objects in, serves HTTP out. Open returns it listening; disposal drains. */
+export class IngressController implements ObjectSink, AsyncDisposable {
+  readonly #deps: IngressDeps;
+  readonly #configuration: Configuration;
+  readonly #gateway: Gateway;
+  readonly #wheel: TimerWheel;
+  readonly #clusters: ClusterSet;
+  readonly #upstreams: Upstreams;
+  readonly #listeners: Listener[] = [];
+  readonly #loop: SyncLoop;
+  #applied: (() => void)[] = [];
+
+  private constructor(deps: IngressDeps, options: IngressOptions, configuration: Configuration) {
+    this.#deps = deps;
+    this.#configuration = configuration;
+    this.#wheel = new TimerWheel({ clock: deps.clock });
+    const settings: GlobalSettings = { ...defaultSettings(options.strict), ...options.settings };
+    const upstreams = new Upstreams(
+      {
+        wheel: this.#wheel,
+        connector: deps.connector ?? netConnector,
+        idleBudget: new IdleBudget(settings.upstreamIdleConnectionsMax),
+      },
+      { idleMs: settings.upstreamIdleMs, requestsMax: settings.upstreamRequestsMax },
+    );
+    this.#upstreams = upstreams;
+    this.#clusters = new ClusterSet({
+      snapshots: deps.snapshots,
+      clock: deps.clock,
+      log: deps.log,
+      resolve: deps.resolve,
+      endpointGone: (endpoint) => upstreams.retire(endpoint),
+    });
+    this.#gateway = new Gateway(
+      {
+        clock: deps.clock,
+        log: deps.log,
+        wheel: this.#wheel,
+        upstreams,
+        gatekeeper: new Gatekeeper(),
+        chooser: new Chooser(),
+        observer: { finished() {} },
+        requestIds: new RequestIds(),
+        cluster: (target, serviceUpstream) => this.#clusters.get(target.key, target.backend, serviceUpstream),
+      },
+      settings,
+    );
+    this.#loop = new SyncLoop({ clock: deps.clock, log: deps.log }, SYNC, () => this.#sync());
+  }
+
+  static async open(deps: IngressDeps, options: IngressOptions): Promise<IngressController> {
+    const log = deps.log.with({ part: 'ingress' });
+    const pair = await selfSignedCertificate('weft default certificate', ['ingress.local'], deps.clock.nowMs());
+    const fallback = certificateOf('default', pair);
+    if (typeof fallback === 'string') throw new Error(`default certificate: ${fallback}`);
+    let controller: IngressController | undefined;
+    const configuration = new Configuration({ log, changed: () => controller?.mark() }, options, fallback);
+    controller = new IngressController({ ...deps, log }, options, configuration);
+    await controller.#listen(options);
+    return controller;
+  }
+
+  /** Every bound address, in start order. */
+  get addresses(): readonly { readonly protocol: 'http' | 'https'; readonly host: string; readonly port: number }[] {
+    return this.#listeners.map((listener) => ({ protocol: listener.secure ? 'https' : 'http', ...listener.address }));
+  }
+
+  /** The first complete lists have been compiled and are being served. */
+  get ready(): boolean {
+    return this.#configuration.applied && this.#deps.snapshots.snapshot.synced;
+  }
+
+  get table(): RouteTable {
+    return this.#gateway.table;
+  }
+
+  upsert(object: KubeObject): void {
+    this.#configuration.objects.upsert(object);
+  }
+
+  remove(object: KubeObject): void {
+    this.#configuration.objects.remove(object);
+  }
+
+  synced(apiVersion: string, kind: string): void {
+    this.#configuration.objects.synced(apiVersion, kind);
+  }
+
+  mark(): void {
+    this.#loop.mark();
+  }
+
+  /** Resolves when everything given so far is being served. */
+  settled(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#applied.push(resolve);
+      this.mark();
+    });
+  }
+
+  /** Stops accepting, waits for what is under way until the deadline, cuts the rest. */
+  async drain(deadlineMs: number): Promise<boolean> {
+    for (const listener of this.#listeners) listener.drain();
+    const end = this.#deps.clock.monotonicMs() + deadlineMs;
+    while (this.#gateway.active > 0 && this.#deps.clock.monotonicMs() < end) await sleep(this.#deps.clock, DRAIN_POLL_MS);
+    return this.#gateway.active === 0;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#loop[Symbol.asyncDispose]();
+    await this.drain(this.#gateway.settings.drainMs);
+    this.#gateway.cutTunnels();
+    for (const listener of this.#listeners.toReversed()) await listener[Symbol.asyncDispose]();
+    this.#clusters[Symbol.dispose]();
+    this.#upstreams[Symbol.dispose]();
+    this.#wheel[Symbol.dispose]();
+  }
+
+  async #listen(options: IngressOptions): Promise<void> {
+    const deps = {
+      wheel: this.#wheel,
+      settings: () => this.#gateway.settings,
+      exchangeStarted: (exchange: Parameters<Gateway['serve']>[0]) => this.#gateway.serve(exchange),
+      badRequest: (facts: { clientAddress: string }, bad: { status: number; reason: string }) =>
+        this.#deps.log.info('bad request', { client: facts.clientAddress, status: bad.status, reason: bad.reason }),
+      serverTls: (hello: { serverName: string | undefined }) => this.#configuration.serverNames.lookup(hello.serverName),
+      passThrough: () => false,
+      refused: (reason: string) => this.#deps.log.debug('connection refused', { reason }),
+    };
+    try {
+      for (const address of options.http) this.#listeners.push(await Listener.open(deps, { ...address, secure: false }));
+      for (const address of options.https) this.#listeners.push(await Listener.open(deps, { ...address, secure: true }));
+    } catch (error) {
+      await this[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #sync(): Promise<void> {
+    const waiting = this.#applied;
+    this.#applied = [];
+    const next = this.#configuration.apply();
+    if (next) this.#gateway.publish(next.table, next.settings);
+    for (const [ingress, report] of this.#configuration.takeReports()) this.#deps.report?.(ingress, report);
+    for (const resolve of waiting) resolve();
+    for (const { ingress, addresses } of this.#configuration.takeStatuses()) await this.#deps.publishStatus(ingress, addresses);
+  }
+}

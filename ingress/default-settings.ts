@@ -1,0 +1,65 @@
+import { parseCidr } from '../src/net/cidr.ts';
+import { defaultH1ServerOptions } from './http/h1-server.ts';
+import {
+  BODY_BYTES_MAX,
+  CONNECT_MS,
+  DRAIN_MS,
+  H2_STREAMS_MAX,
+  READ_IDLE_MS,
+  SEND_IDLE_MS,
+  TRIES_MAX,
+  UPSTREAM_IDLE_CONNECTIONS_MAX,
+  UPSTREAM_IDLE_MS,
+  UPSTREAM_REQUESTS_MAX,
+} from './limits.ts';
+import type { GlobalSettings } from './settings.ts';
+
+/** What holds without a ConfigMap: ingress-nginx's defaults where users rely on them. */
+export function defaultSettings(strict: boolean): GlobalSettings {
+  return {
+    strict,
+    useForwardedHeaders: false,
+    trustedProxies: ['0.0.0.0/0', '::/0'].map((text) => parseCidr(text)!),
+    forwardedForHeader: 'x-forwarded-for',
+    appendForwardedFor: false,
+    forwardedHeader: false,
+    useProxyProtocol: false,
+    generateRequestId: true,
+    underscoresInHeaders: false,
+    sslRedirect: true,
+    forceSslRedirect: false,
+    noTlsRedirectPaths: ['/.well-known/acme-challenge'],
+    noAuthPaths: ['/.well-known/acme-challenge'],
+    httpRedirectCode: 308,
+    hsts: { value: 'max-age=31536000; includeSubDomains' },
+    limitStatus: 503,
+    connLimitStatus: 503,
+    proxy: {
+      bodyBytesMax: BODY_BYTES_MAX,
+      connectMs: CONNECT_MS,
+      readMs: READ_IDLE_MS,
+      sendMs: SEND_IDLE_MS,
+      requestBuffering: false,
+      responseBuffering: false,
+    },
+    retry: { conditions: new Set(['error', 'timeout'] as const), triesMax: TRIES_MAX, timeoutMs: 0 },
+    balance: 'round_robin',
+    customHttpErrors: new Set(),
+    useHttp2: true,
+    http2StreamsMax: H2_STREAMS_MAX,
+    server: defaultH1ServerOptions,
+    upstreamIdleMs: UPSTREAM_IDLE_MS,
+    upstreamRequestsMax: UPSTREAM_REQUESTS_MAX,
+    upstreamIdleConnectionsMax: UPSTREAM_IDLE_CONNECTIONS_MAX,
+    tls: { minVersion: 'TLSv1.2', ciphers: undefined },
+    accessLog: 'off',
+    accessLogSkipPaths: [],
+    hideHeaders: [],
+    proxySetHeaders: [],
+    addHeaders: [],
+    globalAllow: undefined,
+    globalDeny: [],
+    allowedResponseHeaders: new Set(),
+    drainMs: DRAIN_MS,
+  };
+}

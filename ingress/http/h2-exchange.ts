@@ -1,0 +1,197 @@
+import http2 from 'node:http2';
+import type { Duplex } from 'node:stream';
+import type { ConnectionFacts, Exchange, ExchangeHandler } from './exchange.ts';
+import { fieldName, Fields, Role } from './fields.ts';
+import { isAuthority } from './framing.ts';
+import { isFieldValue, isToken } from './bytes.ts';
+import { NO_BODY, type RequestHead, UNKNOWN_LENGTH } from './message.ts';
+
+const nobody: ExchangeHandler = {
+  bodyData() {},
+  bodyEnd() {},
+  exchangeAborted() {},
+  exchangeDrained() {},
+};
+
+/** Makes a request head of HTTP/2 pseudo fields and fields (RFC 9113 section 8.3), or says what is wrong. */
+export function readH2Head(raw: readonly string[], endStream: boolean): RequestHead | { status: number; reason: string } {
+  const pseudo: Record<string, string> = {};
+  const fields = new Fields();
+  let cookie: string | undefined;
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i]!;
+    const value = raw[i + 1]!;
+    if (name.charCodeAt(0) === 58) pseudo[name] = value;
+    else if (name === 'cookie') cookie = cookie === undefined ? value : `${cookie}; ${value}`;
+    else if (!isToken(name) || !isFieldValue(value)) return { status: 400, reason: 'bad header field' };
+    else fields.add(name, value);
+  }
+  if (cookie !== undefined) fields.add('cookie', cookie);
+  return placed(pseudo, fields, endStream);
+}
+
+function placed(pseudo: Record<string, string>, fields: Fields, endStream: boolean): RequestHead | { status: number; reason: string } {
+  const method = pseudo[':method'] ?? '';
+  const target = pseudo[':path'] ?? '';
+  const protocol = pseudo[':protocol'];
+  if (fields.names.some(({ role }) => role === Role.CONNECTION || role === Role.TRANSFER_ENCODING || role === Role.UPGRADE)) {
+    return { status: 400, reason: 'connection-specific header field' };
+  }
+  if (!isToken(method) || !/^(\/[^\u0000-\u0020#\u007f]*|\*)$/.test(target)) return { status: 400, reason: 'bad pseudo header field' };
+  if (method === 'CONNECT' && protocol === undefined) return { status: 405, reason: 'CONNECT is not served' };
+  const host = fields.joined('host');
+  const authority = pseudo[':authority'] ?? host ?? '';
+  if (!isAuthority(authority)) return { status: 400, reason: 'bad authority' };
+  if (host !== undefined && host.toLowerCase() !== authority.toLowerCase()) return { status: 400, reason: ':authority and Host differ' };
+  const length = fields.joined('content-length');
+  if (length !== undefined && !/^\d{1,15}$/.test(length)) return { status: 400, reason: 'bad Content-Length' };
+  return {
+    method: protocol === undefined ? method : 'GET',
+    target,
+    version: 20,
+    authority,
+    fields,
+    bodyLength: protocol !== undefined || endStream ? NO_BODY : length === undefined ? UNKNOWN_LENGTH : Number(length),
+    keepAlive: true,
+    upgrade: protocol,
+    expectContinue: false,
+    connectionNames: undefined,
+  };
+}
+
+/** A request on an HTTP/2 stream. */
+export class H2Exchange implements Exchange {
+  handler: ExchangeHandler = nobody;
+  readonly head: RequestHead;
+  readonly connection: ConnectionFacts;
+  bodyEnded: boolean;
+  headSent = false;
+  sentBytes = 0;
+  readonly #stream: http2.ServerHttp2Stream;
+  #reading = false;
+  #over = false;
+  #bodyless = false;
+  #trailers: Fields | undefined;
+
+  constructor(stream: http2.ServerHttp2Stream, head: RequestHead, connection: ConnectionFacts) {
+    this.#stream = stream;
+    this.head = head;
+    this.connection = connection;
+    this.bodyEnded = head.bodyLength === NO_BODY;
+    stream.on('drain', () => this.handler.exchangeDrained());
+    stream.on('error', () => {}); // `close` follows and tells the rest
+    stream.on('aborted', () => this.#gone());
+    stream.on('close', () => this.#gone());
+  }
+
+  resumeBody(): void {
+    if (this.bodyEnded || this.#over) return;
+    if (this.#reading) {
+      this.#stream.resume();
+      return;
+    }
+    this.#reading = true;
+    let trailers: Fields | undefined;
+    this.#stream.on('trailers', (received: http2.IncomingHttpHeaders) => {
+      trailers = fieldsOf(received);
+    });
+    this.#stream.on('data', (bytes: Buffer) => this.handler.bodyData(bytes));
+    this.#stream.on('end', () => {
+      if (this.#over || this.#stream.aborted) return;
+      this.bodyEnded = true;
+      this.handler.bodyEnd(trailers);
+    });
+  }
+
+  pauseBody(): void {
+    if (this.#reading) this.#stream.pause();
+  }
+
+  sendInterim(status: number, fields: Fields): void {
+    if (this.headSent || this.#over || this.#stream.destroyed || status === 101) return;
+    this.#stream.additionalHeaders({ ':status': status, ...headersOf(fields) });
+  }
+
+  sendHead(status: number, _reason: string, fields: Fields, bodyLength: number): void {
+    if (this.headSent || this.#over || this.#stream.destroyed) return;
+    this.headSent = true;
+    this.#bodyless = this.head.method === 'HEAD' || status === 204 || status === 304 || bodyLength === NO_BODY;
+    const waitForTrailers = !this.#bodyless && bodyLength < 0;
+    this.#stream.respond({ ':status': status, ...headersOf(fields) }, { endStream: false, waitForTrailers });
+    if (waitForTrailers) this.#stream.on('wantTrailers', () => this.#sendTrailers());
+  }
+
+  sendData(bytes: Buffer): boolean {
+    if (this.#bodyless || this.#over || bytes.length === 0 || this.#stream.destroyed) return true;
+    this.sentBytes += bytes.length;
+    return this.#stream.write(bytes);
+  }
+
+  sendEnd(trailers: Fields | undefined): void {
+    if (this.#over || this.#stream.destroyed) return;
+    this.#trailers = trailers;
+    this.#over = true;
+    this.#stream.end();
+    if (!this.bodyEnded) this.#stopBody();
+  }
+
+  flush(): void {}
+
+  abort(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
+  }
+
+  switchProtocols(fields: Fields): Duplex {
+    this.#over = true;
+    fields.remove('sec-websocket-accept');
+    this.#stream.respond({ ':status': 200, ...headersOf(fields) });
+    return this.#stream;
+  }
+
+  surrender(): undefined {
+    return undefined;
+  }
+
+  /** The answer is complete before the request: the rest is not wanted (RFC 9113 section 8.1, NO_ERROR). */
+  #stopBody(): void {
+    const stream = this.#stream;
+    stream.removeAllListeners('data');
+    stream.resume();
+    stream.once('finish', () => stream.close(http2.constants.NGHTTP2_NO_ERROR));
+  }
+
+  #sendTrailers(): void {
+    if (this.#stream.destroyed) return;
+    this.#stream.sendTrailers(this.#trailers ? headersOf(this.#trailers) : {});
+  }
+
+  #gone(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.handler.exchangeAborted('client closed');
+  }
+}
+
+/** Lower-case header object without connection-specific fields; several values become an array. */
+export function headersOf(fields: Fields): http2.OutgoingHttpHeaders {
+  const headers: Record<string, string | string[]> = {};
+  for (let i = 0; i < fields.names.length; i++) {
+    const { lower, role } = fields.names[i]!;
+    if (role === Role.CONNECTION || role === Role.TRANSFER_ENCODING || role === Role.UPGRADE || role === Role.HOP_BY_HOP) continue;
+    const value = fields.values[i]!;
+    const before = headers[lower];
+    headers[lower] = before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value];
+  }
+  return headers;
+}
+
+export function fieldsOf(headers: http2.IncomingHttpHeaders): Fields {
+  const fields = new Fields();
+  for (const [name, value] of Object.entries(headers)) {
+    if (name.startsWith(':') || value === undefined) continue;
+    for (const one of Array.isArray(value) ? value : [value]) fields.push(fieldName(name), one);
+  }
+  return fields;
+}

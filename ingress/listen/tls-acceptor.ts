@@ -1,0 +1,83 @@
+import type net from 'node:net';
+import tls from 'node:tls';
+import type { ClientHello } from '../certificates/client-hello.ts';
+import type { ServerTls } from '../certificates/server-names.ts';
+import type { ClientCertificate, TlsFacts } from '../http/exchange.ts';
+import { TLS_HANDSHAKE_MS } from '../limits.ts';
+
+type Done = (socket: tls.TLSSocket, facts: TlsFacts) => void;
+
+interface Pending {
+  readonly hello: ClientHello;
+  readonly asksCertificate: boolean;
+  readonly done: Done;
+}
+
+/**
+ * Runs TLS handshakes on sockets somebody else accepted. One tls.Server that never listens stands behind each way
+ * of speaking TLS (certificate, versions, client certificates), so each keeps its own session tickets.
+ */
+export class TlsAcceptor {
+  readonly #servers = new WeakMap<ServerTls, tls.Server>();
+  readonly #pending = new Map<string, Pending>();
+  readonly #refused: (reason: string) => void;
+
+  constructor(refused: (reason: string) => void) {
+    this.#refused = refused;
+  }
+
+  accept(socket: net.Socket, server: ServerTls, hello: ClientHello, done: Done): void {
+    const key = connectionKey(socket);
+    this.#pending.set(key, { hello, asksCertificate: server.options.requestCert === true, done });
+    socket.once('close', () => this.#pending.delete(key));
+    socket.on('error', () => {}); // the TLS socket above reports it
+    this.#serverFor(server).emit('connection', socket);
+  }
+
+  #serverFor(how: ServerTls): tls.Server {
+    const known = this.#servers.get(how);
+    if (known) return known;
+    const made = tls.createServer({ ...how.options, handshakeTimeout: TLS_HANDSHAKE_MS });
+    made.on('secureConnection', (secured) => this.#secured(secured));
+    made.on('tlsClientError', (error, secured) => {
+      this.#refused(`tls: ${error.message}`);
+      secured.destroy();
+    });
+    this.#servers.set(how, made);
+    return made;
+  }
+
+  #secured(socket: tls.TLSSocket): void {
+    const key = connectionKey(socket);
+    const pending = this.#pending.get(key);
+    this.#pending.delete(key);
+    if (!pending) return void socket.destroy();
+    pending.done(socket, {
+      serverName: pending.hello.serverName,
+      protocol: socket.getProtocol() ?? '',
+      cipher: socket.getCipher()?.name ?? '',
+      client: pending.asksCertificate ? clientCertificate(socket) : undefined,
+    });
+  }
+}
+
+/** The same for a socket and for the TLS socket around it, and unique while it is open. */
+function connectionKey(socket: net.Socket): string {
+  return `${socket.remoteAddress} ${socket.remotePort} ${socket.localAddress} ${socket.localPort}`;
+}
+
+function clientCertificate(socket: tls.TLSSocket): ClientCertificate {
+  const certificate = socket.getPeerX509Certificate();
+  if (!certificate) return { verify: 'NONE', subject: '', issuer: '', pem: '' };
+  return {
+    verify: socket.authorized ? 'SUCCESS' : `FAILED:${String(socket.authorizationError)}`,
+    subject: rfc2253(certificate.subject),
+    issuer: rfc2253(certificate.issuer),
+    pem: certificate.toString(),
+  };
+}
+
+/** Node gives one attribute a line, outermost first; nginx writes RFC 2253, reversed with commas. */
+function rfc2253(name: string): string {
+  return name.split('\n').toReversed().join(',');
+}

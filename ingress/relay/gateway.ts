@@ -1,0 +1,249 @@
+import type { Clock } from '../../src/base/clock.ts';
+import type { Logger } from '../../src/base/log.ts';
+import { noRoute } from '../compile/no-route.ts';
+import { RouteTable } from '../compile/route-table.ts';
+import type { Target } from '../compile/route.ts';
+import type { AbortReason, Exchange, ExchangeHandler } from '../http/exchange.ts';
+import type { Fields } from '../http/fields.ts';
+import { reasonPhrase } from '../http/status.ts';
+import type { GlobalSettings } from '../settings.ts';
+import type { TimerWheel } from '../timer-wheel.ts';
+import type { EndpointState } from '../upstream/cluster.ts';
+import type { Cluster } from '../upstream/clusters.ts';
+import type { OutgoingRequest, UpstreamHandler, UpstreamStream } from '../upstream/stream.ts';
+import type { Upstreams } from '../upstream/upstreams.ts';
+import { applyCors } from '../access/cors.ts';
+import type { Gatekeeper } from '../access/gatekeeper.ts';
+import type { Chooser } from '../balance/chooser.ts';
+import type { RequestObserver } from '../observe/observer.ts';
+import { contextOf, type RequestContext, type RoutedRequest } from './context.ts';
+import { decide } from './decide.ts';
+import { outgoingTarget, requestFields } from './outgoing.ts';
+import { RequestRecord } from './record.ts';
+import { Relay } from './relay.ts';
+import type { RequestIds } from './request-id.ts';
+import { type Reply, reply } from './reply.ts';
+import { RetryBudget } from './retry.ts';
+import { errorPageRequest } from './error-page.ts';
+import { shapeResponse } from './response-policy.ts';
+import type { Choice, RelayServices } from './services.ts';
+import type { Tunnel } from './tunnel.ts';
+
+export interface GatewayDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly wheel: TimerWheel;
+  readonly upstreams: Upstreams;
+  readonly gatekeeper: Gatekeeper;
+  readonly chooser: Chooser;
+  readonly observer: RequestObserver;
+  readonly requestIds: RequestIds;
+  cluster(target: Target & { kind: 'service' }, serviceUpstream: boolean): Cluster;
+}
+
+/** Serves every exchange of every listener by the table and settings of the moment. */
+export class Gateway implements RelayServices {
+  readonly #deps: GatewayDeps;
+  readonly #budget = new RetryBudget();
+  readonly #tunnels = new Set<Tunnel>();
+  #table: RouteTable = RouteTable.empty;
+  #settings: GlobalSettings;
+  #active = 0;
+
+  constructor(deps: GatewayDeps, settings: GlobalSettings) {
+    this.#deps = deps;
+    this.#settings = settings;
+  }
+
+  get wheel(): TimerWheel {
+    return this.#deps.wheel;
+  }
+  get log(): Logger {
+    return this.#deps.log;
+  }
+  get table(): RouteTable {
+    return this.#table;
+  }
+  get settings(): GlobalSettings {
+    return this.#settings;
+  }
+  /** Requests and tunnels under way. */
+  get active(): number {
+    return this.#active + this.#tunnels.size;
+  }
+
+  /** Makes a new configuration visible whole; requests under way keep the route they have. */
+  publish(table: RouteTable, settings: GlobalSettings): void {
+    this.#table = table;
+    this.#settings = settings;
+  }
+
+  nowMs(): number {
+    return this.#deps.clock.monotonicMs();
+  }
+
+  /** Takes a request from a listener. */
+  serve(exchange: Exchange): void {
+    const settings = this.#settings;
+    const context = contextOf(exchange.head, exchange.connection, settings);
+    const record = new RequestRecord(this.nowMs(), this.#requestId(exchange, settings));
+    this.#active++;
+    this.#budget.earn();
+    const verdict = decide(this.#table, context);
+    if (verdict.kind === 'reply') return this.#send(exchange, verdict.routed ?? unrouted(context), verdict.reply, record);
+    const admitted = this.#deps.gatekeeper.admit(verdict.routed, record);
+    if (admitted === undefined) return this.#forward(exchange, verdict.routed, record, undefined);
+    if (!(admitted instanceof Promise)) return this.#send(exchange, verdict.routed, admitted, record);
+    const guard = new Waiting(exchange, () => this.finished(record, verdict.routed, 499, 0));
+    admitted.then(
+      (answer) => {
+        if (guard.gone) return;
+        if (answer && 'status' in answer) return this.#send(exchange, verdict.routed, answer, record);
+        this.#forward(exchange, verdict.routed, record, answer?.addFields);
+      },
+      (error: unknown) => {
+        this.log.error('access check failed', { error });
+        if (!guard.gone) this.#send(exchange, verdict.routed, reply(500, 'access check failed'), record);
+      },
+    );
+  }
+
+  open(
+    endpoint: EndpointState,
+    request: RoutedRequest,
+    outgoing: OutgoingRequest,
+    handler: UpstreamHandler,
+    fresh: boolean,
+  ): UpstreamStream {
+    return this.#deps.upstreams.open(endpoint, request, outgoing, handler, fresh);
+  }
+
+  reply(exchange: Exchange, request: RoutedRequest, answer: Reply, record: RequestRecord): void {
+    this.#send(exchange, request, answer, record);
+  }
+
+  shapeResponse(request: RoutedRequest, status: number, fields: Fields, choice: Choice): void {
+    shapeResponse(request, status, fields);
+    if (choice.cookie !== undefined) fields.add('Set-Cookie', choice.cookie);
+  }
+
+  replaceError(exchange: Exchange, request: RoutedRequest, status: number, record: RequestRecord, noEndpoints: boolean): boolean {
+    const page = errorPageRequest(request, status, record.requestId, noEndpoints);
+    if (!page) return false;
+    const cluster = this.#deps.cluster(page.target, false);
+    if (cluster.endpoints.length === 0) return false;
+    const errorRoute = { ...request.route, target: page.target, policy: page.policy };
+    const routed: RoutedRequest = { ...request, route: errorRoute };
+    const choice = this.#deps.chooser.choose(routed, cluster, '', this.nowMs());
+    new Relay(this, exchange, routed, record, choice).start(page.outgoing);
+    return true;
+  }
+
+  spendRetry(): boolean {
+    return this.#budget.spend(this.nowMs());
+  }
+
+  tunnelOpened(tunnel: Tunnel): () => void {
+    this.#tunnels.add(tunnel);
+    return () => void this.#tunnels.delete(tunnel);
+  }
+
+  finished(record: RequestRecord, request: RoutedRequest, status: number, bytes: number): void {
+    this.#active--;
+    this.#deps.gatekeeper.release(request);
+    this.#deps.observer.finished(record, request, status, bytes, this.nowMs());
+  }
+
+  /** Cuts what still runs, at the end of a drain. */
+  cutTunnels(): void {
+    for (const tunnel of this.#tunnels) tunnel[Symbol.dispose]();
+  }
+
+  #forward(exchange: Exchange, request: RoutedRequest, record: RequestRecord, added: Fields | undefined): void {
+    const picked = this.#deps.chooser.target(request, record);
+    if (picked.target.kind === 'none') {
+      return this.#send(exchange, request, reply(404, picked.target.reason), record);
+    }
+    const cluster = this.#deps.cluster(picked.target, request.route.policy.upstream.serviceUpstream);
+    if (cluster.resolving) {
+      const guard = new Waiting(exchange, () => this.finished(record, request, 499, 0));
+      void cluster.resolving.then(() => guard.gone || this.#start(exchange, request, record, added, cluster));
+      return;
+    }
+    this.#start(exchange, request, record, added, cluster);
+  }
+
+  #start(
+    exchange: Exchange,
+    request: RoutedRequest,
+    record: RequestRecord,
+    added: Fields | undefined,
+    cluster: Cluster,
+  ): void {
+    const choice = this.#deps.chooser.choose(request, cluster, record.canary, record.startedMs);
+    const { policy } = request.route;
+    const external = policy.access.external;
+    const fields = requestFields(request, record.requestId, external ? new Set(external.responseHeaders.map((name) => name.toLowerCase())) : undefined);
+    if (added) for (let i = 0; i < added.length; i++) fields.push(added.names[i]!, added.values[i]!);
+    const { upstream } = policy;
+    const outgoing: OutgoingRequest = {
+      method: exchange.head.method,
+      target: outgoingTarget(request),
+      authority: upstream.vhost ?? request.host,
+      scheme: upstream.protocol === 'HTTPS' || upstream.protocol === 'GRPCS' ? 'https' : 'http',
+      fields,
+      bodyLength: exchange.head.bodyLength,
+      upgrade: exchange.head.upgrade,
+      version: upstream.httpVersion,
+    };
+    this.#deps.gatekeeper.mirror(request, outgoing, exchange);
+    new Relay(this, exchange, request, record, choice).start(outgoing);
+  }
+
+  #send(exchange: Exchange, request: RoutedRequest, answer: Reply, record: RequestRecord): void {
+    record.why = answer.why;
+    if (answer.status >= 400 && this.replaceError(exchange, request, answer.status, record, false)) return;
+    const fields = answer.fields.copy();
+    const { cors } = request.route.policy;
+    if (cors && answer.status !== 204) applyCors(cors, request.head.fields.get('origin'), fields);
+    shapeResponse(request, answer.status, fields);
+    const body = Buffer.from(answer.body);
+    fields.set('Content-Length', String(body.length));
+    if (answer.status === 204 || answer.status === 304) fields.remove('content-length');
+    exchange.handler = new Waiting(exchange, () => {});
+    exchange.sendHead(answer.status, reasonPhrase(answer.status), fields, body.length);
+    exchange.sendData(body);
+    exchange.sendEnd(undefined);
+    this.finished(record, request, answer.status, body.length);
+  }
+
+  #requestId(exchange: Exchange, settings: GlobalSettings): string {
+    const given = exchange.head.fields.get('x-request-id');
+    if (given !== undefined && given !== '') return given;
+    return settings.generateRequestId ? this.#deps.requestIds.next() : '';
+  }
+}
+
+/** Stands in for the relay while something else is awaited: notices that the client has gone. */
+class Waiting implements ExchangeHandler {
+  gone = false;
+  readonly #left: () => void;
+
+  constructor(exchange: Exchange, left: () => void) {
+    this.#left = left;
+    exchange.handler = this;
+  }
+
+  bodyData(): void {}
+  bodyEnd(): void {}
+  exchangeDrained(): void {}
+  exchangeAborted(_reason: AbortReason): void {
+    this.gone = true;
+    this.#left();
+  }
+}
+
+/** For answers that no route gave: counted and logged like the others, with an empty policy. */
+function unrouted(context: RequestContext): RoutedRequest {
+  return { ...context, route: noRoute, path: context.head.target, captures: undefined };
+}

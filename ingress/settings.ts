@@ -1,0 +1,51 @@
+import type { Cidr } from '../src/net/cidr.ts';
+import type { H1ServerOptions } from './http/h1-server.ts';
+import type { ProxyPolicy, RetryPolicy } from './policy.ts';
+
+/** What holds for the whole controller: the options of the command line and the ConfigMap, typed. Immutable. */
+export interface GlobalSettings {
+  readonly strict: boolean;
+  /** X-Forwarded-* of trusted peers are believed (use-forwarded-headers). */
+  readonly useForwardedHeaders: boolean;
+  /** Peers that may forward (proxy-real-ip-cidr). */
+  readonly trustedProxies: readonly Cidr[];
+  readonly forwardedForHeader: string;
+  /** X-Forwarded-For is appended to instead of replaced (compute-full-forwarded-for). */
+  readonly appendForwardedFor: boolean;
+  /** Also sends RFC 7239 Forwarded. */
+  readonly forwardedHeader: boolean;
+  readonly useProxyProtocol: boolean;
+  readonly generateRequestId: boolean;
+  readonly underscoresInHeaders: boolean;
+  readonly sslRedirect: boolean;
+  readonly forceSslRedirect: boolean;
+  readonly noTlsRedirectPaths: readonly string[];
+  readonly noAuthPaths: readonly string[];
+  readonly httpRedirectCode: number;
+  readonly hsts: { readonly value: string } | undefined;
+  readonly limitStatus: number;
+  readonly connLimitStatus: number;
+  readonly proxy: ProxyPolicy;
+  readonly retry: RetryPolicy;
+  readonly balance: 'round_robin' | 'ewma' | 'least_request';
+  readonly customHttpErrors: ReadonlySet<number>;
+  readonly useHttp2: boolean;
+  readonly http2StreamsMax: number;
+  readonly server: H1ServerOptions;
+  readonly upstreamIdleMs: number;
+  readonly upstreamRequestsMax: number;
+  readonly upstreamIdleConnectionsMax: number;
+  readonly tls: { readonly minVersion: 'TLSv1.2' | 'TLSv1.3'; readonly ciphers: string | undefined };
+  readonly accessLog: AccessLogFormat;
+  readonly accessLogSkipPaths: readonly string[];
+  readonly hideHeaders: readonly string[];
+  /** Fields added to every upstream request and every response (proxy-set-headers, add-headers). */
+  readonly proxySetHeaders: readonly (readonly [string, string])[];
+  readonly addHeaders: readonly (readonly [string, string])[];
+  readonly globalAllow: readonly Cidr[] | undefined;
+  readonly globalDeny: readonly Cidr[];
+  readonly allowedResponseHeaders: ReadonlySet<string>;
+  readonly drainMs: number;
+}
+
+export type AccessLogFormat = 'off' | 'json' | 'upstreaminfo';
