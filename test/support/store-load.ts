@@ -3,7 +3,6 @@
  * `put KEY VALUE REVISION` or `delete KEY - REVISION`, one a line. Waits for a line on stdin before it opens the
  * file. Arguments: FILE ROUND WRITERS.
  */
-import { once } from 'node:events';
 import { writeSync } from 'node:fs';
 import { systemClock } from '../../src/base/clock.ts';
 import { messageOf } from '../../src/base/fault.ts';
@@ -12,7 +11,10 @@ import { openSqliteStore } from '../../src/store/sqlite-store.ts';
 
 const [path = '', round = '0', writers = '16'] = process.argv.slice(2);
 writeSync(1, 'booted\n');
-await Promise.race([once(process.stdin, 'data'), once(process.stdin, 'end').then(() => process.exit(0))]);
+const told = new Promise<boolean>((resolve) => {
+  process.stdin.once('data', () => resolve(true)).once('end', () => resolve(false));
+});
+if (!(await told)) process.exit(0); // the test is over
 const store = await openSqliteStore({ clock: systemClock, log: silentLogger }, { path });
 writeSync(1, 'open\n');
 

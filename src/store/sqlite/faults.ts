@@ -34,7 +34,7 @@ export function openFaultOf(error: unknown, path: string): Fault {
   if (code.startsWith('SQLITE_BUSY')) {
     return new Fault(store.STORE_IN_USE, `${path} is in use by another program`, options);
   }
-  const why = CAUSES[code] ?? `${messageOf(error)} (${code})`;
+  const why = CAUSES[code] ?? messageOf(error);
   return new Fault(store.STORE_OPEN_FAILED, `cannot open ${path}: ${why}`, options);
 }
 
@@ -48,6 +48,7 @@ const CAUSES: Readonly<Record<string, string>> = {
   EACCES: 'permission denied; run as its owner or choose another data directory',
   EPERM: 'permission denied; run as its owner or choose another data directory',
   EROFS: 'the file system is read-only; choose a writable data directory',
+  EEXIST: 'a part of the path is not a directory',
   ENOTDIR: 'a part of the path is not a directory',
   EISDIR: 'it is a directory; name a file in it',
   ENOENT: 'no such file or directory',
