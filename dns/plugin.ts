@@ -199,6 +199,8 @@ export interface HostView {
   resolve(query: Query, question: Question): Promise<Message>;
   /** Addresses the server listens on, wildcards expanded. */
   readonly addresses: readonly string[];
+  /** Search list of the host; undefined = that of /etc/resolv.conf. */
+  readonly searchDomains: readonly string[] | undefined;
   /** Every open plugin of every block. */
   allPlugins(): readonly Plugin[];
   /** True from the first stop signal on. */

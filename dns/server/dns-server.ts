@@ -34,6 +34,8 @@ export interface DnsServerOptions {
   readonly defaultBind?: readonly string[];
   /** What NS glue says; default the bound addresses, wildcards expanded. */
   readonly advertisedAddresses?: readonly string[];
+  /** Search list of this host, for `autopath`; default that of /etc/resolv.conf. */
+  readonly searchDomains?: readonly string[];
   /** CoreDNS's oddities to the letter. */
   readonly strict?: boolean;
   /** For `{$NAME}` in the Corefile. */
@@ -103,9 +105,10 @@ export class DnsServer implements AsyncDisposable {
     bytes: Uint8Array,
     arrival: Omit<Arrival, 'listener'> & { readonly listener?: string },
     respond: Respond,
+    done?: () => void,
   ): void {
     const listener = arrival.listener ?? this.#generation.tables.keys().next().value ?? '';
-    this.#generation.responder.answer(bytes, { ...arrival, listener }, respond);
+    this.#generation.responder.answer(bytes, { ...arrival, listener }, respond, done);
   }
 
   /**
@@ -202,6 +205,7 @@ export class DnsServer implements AsyncDisposable {
       cookies: this.#cookies,
       lease: this.#shared.lease(),
       addresses: () => this.#advertised(),
+      searchDomains: this.#options.searchDomains,
       draining: () => this.#draining,
       fail: (reason) => this.#failure.abort(new Error(reason)),
       reload: () => this.reload({ onlyIfChanged: true }),

@@ -21,6 +21,7 @@ export interface GenerationDeps {
   readonly snapshots: SnapshotSource;
   readonly cookies: ServerCookies;
   readonly lease: SharedLease;
+  readonly searchDomains: readonly string[] | undefined;
   /** Addresses for NS glue. */
   addresses(): readonly string[];
   draining(): boolean;
@@ -103,6 +104,7 @@ function hostView(deps: GenerationDeps, responder: Responder, blocks: readonly O
     get addresses() {
       return deps.addresses();
     },
+    searchDomains: deps.searchDomains,
     allPlugins: () => blocks.flatMap((block) => block.plugins),
     get draining() {
       return deps.draining();
