@@ -25,6 +25,8 @@ export interface NodeSettings {
   readonly localhostNodePorts: boolean;
   readonly serviceCIDRs: readonly string[];
   readonly allowExternalIPs: boolean;
+  /** Follow kube-proxy to the letter where weft would rather not (source ranges of the other family only). */
+  readonly strict?: boolean;
 }
 
 export interface EndpointAddressPort {

@@ -69,7 +69,7 @@ export function servicePortViews(entry: ServiceEntry, node: NodeSettings): reado
     loadBalancerIPs: entry.loadBalancer
       .filter((address) => address.family === family && address.mode === 'VIP')
       .map(({ address }) => address),
-    sourceRanges: sourceRanges(entry, family),
+    sourceRanges: sourceRanges(entry, node),
     internalLocal: entry.internalLocal,
     externalLocal: entry.externalLocal,
     affinitySeconds: entry.affinitySeconds,
@@ -100,15 +100,20 @@ function addressPort({ endpoint, port, local }: Candidate): EndpointAddressPort 
   return { address: endpoint.address, port, local };
 }
 
-/** Ranges are split by family before the check for /0: only-IPv6 ranges leave IPv4 open. */
-function sourceRanges(entry: ServiceEntry, family: Family): readonly string[] {
+/**
+ * Ranges of this family; /0 among them opens it. When all ranges are of the other family, kube-proxy leaves this
+ * one open; that is nobody's intention, so only `strict` does the same.
+ */
+function sourceRanges(entry: ServiceEntry, { family, strict }: NodeSettings): readonly string[] {
   const ranges: string[] = [];
   for (const text of entry.sourceRanges) {
     const range = kubeCidr(text);
     if (!range) ranges.push(NOBODY[family]);
     else if (range.family === family) ranges.push(range.text);
   }
-  return ranges.some((range) => range.endsWith('/0')) ? [] : [...new Set(ranges)];
+  if (ranges.some((range) => range.endsWith('/0'))) return [];
+  if (ranges.length === 0 && entry.sourceRanges.length > 0 && !strict) return [NOBODY[family]];
+  return [...new Set(ranges)];
 }
 
 function readyLocalCount(entry: ServiceEntry, node: NodeSettings): number {

@@ -17,6 +17,8 @@ export interface ProxySettings {
   readonly serviceCIDRs: readonly string[];
   /** The feature gate AllowServiceExternalIPs. */
   readonly allowExternalIPs: boolean;
+  /** See NodeSettings.strict. */
+  readonly strict?: boolean;
 }
 
 /** The settings of `weft up`: nothing but loopback, no pods to tell apart. */
@@ -52,6 +54,7 @@ export function nodeSettings(
     localhostNodePorts: settings.localhostNodePorts,
     serviceCIDRs: settings.serviceCIDRs.filter(ofFamily),
     allowExternalIPs: settings.allowExternalIPs,
+    strict: settings.strict ?? false,
   };
 }
 

@@ -156,6 +156,7 @@ function caseSettings({ node, objects }: CaseGroup, family: Family): NodeSetting
     localhostNodePorts: node.proxy.localhostNodePorts,
     serviceCIDRs: node.serviceCIDRs.filter(ofFamily),
     allowExternalIPs: true,
+    strict: true,
   };
 }
 

@@ -64,6 +64,7 @@ export function nodeSettings(group: CaseGroup, family: Family): NodeSettings {
     localhostNodePorts: node.proxy.localhostNodePorts,
     serviceCIDRs: own(node.serviceCIDRs),
     allowExternalIPs: true,
+    strict: true,
   };
 }
 
