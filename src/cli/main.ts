@@ -1,27 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { createLogger, formatJson, formatText, type LogLevel, type LogSink } from '../base/log.ts';
 import { messageOf } from '../base/fault.ts';
 import { COMMANDS } from './command-table.ts';
+import { packageVersion } from './package-version.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError } from './context.ts';
 
 const LEVELS: readonly string[] = ['error', 'warn', 'info', 'debug'];
-
-/** Version of the package this file is part of: beside bin/ in a clone, one folder up in a build. */
-function packageVersion(): string {
-  for (const up of ['../../package.json', '../../../package.json']) {
-    try {
-      const found = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as {
-        name?: string;
-        version?: string;
-      };
-      if (found.name === 'weft' && found.version) return found.version;
-    } catch {
-      // not there: the other layout
-    }
-  }
-  return 'unknown';
-}
 
 function logSink(format: string): LogSink {
   const line = format === 'json' ? formatJson : formatText;

@@ -1,0 +1,221 @@
+import { join } from 'node:path';
+import { Tracker } from '../../endpoints/tracker.ts';
+import { DnsServer } from '../../dns/server/dns-server.ts';
+import { IngressController } from '../../ingress/controller.ts';
+import { hostAddresses } from '../../proxy/host-addresses.ts';
+import type { ProxyMode } from '../../proxy/backend.ts';
+import { Proxier } from '../../proxy/proxier.ts';
+import { SETTINGS_DEFAULT } from '../../proxy/settings.ts';
+import type { ApiClient } from '../api/client/client.ts';
+import { resources } from '../api/client/resources.ts';
+import type { Ingress, IngressLoadBalancerIngress } from '../api/kinds/ingress.ts';
+import { Kubelet, type KubeletOptions } from '../kubelet/kubelet.ts';
+import { cidrAddressAt, parseCidr } from '../net/cidr.ts';
+import { joinHostPort } from '../net/ip.ts';
+import { feedIngress, feedModel } from './cluster-model.ts';
+import { type ControlPlane, openControlPlane } from './control-plane.ts';
+import { publishClusterDns } from './cluster-dns.ts';
+import { lookUp } from './name-lookup.ts';
+import type { NodeDeps } from './parts.ts';
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface UpOptions {
+  readonly dataDir: string | undefined;
+  readonly store: string | undefined;
+  readonly apiListen: ListenAddress;
+  readonly dnsListen: ListenAddress;
+  readonly ingressHttp: ListenAddress;
+  readonly ingressHttps: ListenAddress;
+  readonly proxyMode: ProxyMode;
+  readonly serviceCidr: string;
+  readonly podCidr: string;
+  readonly clusterDomain: string;
+  readonly nodeName: string;
+  readonly version: string;
+  readonly strict: boolean;
+  readonly kubelet: Pick<KubeletOptions, 'hostEnv' | 'imageMap' | 'staticPodDir'>;
+  /** Where pods and their logs lie when dataDir is undefined. */
+  readonly scratchDir: string;
+  /** Given to LoadBalancer services. */
+  readonly loadBalancerAddresses: readonly string[];
+}
+
+/** Everything on one host, running. Disposal drains in reverse order and ends all pods. */
+export interface Up extends AsyncDisposable {
+  readonly control: ControlPlane;
+  readonly tracker: Tracker;
+  readonly dns: DnsServer;
+  readonly proxier: Proxier;
+  readonly ingress: IngressController;
+}
+
+const NODE_PORTS = { from: 30_000, to: 32_767 } as const;
+const SYNC_MIN_MS = 20;
+const SYNC_PERIOD_MS = 30_000;
+/** What pods get to end themselves when the host's `weft up` stops. */
+const POD_STOP_GRACE_SECONDS = 10;
+
+export async function openUp(deps: NodeDeps, options: UpOptions): Promise<Up> {
+  await using stack = new AsyncDisposableStack();
+  const control = stack.use(
+    await openControlPlane(deps, {
+      dataDir: options.dataDir,
+      store: options.store,
+      listen: options.apiListen,
+      serviceCidrs: [options.serviceCidr],
+      nodePortRange: NODE_PORTS,
+      controllers: { loadBalancerPools: [{ name: 'host', addresses: options.loadBalancerAddresses }] },
+    }),
+  );
+  const tracker = new Tracker(deps, { pods: true });
+  stack.use(await feedModel(control.informers, tracker, { pods: true }));
+  tracker.flush();
+  stack.use(await openKubelet(deps, control, options));
+  deps.onReady('kubelet', `node ${options.nodeName}, pods in ${options.podCidr}`);
+  const dns = stack.use(await openDns(deps, tracker, options));
+  await publishClusterDns(control.client, { clusterIP: clusterDnsAddress(options), listen: boundDns(dns) });
+  deps.onReady(
+    'dns',
+    `${joinHostPort(boundDns(dns).host, boundDns(dns).port)} (UDP and TCP), zone ${options.clusterDomain}`,
+  );
+  const proxier = stack.use(await openProxier(deps, tracker, options));
+  deps.onReady('proxy', `${options.proxyMode}, services in ${options.serviceCidr}`);
+  const ingress = stack.use(await openIngress(deps, control, tracker, dns, options));
+  deps.onReady(
+    'ingress',
+    ingress.addresses.map((each) => `${each.protocol}://${joinHostPort(each.host, each.port)}`).join(' and '),
+  );
+  const owned = stack.move();
+  return { control, tracker, dns, proxier, ingress, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+async function openKubelet(
+  deps: NodeDeps,
+  control: ControlPlane,
+  options: UpOptions,
+): Promise<AsyncDisposable> {
+  const kubelet = await Kubelet.open(
+    { ...deps, client: control.client },
+    {
+      ...options.kubelet,
+      nodeName: options.nodeName,
+      dataDir: join(options.dataDir ?? options.scratchDir, 'kubelet'),
+      hostIP: '127.0.0.1',
+      podCidr: options.podCidr,
+      clusterDns: clusterDnsAddress(options),
+      clusterDomain: options.clusterDomain,
+      version: options.version,
+    },
+  );
+  return {
+    async [Symbol.asyncDispose]() {
+      await kubelet.stopPods({ graceSecondsMax: POD_STOP_GRACE_SECONDS });
+      await kubelet[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function openDns(deps: NodeDeps, tracker: Tracker, options: UpOptions): Promise<DnsServer> {
+  return DnsServer.open(
+    { ...deps, snapshots: tracker },
+    {
+      corefile: { text: defaultCorefile(options.clusterDomain) },
+      dnsPort: options.dnsListen.port,
+      defaultBind: [options.dnsListen.host],
+      strict: options.strict,
+    },
+  );
+}
+
+/** kubeadm's Corefile without the parts that open further ports: health and metrics are the daemon's own. */
+function defaultCorefile(clusterDomain: string): string {
+  return `. {
+    errors
+    kubernetes ${clusterDomain} in-addr.arpa ip6.arpa {
+        pods verified
+        ttl 5
+        fallthrough in-addr.arpa ip6.arpa
+    }
+    forward . /etc/resolv.conf {
+        max_concurrent 1000
+    }
+    cache 30 {
+        disable success ${clusterDomain}
+        disable denial ${clusterDomain}
+    }
+    loadbalance
+}
+`;
+}
+
+function boundDns(dns: DnsServer): ListenAddress {
+  const bound = dns.addresses.find((each) => each.transport === 'udp') ?? dns.addresses[0]!;
+  return { host: bound.address, port: bound.port };
+}
+
+function openProxier(deps: NodeDeps, tracker: Tracker, options: UpOptions): Promise<Proxier> {
+  return Proxier.open(
+    { ...deps, snapshots: tracker, hostAddresses },
+    {
+      settings: {
+        ...SETTINGS_DEFAULT,
+        mode: options.proxyMode,
+        nodeName: options.nodeName,
+        families: ['IPv4'],
+        serviceCIDRs: [options.serviceCidr],
+        nodePortAddresses: ['127.0.0.0/8'],
+      },
+      minSyncMs: SYNC_MIN_MS,
+      syncPeriodMs: SYNC_PERIOD_MS,
+    },
+  );
+}
+
+async function openIngress(
+  deps: NodeDeps,
+  control: ControlPlane,
+  tracker: Tracker,
+  dns: DnsServer,
+  options: UpOptions,
+): Promise<AsyncDisposable & IngressController> {
+  const ingress = await IngressController.open(
+    {
+      ...deps,
+      snapshots: tracker,
+      resolve: (name) => lookUp(dns, name),
+      publishStatus: (object, addresses) => publishIngressStatus(control.client, object, addresses),
+    },
+    {
+      http: [options.ingressHttp],
+      https: [options.ingressHttps],
+      ingressClass: 'weft',
+      controllerName: 'weft.dev/ingress-controller',
+      watchWithoutClass: true,
+      applyDefaultClass: false,
+      strict: options.strict,
+      statusAddresses: [{ ip: options.ingressHttp.host }],
+    },
+  );
+  await feedIngress(control.informers, ingress);
+  await ingress.settled();
+  return ingress;
+}
+
+async function publishIngressStatus(
+  client: ApiClient,
+  ingress: Ingress,
+  addresses: readonly IngressLoadBalancerIngress[],
+): Promise<void> {
+  const { name, namespace } = ingress.metadata;
+  const status = { loadBalancer: { ingress: addresses } };
+  await client.patch(resources.ingresses, name, namespace, 'merge', { status }, { subresource: 'status' });
+}
+
+/** The tenth address of the service range, where clusters have their DNS. */
+function clusterDnsAddress(options: UpOptions): string {
+  return cidrAddressAt(parseCidr(options.serviceCidr)!, 10n)!;
+}
