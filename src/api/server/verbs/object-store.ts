@@ -28,6 +28,8 @@ const LEASE_SHARE_MS = 60_000;
 export class ObjectStore {
   readonly #deps: ObjectStoreDeps;
   readonly #leases = new Map<number, { id: Promise<string>; untilMs: number }>();
+  /** Caches that know the fields their kind may be selected by. */
+  readonly #selectable = new WeakSet<ResourceCache>();
 
   constructor(deps: ObjectStoreDeps) {
     this.#deps = deps;
@@ -38,7 +40,13 @@ export class ObjectStore {
   }
 
   cacheOf(kind: KindInfo): ResourceCache {
-    return this.#deps.hub.cache(kind.storage.collection);
+    const cache = this.#deps.hub.cache(kind.storage.collection);
+    if (!this.#selectable.has(cache)) {
+      this.#selectable.add(cache);
+      cache.fieldsOf = (object) =>
+        Object.fromEntries(Array.from(kind.selectableFields, ([field, valueOf]) => [field, valueOf(object)]));
+    }
+    return cache;
   }
 
   keyOf(kind: KindInfo, namespace: string, name: string): string {
