@@ -24,6 +24,7 @@ function kindInfo(resource: GeneratedResource, rules: KindRules): KindInfo {
   const hasStatus = resource.subresources.some((one) => one.name === 'status');
   const nameRule = rules.nameRule ?? dnsSubdomain;
   const generation = rules.generation ?? false;
+  const virtual = !resource.verbs.includes('get');
   return {
     group,
     version,
@@ -36,7 +37,7 @@ function kindInfo(resource: GeneratedResource, rules: KindRules): KindInfo {
     categories: rules.categories ?? [],
     verbs: resource.verbs,
     subresources: resource.subresources,
-    virtual: !resource.verbs.includes('get'),
+    virtual,
     storage: storageOf(resource),
     get schema() {
       return builtinSchema(resource.definition);
@@ -63,7 +64,7 @@ function kindInfo(resource: GeneratedResource, rules: KindRules): KindInfo {
     },
     prepareStatus: (object, old) => takeStatusOnly(object, old),
     validate: (object) => [
-      ...validateMetadata(object, namespaced, nameRule),
+      ...(virtual ? [] : validateMetadata(object, namespaced, nameRule)),
       ...(rules.validate?.(object) ?? []),
       ...(rules.validateCreate?.(object) ?? []),
     ],

@@ -26,3 +26,6 @@ export const MAX_SELECTOR_REQUIREMENTS = 1000;
 
 /** Addresses shown in the Endpoints table before `+ N more...`. */
 export const TABLE_ENDPOINTS_SHOWN = 3;
+
+/** Nesting of a CustomResourceDefinition's schema; deeper ones are refused. */
+export const MAX_CRD_SCHEMA_DEPTH = 128;

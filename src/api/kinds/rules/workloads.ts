@@ -14,67 +14,17 @@ import {
 } from '../json-value.ts';
 import type { UnknownObject } from '../meta.ts';
 import type { ScalePaths } from '../registry.ts';
-import { labelQueryOf, matchesLabels } from '../selector.ts';
-import {
-  intOrPercent,
-  isEmptySelector,
-  nonNegative,
-  notAbove100Percent,
-  oneOf,
-  validateSelector,
-} from './checks.ts';
+import { intOrPercent, nonNegative, notAbove100Percent, oneOf } from './checks.ts';
 import type { KindRules } from './kind-rules.ts';
-import { immutable, validateAnnotations, validateLabels } from './metadata.ts';
+import { immutable } from './metadata.ts';
 import { defaultTemplate } from './pod-defaults.ts';
-import { validatePodSpec } from './pod-spec.ts';
+import { validateOwnSelector, validateTemplate } from './template.ts';
 
 export const WORKLOAD_SCALE: ScalePaths = {
   specReplicas: 'spec.replicas',
   statusReplicas: 'status.replicas',
   labelSelector: undefined,
 };
-
-/** Rules of a pod template of a workload whose pods are restarted for ever. */
-export function validateTemplate(errors: FieldError[], spec: JsonObject, restartAlways: boolean): void {
-  const template = objectAt(spec, 'template');
-  const metadata = objectAt(template, 'metadata');
-  errors.push(...validateLabels(metadata['labels'], 'spec.template.labels'));
-  errors.push(...validateAnnotations(metadata['annotations'], 'spec.template.annotations'));
-  const podSpec = objectAt(template, 'spec');
-  validatePodSpec(errors, podSpec, 'spec.template.spec');
-  if (!restartAlways) return;
-  const policy = stringAt(podSpec, 'restartPolicy');
-  if (policy !== '' && policy !== 'Always') {
-    errors.push({
-      reason: 'FieldValueNotSupported',
-      field: 'spec.template.spec.restartPolicy',
-      message: `Unsupported value: ${JSON.stringify(policy)}: supported values: "Always"`,
-    });
-  }
-  if (numberAt(podSpec, 'activeDeadlineSeconds') !== undefined) {
-    const kind = 'activeDeadlineSeconds in ReplicaSet is not Supported';
-    errors.push(forbidden('spec.template.spec.activeDeadlineSeconds', kind));
-  }
-}
-
-/** The selector must be there, select something, and select the template's own labels. */
-export function validateOwnSelector(errors: FieldError[], spec: JsonObject): void {
-  const selector = spec['selector'];
-  if (!isObject(selector)) {
-    errors.push(required('spec.selector'));
-    return;
-  }
-  validateSelector(errors, selector, 'spec.selector');
-  if (isEmptySelector(selector)) {
-    errors.push(invalid('spec.selector', selector, 'empty selector is invalid for deployment'));
-    return;
-  }
-  const labels = objectAt(objectAt(objectAt(spec, 'template'), 'metadata'), 'labels');
-  if (!matchesLabels(labelQueryOf(selector) ?? [], labels as Record<string, string>)) {
-    const text = '`selector` does not match template `labels`';
-    errors.push(invalid('spec.template.metadata.labels', labels, text));
-  }
-}
 
 function selectorImmutable(object: UnknownObject, old: UnknownObject): FieldError[] {
   return immutable(objectAt(object, 'spec')['selector'], objectAt(old, 'spec')['selector'], 'spec.selector');
@@ -103,7 +53,7 @@ function validateDeployment(object: UnknownObject): FieldError[] {
   const errors: FieldError[] = [];
   const spec = objectAt(object, 'spec');
   nonNegative(errors, spec, 'replicas', 'spec');
-  validateOwnSelector(errors, spec);
+  validateOwnSelector(errors, spec, 'deployment');
   validateTemplate(errors, spec, true);
   validateStrategy(errors, objectAt(spec, 'strategy'));
   for (const name of ['minReadySeconds', 'revisionHistoryLimit', 'progressDeadlineSeconds'])
@@ -162,7 +112,7 @@ function validateReplicaSet(object: UnknownObject): FieldError[] {
   const spec = objectAt(object, 'spec');
   nonNegative(errors, spec, 'replicas', 'spec');
   nonNegative(errors, spec, 'minReadySeconds', 'spec');
-  validateOwnSelector(errors, spec);
+  validateOwnSelector(errors, spec, 'deployment');
   validateTemplate(errors, spec, true);
   return errors;
 }
@@ -226,7 +176,7 @@ function validateStatefulSet(object: UnknownObject): FieldError[] {
   for (const name of ['replicas', 'minReadySeconds', 'revisionHistoryLimit'])
     nonNegative(errors, spec, name, 'spec');
   nonNegative(errors, spec['ordinals'], 'start', 'spec.ordinals');
-  validateOwnSelector(errors, spec);
+  validateOwnSelector(errors, spec, 'statefulset');
   const withClaims = cloneClaimsAsVolumes(spec);
   validateTemplate(errors, withClaims, true);
   return errors;

@@ -1,0 +1,218 @@
+import { duplicate, type FieldError, invalid, required } from '../field-error.ts';
+import { dns1035Label, dnsSubdomain } from '../formats.ts';
+import {
+  arrayAt,
+  cloneJson,
+  ensureObject,
+  isObject,
+  type JsonObject,
+  objectAt,
+  objectsAt,
+  setDefault,
+  stringAt,
+} from '../json-value.ts';
+import type { UnknownObject } from '../meta.ts';
+import { addTexts, oneOf } from './checks.ts';
+import { validateStructuralSchema } from './crd-schema.ts';
+import type { KindRules } from './kind-rules.ts';
+import { immutable } from './metadata.ts';
+
+function defaults(object: UnknownObject): void {
+  const spec = ensureObject(object, 'spec');
+  if (!spec) return;
+  const names = ensureObject(spec, 'names');
+  const kind = stringAt(names, 'kind');
+  if (names && kind !== '') {
+    setDefault(names, 'singular', kind.toLowerCase());
+    setDefault(names, 'listKind', `${kind}List`);
+  }
+  const conversion = ensureObject(spec, 'conversion');
+  if (conversion) setDefault(conversion, 'strategy', 'None');
+  const service = objectAt(objectAt(conversion, 'webhook'), 'clientConfig')['service'];
+  if (isObject(service)) service['port'] ??= 443;
+}
+
+function storageVersions(object: UnknownObject): string[] {
+  return objectsAt(object['spec'], 'versions')
+    .filter((one) => one['storage'] === true)
+    .map((one) => stringAt(one, 'name'));
+}
+
+function validate(object: UnknownObject): FieldError[] {
+  const errors: FieldError[] = [];
+  const spec = objectAt(object, 'spec');
+  const names = objectAt(spec, 'names');
+  const group = stringAt(spec, 'group');
+  if (group === '') errors.push(required('spec.group'));
+  else {
+    addTexts(errors, 'spec.group', group, dnsSubdomain(group));
+    if (!group.includes('.'))
+      errors.push(invalid('spec.group', group, 'should be a domain with at least one dot'));
+  }
+  oneOf(errors, spec, 'scope', 'spec', ['Cluster', 'Namespaced'], true);
+  validateNames(errors, names);
+  const wanted = `${stringAt(names, 'plural')}.${group}`;
+  if ((object.metadata?.name ?? '') !== wanted) {
+    errors.push(
+      invalid('metadata.name', object.metadata?.name ?? '', 'must be spec.names.plural+"."+spec.group'),
+    );
+  }
+  if (spec['preserveUnknownFields'] === true) {
+    const text =
+      'cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead';
+    errors.push(invalid('spec.preserveUnknownFields', true, text));
+  }
+  validateVersions(errors, spec);
+  validateConversion(errors, spec);
+  return errors;
+}
+
+function validateNames(errors: FieldError[], names: JsonObject): void {
+  for (const name of ['plural', 'singular', 'kind', 'listKind']) {
+    const value = stringAt(names, name);
+    if (value === '') errors.push(required(`spec.names.${name}`));
+    else addTexts(errors, `spec.names.${name}`, value, dns1035Label(value.toLowerCase()));
+  }
+  for (const list of ['shortNames', 'categories']) {
+    for (const [index, value] of arrayAt(names, list).entries()) {
+      addTexts(errors, `spec.names.${list}[${index}]`, value, dns1035Label(String(value)));
+    }
+  }
+  if (stringAt(names, 'kind') !== '' && names['kind'] === names['listKind']) {
+    errors.push(invalid('spec.names.listKind', names['listKind'], 'kind and listKind may not be the same'));
+  }
+}
+
+function validateVersions(errors: FieldError[], spec: JsonObject): void {
+  const versions = objectsAt(spec, 'versions');
+  const seen = new Set<string>();
+  let stored = 0;
+  for (const [index, version] of versions.entries()) {
+    const path = `spec.versions[${index}]`;
+    const name = stringAt(version, 'name');
+    addTexts(errors, `${path}.name`, name, dns1035Label(name));
+    if (seen.has(name)) errors.push(duplicate(`${path}.name`, name));
+    seen.add(name);
+    if (version['storage'] === true) stored += 1;
+    const schema = objectAt(version, 'schema')['openAPIV3Schema'];
+    const at = `${path}.schema.openAPIV3Schema`;
+    if (!isObject(schema)) errors.push(required(at, 'schemas are required'));
+    else validateStructuralSchema(errors, schema, at);
+    validateSubresources(errors, objectAt(version, 'subresources'), `${path}.subresources`);
+    validateColumns(
+      errors,
+      objectsAt(version, 'additionalPrinterColumns'),
+      `${path}.additionalPrinterColumns`,
+    );
+  }
+  const shown = versions.map((one) => ({ ...one, schema: undefined }));
+  if (stored !== 1)
+    errors.push(invalid('spec.versions', shown, 'must have exactly one version marked as storage version'));
+}
+
+function validateSubresources(errors: FieldError[], subresources: JsonObject, path: string): void {
+  const scale = subresources['scale'];
+  if (!isObject(scale)) return;
+  for (const [name, root] of [
+    ['specReplicasPath', '.spec.'],
+    ['statusReplicasPath', '.status.'],
+  ] as const) {
+    const value = stringAt(scale, name);
+    if (value === '') errors.push(required(`${path}.scale.${name}`));
+    else if (!value.startsWith(root)) {
+      errors.push(
+        invalid(`${path}.scale.${name}`, value, `should be a json path under ${root.slice(0, -1)}`),
+      );
+    }
+  }
+}
+
+function validateColumns(errors: FieldError[], columns: readonly JsonObject[], path: string): void {
+  for (const [index, column] of columns.entries()) {
+    const at = `${path}[${index}]`;
+    if (stringAt(column, 'name') === '') errors.push(required(`${at}.name`));
+    const types = ['boolean', 'date', 'integer', 'number', 'string'];
+    const type = stringAt(column, 'type');
+    if (type === '') errors.push(required(`${at}.type`, `must be one of ${types.join(',')}`));
+    else if (!types.includes(type))
+      errors.push(invalid(`${at}.type`, type, `must be one of ${types.join(',')}`));
+    const jsonPath = stringAt(column, 'jsonPath');
+    if (jsonPath === '') errors.push(required(`${at}.jsonPath`));
+    else if (!jsonPath.startsWith('.')) {
+      errors.push(invalid(`${at}.jsonPath`, jsonPath, 'must be a simple json path starting with .'));
+    }
+  }
+}
+
+function validateConversion(errors: FieldError[], spec: JsonObject): void {
+  const conversion = objectAt(spec, 'conversion');
+  oneOf(errors, conversion, 'strategy', 'spec.conversion', ['None', 'Webhook'], true);
+  const webhook = conversion['webhook'];
+  if (conversion['strategy'] === 'Webhook') {
+    if (
+      !isObject(objectAt(webhook, 'clientConfig')) ||
+      Object.keys(objectAt(webhook, 'clientConfig')).length === 0
+    ) {
+      errors.push(
+        required('spec.conversion.webhook.clientConfig', 'required when strategy is set to Webhook'),
+      );
+    }
+    if (arrayAt(webhook, 'conversionReviewVersions').length === 0) {
+      errors.push(required('spec.conversion.webhook.conversionReviewVersions'));
+    }
+  } else if (isObject(webhook)) {
+    errors.push({
+      reason: 'FieldValueForbidden',
+      field: 'spec.conversion.webhook',
+      message: 'Forbidden: should not be set when strategy is not set to Webhook',
+    });
+  }
+}
+
+function validateUpdate(object: UnknownObject, old: UnknownObject): FieldError[] {
+  const [spec, before] = [objectAt(object, 'spec'), objectAt(old, 'spec')];
+  const errors = [
+    ...immutable(spec['group'], before['group'], 'spec.group'),
+    ...immutable(objectAt(spec, 'names')['plural'], objectAt(before, 'names')['plural'], 'spec.names.plural'),
+  ];
+  const established = objectsAt(old['status'], 'conditions').some(
+    (one) => one['type'] === 'Established' && one['status'] === 'True',
+  );
+  if (established) {
+    errors.push(...immutable(spec['scope'], before['scope'], 'spec.scope'));
+    errors.push(
+      ...immutable(objectAt(spec, 'names')['kind'], objectAt(before, 'names')['kind'], 'spec.names.kind'),
+    );
+  }
+  const served = new Set(objectsAt(spec, 'versions').map((one) => stringAt(one, 'name')));
+  for (const [index, version] of arrayAt(old['status'], 'storedVersions').entries()) {
+    if (served.has(String(version))) continue;
+    const text = `missing from spec.versions; ${String(version)} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in ${String(version)} and removes ${String(version)} from status.storedVersions`;
+    errors.push(invalid(`status.storedVersions[${index}]`, version, text));
+  }
+  return errors;
+}
+
+export const CRD_RULES: KindRules = {
+  shortNames: ['crd', 'crds'],
+  categories: ['api-extensions'],
+  generation: true,
+  unconditionalUpdate: false,
+  defaults,
+  prepareCreate: (object) => {
+    object['status'] = {
+      conditions: [],
+      acceptedNames: { plural: '', kind: '' },
+      storedVersions: storageVersions(object),
+    };
+  },
+  // A new storage version joins those that may still hold objects.
+  prepareUpdate: (object, old) => {
+    const status = cloneJson(objectAt(old, 'status'));
+    const stored = arrayAt(status, 'storedVersions');
+    const added = storageVersions(object).filter((name) => !stored.includes(name));
+    object['status'] = { ...status, storedVersions: [...stored, ...added] };
+  },
+  validate,
+  validateUpdate,
+};

@@ -1,0 +1,70 @@
+import { type FieldError, invalid } from '../field-error.ts';
+import { percentOf } from '../int-or-string.ts';
+import { ensureObject, objectAt } from '../json-value.ts';
+import type { UnknownObject } from '../meta.ts';
+import { setDefault } from '../json-value.ts';
+import { intOrPercent, nonNegative, notAbove100Percent, oneOf } from './checks.ts';
+import type { KindRules } from './kind-rules.ts';
+import { immutable } from './metadata.ts';
+import { defaultTemplate } from './pod-defaults.ts';
+import { validateOwnSelector, validateTemplate } from './template.ts';
+
+function defaults(object: UnknownObject): void {
+  const spec = ensureObject(object, 'spec');
+  if (!spec) return;
+  const strategy = ensureObject(spec, 'updateStrategy');
+  if (strategy) {
+    setDefault(strategy, 'type', 'RollingUpdate');
+    const rolling =
+      strategy['type'] === 'RollingUpdate' ? ensureObject(strategy, 'rollingUpdate') : undefined;
+    if (rolling) {
+      rolling['maxUnavailable'] ??= 1;
+      rolling['maxSurge'] ??= 0;
+    }
+  }
+  spec['revisionHistoryLimit'] ??= 10;
+  defaultTemplate(spec);
+}
+
+function isZero(value: unknown): boolean {
+  return value === 0 || percentOf(value) === 0;
+}
+
+function validate(object: UnknownObject): FieldError[] {
+  const errors: FieldError[] = [];
+  const spec = objectAt(object, 'spec');
+  validateOwnSelector(errors, spec, 'daemonset');
+  validateTemplate(errors, spec, true);
+  for (const name of ['minReadySeconds', 'revisionHistoryLimit']) nonNegative(errors, spec, name, 'spec');
+  const strategy = objectAt(spec, 'updateStrategy');
+  oneOf(errors, strategy, 'type', 'spec.updateStrategy', ['OnDelete', 'RollingUpdate'], true);
+  if (strategy['type'] !== 'RollingUpdate') return errors;
+  const path = 'spec.updateStrategy.rollingUpdate';
+  const rolling = objectAt(strategy, 'rollingUpdate');
+  for (const name of ['maxUnavailable', 'maxSurge']) {
+    intOrPercent(errors, rolling[name], `${path}.${name}`);
+    notAbove100Percent(errors, rolling[name], `${path}.${name}`);
+  }
+  const [unavailable, surge] = [isZero(rolling['maxUnavailable']), isZero(rolling['maxSurge'])];
+  if (unavailable && surge) {
+    errors.push(
+      invalid(`${path}.maxUnavailable`, rolling['maxUnavailable'], 'cannot be 0 when maxSurge is 0'),
+    );
+  }
+  if (!unavailable && !surge && rolling['maxSurge'] !== undefined) {
+    errors.push(
+      invalid(`${path}.maxSurge`, rolling['maxSurge'], 'may not be set when maxUnavailable is non-zero'),
+    );
+  }
+  return errors;
+}
+
+export const DAEMON_SET_RULES: KindRules = {
+  shortNames: ['ds'],
+  categories: ['all'],
+  generation: true,
+  defaults,
+  validate,
+  validateUpdate: (object, old) =>
+    immutable(objectAt(object, 'spec')['selector'], objectAt(old, 'spec')['selector'], 'spec.selector'),
+};

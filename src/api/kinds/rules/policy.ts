@@ -1,0 +1,187 @@
+import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts';
+import { dnsLabel, dnsSubdomain } from '../formats.ts';
+import { arrayAt, isObject, numberAt, objectAt, objectsAt, setDefault, stringAt } from '../json-value.ts';
+import type { UnknownObject } from '../meta.ts';
+import { addTexts, intOrPercent, notAbove100Percent, oneOf, validateSelector } from './checks.ts';
+import type { KindRules } from './kind-rules.ts';
+import { immutable } from './metadata.ts';
+
+export const DISRUPTION_BUDGET_RULES: KindRules = {
+  shortNames: ['pdb'],
+  generation: true,
+  validate: (object) => {
+    const errors: FieldError[] = [];
+    const spec = objectAt(object, 'spec');
+    const [min, max] = [spec['minAvailable'], spec['maxUnavailable']];
+    if (min !== undefined && max !== undefined) {
+      errors.push(invalid('spec', spec, 'minAvailable and maxUnavailable cannot be both set'));
+    }
+    for (const name of ['minAvailable', 'maxUnavailable']) {
+      intOrPercent(errors, spec[name], `spec.${name}`);
+      notAbove100Percent(errors, spec[name], `spec.${name}`);
+    }
+    if (isObject(spec['selector'])) validateSelector(errors, spec['selector'], 'spec.selector');
+    const policy = spec['unhealthyPodEvictionPolicy'];
+    if (policy !== undefined && policy !== 'AlwaysAllow' && policy !== 'IfHealthyBudget') {
+      errors.push(
+        notSupported('spec.unhealthyPodEvictionPolicy', policy, ['AlwaysAllow', 'IfHealthyBudget']),
+      );
+    }
+    return errors;
+  },
+};
+
+/** Values above this are for the system's own classes. */
+const HIGHEST_USER_PRIORITY = 1_000_000_000;
+const SYSTEM_CLASSES: Readonly<Record<string, number>> = {
+  'system-cluster-critical': 2_000_000_000,
+  'system-node-critical': 2_000_001_000,
+};
+
+function validatePriorityClass(object: UnknownObject): FieldError[] {
+  const errors: FieldError[] = [];
+  const name = object.metadata?.name ?? '';
+  const value = numberAt(object, 'value') ?? 0;
+  if (name.startsWith('system-')) {
+    if (SYSTEM_CLASSES[name] !== value || object['globalDefault'] === true) {
+      const text = "priority class names with 'system-' prefix are reserved for system use only. error:";
+      errors.push(forbidden('metadata.name', `${text} ${systemProblem(name, value)}`));
+    }
+  } else if (value > HIGHEST_USER_PRIORITY) {
+    const text = `maximum allowed value of a user defined priority is ${HIGHEST_USER_PRIORITY}`;
+    errors.push(forbidden('value', text));
+  }
+  oneOf(errors, object, 'preemptionPolicy', '', ['Never', 'PreemptLowerPriority']);
+  return errors;
+}
+
+function systemProblem(name: string, value: number): string {
+  const known = SYSTEM_CLASSES[name];
+  if (known === undefined) return `${name} is not a known system priority class`;
+  return known === value
+    ? `globalDefault of ${name} must be false`
+    : `value of ${name} PriorityClass must be ${known}`;
+}
+
+export const PRIORITY_CLASS_RULES: KindRules = {
+  shortNames: ['pc'],
+  generation: true,
+  defaults: (object) => setDefault(object, 'preemptionPolicy', 'PreemptLowerPriority'),
+  validate: validatePriorityClass,
+  validateUpdate: (object, old) => {
+    const errors: FieldError[] = [];
+    if ((object['value'] ?? 0) !== (old['value'] ?? 0)) {
+      errors.push(forbidden('value', 'may not be changed in an update.'));
+    }
+    return [...errors, ...immutable(object['preemptionPolicy'], old['preemptionPolicy'], 'preemptionPolicy')];
+  },
+};
+
+export const RUNTIME_CLASS_RULES: KindRules = {
+  validate: (object) => {
+    const errors: FieldError[] = [];
+    const handler = stringAt(object, 'handler');
+    addTexts(errors, 'handler', handler, dnsLabel(handler));
+    return errors;
+  },
+  validateUpdate: (object, old) => immutable(object['handler'], old['handler'], 'handler'),
+};
+
+const SIGNERS: Readonly<Record<string, readonly string[]>> = {
+  'kubernetes.io/kube-apiserver-client': ['client auth'],
+  'kubernetes.io/kube-apiserver-client-kubelet': ['client auth'],
+  'kubernetes.io/kubelet-serving': ['server auth'],
+};
+const USAGES = [
+  'any,cert sign,client auth,code signing,content commitment,crl sign,data encipherment,decipher only',
+  'digital signature,email protection,encipher only,ipsec end system,ipsec tunnel,ipsec user,key agreement',
+  'key encipherment,microsoft sgc,netscape sgc,ocsp signing,s/mime,server auth,signing,timestamping',
+].flatMap((line) => line.split(','));
+const MIN_LIFETIME_SECONDS = 600;
+
+function validateRequest(object: UnknownObject): FieldError[] {
+  const errors: FieldError[] = [];
+  const spec = objectAt(object, 'spec');
+  const request = Buffer.from(stringAt(spec, 'request'), 'base64').toString('utf8');
+  if (!/-----BEGIN (NEW )?CERTIFICATE REQUEST-----/.test(request)) {
+    const text = 'PEM block type must be CERTIFICATE REQUEST';
+    errors.push(invalid('spec.request', Buffer.from(request).toString('base64'), text));
+  }
+  const usages = arrayAt(spec, 'usages');
+  if (usages.length === 0) errors.push(required('spec.usages'));
+  for (const [index, usage] of usages.entries()) {
+    if (!USAGES.includes(String(usage))) errors.push(notSupported(`spec.usages[${index}]`, usage, USAGES));
+    if (usages.indexOf(usage) !== index) errors.push(duplicate(`spec.usages[${index}]`, usage));
+  }
+  validateSigner(errors, stringAt(spec, 'signerName'));
+  const seconds = numberAt(spec, 'expirationSeconds');
+  if (seconds !== undefined && seconds < MIN_LIFETIME_SECONDS) {
+    errors.push(
+      invalid(
+        'spec.expirationSeconds',
+        seconds,
+        'may not specify a duration less than 600 seconds (10 minutes)',
+      ),
+    );
+  }
+  return errors;
+}
+
+function validateSigner(errors: FieldError[], signer: string): void {
+  if (signer === '') {
+    errors.push(required('spec.signerName'));
+    return;
+  }
+  const [domain = '', ...path] = signer.split('/');
+  if (path.length !== 1 || path[0] === '') {
+    errors.push(
+      invalid(
+        'spec.signerName',
+        signer,
+        'must be a fully qualified domain and path of the form "example.com/signer-name"',
+      ),
+    );
+    return;
+  }
+  addTexts(errors, 'spec.signerName', domain, dnsSubdomain(domain));
+}
+
+/** Approved and Denied exclude each other, and neither can be taken back. */
+function validateConditions(object: UnknownObject, old: UnknownObject): FieldError[] {
+  const errors: FieldError[] = [];
+  const types = (one: UnknownObject): string[] =>
+    objectsAt(one['status'], 'conditions').map((c) => stringAt(c, 'type'));
+  const now = types(object);
+  if (now.includes('Approved') && now.includes('Denied')) {
+    errors.push(
+      invalid(
+        'status.conditions',
+        objectAt(object, 'status')['conditions'],
+        'Approved and Denied conditions are mutually exclusive',
+      ),
+    );
+  }
+  for (const type of ['Approved', 'Denied', 'Failed']) {
+    if (types(old).includes(type) && !now.includes(type)) {
+      errors.push(forbidden('status.conditions', `updates may not remove a condition of type "${type}"`));
+    }
+  }
+  return errors;
+}
+
+export const CERTIFICATE_REQUEST_RULES: KindRules = {
+  shortNames: ['csr'],
+  selectable: { 'spec.signerName': 'spec.signerName' },
+  defaults: (object) => {
+    const spec = object['spec'];
+    if (!isObject(spec) || arrayAt(spec, 'usages').length > 0) return;
+    const known = SIGNERS[stringAt(spec, 'signerName')];
+    spec['usages'] = ['digital signature', 'key encipherment', ...(known ?? [])];
+  },
+  // The spec is written once.
+  prepareUpdate: (object, old) => {
+    if (old['spec'] !== undefined) object['spec'] = old['spec'];
+  },
+  validate: validateRequest,
+  validateStatus: validateConditions,
+};
