@@ -10,7 +10,9 @@ export interface EndpointReason {
   /** `ip:port`; only the address when the endpoint lacks the port. */
   readonly endpoint: string;
   readonly node: string | undefined;
+  /** In the set for policy Cluster. */
   readonly cluster: boolean;
+  /** In the set for policy Local on this node. */
   readonly local: boolean;
   readonly reason: string;
 }

@@ -66,5 +66,5 @@ export function renderMode(mode: ProxyMode, view: NodeView, options: BackendOpti
 }
 
 export function modeEvaluator(mode: ProxyMode, views: readonly NodeView[]): Evaluator {
-  return entryOf(mode).evaluator(views);
+  return MODES[mode]?.evaluator(views) ?? viewEvaluator(views, mode);
 }

@@ -20,7 +20,10 @@ export interface ProxyTrace {
   /** In the order they are decided: a topic and what was found. */
   readonly steps: readonly { readonly topic: string; readonly text: string }[];
   /** Each endpoint of the service port met, in or out with the reason. */
-  readonly endpoints: readonly EndpointReason[];
+  readonly endpoints: readonly (EndpointReason & {
+    /** The packet may end there. */
+    readonly used: boolean;
+  })[];
 }
 
 /**
@@ -48,7 +51,12 @@ export function traceProxy(deps: ProxyTraceDeps, packet: Packet): ProxyTrace {
       text: `the ${mode} rules say otherwise than the model: please report this`,
     });
   steps.push({ topic: 'verdict', text: verdictText(verdict) });
-  return { verdict, steps, endpoints: ports?.endpoints ?? [] };
+  const endpoints = (ports?.endpoints ?? []).map((reason) => {
+    const used = verdict.backends.includes(reason.endpoint);
+    const wanted = verdict.verdict === 'dnat' && !used && (reason.cluster || reason.local);
+    return { ...reason, used, ...(wanted && { reason: `${reason.reason}: not for this packet` }) };
+  });
+  return { verdict, steps, endpoints };
 }
 
 function packetText(packet: Packet, { source }: PacketTrace): string {
@@ -126,22 +134,18 @@ function agree(a: Verdict, b: Verdict): boolean {
 
 /** The packet of a question: `IP[%iface]` and `IP:port/proto`. Undefined when it is none. */
 export function parsePacket(from: string, to: string): Packet | undefined {
-  const [sourceAddress = '', inputInterface] = from.split('%', 2);
+  const [sender = '', inputInterface] = from.split('%', 2);
   const match = /^(?:\[([^\]]+)\]|([^[\]:]+)):(\d{1,5})\/(tcp|udp|sctp)$/i.exec(to);
-  const destinationAddress = match?.[1] ?? match?.[2] ?? '';
+  const source = kubeAddress(sender);
+  const destination = kubeAddress(match?.[1] ?? match?.[2]);
   const destinationPort = Number(match?.[3]);
-  const family = familyOf(sourceAddress);
-  if (!match || !family || familyOf(destinationAddress) !== family || destinationPort > 65_535)
+  if (!source || !destination || source.family !== destination.family || destinationPort > 65_535)
     return undefined;
   return {
-    sourceAddress: canonical(sourceAddress),
+    sourceAddress: source.text,
     inputInterface,
-    destinationAddress: canonical(destinationAddress),
+    destinationAddress: destination.text,
     destinationPort,
-    protocol: (match[4] ?? '').toLowerCase() as Packet['protocol'],
+    protocol: (match?.[4] ?? '').toLowerCase() as Packet['protocol'],
   };
-}
-
-function canonical(address: string): string {
-  return kubeAddress(address)?.text ?? address;
 }

@@ -1,5 +1,5 @@
 import { createApiClient } from '../api/client/api-client.ts';
-import type { Resource } from '../api/client/client.ts';
+import type { ApiClient, Resource } from '../api/client/client.ts';
 import { feedSink } from '../api/client/feed-sink.ts';
 import { inClusterAccess } from '../api/client/in-cluster.ts';
 import { loadKubeconfig } from '../api/client/kubeconfig.ts';
@@ -25,12 +25,21 @@ export interface ProxySourceOptions {
   /** How long the first lists may take. */
   readonly deadlineMs: number;
   readonly metrics: Registry;
+  /** Follow pods too. */
+  readonly pods?: boolean;
+  /** How to reach the API, when not by kubeconfig or service account. */
+  readonly connect?: () => Promise<{ readonly client: ApiClient } & AsyncDisposable>;
 }
 
 /** Services and slices that kube-proxy leaves to others are not even listed. */
 const SELECTOR = `!${SERVICE_PROXY_NAME_LABEL},!${HEADLESS_LABEL}`;
 
-const FOLLOWED: readonly { readonly resource: Resource; readonly labelSelector?: string }[] = [
+interface Followed {
+  readonly resource: Resource;
+  readonly labelSelector?: string;
+}
+
+const FOLLOWED: readonly Followed[] = [
   { resource: resources.nodes },
   { resource: resources.services, labelSelector: SELECTOR },
   { resource: resources.endpointSlices, labelSelector: SELECTOR },
@@ -54,16 +63,19 @@ async function fromManifests(
 }
 
 async function fromApi(context: CliContext, options: ProxySourceOptions): Promise<AsyncDisposable> {
-  const { env, log, stop } = context;
+  const { log, stop } = context;
   const stack = new AsyncDisposableStack();
   try {
-    const access = options.kubeconfig ? await loadKubeconfig(options.kubeconfig) : await inClusterAccess(env);
-    const open = stack.use(openHttpExchange(access, { clock: systemClock, exec, env }));
-    const client = createApiClient(open.exchange, { userAgent: 'weft-proxy' });
+    const { client } = stack.use(
+      await (options.connect ?? (() => connectAsNode(context, options.kubeconfig)))(),
+    );
     const deps = { clock: systemClock, log, random: Math.random, metrics: options.metrics };
     const required: Promise<void>[] = [];
     const signal = AbortSignal.any([stop, AbortSignal.timeout(options.deadlineMs)]);
-    for (const { resource, labelSelector } of FOLLOWED) {
+    const followed: readonly Followed[] = options.pods
+      ? [...FOLLOWED, { resource: resources.pods }]
+      : FOLLOWED;
+    for (const { resource, labelSelector } of followed) {
       const selected = labelSelector === undefined ? {} : { labelSelector };
       const informer = stack.use(openInformer(client, resource, selected, deps));
       for (const sink of options.sinks) stack.use(feedSink(informer, sink));
@@ -75,6 +87,7 @@ async function fromApi(context: CliContext, options: ProxySourceOptions): Promis
   } catch (error) {
     await stack.disposeAsync();
     if (stop.aborted) throw new ExitError(0, 'stopped');
+    if (error instanceof ExitError) throw error;
     const code = (error as { code?: string }).code;
     const usage = code === 'KUBECONFIG_INVALID' || code === 'NOT_IN_CLUSTER';
     throw new ExitError(
@@ -82,4 +95,17 @@ async function fromApi(context: CliContext, options: ProxySourceOptions): Promis
       `${messageOf(error)}. Name a kubeconfig with --kubeconfig, or manifests with --from.`,
     );
   }
+}
+
+/** By kubeconfig, else as a pod of the cluster. */
+async function connectAsNode(
+  { env }: CliContext,
+  kubeconfig: string,
+): Promise<{ readonly client: ApiClient } & AsyncDisposable> {
+  const access = kubeconfig ? await loadKubeconfig(kubeconfig) : await inClusterAccess(env);
+  const open = openHttpExchange(access, { clock: systemClock, exec, env });
+  return {
+    client: createApiClient(open.exchange, { userAgent: 'weft-proxy' }),
+    [Symbol.asyncDispose]: () => open[Symbol.asyncDispose](),
+  };
 }

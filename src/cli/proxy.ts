@@ -1,10 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { hostname, networkInterfaces } from 'node:os';
-import type { Command } from 'commander';
 import { Tracker } from '../../endpoints/tracker.ts';
 import { openBackend, renderMode, MODE_NAMES } from '../../proxy/backends.ts';
-import { FIELD_OF_FLAG, FIELDS, type FieldPath } from '../../proxy/config-fields.ts';
-import { parseProxyConfig, type ConfigFault, type ProxyConfig } from '../../proxy/config.ts';
+import type { ProxyConfig } from '../../proxy/config.ts';
 import { hostAddresses } from '../../proxy/host-addresses.ts';
 import type { HttpListener } from '../../proxy/http-listener.ts';
 import { openMetricsServer } from '../../proxy/metrics-server.ts';
@@ -18,17 +15,17 @@ import { Registry } from '../base/metrics.ts';
 import { exec } from '../net/exec.ts';
 import { joinHostPort, type Family } from '../net/ip.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
+import { addKubeProxyFlags, readProxyConfig, type KubeProxyFlags } from './proxy-flags.ts';
 import { openProxySource } from './proxy-source.ts';
 
-interface ProxyFlags {
-  readonly config?: string;
+interface ProxyFlags extends KubeProxyFlags {
   readonly from?: string[];
   readonly node?: string;
   readonly render?: boolean;
   readonly cleanup?: boolean;
   readonly once?: boolean;
+  readonly strict?: boolean;
   readonly proxyProtocol?: 'v1' | 'v2';
-  readonly [flag: string]: unknown;
 }
 
 /** How long the objects of an API server may take to arrive before --render and --once give up. */
@@ -38,12 +35,12 @@ export const register: RegisterCommand = (program, context) => {
   const command = program
     .command('proxy')
     .description("service proxy with kube-proxy's flags and configuration file")
-    .option('--config <file>', 'KubeProxyConfiguration v1alpha1 (most flags have no effect beside it)')
     .option(
       '--from <path...>',
       'manifests (file, folder or -) instead of an API server; changes are followed',
     )
     .option('--proxy-protocol <version>', 'announce clients to endpoints: v1 or v2 (mode userspace)')
+    .option('--strict', "follow kube-proxy's oddities to the letter")
     .option('--render', 'print what would be written to the kernel, then exit')
     .option('--once', 'write the rules once, then exit and leave them serving')
     .option('--cleanup', 'remove the rules of every mode, then exit');
@@ -58,17 +55,8 @@ export const register: RegisterCommand = (program, context) => {
     .action((flags: ProxyFlags) => run(flags, context));
 };
 
-function addKubeProxyFlags(command: Command): void {
-  for (const [name, path] of FIELD_OF_FLAG) {
-    const { fallback, ignored } = FIELDS[path] as { fallback: unknown; ignored?: string };
-    const value = typeof fallback === 'boolean' ? '[true|false]' : '<value>';
-    const effect = ignored === undefined ? '' : ` (no effect: ${ignored})`;
-    command.option(`--${name} ${value}`, `${path} of KubeProxyConfiguration${effect}`);
-  }
-}
-
 async function run(flags: ProxyFlags, context: CliContext): Promise<void> {
-  const config = await readConfig(flags, context);
+  const config = await readProxyConfig(flags, context);
   if (flags.cleanup) return await cleanup(context);
   if (flags.once && config.mode === 'userspace')
     throw new ExitError(EXIT_USAGE, 'mode userspace serves only while it runs; --once needs a kernel mode');
@@ -77,7 +65,7 @@ async function run(flags: ProxyFlags, context: CliContext): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const metrics = new Registry();
   const tracker = new Tracker({ log: context.log, metrics });
-  const settings = settingsOf(config);
+  const settings = settingsOf(config, flags);
   let proxier: Proxier | undefined;
   const cidrs = new ServiceCIDRs((serviceCIDRs) => proxier?.reconfigure({ ...settings, serviceCIDRs }));
   const { from } = flags;
@@ -102,31 +90,7 @@ async function run(flags: ProxyFlags, context: CliContext): Promise<void> {
   await stopped(context.stop);
 }
 
-async function readConfig(flags: ProxyFlags, context: CliContext): Promise<ProxyConfig> {
-  const given = new Map<FieldPath, string>();
-  for (const [name, path] of FIELD_OF_FLAG) {
-    const value = flags[name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())];
-    if (value !== undefined) given.set(path, value === true ? 'true' : (value as string));
-  }
-  const outcome = parseProxyConfig({
-    flags: given,
-    ...(flags.config !== undefined && { file: await readConfigFile(flags.config) }),
-  });
-  for (const { at, message } of outcome.notes) context.log.info('setting', { at, message });
-  if ('config' in outcome) return outcome.config;
-  const list = outcome.faults.map(({ at, message }: ConfigFault) => `  ${at}: ${message}`).join('\n');
-  throw new ExitError(EXIT_USAGE, `${flags.config ?? 'flags'}: the configuration is not valid\n${list}`);
-}
-
-async function readConfigFile(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    throw new ExitError(EXIT_USAGE, `--config: ${messageOf(error)}`);
-  }
-}
-
-function settingsOf(config: ProxyConfig): ProxySettings {
+function settingsOf(config: ProxyConfig, { strict = false }: ProxyFlags): ProxySettings {
   const { mode, detectLocal, masqueradeAll, localhostNodePorts, nodePortAddresses, allowExternalIPs } =
     config;
   return {
@@ -139,6 +103,7 @@ function settingsOf(config: ProxyConfig): ProxySettings {
     nodePortAddresses,
     serviceCIDRs: [],
     allowExternalIPs,
+    strict,
   };
 }
 
@@ -207,8 +172,8 @@ function reload(
   serviceCIDRs: () => readonly string[],
 ): Disposable {
   return context.onReload(() => {
-    readConfig(flags, context).then(
-      (config) => proxier.reconfigure({ ...settingsOf(config), serviceCIDRs: serviceCIDRs() }),
+    readProxyConfig(flags, context).then(
+      (config) => proxier.reconfigure({ ...settingsOf(config, flags), serviceCIDRs: serviceCIDRs() }),
       (error: unknown) => context.log.error('reload refused', { reason: messageOf(error) }),
     );
   });

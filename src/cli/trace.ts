@@ -1,0 +1,224 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { NodeViewTracker } from '../../endpoints/node-view-tracker.ts';
+import { Tracker } from '../../endpoints/tracker.ts';
+import type { DetectLocal } from '../../endpoints/node-view.ts';
+import type { NodeEntry, Snapshot } from '../../endpoints/snapshot.ts';
+import type { ProxyMode } from '../../proxy/backend.ts';
+import { modeEvaluator } from '../../proxy/backends.ts';
+import type { ProxyConfig } from '../../proxy/config.ts';
+import { hostAddresses } from '../../proxy/host-addresses.ts';
+import { ServiceCIDRs } from '../../proxy/service-cidrs.ts';
+import { nodeSettings } from '../../proxy/settings.ts';
+import { parsePacket, traceProxy, type ProxyTrace, type ProxyTraceDeps } from '../../proxy/trace.ts';
+import { messageOf } from '../base/fault.ts';
+import { Registry } from '../base/metrics.ts';
+import { familyOf } from '../net/ip.ts';
+import { connect, defaultDataDir, upKubeconfig } from './api-access.ts';
+import { type CliContext, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
+import { addKubeProxyFlags, readProxyConfig, type KubeProxyFlags } from './proxy-flags.ts';
+import { openProxySource } from './proxy-source.ts';
+import { renderTable } from './text-table.ts';
+
+interface TraceFlags extends KubeProxyFlags {
+  readonly from?: string[];
+  readonly to?: string;
+  readonly batch?: string;
+  readonly json?: boolean;
+  readonly node?: string;
+  readonly mode?: ProxyMode;
+  readonly nodeIp?: string[];
+  readonly strict?: boolean;
+}
+
+const SYNC_DEADLINE_MS = 30_000;
+
+export const register: RegisterCommand = (program, context) => {
+  const command = program
+    .command('trace')
+    .description('what DNS, proxy and ingress would do, step by step, and why')
+    .option(
+      '--from <who|path...>',
+      'the client: IP, IP%interface, node/NAME or a pod (namespace/name); and manifests to read instead of an API server',
+    )
+    .option('--to <target>', 'IP:port/proto')
+    .option('--batch <file>', 'one JSON question a line, one JSON answer a line; - is standard input')
+    .option('--json', 'print the answer as JSON')
+    .option('--node <name>', 'whose proxy (default: this host)')
+    .option(
+      '--node-ip <ip...>',
+      "all addresses of that node (default: those of its Node object, or this host's)",
+    )
+    .option('--mode <mode>', 'iptables, ipvs, nftables or userspace')
+    .option('--strict', "follow the originals' oddities to the letter");
+  addKubeProxyFlags(command, true);
+  command
+    .addHelpText(
+      'after',
+      "\nkube-proxy's flags are understood too, for example --cluster-cidr and --nodeport-addresses.\n" +
+        '\nExamples:\n  weft trace --from 10.244.1.7 --to 10.96.0.10:53/udp\n' +
+        '  weft trace --from 198.51.100.7 manifests/ --node alpha --mode iptables --to 172.20.0.11:30080/tcp\n' +
+        '  weft trace --from manifests/ --node alpha --mode nftables --batch questions.jsonl\n',
+    )
+    .action((flags: TraceFlags) => run(flags, context));
+};
+
+async function run(flags: TraceFlags, context: CliContext): Promise<void> {
+  if ((flags.to === undefined) === (flags.batch === undefined))
+    throw new ExitError(EXIT_USAGE, 'give either --to or --batch');
+  const { paths, who } = splitFrom(flags.from ?? []);
+  const told = await readProxyConfig(withShortFlags(flags), context);
+  const config = { ...told, mode: paths.length > 0 ? told.mode : runningMode(flags, told, context) };
+  const deps = await load(flags, context, config, paths);
+  if (flags.batch !== undefined) {
+    for (const line of (await readBatch(flags.batch, context)).split('\n'))
+      if (line.trim() !== '') context.stdout.write(`${JSON.stringify(answer(deps, line))}\n`);
+    return;
+  }
+  const from = sourceOf(deps, who);
+  const to = flags.to?.includes('/') ? flags.to : `${flags.to}/tcp`;
+  const packet = parsePacket(from, to);
+  if (!packet)
+    throw new ExitError(EXIT_USAGE, `--from ${from} --to ${to}: give IP and IP:port/proto of one family`);
+  const trace = traceProxy(deps, packet);
+  context.stdout.write(flags.json ? `${JSON.stringify(trace, undefined, 2)}\n` : traceText(trace));
+}
+
+/** What is on disk is manifests; the rest says who asks. */
+function splitFrom(values: readonly string[]): { paths: readonly string[]; who: string | undefined } {
+  const paths = values.filter((value) => value === '-' || existsSync(value));
+  const others = values.filter((value) => !paths.includes(value));
+  if (others.length > 1) throw new ExitError(EXIT_USAGE, `--from: no such file: ${others.join(', ')}`);
+  return { paths, who: others[0] };
+}
+
+/** Of `weft up`, when that is whom we ask and nothing else was said. */
+function runningMode(flags: TraceFlags, { mode, kubeconfig }: ProxyConfig, { env }: CliContext): ProxyMode {
+  const said = flags.mode ?? flags['proxyMode'] ?? flags.config;
+  const elsewhere = kubeconfig !== '' || env['KUBECONFIG'] !== undefined;
+  if (said !== undefined || elsewhere) return mode;
+  return existsSync(upKubeconfig(defaultDataDir(env))) ? 'userspace' : mode;
+}
+
+/** --node and --mode are the short names of kube-proxy's flags. */
+function withShortFlags(flags: TraceFlags): KubeProxyFlags {
+  return {
+    ...flags,
+    ...(flags.node !== undefined && { hostnameOverride: flags.node }),
+    ...(flags.mode !== undefined && { proxyMode: flags.mode }),
+  };
+}
+
+async function load(
+  flags: TraceFlags,
+  context: CliContext,
+  config: ProxyConfig,
+  paths: readonly string[],
+): Promise<ProxyTraceDeps> {
+  const tracker = new Tracker({ log: context.log }, { pods: true });
+  const cidrs = new ServiceCIDRs(() => {});
+  const source = await openProxySource(context, {
+    sinks: [tracker, cidrs],
+    from: paths.length > 0 ? paths : undefined,
+    kubeconfig: config.kubeconfig,
+    follow: false,
+    deadlineMs: SYNC_DEADLINE_MS,
+    metrics: new Registry(),
+    pods: true,
+    connect: () => connect(context, config.kubeconfig || undefined),
+  });
+  await source[Symbol.asyncDispose]();
+  tracker.flush();
+  const { snapshot } = tracker;
+  const nodeName = (config.hostnameOverride || hostname()).trim().toLowerCase();
+  const node = snapshot.nodes.get(nodeName);
+  if (flags.node !== undefined && !node && snapshot.nodes.size > 0)
+    throw new ExitError(EXIT_USAGE, `--node ${nodeName}: there are ${[...snapshot.nodes.keys()].join(', ')}`);
+  const settings = {
+    ...config,
+    nodeName,
+    families: ['IPv4', 'IPv6'] as const,
+    detectLocal: detectLocal(config, node),
+    serviceCIDRs: cidrs.cidrs,
+    strict: flags.strict ?? false,
+  };
+  const addresses = flags.nodeIp ?? (paths.length > 0 && node ? node.addresses : hostAddresses());
+  const views = settings.families.map((family) => {
+    const views = new NodeViewTracker(tracker, nodeSettings(settings, family, addresses, node));
+    return views.refresh().view;
+  });
+  return { snapshot, views, mode: config.mode, evaluator: modeEvaluator(config.mode, views) };
+}
+
+/** Without a word on local pods, the node's own pod CIDRs tell them apart. */
+function detectLocal({ detectLocal: told }: ProxyConfig, node: NodeEntry | undefined): DetectLocal {
+  const fallback = told.mode === 'None' && node !== undefined && node.podCIDRs.length > 0;
+  return fallback ? { mode: 'NodeCIDR', cidrs: node.podCIDRs } : told;
+}
+
+async function readBatch(file: string, { stdin }: CliContext): Promise<string> {
+  if (file !== '-') {
+    try {
+      return await readFile(file, 'utf8');
+    } catch (error) {
+      throw new ExitError(EXIT_USAGE, `--batch: ${messageOf(error)}`);
+    }
+  }
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stdin) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
+}
+
+/** A question that cannot be read gets an answer that says so; the next ones are answered all the same. */
+function answer(deps: ProxyTraceDeps, line: string): unknown {
+  try {
+    const { from, to } = JSON.parse(line) as { from?: unknown; to?: unknown };
+    const packet = typeof from === 'string' && typeof to === 'string' ? parsePacket(from, to) : undefined;
+    if (!packet) return { error: 'ask {"from":"IP[%iface]","to":"IP:port/proto"}' };
+    return deps.evaluator.evaluate(packet);
+  } catch (error) {
+    return { error: messageOf(error) };
+  }
+}
+
+function sourceOf({ snapshot, views }: ProxyTraceDeps, who: string | undefined): string {
+  if (who === undefined) return views[0]?.node.primaryAddresses[0] ?? '127.0.0.1';
+  if (familyOf(who.split('%')[0] ?? '')) return who;
+  if (who.startsWith('node/')) {
+    const address = snapshot.nodes.get(who.slice('node/'.length))?.addresses[0];
+    if (address !== undefined) return address;
+  }
+  const address = podAddress(snapshot, who);
+  if (address !== undefined) return address;
+  throw new ExitError(
+    EXIT_USAGE,
+    `--from ${who}: no such file, pod or node; give an IP, node/NAME or namespace/pod`,
+  );
+}
+
+/** By name, else the first pod of a workload of that name. */
+function podAddress(snapshot: Snapshot, key: string): string | undefined {
+  const pods = [...snapshot.podsByAddress].map(([address, pod]) => ({
+    address,
+    key: `${pod.namespace}/${pod.name}`,
+  }));
+  const found =
+    pods.find((pod) => pod.key === key) ??
+    pods.filter((pod) => pod.key.startsWith(`${key}-`)).sort((a, b) => (a.key < b.key ? -1 : 1))[0];
+  return found?.address;
+}
+
+function traceText({ steps, endpoints }: ProxyTrace): string {
+  const width = Math.max(...steps.map(({ topic }) => topic.length)) + 2;
+  const lines = steps.map(({ topic, text }) => `${topic.padEnd(width)}${text}\n`);
+  const last = lines.pop() ?? '';
+  const rows = endpoints.map(({ endpoint, node, used, reason }) => [
+    endpoint,
+    node ?? '-',
+    used ? 'in' : 'out',
+    reason,
+  ]);
+  const table = rows.length > 0 ? renderTable(['ENDPOINT', 'NODE', 'IN', 'WHY'], rows) : '';
+  return lines.join('') + table + last;
+}
