@@ -45,9 +45,8 @@ function directUrl(service: ServiceEntry): string {
   const address = service.loadBalancer[0]?.address ?? service.clusterIPs[0];
   const port = service.ports.find((each) => each.protocol === 'TCP');
   if (!address || !port || service.headless) return '-';
-  return /http|web/i.test(`${port.name}${port.appProtocol ?? ''}`)
-    ? `http://${joinHostPort(address, port.port)}/`
-    : '-';
+  const scheme = /^(https?)\b/.exec(port.appProtocol ?? port.name)?.[1];
+  return scheme ? `${scheme}://${joinHostPort(address, port.port)}/` : '-';
 }
 
 function ingressUrls(context: TableContext): Map<string, string> {

@@ -51,9 +51,9 @@ function vipLine(services: readonly ServiceEntry[]): string | undefined {
     (service) =>
       isUsers(service) &&
       service.clusterIPs.length > 0 &&
-      service.ports.some((port) => /http/.test(port.name)),
+      service.ports.some((port) => /^http\b/.test(port.name)),
   );
-  const port = web?.ports.find((each) => /http/.test(each.name));
+  const port = web?.ports.find((each) => /^http\b/.test(each.name));
   return web && port && `curl http://${web.clusterIPs[0]}:${port.port}/`;
 }
 

@@ -18,6 +18,8 @@ import { cidrFlag, listenFlag, oneOf, repeated } from './flags.ts';
 import { packageVersion } from './package-version.ts';
 import { renderServices } from './service-table.ts';
 import { Progress } from './progress.ts';
+import { startFault } from './start-fault.ts';
+import { stopped } from './stopped.ts';
 import { suggestions } from './suggestions.ts';
 import { waitUntilReady } from './wait-ready.ts';
 
@@ -102,7 +104,7 @@ async function runUp(flags: UpFlags, context: CliContext): Promise<void> {
   try {
     up = await openUp(deps, options);
   } catch (error) {
-    throw new ExitError(EXIT_FAILURE, startFault(error));
+    throw startFault(error);
   }
   await using running = up;
   await writeKubeconfigs(flags, dataDir ?? scratch.path, running, context);
@@ -169,17 +171,6 @@ async function imageMap(flags: readonly string[]): Promise<ImageMap> {
   return maps.flat();
 }
 
-/** One sentence that says what and what to do. */
-function startFault(error: unknown): string {
-  const code = (error as NodeJS.ErrnoException).code;
-  const message = messageOf(error);
-  if (code === 'EADDRINUSE')
-    return `${message}. Another program (or another weft up) holds that address: stop it, or choose others with --api-listen, --dns-listen, --ingress-http, --ingress-https.`;
-  if (code === 'EACCES')
-    return `${message}. Ports below 1024 need root or CAP_NET_BIND_SERVICE; choose a higher one.`;
-  return message;
-}
-
 async function writeKubeconfigs(flags: UpFlags, dataDir: string, up: Up, context: CliContext): Promise<void> {
   const paths = [upKubeconfig(dataDir), ...(flags.kubeconfigOut === undefined ? [] : [flags.kubeconfigOut])];
   for (const path of paths) await writeFile(path, up.control.server.adminKubeconfig, { mode: 0o600 });
@@ -236,9 +227,4 @@ async function applyAll(flags: UpFlags, up: Up, context: CliContext): Promise<nu
 async function scratchFolder(): Promise<{ path: string } & AsyncDisposable> {
   const path = await mkdtemp(join(tmpdir(), 'weft-'));
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
-}
-
-function stopped(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }

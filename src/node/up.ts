@@ -143,10 +143,6 @@ function defaultCorefile(clusterDomain: string): string {
     forward . /etc/resolv.conf {
         max_concurrent 1000
     }
-    cache 30 {
-        disable success ${clusterDomain}
-        disable denial ${clusterDomain}
-    }
     loadbalance
 }
 `;
