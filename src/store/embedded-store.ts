@@ -206,26 +206,36 @@ export class EmbeddedStore implements Store {
       const request = make({ resolve, reject });
       this.#queue.push(request);
       if (request.kind === 'put') this.#queueBytes += request.value.byteLength;
-      this.#pump ??= this.#run().finally(() => (this.#pump = undefined));
+      this.#pump ??= this.#run();
     });
   }
 
-  /** Commits batches until the queue is empty. */
+  /**
+   * Commits batches until the queue is empty. `#pump` is cleared in the same turn the queue is found empty: a
+   * write submitted a microtask later must start a new run, or it would wait for the write after it.
+   */
   async #run(): Promise<void> {
     await Promise.resolve(); // what is submitted in the same turn shares the first commit
-    while (this.#queue.length > 0) {
-      const builder = this.#buildBatch();
-      if (builder.empty) continue;
-      const startMs = this.#deps.clock.monotonicMs();
-      try {
-        await this.#deps.journal.commit(builder.batch);
-      } catch (error) {
-        this.#commitFailed(builder, error);
-        continue;
+    try {
+      while (this.#queue.length > 0) {
+        const builder = this.#buildBatch();
+        if (!builder.empty) await this.#commit(builder);
       }
-      this.#commitSeconds.observe((this.#deps.clock.monotonicMs() - startMs) / 1000);
-      this.#apply(builder);
+    } finally {
+      this.#pump = undefined;
     }
+  }
+
+  async #commit(builder: BatchBuilder): Promise<void> {
+    const startMs = this.#deps.clock.monotonicMs();
+    try {
+      await this.#deps.journal.commit(builder.batch);
+    } catch (error) {
+      this.#commitFailed(builder, error);
+      return;
+    }
+    this.#commitSeconds.observe((this.#deps.clock.monotonicMs() - startMs) / 1000);
+    this.#apply(builder);
   }
 
   #buildBatch(): BatchBuilder {
@@ -286,22 +296,34 @@ export class EmbeddedStore implements Store {
     if (this.#boundingHistory) return;
     if (kept <= historyEventsMax && versions.historyBytes <= historyBytesMax) return;
     this.#boundingHistory = true;
-    this.compact(versions.compacted + Math.ceil(kept / 4))
-      .catch((error: unknown) => {
-        this.#deps.log.warn('store history bound failed', { reason: messageOf(error) });
-      })
-      .finally(() => (this.#boundingHistory = false));
+    this.compact(versions.compacted + Math.ceil(kept / 4)).then(
+      () => {
+        this.#boundingHistory = false;
+        if (!this.#closed) this.#boundHistory(); // writes may have outrun the compaction
+      },
+      (error: unknown) => {
+        this.#boundingHistory = false;
+        if (!this.#closed) this.#deps.log.warn('store history bound failed', { reason: messageOf(error) });
+      },
+    );
   }
 
   async #compactTo(revision: number): Promise<void> {
     const { versions, journal } = this.#deps;
     if (revision <= versions.compacted) return;
+    if (this.#refusal && !this.#closed) throw this.#refusal;
     await journal.noteCompacted(revision);
     versions.markCompacted(revision);
     this.#hub.wakeAll();
     for (;;) {
       const { dropped, done } = versions.dropCompacted(limits.COMPACT_SLICE_EVENTS);
-      await journal.drop(dropped);
+      await journal.drop(dropped).catch((error: unknown) => {
+        // History is gone all the same; the next open removes what was left behind.
+        this.#deps.log.warn('store compaction incomplete', {
+          writes: dropped.length,
+          reason: messageOf(error),
+        });
+      });
       if (done) return;
     }
   }
