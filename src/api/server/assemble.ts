@@ -1,15 +1,17 @@
 import { Buffer } from 'node:buffer';
 import { join } from 'node:path';
 import { Drain } from '../../base/drain.ts';
-import { messageOf } from '../../base/fault.ts';
 import { builtinKinds } from '../kinds/builtin.ts';
 import { KindRegistry } from '../kinds/registry.ts';
-import { AdmissionChain } from './admission/admission.ts';
+import { type Access, issuerPaths, openAccess } from './access.ts';
+import { AdmissionChain, type AdmissionPlugin } from './admission/admission.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
+import { serviceAccountAdmission } from './admission/service-account.ts';
 import { Claims } from './allocate/claims.ts';
-import { followServices } from './allocate/follow-services.ts';
 import { ServiceAllocation } from './allocate/service-allocation.ts';
-import { mastersAuthorizer, unionAuthorizer } from './authorize/authorizer.ts';
+import { escalationCheck } from './authorize/escalation.ts';
+import { nodeRestriction } from './authorize/node.ts';
+import { reconcilePolicy } from './bootstrap/reconcile-policy.ts';
 import { ensureKubernetesService, ensureNamespaces } from './bootstrap/system-objects.ts';
 import { WatchHub } from './cache/hub.ts';
 import { FairQueue } from './fairness.ts';
@@ -18,8 +20,10 @@ import { discoveryPaths } from './http/discovery-paths.ts';
 import { openApiPaths } from './http/openapi-paths.ts';
 import { healthPaths } from './http/health.ts';
 import { type ApiHandler, ApiListener } from './http/listener.ts';
+import { approvalHandler, csrIdentity } from './identity/csr.ts';
 import { openPki, type Pki } from './identity/pki.ts';
-import { COMPACTION_INTERVAL_MS } from './limits.ts';
+import { tokenRequestHandler } from './identity/token-request.ts';
+import { startLoops } from './loops.ts';
 import { requestMetrics } from './request-metrics.ts';
 import type { ApiServerDeps, ApiServerOptions } from './server-options.ts';
 import type { Core } from './verbs/context.ts';
@@ -52,15 +56,23 @@ export async function assemble(
   const registry = new KindRegistry(builtinKinds());
   const objects = new ObjectStore({ store, hub, clock, seal: (_key, value) => value });
   const allocation = new ServiceAllocation({ claims, random }, options);
-  const admission = new AdmissionChain([namespaceLifecycle({ objects, registry }), allocation]);
+  const plugins: AdmissionPlugin[] = [];
+  const admission = new AdmissionChain(plugins);
   const core: Core = { store, objects, registry, admission, clock, log, random };
-  const services = registry.find('', 'v1', 'services');
-  if (services) stack.use(followServices(objects.cacheOf(services), allocation));
-  await ensureNamespaces(core);
+  const access = openAccess(core, pki, options.issuer ?? DEFAULT_ISSUER);
+  plugins.push(
+    namespaceLifecycle(core),
+    serviceAccountAdmission(core),
+    csrIdentity,
+    nodeRestriction,
+    escalationCheck(access),
+    allocation,
+  );
+  await Promise.all([ensureNamespaces(core), reconcilePolicy(core)]);
+  startLoops(core, { pki, access, allocation }, stack);
   const drain = new Drain();
   let address = '';
-  const handler = requestHandler(deps, core, drain, () => address);
-  stack.use(compactionLoop(deps));
+  const handler = requestHandler(deps, core, access, drain, () => address);
   const listener = options.listen
     ? stack.use(
         await ApiListener.open(
@@ -73,6 +85,8 @@ export async function assemble(
   await ensureKubernetesService(core, allocation.pools[0], options.advertise ?? listener?.address);
   return { handler, drain, listener, pki };
 }
+
+const DEFAULT_ISSUER = 'https://kubernetes.default.svc.cluster.local';
 
 const asBuffer = (value: Uint8Array): Buffer => Buffer.from(value.buffer, value.byteOffset, value.byteLength);
 
@@ -92,7 +106,13 @@ function pkiOptions(options: ApiServerOptions): Parameters<typeof openPki>[1] {
   };
 }
 
-function requestHandler(deps: ApiServerDeps, core: Core, drain: Drain, address: () => string): ApiHandler {
+function requestHandler(
+  deps: ApiServerDeps,
+  core: Core,
+  access: Access,
+  drain: Drain,
+  address: () => string,
+): ApiHandler {
   const queue = new FairQueue();
   const nowMs = (): number => core.clock.monotonicMs();
   const subresources = new Map<string, SubresourceHandler>([
@@ -100,45 +120,26 @@ function requestHandler(deps: ApiServerDeps, core: Core, drain: Drain, address: 
     ['*/scale', scaleHandler],
     ['/namespaces/finalize', finalizeHandler],
     ['/pods/binding', bindingHandler],
+    ['/serviceaccounts/token', tokenRequestHandler(access.tokens)],
+    ['certificates.k8s.io/certificatesigningrequests/approval', approvalHandler],
   ]);
   const checks = { ping: () => undefined };
   return createHandler(
     {
-      routes: { core, subresources, virtual: new Map() },
-      verifiers: [],
-      authorize: unionAuthorizer([mastersAuthorizer]),
+      routes: { core, subresources, virtual: access.reviews },
+      verifiers: access.verifiers,
+      authorize: access.authorize,
       paths: [
-        discoveryPaths(core.registry, () => address()),
+        discoveryPaths(core.registry, address),
         openApiPaths(core.registry, () => core.clock.nowMs()),
+        issuerPaths(access.tokens),
         healthPaths({ metrics: deps.metrics, checks, builtAt: '', platform: '' }),
       ],
       drain,
-      impersonate: (_request, user) => Promise.resolve(user),
+      impersonate: access.impersonate,
       observe: requestMetrics(deps.metrics, { hub: core.objects.hub, queue }, nowMs),
       admitRequest: async (user) => await queue.enter(user.username),
     },
     nowMs,
   );
-}
-
-/** Forgets history that is older than one interval. */
-function compactionLoop({ store, clock, log }: ApiServerDeps): Disposable {
-  let timer: Disposable;
-  let last: number | undefined;
-  const run = async (): Promise<void> => {
-    try {
-      if (last !== undefined) await store.compact(last);
-      last = await store.currentRevision();
-    } catch (error) {
-      log.warn('compaction failed', { reason: messageOf(error) });
-    }
-  };
-  const schedule = (): void => {
-    timer = clock.setTimer(COMPACTION_INTERVAL_MS, () => {
-      void run();
-      schedule();
-    });
-  };
-  schedule();
-  return { [Symbol.dispose]: () => timer[Symbol.dispose]() };
 }

@@ -55,3 +55,7 @@ export const CA_CERTIFICATE_DAYS = 3_650;
 export const REQUESTS_PER_TURN = 16;
 /** At a stop, requests under way get this long. */
 export const DRAIN_DEADLINE_MS = 5_000;
+/** Addresses and node ports are compared with the Services this often. */
+export const ALLOCATION_REPAIR_INTERVAL_MS = 180_000;
+/** A leaked address or port is freed when this many passes in a row saw nobody hold it. */
+export const ALLOCATION_LEAK_PASSES = 3;

@@ -17,6 +17,8 @@ export interface ApiServerOptions {
   readonly listen?: { readonly host: string; readonly port: number };
   /** `address:port` behind the `kubernetes` Service; default: where the server listens. */
   readonly advertise?: string;
+  /** `iss` of ServiceAccount tokens. */
+  readonly issuer?: string;
   /** Keys and certificates live in its folder `pki`; undefined = in memory, new at each start. */
   readonly dataDir: string | undefined;
   /** One or two (dual stack); the first is the primary family. */

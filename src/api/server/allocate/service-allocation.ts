@@ -4,6 +4,7 @@ import type { UnknownObject } from '../../kinds/meta.ts';
 import { parseCidr } from '../../../net/cidr.ts';
 import { type Family, familyOf } from '../../../net/ip.ts';
 import type { AdmissionPlugin, AdmissionRequest, Reservation } from '../admission/admission.ts';
+import { ALLOCATION_LEAK_PASSES } from '../limits.ts';
 import { internalError, invalid } from '../status.ts';
 import { AddressPool } from './address-pool.ts';
 import type { Claims } from './claims.ts';
@@ -40,6 +41,7 @@ export class ServiceAllocation implements AdmissionPlugin {
   readonly #ports: ReadonlyMap<string, NumberPool>;
   readonly #options: AllocationOptions;
   readonly #claims: Claims;
+  #leakPasses: ReadonlyMap<string, number> = new Map();
 
   constructor(deps: { claims: Claims; random: () => number }, options: AllocationOptions) {
     this.#claims = deps.claims;
@@ -64,6 +66,31 @@ export class ServiceAllocation implements AdmissionPlugin {
     for (const port of before.ports) if (!now.ports.has(port)) this.#releasePort(port, owner);
     for (const address of now.addresses) this.#takeAddress(address, owner);
     for (const port of now.ports) this.#takePort(port, owner);
+  }
+
+  /** Frees what none of the Services holds and what earlier passes found free, too; returns their names. */
+  async releaseLeaks(services: readonly UnknownObject[]): Promise<string[]> {
+    const held = new Set<string>();
+    for (const service of services) {
+      const { addresses, ports } = this.#holding(service);
+      for (const name of [...addresses, ...ports]) held.add(name);
+    }
+    const freed: string[] = [];
+    const suspects = new Map<string, number>();
+    for (const [name, owner] of this.#claims.entries()) {
+      if (held.has(name)) continue;
+      const passes = (this.#leakPasses.get(name) ?? 0) + 1;
+      if (passes < ALLOCATION_LEAK_PASSES) {
+        suspects.set(name, passes);
+        continue;
+      }
+      if (name.includes('/')) this.#releasePort(name, owner);
+      else this.#releaseAddress(name, owner);
+      await this.#claims.release([name], owner);
+      freed.push(name);
+    }
+    this.#leakPasses = suspects;
+    return freed;
   }
 
   async reserve(request: AdmissionRequest): Promise<Reservation | undefined> {

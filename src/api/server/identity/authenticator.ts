@@ -21,11 +21,21 @@ export async function authenticate(
     if (request.peer.rejectedCertificate) throw unauthorized();
     return ANONYMOUS;
   }
+  const user = await authenticateToken(token, verifiers);
+  if (!user) throw unauthorized();
+  return user;
+}
+
+/** The user a bearer token stands for; undefined when no verifier knows it. */
+export async function authenticateToken(
+  token: string,
+  verifiers: readonly TokenVerifier[],
+): Promise<UserInfo | undefined> {
   for (const verify of verifiers) {
     const user = await verify(token);
     if (user) return withAuthenticated(user);
   }
-  throw unauthorized();
+  return undefined;
 }
 
 function bearerToken(headers: Readonly<Record<string, string>>): string | undefined {
