@@ -23,7 +23,8 @@ const objects = readdirSync(SHOP)
   .flatMap((name) => parseAllDocuments(readFileSync(join(SHOP, name), 'utf8')))
   .map((document) => document.toJS() as KubeObject);
 
-function find<T extends KubeObject = KubeObject>(kind: string, name: string): T {
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller names the kind it expects
+function find<T extends KubeObject>(kind: string, name: string): T {
   const found = objects.find((one) => one.kind === kind && one.metadata.name === name);
   if (!found) throw new Error(`the shop has no ${kind} ${name}`);
   return found as T;
