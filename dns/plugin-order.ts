@@ -1,4 +1,10 @@
 import type { Directive } from './plugin.ts';
+import { autopath } from './plugins/autopath/setup.ts';
+import { cache } from './plugins/cache/setup.ts';
+import { hosts } from './plugins/hosts/setup.ts';
+import { log } from './plugins/log/setup.ts';
+import { transfer } from './plugins/transfer/setup.ts';
+import { k8sExternal } from './plugins/k8s_external/setup.ts';
 import { bind } from './plugins/bind/setup.ts';
 import { debug } from './plugins/debug/setup.ts';
 import { errors } from './plugins/errors/setup.ts';
@@ -27,7 +33,13 @@ export const PLUGIN_ORDER: readonly Directive[] = [
   health,
   prometheus,
   errors,
+  log,
   loadbalance,
+  autopath,
+  cache,
+  transfer,
+  hosts,
+  k8sExternal,
   kubernetes,
   loop,
   forward,

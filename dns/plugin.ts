@@ -102,6 +102,10 @@ export interface Plugin {
   readonly zoneSource?: ZoneSource;
   /** Offers search paths to `autopath @name`. */
   searchPath?(query: Query): readonly string[] | undefined;
+  /** Called once when every plugin of the chain is open and may be looked at. */
+  opened?(): void;
+  /** Zones answered here even though the block's table of cluster names lies behind. */
+  readonly ownsZones?: readonly string[];
   /** Called once when the server is told to stop, before it does; the server goes on answering until it resolves. */
   lameduck?(): Promise<void>;
   /** Releases timers, files, sockets. Called once, after the last question has ended. */
@@ -151,6 +155,28 @@ export interface BlockSettings {
   /** All must hold for the block to be chosen (`view`). */
   readonly filters: { readonly name: string; readonly test: (query: Query) => boolean }[];
   debug: boolean;
+  /** What the block wants to know of the cluster; undefined = nothing. For whoever feeds the snapshot. */
+  cluster: ClusterNeeds | undefined;
+}
+
+/** Which objects a `kubernetes` stanza answers from and how it says the API is reached. */
+export interface ClusterNeeds {
+  readonly pods: boolean;
+  readonly imports: boolean;
+  /** For the watches of services, slices and pods. */
+  readonly labelSelector: string | undefined;
+  readonly api: ApiAccess;
+}
+
+export interface ApiAccess {
+  readonly endpoint: string | undefined;
+  /** Certificate, key and CA files. */
+  readonly tls: readonly string[];
+  readonly kubeconfig: string | undefined;
+  readonly kubeconfigContext: string | undefined;
+  readonly queriesPerSecond: number | undefined;
+  readonly burst: number | undefined;
+  readonly maxInflight: number | undefined;
 }
 
 export interface TlsFiles {

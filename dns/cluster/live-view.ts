@@ -23,6 +23,7 @@ export class LiveView implements ClusterView, Disposable {
   readonly #serviceCounts = new Map<string, number>();
   readonly #subscription: Disposable;
   readonly #listeners = new Set<ServiceListener>();
+  readonly #serialListeners = new Set<() => void>();
   readonly #afterListeners = new Set<() => void>();
   #version = -1;
   #serial: number;
@@ -84,6 +85,12 @@ export class LiveView implements ClusterView, Disposable {
     return this.#index.addresses();
   }
 
+  /** Calls back when the serial has moved on. */
+  onSerial(listener: () => void): Disposable {
+    this.#serialListeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#serialListeners.delete(listener) };
+  }
+
   /** Hears of each changed service during a batch. Called at once for those that are there. */
   subscribe(listener: ServiceListener, afterBatch: () => void): Disposable {
     this.#listeners.add(listener);
@@ -128,7 +135,9 @@ export class LiveView implements ClusterView, Disposable {
 
   #settle(version: number): void {
     this.#version = version;
-    this.#serial = Math.max(this.#serial, Math.floor(this.#clock.nowMs() / 1000));
+    const before = this.#serial;
+    this.#serial = Math.max(before, Math.floor(this.#clock.nowMs() / 1000));
+    if (this.#serial !== before) for (const listener of this.#serialListeners) listener();
     for (const after of this.#afterListeners) after();
   }
 

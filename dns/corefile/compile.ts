@@ -41,6 +41,7 @@ function compileBlock(block: BlockSyntax, options: CompileOptions, faults: Confi
     tls: undefined,
     filters: [],
     debug: false,
+    cluster: undefined,
   };
   const links: { name: string; open: OpenPlugin }[] = [];
   reportUnknown(block, options, faults);

@@ -143,6 +143,7 @@ async function openBlock(
       };
       plugins.push(await open(pluginDeps));
     }
+    for (const plugin of plugins) plugin.opened?.();
   } catch (error) {
     await closePlugins(plugins, deps.log);
     throw error;

@@ -3,7 +3,14 @@ import type { Drain } from '../../src/base/drain.ts';
 import { messageOf as textOf } from '../../src/base/fault.ts';
 import type { Logger } from '../../src/base/log.ts';
 import { QUERIES_IN_FLIGHT, RESOLVE_DEPTH } from '../limits.ts';
-import { failure, type Outcome, type Peer, type Query, type Transport } from '../plugin.ts';
+import {
+  failure,
+  type ExtendedError,
+  type Outcome,
+  type Peer,
+  type Query,
+  type Transport,
+} from '../plugin.ts';
 import { decodeMessage } from '../wire/decode.ts';
 import { replyTo, type EdnsOption, type Message, type Question } from '../wire/message.ts';
 import { EDE } from '../wire/numbers.ts';
@@ -171,7 +178,7 @@ export class Responder {
   ): Promise<void> {
     if (outcome.kind === 'stream') return await this.#stream(query, outcome.messages, respond);
     const made = messageOf(query.request, outcome);
-    const extended = outcome.kind === 'drop' ? undefined : outcome.extended;
+    const extended = outcome.kind === 'drop' ? undefined : whyOf(outcome);
     const maxBytes = outcome.kind === 'reply' ? outcome.maxBytes : undefined;
     const reply = made && finishReply(query.request, made, extended, cookie, this.#options);
     const replyBytes = reply && packReply(query, reply, maxBytes, this.#options);
@@ -207,6 +214,12 @@ interface Asked {
   readonly block: OpenBlock | undefined;
   /** The question with its zone and view. */
   readonly chosen: Query;
+}
+
+/** Every SERVFAIL says why (RFC 8914). */
+function whyOf(outcome: Exclude<Outcome, { kind: 'drop' | 'stream' }>): ExtendedError | undefined {
+  if (outcome.extended || outcome.kind === 'reply' || outcome.rcode !== 'SERVFAIL') return outcome.extended;
+  return { code: EDE.OTHER, text: outcome.reason };
 }
 
 const NO_ZONE: Outcome = failure('REFUSED', 'no server block has this zone', {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseSelector } from '../../dns/cluster/selector.ts';
 import { encodeMessage } from '../../dns/wire/encode.ts';
 import type { Message } from '../../dns/wire/message.ts';
-import type { RecordClass } from '../../dns/wire/numbers.ts';
+import type { RecordClass, RecordType } from '../../dns/wire/numbers.ts';
 import type { KubeObject } from '../../src/api/kinds/meta.ts';
 import { cannedReplies, CannedUpstream } from './support/canned-upstream.ts';
 import { corefileOf, differences, readCases, type CaseGroup, type DnsCase } from './support/case-file.ts';
@@ -63,9 +63,7 @@ async function run(on: TestServer, { config }: CaseGroup, one: DnsCase): Promise
   return await askAll(on, `${one.q} ${one.type}`, {
     client: one.clientIP ?? config.clientIP ?? '192.0.2.250',
     transport: one.transport ?? 'udp',
-    questions: [
-      { name: one.q, type: one.type as DnsCase['type'] & 'A', class: (one.class ?? 'IN') as RecordClass },
-    ],
+    questions: [{ name: one.q, type: one.type as RecordType, class: (one.class ?? 'IN') as RecordClass }],
     ...(edns && {
       edns: {
         udpSize: edns.size ?? 512,

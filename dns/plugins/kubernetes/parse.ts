@@ -15,18 +15,7 @@ import {
   type ClusterOptions,
 } from '../../cluster/options.ts';
 import { parseSelector, type Selector } from '../../cluster/selector.ts';
-import type { SetupContext } from '../../plugin.ts';
-
-/** How the stanza says the API is reached; used by whoever feeds the snapshot. */
-export interface ApiAccess {
-  readonly endpoint: string | undefined;
-  readonly tls: readonly string[];
-  readonly kubeconfig: string | undefined;
-  readonly kubeconfigContext: string | undefined;
-  readonly queriesPerSecond: number | undefined;
-  readonly burst: number | undefined;
-  readonly maxInflight: number | undefined;
-}
+import type { ApiAccess, SetupContext } from '../../plugin.ts';
 
 export interface KubernetesStanza {
   readonly options: ClusterOptions;

@@ -1,7 +1,11 @@
+import { readFileSync } from 'node:fs';
+import { canonicalAddress } from '../../../src/net/ip.ts';
 import type { ClusterContext } from '../../cluster/answer.ts';
 import { LiveView } from '../../cluster/live-view.ts';
 import { lookUp, replyFrom, unlessLoading, zoneOf } from '../../cluster/look-up.ts';
 import type { ClusterOptions } from '../../cluster/options.ts';
+import { clusterZoneSource } from '../../cluster/zone-source.ts';
+import { parseResolvConf } from '../forward/resolv-conf.ts';
 import {
   failure,
   type Handler,
@@ -9,6 +13,7 @@ import {
   type Plugin,
   type PluginDeps,
   type Query,
+  type ZoneSource,
 } from '../../plugin.ts';
 import { isWithin } from '../../wire/name.ts';
 
@@ -17,17 +22,28 @@ export class KubernetesPlugin implements Plugin {
   readonly name = 'kubernetes';
   readonly options: ClusterOptions;
   readonly view: LiveView;
-  readonly #context: ClusterContext;
+  readonly zoneSource: ZoneSource;
+  readonly context: ClusterContext;
+  readonly #hostSearch: readonly string[];
 
-  constructor(deps: PluginDeps, options: ClusterOptions) {
+  private constructor(deps: PluginDeps, options: ClusterOptions) {
     this.options = options;
     this.view = new LiveView(deps, options);
-    this.#context = {
+    this.context = {
       view: this.view,
       options,
       serverAddresses: () => deps.host.addresses,
       resolve: (query, question) => deps.host.resolve(query, question),
     };
+    this.zoneSource = clusterZoneSource(this.context, this.view);
+    this.#hostSearch = deps.host.searchDomains ?? hostSearch();
+  }
+
+  /** Waits for the first complete lists, but not longer than startup_timeout. */
+  static async open(deps: PluginDeps, options: ClusterOptions): Promise<KubernetesPlugin> {
+    const plugin = new KubernetesPlugin(deps, options);
+    if (!plugin.view.synced) await plugin.#firstSync(deps, options.startupTimeoutMs);
+    return plugin;
   }
 
   ready(): boolean {
@@ -41,13 +57,37 @@ export class KubernetesPlugin implements Plugin {
     if (type === 'AXFR' || type === 'IXFR') {
       return failure('REFUSED', 'zone transfers need the transfer plugin and TCP');
     }
-    const answer = lookUp(this.#context, query, zone, query.question);
+    const answer = lookUp(this.context, query, zone, query.question);
     if (answer instanceof Promise) return answer.then((settled) => this.#reply(query, next, zone, settled));
     return this.#reply(query, next, zone, answer);
   }
 
+  /** The search list of the pod that asks, found by its address; needs `pods verified`. */
+  searchPath(query: Query): readonly string[] | undefined {
+    const zone = zoneOf(query.name, this.options.zones);
+    const address = canonicalAddress(query.client.address);
+    if (zone === undefined || address === undefined || this.options.pods !== 'verified') return undefined;
+    const pod = this.view.podAt(address);
+    return pod && [`${pod.namespace}.svc.${zone}`, `svc.${zone}`, zone, ...this.#hostSearch];
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.view[Symbol.dispose]();
+  }
+
+  async #firstSync({ clock, snapshots, log }: PluginDeps, timeoutMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        timer[Symbol.dispose]();
+        subscription[Symbol.dispose]();
+        resolve();
+      };
+      const timer = clock.setTimer(timeoutMs, () => {
+        log.warn('serving before the first lists are complete', { timeoutMs });
+        done();
+      });
+      const subscription = snapshots.subscribe(() => this.view.synced && done());
+    });
   }
 
   #reply(
@@ -59,11 +99,19 @@ export class KubernetesPlugin implements Plugin {
     if (answer.rcode === 'NXDOMAIN' && answer.answers.length === 0 && this.#fallsThrough(query.name)) {
       return next(query);
     }
-    return replyFrom(this.#context, query.request, zone, unlessLoading(this.#context, answer));
+    return replyFrom(this.context, query.request, zone, unlessLoading(this.context, answer));
   }
 
   #fallsThrough(name: string): boolean {
     const zones = this.options.fallthrough;
     return zones !== undefined && (zones.length === 0 || zones.some((zone) => isWithin(name, zone)));
+  }
+}
+
+function hostSearch(): readonly string[] {
+  try {
+    return parseResolvConf(readFileSync('/etc/resolv.conf', 'utf8')).search;
+  } catch {
+    return []; // no resolv.conf, no search list
   }
 }

@@ -5,7 +5,13 @@ import { KubernetesPlugin } from './serve.ts';
 export const kubernetes: Directive = {
   name: 'kubernetes',
   setup(context) {
-    const { options } = parseKubernetes(context);
-    return (deps) => new KubernetesPlugin(deps, options);
+    const { options, api } = parseKubernetes(context);
+    context.block.cluster = {
+      pods: options.pods === 'verified',
+      imports: options.multiclusterZones.length > 0,
+      labelSelector: options.labels?.text,
+      api,
+    };
+    return (deps) => KubernetesPlugin.open(deps, options);
   },
 };

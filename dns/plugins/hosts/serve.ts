@@ -1,0 +1,136 @@
+import { readFile, stat } from 'node:fs/promises';
+import { messageOf } from '../../../src/base/fault.ts';
+import { Gauge } from '../../../src/base/metrics.ts';
+import type { Handler, Outcome, Plugin, PluginDeps, Query } from '../../plugin.ts';
+import { record, replyTo, type ResourceRecord } from '../../wire/message.ts';
+import { isWithin } from '../../wire/name.ts';
+import { HostsTable } from './table.ts';
+
+export interface HostsOptions {
+  readonly path: string;
+  readonly mustExist: boolean;
+  readonly inline: readonly string[];
+  readonly zones: readonly string[];
+  readonly ttlSeconds: number;
+  /** 0 = read once. */
+  readonly reloadMs: number;
+  readonly reverse: boolean;
+  /** Undefined = off; empty = every zone. */
+  readonly fallthrough: readonly string[] | undefined;
+  /** For types other than A, AAAA and PTR. */
+  readonly fallthroughUnsupported: readonly string[] | undefined;
+}
+
+export async function openHosts(deps: PluginDeps, options: HostsOptions): Promise<Plugin> {
+  const plugin = new Hosts(deps, options);
+  await plugin.load();
+  return plugin;
+}
+
+/** Answers from a hosts file and lines of the Corefile. */
+class Hosts implements Plugin {
+  readonly name = 'hosts';
+  readonly #deps: PluginDeps;
+  readonly #options: HostsOptions;
+  readonly #entries: Gauge;
+  #table = new HostsTable();
+  #read = '';
+  #timer: Disposable | undefined;
+  #closed = false;
+
+  constructor(deps: PluginDeps, options: HostsOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#entries = deps.host.shared('metrics hosts', () => new HostsMetrics(deps)).entries;
+  }
+
+  /** Reads the file if it has changed; one that cannot be read leaves the table as it is. */
+  async load(): Promise<void> {
+    try {
+      const info = await stat(this.#options.path).catch(() => undefined);
+      const mark = info ? `${info.mtimeMs} ${info.size} ${info.ino}` : 'missing';
+      if (mark !== this.#read) {
+        const text = info ? await readFile(this.#options.path, 'utf8') : '';
+        this.#table = HostsTable.read(this.#options.inline.join('\n'), text);
+        this.#entries.set(this.#table.size);
+        this.#read = mark;
+      }
+    } catch (error) {
+      this.#deps.log.error('hosts file not read', { path: this.#options.path, reason: messageOf(error) });
+    }
+    if (this.#options.reloadMs > 0 && !this.#closed) {
+      this.#timer = this.#deps.clock.setTimer(this.#options.reloadMs, () => void this.load());
+    }
+  }
+
+  serve(query: Query, next: Handler): Outcome | Promise<Outcome> {
+    const { name } = query;
+    const { type } = query.question;
+    const inZone = this.#options.zones.some((zone) => isWithin(name, zone));
+    const found = this.#records(query);
+    // Reverse names of our addresses are ours whatever the zones say, as CoreDNS has it.
+    if (!inZone && !(type === 'PTR' && found !== undefined && found.length > 0)) return next(query);
+    if (found === undefined)
+      return this.#passes(this.#options.fallthrough, name) ? next(query) : nxdomain(query);
+    if (
+      found.length === 0 &&
+      this.#unsupported(type) &&
+      this.#passes(this.#options.fallthroughUnsupported, name)
+    ) {
+      return next(query);
+    }
+    return { kind: 'reply', message: replyTo(query.request, { authoritative: true, answers: found }) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    this.#timer?.[Symbol.dispose]();
+  }
+
+  /** Undefined = the name is not ours; empty = it is, with other types. */
+  #records({ name, question }: Query): ResourceRecord[] | undefined {
+    const ttl = this.#options.ttlSeconds;
+    if (this.#options.reverse && /\.(in-addr|ip6)\.arpa\.$/.test(name)) {
+      const names = this.#table.names(name);
+      if (names.length === 0) return undefined;
+      return question.type === 'PTR'
+        ? names.map((target) => record(question.name, ttl, 'PTR', { target }))
+        : [];
+    }
+    const known = this.#table.addresses(name);
+    if (!known) return undefined;
+    const list = question.type === 'A' ? known.v4 : question.type === 'AAAA' ? known.v6 : [];
+    const type = question.type === 'AAAA' ? 'AAAA' : 'A';
+    return list.map((address) => record(question.name, ttl, type, { address }));
+  }
+
+  #unsupported(type: string): boolean {
+    return type !== 'A' && type !== 'AAAA' && type !== 'PTR';
+  }
+
+  #passes(zones: readonly string[] | undefined, name: string): boolean {
+    return zones !== undefined && (zones.length === 0 || zones.some((zone) => isWithin(name, zone)));
+  }
+}
+
+function nxdomain(query: Query): Outcome {
+  return { kind: 'reply', message: replyTo(query.request, { authoritative: true, rcode: 'NXDOMAIN' }) };
+}
+
+class HostsMetrics implements AsyncDisposable {
+  readonly #deps: PluginDeps;
+  readonly entries: Gauge;
+
+  constructor(deps: PluginDeps) {
+    this.#deps = deps;
+    this.entries = new Gauge({
+      name: 'coredns_hosts_entries',
+      help: 'The combined number of entries in hosts and Corefile.',
+      registers: [deps.metrics],
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#deps.metrics.removeSingleMetric('coredns_hosts_entries');
+  }
+}

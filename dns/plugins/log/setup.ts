@@ -1,0 +1,35 @@
+import { expectArgs, readOptions, readWord } from '../../corefile/options.ts';
+import type { Directive } from '../../plugin.ts';
+import { foldName, parseName } from '../../wire/name.ts';
+import { COMBINED, COMMON } from './format.ts';
+import { LOG_CLASSES, openLog, type LogClass } from './serve.ts';
+
+/** `log [NAMES...] [FORMAT] { class CLASSES... }`. */
+export const log: Directive = {
+  name: 'log',
+  repeatable: true,
+  setup(context) {
+    const { args } = context.stanza;
+    const last = args.at(-1);
+    const format = last && (last.text.includes('{') || last.quoted) ? last.text : undefined;
+    const names = (format === undefined ? args : args.slice(0, -1)).flatMap((token) => {
+      const name = parseName(token.text);
+      if (name === undefined) context.fault(token, `"${token.text}" is not a name`);
+      return name === undefined ? [] : [foldName(name)];
+    });
+    const classes = new Set<LogClass>();
+    readOptions(context, {
+      class: (line) => {
+        if (!expectArgs(context, line, 1, Infinity)) return;
+        for (const token of line.args) {
+          const chosen = readWord(context, token, LOG_CLASSES);
+          if (chosen) classes.add(chosen);
+        }
+      },
+    });
+    if (classes.size === 0) classes.add('all');
+    const text = (format ?? COMMON).replaceAll('{common}', COMMON).replaceAll('{combined}', COMBINED);
+    const scope = names.length > 0 ? names : ['.'];
+    return (deps) => openLog(deps, { names: scope, format: text, classes });
+  },
+};

@@ -1,0 +1,121 @@
+import { Option, type Command } from 'commander';
+import {
+  CorefileFault,
+  DEFAULT_COREFILE,
+  loadCorefile,
+  type CorefileSource,
+} from '../../dns/corefile/load.ts';
+import { DnsServer } from '../../dns/server/dns-server.ts';
+import { Tracker } from '../../endpoints/tracker.ts';
+import { systemClock } from '../base/clock.ts';
+import { hasCode, messageOf } from '../base/fault.ts';
+import { Registry } from '../base/metrics.ts';
+import { joinHostPort } from '../net/ip.ts';
+import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
+import { openDnsSource } from './dns-source.ts';
+
+interface DnsFlags {
+  readonly conf?: string;
+  readonly kubeconfig?: string;
+  readonly from?: readonly string[];
+  readonly 'dns.port': string;
+  readonly strict?: boolean;
+  readonly cookieSecretFile?: string;
+}
+
+const EXAMPLES = `
+Examples:
+  weft dns --kubeconfig ~/.kube/config --dns.port 1053
+  weft dns --conf /etc/coredns/Corefile
+  weft dns --from manifests/ --conf Corefile --dns.port 1053
+  dig @127.0.0.1 -p 1053 kubernetes.default.svc.cluster.local
+
+Without --conf the Corefile that kubeadm installs is used. SIGHUP reads the Corefile again.`;
+
+export const register: RegisterCommand = (program, context) => {
+  program
+    .command('dns')
+    .description('cluster DNS in the place of CoreDNS, with the same Corefile')
+    .option('--conf <file>', 'Corefile')
+    .option('--kubeconfig <file>', 'the API server to follow; default: what the Corefile or the pod says')
+    .option(
+      '--from <path...>',
+      'manifests (file, folder or -) instead of an API server; changes are followed',
+    )
+    .addOption(new Option('--dns.port <port>', 'port of server blocks that name none').default('53'))
+    .option('--strict', "CoreDNS's oddities to the letter")
+    .addHelpText('after', EXAMPLES)
+    .action(async (flags: DnsFlags, command: Command) => await run(context, flags, command));
+};
+
+async function run(context: CliContext, flags: DnsFlags, _command: Command): Promise<void> {
+  const corefile: CorefileSource =
+    flags.conf === undefined ? { text: DEFAULT_COREFILE, name: 'built-in Corefile' } : { path: flags.conf };
+  const options = {
+    corefile,
+    dnsPort: portOf(flags['dns.port']),
+    strict: flags.strict ?? false,
+    env: context.env,
+  };
+  const needs = readNeeds(corefile, options);
+  const metrics = new Registry();
+  await using stack = new AsyncDisposableStack();
+  const tracker = new Tracker({ log: context.log, metrics }, { pods: needs.some((need) => need.pods) });
+  stack.use(
+    await openDnsSource(context, {
+      sink: tracker,
+      from: flags.from,
+      kubeconfig: flags.kubeconfig,
+      needs,
+      follow: true,
+      metrics,
+    }),
+  );
+  const deps = { snapshots: tracker, clock: systemClock, log: context.log, metrics, random: Math.random };
+  const server = stack.use(await openServer(deps, options));
+  stack.use(context.onReload(() => void server.reload()));
+  for (const { transport, address, port } of server.addresses) {
+    context.stdout.write(`dns ${transport} ${joinHostPort(address, port)}\n`);
+  }
+  context.stdout.write('ready\n');
+  await stopped(context.stop, server.failed);
+  if (server.failed.aborted) throw new ExitError(EXIT_FAILURE, messageOf(server.failed.reason));
+}
+
+function portOf(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (port <= 65_535) return port;
+  throw new ExitError(EXIT_USAGE, `--dns.port ${text}: use a port from 0 to 65535`);
+}
+
+function readNeeds(
+  corefile: CorefileSource,
+  options: Parameters<typeof loadCorefile>[1],
+): NonNullable<ReturnType<typeof loadCorefile>['plans'][number]['settings']['cluster']>[] {
+  try {
+    const { plans } = loadCorefile(corefile, options);
+    return plans.flatMap(({ settings }) => settings.cluster ?? []);
+  } catch (error) {
+    throw new ExitError(EXIT_USAGE, messageOf(error));
+  }
+}
+
+async function openServer(...args: Parameters<typeof DnsServer.open>): Promise<DnsServer> {
+  try {
+    return await DnsServer.open(...args);
+  } catch (error) {
+    const usage =
+      error instanceof CorefileFault || hasCode(error, 'BIND_UNKNOWN') || hasCode(error, 'TLS_FILES');
+    const hint = hasCode(error, 'LISTEN_FAILED')
+      ? '. Choose another port with --dns.port, or free this one'
+      : '';
+    throw new ExitError(usage ? EXIT_USAGE : EXIT_FAILURE, messageOf(error) + hint);
+  }
+}
+
+/** Resolves at the first of: told to stop, must stop. */
+async function stopped(...signals: readonly AbortSignal[]): Promise<void> {
+  const any = AbortSignal.any([...signals]);
+  if (any.aborted) return;
+  await new Promise<void>((resolve) => any.addEventListener('abort', () => resolve(), { once: true }));
+}
