@@ -5,10 +5,13 @@ import { ServerNames } from './certificates/server-names.ts';
 import { secretText } from './certificates/secrets.ts';
 import { classVerdict } from './compile/classes.ts';
 import { compileIngress, type CompiledIngress } from './compile/compile-ingress.ts';
-import { defaultPolicy } from './compile/default-policy.ts';
+import { type AnnotationVerdict, AnnotationReader } from './annotations/reader.ts';
+import { isSafeHeader } from './annotations/access.ts';
+import { readPolicy } from './annotations/read-policy.ts';
 import type { RouteTable } from './compile/route-table.ts';
 import { TableBuilder } from './compile/table-builder.ts';
 import { defaultSettings } from './default-settings.ts';
+import { settingsFrom } from './config-map.ts';
 import { IngressObjects } from './objects.ts';
 import type { GlobalSettings } from './settings.ts';
 
@@ -16,12 +19,6 @@ import type { GlobalSettings } from './settings.ts';
 export interface AnnotationReport {
   readonly verdicts: readonly AnnotationVerdict[];
   readonly problems: readonly string[];
-}
-
-export interface AnnotationVerdict {
-  readonly annotation: string;
-  readonly verdict: 'honoured' | 'differs' | 'refused';
-  readonly detail: string;
 }
 
 export interface ConfigurationOptions {
@@ -43,17 +40,29 @@ export class Configuration {
   readonly #options: ConfigurationOptions;
   readonly #fallback: Certificate;
   readonly #builder: TableBuilder;
+  readonly #log: Logger;
   readonly #reports = new Map<string, [Ingress, AnnotationReport]>();
-  readonly #statuses = new Map<string, { ingress: Ingress; addresses: readonly IngressLoadBalancerIngress[] }>();
+  readonly #statuses = new Map<
+    string,
+    { ingress: Ingress; addresses: readonly IngressLoadBalancerIngress[] }
+  >();
   #serverNames: ServerNames;
   #settings: GlobalSettings;
   #applied = false;
 
-  constructor(deps: { log: Logger; changed: () => void }, options: ConfigurationOptions, fallback: Certificate) {
+  constructor(
+    deps: { log: Logger; changed: () => void },
+    options: ConfigurationOptions,
+    fallback: Certificate,
+  ) {
     this.objects = new IngressObjects(deps.changed);
     this.#options = options;
+    this.#log = deps.log;
     this.#fallback = fallback;
-    this.certificates = new CertificateStore({ log: deps.log, secret: (key) => this.objects.secrets.get(key) });
+    this.certificates = new CertificateStore({
+      log: deps.log,
+      secret: (key) => this.objects.secrets.get(key),
+    });
     this.#builder = new TableBuilder({
       strict: options.strict,
       certificateCovers: (secret, host) => coversHost(this.certificates.get(secret)?.dnsNames ?? [], host),
@@ -82,7 +91,9 @@ export class Configuration {
   /** Compiles what changed; undefined when nothing did. */
   apply(): { table: RouteTable; settings: GlobalSettings } | undefined {
     const changes = this.objects.takeChanges();
-    const keys = new Set(changes.classes ? this.objects.ingresses.keys() : changes.ingresses);
+    const reset = this.#applySettings(changes.configMaps);
+    const all = changes.classes || reset;
+    const keys = new Set(all ? this.objects.ingresses.keys() : changes.ingresses);
     for (const key of changes.ingresses) keys.add(key);
     for (const key of keys) this.#compile(key);
     for (const secret of changes.secrets) this.#touchSecret(secret);
@@ -90,6 +101,27 @@ export class Configuration {
     const table = this.#builder.build();
     if (this.objects.hasSynced) this.#applied = true;
     return { table, settings: this.#settings };
+  }
+
+  /** Reads the ConfigMap again when it, or one it names, changed; true when the settings changed. */
+  #applySettings(changed: ReadonlySet<string>): boolean {
+    const { configMap } = this.#options;
+    if (changed.size === 0 || configMap === undefined) return false;
+    const found = this.objects.configMaps.get(configMap);
+    const named = Object.values(found?.data ?? {});
+    if (!changed.has(configMap) && !named.some((value) => changed.has(value.trim()))) return false;
+    const base = { ...defaultSettings(this.#options.strict), ...this.#options.settings };
+    const { settings, problems } = settingsFrom(base, found, this.objects.configMaps);
+    for (const problem of problems) this.#log.warn('ConfigMap entry without effect', { configMap, problem });
+    this.#settings = settings;
+    return true;
+  }
+
+  /** Fields of a custom-headers ConfigMap that global-allowed-response-headers lets through. */
+  responseHeaders(key: string): readonly (readonly [string, string])[] {
+    const allowed = this.#settings.allowedResponseHeaders;
+    const entries = Object.entries(this.objects.configMaps.get(key)?.data ?? {});
+    return entries.filter(([name, value]) => allowed.has(name.toLowerCase()) && isSafeHeader(name, value));
   }
 
   takeReports(): [Ingress, AnnotationReport][] {
@@ -112,10 +144,15 @@ export class Configuration {
       if (was && ingress) this.#wantStatus(key, ingress, []);
       return;
     }
-    const compiled = compileIngress(ingress, defaultPolicy(this.#settings));
+    const reader = new AnnotationReader(
+      ingress.metadata.namespace ?? 'default',
+      ingress.metadata.annotations,
+    );
+    const compiled = compileIngress(ingress, readPolicy(reader, this.#settings));
     this.#builder.put(compiled);
-    this.#reports.set(key, [ingress, { verdicts: [], problems: compiled.problems }]);
-    if (this.#options.statusAddresses.length > 0) this.#wantStatus(key, ingress, this.#options.statusAddresses);
+    this.#reports.set(key, [ingress, { verdicts: reader.verdicts(), problems: compiled.problems }]);
+    if (this.#options.statusAddresses.length > 0)
+      this.#wantStatus(key, ingress, this.#options.statusAddresses);
   }
 
   #wantStatus(key: string, ingress: Ingress, addresses: readonly IngressLoadBalancerIngress[]): void {
@@ -131,7 +168,8 @@ export class Configuration {
 
   #nameServers(): ServerNames {
     const { defaultCertificate } = this.#options;
-    const configured = defaultCertificate === undefined ? undefined : this.certificates.get(defaultCertificate);
+    const configured =
+      defaultCertificate === undefined ? undefined : this.certificates.get(defaultCertificate);
     const ordered = [...this.#builder.ingresses.values()].sort((a, b) =>
       a.created === b.created ? (a.key < b.key ? -1 : 1) : a.created < b.created ? -1 : 1,
     );

@@ -8,7 +8,13 @@ import type { Ingress, IngressLoadBalancerIngress } from '../src/api/kinds/ingre
 import type { KubeObject } from '../src/api/kinds/meta.ts';
 import type { ObjectSink } from '../src/api/kinds/object-sink.ts';
 import { Gatekeeper } from './access/gatekeeper.ts';
+import { ExternalAuth } from './access/external-auth.ts';
+import { RateLimits } from './access/rate-limit.ts';
 import { Chooser } from './balance/chooser.ts';
+import { defaultHealthOptions } from './balance/health.ts';
+import { TrafficObserver } from './observe/traffic.ts';
+import { Mirrors } from './relay/mirrors.ts';
+import { SideRequests } from './upstream/side-requests.ts';
 import { Configuration, type AnnotationReport } from './configuration.ts';
 import type { RouteTable } from './compile/route-table.ts';
 import { defaultSettings } from './default-settings.ts';
@@ -35,11 +41,16 @@ export interface IngressDeps {
   /** For ExternalName services; rejects when the name does not exist. */
   readonly resolve: ResolveName;
   /** Writes status.loadBalancer of one Ingress; an empty list clears it. Rejections are retried. */
-  readonly publishStatus: (ingress: Ingress, addresses: readonly IngressLoadBalancerIngress[]) => Promise<void>;
+  readonly publishStatus: (
+    ingress: Ingress,
+    addresses: readonly IngressLoadBalancerIngress[],
+  ) => Promise<void>;
   /** Told of the verdict on every annotation and of every rule that is not served: for conditions and events. */
   readonly report?: (ingress: Ingress, report: AnnotationReport) => void;
   /** Another way to open upstream connections; node:net when absent. */
   readonly connector?: Connector;
+  /** Takes access log lines, without a line end; needed when the settings ask for a log. */
+  readonly accessLog?: (line: string) => void;
 }
 
 export interface ListenAddress {
@@ -79,6 +90,8 @@ export class IngressController implements ObjectSink, AsyncDisposable {
   readonly #wheel: TimerWheel;
   readonly #clusters: ClusterSet;
   readonly #upstreams: Upstreams;
+  readonly #sideRequests: SideRequests;
+  readonly #observer: TrafficObserver;
   readonly #listeners: Listener[] = [];
   readonly #loop: SyncLoop;
   #applied: (() => void)[] = [];
@@ -87,11 +100,19 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     this.#deps = deps;
     this.#configuration = configuration;
     this.#wheel = new TimerWheel({ clock: deps.clock });
+    this.#sideRequests = new SideRequests(deps);
+    this.#observer = new TrafficObserver({
+      log: deps.log,
+      metrics: deps.metrics,
+      clock: deps.clock,
+      accessLog: deps.accessLog,
+    });
     const settings: GlobalSettings = { ...defaultSettings(options.strict), ...options.settings };
     const upstreams = new Upstreams(
       {
         wheel: this.#wheel,
         connector: deps.connector ?? netConnector,
+        secret: (key) => configuration.objects.secrets.get(key),
         idleBudget: new IdleBudget(settings.upstreamIdleConnectionsMax),
       },
       { idleMs: settings.upstreamIdleMs, requestsMax: settings.upstreamRequestsMax },
@@ -110,10 +131,25 @@ export class IngressController implements ObjectSink, AsyncDisposable {
         log: deps.log,
         wheel: this.#wheel,
         upstreams,
-        gatekeeper: new Gatekeeper(),
-        chooser: new Chooser(),
-        observer: { finished() {} },
+        gatekeeper: new Gatekeeper({
+          secret: (key) => configuration.objects.secrets.get(key),
+          limits: new RateLimits({ clock: deps.clock }),
+          external: new ExternalAuth({ clock: deps.clock, requests: this.#sideRequests }),
+        }),
+        chooser: new Chooser({
+          clock: deps.clock,
+          random: deps.random,
+          health: defaultHealthOptions,
+          ejected: (cluster, endpoint) =>
+            deps.log.warn('endpoint left alone after failures', {
+              backend: cluster.key,
+              endpoint: endpoint.id,
+            }),
+        }),
+        observer: this.#observer,
         requestIds: new RequestIds(),
+        mirrors: new Mirrors(this.#sideRequests),
+        responseHeaders: (key) => configuration.responseHeaders(key),
         cluster: (target, serviceUpstream) => this.#clusters.get(target.key, target.backend, serviceUpstream),
       },
       settings,
@@ -123,7 +159,11 @@ export class IngressController implements ObjectSink, AsyncDisposable {
 
   static async open(deps: IngressDeps, options: IngressOptions): Promise<IngressController> {
     const log = deps.log.with({ part: 'ingress' });
-    const pair = await selfSignedCertificate('weft default certificate', ['ingress.local'], deps.clock.nowMs());
+    const pair = await selfSignedCertificate(
+      'weft default certificate',
+      ['ingress.local'],
+      deps.clock.nowMs(),
+    );
     const fallback = certificateOf('default', pair);
     if (typeof fallback === 'string') throw new Error(`default certificate: ${fallback}`);
     let controller: IngressController | undefined;
@@ -134,8 +174,15 @@ export class IngressController implements ObjectSink, AsyncDisposable {
   }
 
   /** Every bound address, in start order. */
-  get addresses(): readonly { readonly protocol: 'http' | 'https'; readonly host: string; readonly port: number }[] {
-    return this.#listeners.map((listener) => ({ protocol: listener.secure ? 'https' : 'http', ...listener.address }));
+  get addresses(): readonly {
+    readonly protocol: 'http' | 'https';
+    readonly host: string;
+    readonly port: number;
+  }[] {
+    return this.#listeners.map((listener) => ({
+      protocol: listener.secure ? 'https' : 'http',
+      ...listener.address,
+    }));
   }
 
   /** The first complete lists have been compiled and are being served. */
@@ -175,7 +222,8 @@ export class IngressController implements ObjectSink, AsyncDisposable {
   async drain(deadlineMs: number): Promise<boolean> {
     for (const listener of this.#listeners) listener.drain();
     const end = this.#deps.clock.monotonicMs() + deadlineMs;
-    while (this.#gateway.active > 0 && this.#deps.clock.monotonicMs() < end) await sleep(this.#deps.clock, DRAIN_POLL_MS);
+    while (this.#gateway.active > 0 && this.#deps.clock.monotonicMs() < end)
+      await sleep(this.#deps.clock, DRAIN_POLL_MS);
     return this.#gateway.active === 0;
   }
 
@@ -186,6 +234,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     for (const listener of this.#listeners.toReversed()) await listener[Symbol.asyncDispose]();
     this.#clusters[Symbol.dispose]();
     this.#upstreams[Symbol.dispose]();
+    await this.#sideRequests[Symbol.asyncDispose]();
     this.#wheel[Symbol.dispose]();
   }
 
@@ -194,15 +243,24 @@ export class IngressController implements ObjectSink, AsyncDisposable {
       wheel: this.#wheel,
       settings: () => this.#gateway.settings,
       exchangeStarted: (exchange: Parameters<Gateway['serve']>[0]) => this.#gateway.serve(exchange),
-      badRequest: (facts: { clientAddress: string }, bad: { status: number; reason: string }) =>
-        this.#deps.log.info('bad request', { client: facts.clientAddress, status: bad.status, reason: bad.reason }),
-      serverTls: (hello: { serverName: string | undefined }) => this.#configuration.serverNames.lookup(hello.serverName),
+      badRequest: (facts: { clientAddress: string }, bad: { status: number; reason: string }) => {
+        this.#observer.badRequest(bad.status);
+        this.#deps.log.info('bad request', {
+          client: facts.clientAddress,
+          status: bad.status,
+          reason: bad.reason,
+        });
+      },
+      serverTls: (hello: { serverName: string | undefined }) =>
+        this.#configuration.serverNames.lookup(hello.serverName),
       passThrough: () => false,
       refused: (reason: string) => this.#deps.log.debug('connection refused', { reason }),
     };
     try {
-      for (const address of options.http) this.#listeners.push(await Listener.open(deps, { ...address, secure: false }));
-      for (const address of options.https) this.#listeners.push(await Listener.open(deps, { ...address, secure: true }));
+      for (const address of options.http)
+        this.#listeners.push(await Listener.open(deps, { ...address, secure: false }));
+      for (const address of options.https)
+        this.#listeners.push(await Listener.open(deps, { ...address, secure: true }));
     } catch (error) {
       await this[Symbol.asyncDispose]();
       throw error;
@@ -216,6 +274,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     if (next) this.#gateway.publish(next.table, next.settings);
     for (const [ingress, report] of this.#configuration.takeReports()) this.#deps.report?.(ingress, report);
     for (const resolve of waiting) resolve();
-    for (const { ingress, addresses } of this.#configuration.takeStatuses()) await this.#deps.publishStatus(ingress, addresses);
+    for (const { ingress, addresses } of this.#configuration.takeStatuses())
+      await this.#deps.publishStatus(ingress, addresses);
   }
 }

@@ -20,7 +20,12 @@ export class IngressObjects implements ObjectSink {
   readonly configMaps = new Map<string, ConfigMap>();
   readonly #changed: () => void;
   readonly #synced = new Set<string>();
-  #dirty = { ingresses: new Set<string>(), secrets: new Set<string>(), configMaps: new Set<string>(), classes: false };
+  #dirty = {
+    ingresses: new Set<string>(),
+    secrets: new Set<string>(),
+    configMaps: new Set<string>(),
+    classes: false,
+  };
 
   /** `changed` is called after each change; it must only mark. */
   constructor(changed: () => void) {
@@ -54,10 +59,22 @@ export class IngressObjects implements ObjectSink {
 
   #put(object: KubeObject, present: boolean): boolean {
     const key = objectKey(object);
-    if (isIngressKind(object)) return this.#store(this.ingresses, key, present ? toIngressV1(object) : undefined, this.#dirty.ingresses);
-    if (object.kind === 'Secret') return this.#store(this.secrets, key, present ? (object as Secret) : undefined, this.#dirty.secrets);
+    if (isIngressKind(object))
+      return this.#store(
+        this.ingresses,
+        key,
+        present ? toIngressV1(object) : undefined,
+        this.#dirty.ingresses,
+      );
+    if (object.kind === 'Secret')
+      return this.#store(this.secrets, key, present ? (object as Secret) : undefined, this.#dirty.secrets);
     if (object.kind === 'ConfigMap') {
-      return this.#store(this.configMaps, key, present ? (object as ConfigMap) : undefined, this.#dirty.configMaps);
+      return this.#store(
+        this.configMaps,
+        key,
+        present ? (object as ConfigMap) : undefined,
+        this.#dirty.configMaps,
+      );
     }
     if (object.kind !== 'IngressClass') return false;
     this.#dirty.classes = true;

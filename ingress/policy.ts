@@ -31,7 +31,10 @@ export interface RoutePolicy {
   readonly mirror: MirrorPolicy | undefined;
   readonly response: ResponsePolicy;
   readonly sslPassthrough: boolean;
-  readonly tls: { readonly ciphers: string | undefined; readonly minVersion: 'TLSv1.2' | 'TLSv1.3' | undefined };
+  readonly tls: {
+    readonly ciphers: string | undefined;
+    readonly minVersion: 'TLSv1.2' | 'TLSv1.3' | undefined;
+  };
   readonly accessLog: boolean;
 }
 

@@ -78,7 +78,8 @@ export class TimerWheel implements Disposable {
     const steps = Math.min(to - this.#tick, SLOTS);
     for (let i = 1; i <= steps; i++) this.#expireSlot((to - steps + i) % SLOTS);
     this.#tick = to;
-    if (this.#count > 0 && !this.#timer) this.#timer = this.#clock.setTimer(WHEEL_TICK_MS, () => this.#turn());
+    if (this.#count > 0 && !this.#timer)
+      this.#timer = this.#clock.setTimer(WHEEL_TICK_MS, () => this.#turn());
   }
 
   #expireSlot(slot: number): void {

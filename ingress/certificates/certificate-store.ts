@@ -81,7 +81,8 @@ export class CertificateStore {
     if (known?.secret !== secret) {
       known = { secret, result: parseCertificate(key, secret) };
       this.#parsed.set(key, known);
-      if (typeof known.result === 'string') this.#log.warn('certificate unusable', { secret: key, reason: known.result });
+      if (typeof known.result === 'string')
+        this.#log.warn('certificate unusable', { secret: key, reason: known.result });
     }
     return typeof known.result === 'string' ? undefined : known.result;
   }

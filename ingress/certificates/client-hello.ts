@@ -36,7 +36,7 @@ function joinRecords(bytes: Buffer): Buffer | string | undefined {
   const parts: Buffer[] = [];
   let have = 0;
   let need = 4;
-  for (let at = 0; have < need; ) {
+  for (let at = 0; have < need;) {
     if (bytes.length > at && bytes[at] !== HANDSHAKE) return 'not a TLS handshake';
     if (bytes.length < at + 5) return undefined;
     if (bytes[at + 1] !== 3) return 'not a TLS handshake';
@@ -75,7 +75,7 @@ function readExtensions(bytes: Buffer): ClientHello | string {
 }
 
 function readServerName(body: Buffer): string | undefined {
-  for (let at = 2; at + 3 <= body.length; ) {
+  for (let at = 2; at + 3 <= body.length;) {
     const length = body.readUInt16BE(at + 1);
     if (at + 3 + length > body.length) return undefined;
     if (body[at] === 0) {
@@ -89,7 +89,7 @@ function readServerName(body: Buffer): string | undefined {
 
 function readProtocols(body: Buffer): string[] {
   const protocols: string[] = [];
-  for (let at = 2; at < body.length; ) {
+  for (let at = 2; at < body.length;) {
     const length = body[at]!;
     protocols.push(body.toString('latin1', at + 1, at + 1 + length));
     at += 1 + length;

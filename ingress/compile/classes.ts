@@ -39,7 +39,11 @@ export function classVerdict(
   return options.watchWithoutClass ? ours : { ours: false, reason: 'has no class' };
 }
 
-function byClassName(name: string, classes: ReadonlyMap<string, IngressClass>, options: ClassOptions): ClassVerdict {
+function byClassName(
+  name: string,
+  classes: ReadonlyMap<string, IngressClass>,
+  options: ClassOptions,
+): ClassVerdict {
   const found = classes.get(name);
   if (!found) return { ours: false, reason: `IngressClass ${name} does not exist` };
   const controller = found.spec?.controller;
@@ -49,7 +53,11 @@ function byClassName(name: string, classes: ReadonlyMap<string, IngressClass>, o
 }
 
 /** The annotation names a class object of ours, or is the class name the controller was told. */
-function byAnnotation(name: string, classes: ReadonlyMap<string, IngressClass>, options: ClassOptions): ClassVerdict {
+function byAnnotation(
+  name: string,
+  classes: ReadonlyMap<string, IngressClass>,
+  options: ClassOptions,
+): ClassVerdict {
   const found = classes.get(name);
   if (found) return byClassName(name, classes, options);
   return name === options.ingressClass ? ours : { ours: false, reason: `annotation names class ${name}` };

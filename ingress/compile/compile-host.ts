@@ -36,13 +36,23 @@ export function compileHost(input: HostInput, problems: HostProblem[]): HostTabl
         const id = `${path.path} ${path.pathType}`;
         const winner = seen.get(id);
         if (winner !== undefined) {
-          if (winner !== ingress.key) problems.push({ ingress: ingress.key, message: `${host}${path.path} (${path.pathType}) is already served by ${winner}` });
+          if (winner !== ingress.key)
+            problems.push({
+              ingress: ingress.key,
+              message: `${host}${path.path} (${path.pathType}) is already served by ${winner}`,
+            });
           continue;
         }
-        const regex = allRegex || (regexIngress && isPattern(path, ingress)) ? pattern(path, ingress, problems) : undefined;
+        const regex =
+          allRegex || (regexIngress && isPattern(path, ingress))
+            ? pattern(path, ingress, problems)
+            : undefined;
         if (regex === 'refused') continue;
         seen.set(id, ingress.key);
-        entries.push({ route: routeOf(input, ingress, path, regex ? 'Regex' : path.pathType, canaries), regex });
+        entries.push({
+          route: routeOf(input, ingress, path, regex ? 'Regex' : path.pathType, canaries),
+          regex,
+        });
       }
       if (contribution.fallback && !fallback) fallback = fallbackRoute(input, ingress, contribution.fallback);
     }
@@ -57,17 +67,29 @@ function usesRegex(ingress: CompiledIngress): boolean {
 /** Outside strict mode a plain path stays plain: by element and with case, also beside patterns and rewrites. */
 function isPattern(path: RulePath, ingress: CompiledIngress): boolean {
   if (path.pathType === 'Exact') return false;
-  return hasRegexMeaning(path.path) || (ingress.policy.useRegex && path.pathType === 'ImplementationSpecific' && path.path !== '/');
+  return (
+    hasRegexMeaning(path.path) ||
+    (ingress.policy.useRegex && path.pathType === 'ImplementationSpecific' && path.path !== '/')
+  );
 }
 
 function pattern(path: RulePath, ingress: CompiledIngress, problems: HostProblem[]): UserRegex | 'refused' {
   const compiled = compileUserRegex(path.path, { ignoreCase: true, anchored: true });
   if (!('reason' in compiled)) return compiled;
-  problems.push({ ingress: ingress.key, message: `path ${JSON.stringify(path.path)} is not a usable pattern: ${compiled.reason}` });
+  problems.push({
+    ingress: ingress.key,
+    message: `path ${JSON.stringify(path.path)} is not a usable pattern: ${compiled.reason}`,
+  });
   return 'refused';
 }
 
-function routeOf(input: HostInput, ingress: CompiledIngress, path: RulePath, pathType: PathType, canaries: Canaries): Route {
+function routeOf(
+  input: HostInput,
+  ingress: CompiledIngress,
+  path: RulePath,
+  pathType: PathType,
+  canaries: Canaries,
+): Route {
   return {
     host: input.host,
     path: path.path,

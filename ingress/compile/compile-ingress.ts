@@ -82,10 +82,12 @@ function rulePaths(
 /** Path rules of Ingress v1 validation; controls and spaces are refused for every type. */
 function pathProblem(path: string, pathType: string): string | undefined {
   if (!path.startsWith('/')) return 'does not start with /';
-  if (/[\u0000-\u0020\u007f]/.test(path) && pathType !== 'ImplementationSpecific') return 'holds a space or control character';
+  if (/[\u0000-\u0020\u007f]/.test(path) && pathType !== 'ImplementationSpecific')
+    return 'holds a space or control character';
   if (/[\u0000-\u001f\u007f]/.test(path)) return 'holds a control character';
   if (pathType === 'ImplementationSpecific') return undefined;
-  if (/\/\/|\/\.\/|\/\.\.\/|%2f/i.test(path) || /\/\.\.?$/.test(path)) return 'holds an empty, dot or encoded segment';
+  if (/\/\/|\/\.\/|\/\.\.\/|%2f/i.test(path) || /\/\.\.?$/.test(path))
+    return 'holds an empty, dot or encoded segment';
   return undefined;
 }
 
@@ -101,11 +103,19 @@ function targetOf(namespace: string, backend: IngressBackend | undefined, proble
     const ref: BackendRef = {
       namespace,
       service: name,
-      port: port?.name !== undefined && port.name !== '' ? { name: port.name } : port?.number !== undefined ? { number: port.number } : undefined,
+      port:
+        port?.name !== undefined && port.name !== ''
+          ? { name: port.name }
+          : port?.number !== undefined
+            ? { number: port.number }
+            : undefined,
     };
     return { kind: 'service', backend: ref, key: backendKey(ref) };
   }
   const kind = backend?.resource?.kind;
   if (kind !== undefined) problems.push(`resource backend of kind ${kind} is not served`);
-  return { kind: 'none', reason: kind === undefined ? 'rule without a backend' : `resource backend ${kind} is unknown` };
+  return {
+    kind: 'none',
+    reason: kind === undefined ? 'rule without a backend' : `resource backend ${kind} is unknown`,
+  };
 }

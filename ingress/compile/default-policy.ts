@@ -32,7 +32,10 @@ export function defaultPolicy(settings: GlobalSettings): RoutePolicy {
       tls: undefined,
       connectionHeader: undefined,
     },
-    errors: settings.customHttpErrors.size > 0 ? { defaultBackend: undefined, statuses: settings.customHttpErrors } : undefined,
+    errors:
+      settings.customHttpErrors.size > 0
+        ? { defaultBackend: undefined, statuses: settings.customHttpErrors }
+        : undefined,
     mirror: undefined,
     response: { customHeaders: undefined, redirectRewrite: undefined, cookieDomain: [], cookiePath: [] },
     sslPassthrough: false,

@@ -55,7 +55,11 @@ function toBackendV1(backend: BetaBackend): IngressBackend {
   return {
     service: {
       name: backend.serviceName,
-      ...(number !== undefined ? { port: { number } } : port !== undefined ? { port: { name: String(port) } } : {}),
+      ...(number !== undefined
+        ? { port: { number } }
+        : port !== undefined
+          ? { port: { name: String(port) } }
+          : {}),
     },
   };
 }

@@ -86,7 +86,8 @@ export class PathTable {
       if (part === '') continue;
       node.children ??= new Map();
       let child = node.children.get(part);
-      if (!child) node.children.set(part, (child = { children: undefined, bare: undefined, slash: undefined }));
+      if (!child)
+        node.children.set(part, (child = { children: undefined, bare: undefined, slash: undefined }));
       node = child;
     }
     const withSlash = route.path.length > 1 && route.path.endsWith('/');
@@ -117,7 +118,13 @@ export class PathTable {
     for (const { route } of this.#exact.values()) trace(route, 'Exact path differs');
     for (const route of this.#matches.keys()) {
       if (route === chosen) trace(route, 'chosen: longest Prefix by element');
-      else trace(route, isElementPrefix(route.path, path) ? 'Prefix matches but a longer one wins' : 'Prefix does not match');
+      else
+        trace(
+          route,
+          isElementPrefix(route.path, path)
+            ? 'Prefix matches but a longer one wins'
+            : 'Prefix does not match',
+        );
     }
   }
 }

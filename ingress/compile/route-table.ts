@@ -16,7 +16,12 @@ export interface HostTable {
 
 /** What a request turned out to be. */
 export type RouteMatch =
-  | { readonly kind: 'route'; readonly route: Route; readonly captures: readonly string[] | undefined; readonly path: string }
+  | {
+      readonly kind: 'route';
+      readonly route: Route;
+      readonly captures: readonly string[] | undefined;
+      readonly path: string;
+    }
   | { readonly kind: 'redirect-host'; readonly host: string }
   | { readonly kind: 'bad-path' }
   | { readonly kind: 'none'; readonly host: HostTable | undefined };

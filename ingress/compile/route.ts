@@ -47,6 +47,7 @@ export interface Route {
 
 /** The key of a backend: `namespace/service:port`. */
 export function backendKey(backend: BackendRef): string {
-  const port = backend.port === undefined ? '' : 'name' in backend.port ? backend.port.name : backend.port.number;
+  const port =
+    backend.port === undefined ? '' : 'name' in backend.port ? backend.port.name : backend.port.number;
   return `${backend.namespace}/${backend.service}:${port}`;
 }

@@ -69,7 +69,8 @@ export class TableBuilder {
     const messages: string[] = [];
     const compiled = this.#ingresses.get(key);
     for (const host of new Set(compiled?.hosts.map((entry) => entry.host))) {
-      for (const problem of this.#problems.get(host) ?? []) if (problem.ingress === key) messages.push(problem.message);
+      for (const problem of this.#problems.get(host) ?? [])
+        if (problem.ingress === key) messages.push(problem.message);
     }
     return messages;
   }
@@ -121,7 +122,8 @@ export class TableBuilder {
     const hasTls = ingresses.some((ingress) => this.#hasTls(ingress, host));
     const table = compileHost({ host, ingresses, strict: this.#options.strict, hasTls }, problems);
     // A host whose only rules are canaries without a main rule does not exist.
-    if (table.paths.size === 0 && ingresses.every((ingress) => ingress.policy.canary)) this.#hosts.delete(host);
+    if (table.paths.size === 0 && ingresses.every((ingress) => ingress.policy.canary))
+      this.#hosts.delete(host);
     else this.#hosts.set(host, table);
     if (problems.length > 0) this.#problems.set(host, problems);
     else this.#problems.delete(host);
@@ -149,17 +151,21 @@ export class TableBuilder {
         const table = this.#hosts.get(host);
         if (!table || host === '') continue;
         for (const alias of serverAliases) addAlias(alias, table, hosts, patterns);
-        if (fromToWww && !host.startsWith('*')) redirects.push([host.startsWith('www.') ? host.slice(4) : `www.${host}`, host]);
+        if (fromToWww && !host.startsWith('*'))
+          redirects.push([host.startsWith('www.') ? host.slice(4) : `www.${host}`, host]);
       }
     }
     for (const [from, to] of redirects) {
-      if (!hosts.has(from)) hosts.set(from, { name: from, paths: new PathTable([]), fallback: undefined, redirectTo: to });
+      if (!hosts.has(from))
+        hosts.set(from, { name: from, paths: new PathTable([]), fallback: undefined, redirectTo: to });
     }
     return { hosts, patterns };
   }
 
   #catchAll(): RouteTable['catchAll'] {
-    const all = [...this.#catchAlls].map((key) => this.#ingresses.get(key)!).filter((ingress) => !ingress.policy.canary);
+    const all = [...this.#catchAlls]
+      .map((key) => this.#ingresses.get(key)!)
+      .filter((ingress) => !ingress.policy.canary);
     const first = all.sort((a, b) => this.#precedence(a, b))[0];
     return first?.catchAll && catchAllRoute(first, first.catchAll);
   }

@@ -27,7 +27,9 @@ export function compileUserRegex(source: string, options: UserRegexOptions): Use
     const literal = options.anchored ? literalPrefix(source) : '';
     const prefix = options.ignoreCase ? literal.toLowerCase() : literal;
     const possible = (text: string): boolean =>
-      prefix === '' || (options.ignoreCase ? text.slice(0, prefix.length).toLowerCase() : text.slice(0, prefix.length)) === prefix;
+      prefix === '' ||
+      (options.ignoreCase ? text.slice(0, prefix.length).toLowerCase() : text.slice(0, prefix.length)) ===
+        prefix;
     return {
       source,
       test: (text) => possible(text) && pattern.matcher(text).find(),

@@ -31,7 +31,8 @@ export const HEX = Uint8Array.from({ length: 256 }, (_, byte) => {
 /** True when text is a non-empty token. */
 export function isToken(text: string): boolean {
   if (text.length === 0) return false;
-  for (let i = 0; i < text.length; i++) if (TOKEN[text.charCodeAt(i) & 0xff] === 0 || text.charCodeAt(i) > 255) return false;
+  for (let i = 0; i < text.length; i++)
+    if (TOKEN[text.charCodeAt(i) & 0xff] === 0 || text.charCodeAt(i) > 255) return false;
   return true;
 }
 

@@ -12,7 +12,16 @@ export interface ChunkedSink {
   chunkEnd(trailers: Fields | undefined): void;
 }
 
-const State = { SIZE: 0, EXTENSION: 1, SIZE_LF: 2, DATA: 3, DATA_CR: 4, DATA_LF: 5, TRAILERS: 6, DONE: 7 } as const;
+const State = {
+  SIZE: 0,
+  EXTENSION: 1,
+  SIZE_LF: 2,
+  DATA: 3,
+  DATA_CR: 4,
+  DATA_LF: 5,
+  TRAILERS: 6,
+  DONE: 7,
+} as const;
 type State = (typeof State)[keyof typeof State];
 
 const TRAILER_LIMITS = { totalBytes: TRAILER_BYTES_MAX, lineBytes: TRAILER_BYTES_MAX, fields: 256 };

@@ -1,5 +1,12 @@
 import { type Fields, Role } from './fields.ts';
-import { NO_BODY, UNKNOWN_LENGTH, UNTIL_CLOSE, type BadHead, type RequestHead, type ResponseHead } from './message.ts';
+import {
+  NO_BODY,
+  UNKNOWN_LENGTH,
+  UNTIL_CLOSE,
+  type BadHead,
+  type RequestHead,
+  type ResponseHead,
+} from './message.ts';
 import type { RawHead } from './head.ts';
 
 /** Message framing and host rules (RFC 9112 sections 3.2, 6; RFC 9110 section 7.6.1) over a scanned head. */
@@ -84,7 +91,8 @@ function noteConnection(seen: Scanned, value: string): void {
 export function frameRequest(raw: RawHead): RequestHead | BadHead {
   const [method, rawTarget, versionText] = raw.startLine;
   const version = versionText === 'HTTP/1.1' ? 11 : versionText === 'HTTP/1.0' ? 10 : undefined;
-  if (!version) return /^HTTP\/\d\.\d$/.test(versionText) ? bad(505, 'unknown version') : bad(400, 'bad version');
+  if (!version)
+    return /^HTTP\/\d\.\d$/.test(versionText) ? bad(505, 'unknown version') : bad(400, 'bad version');
   const seen = scan(raw.fields);
   const bodyLength = requestBodyLength(seen, version);
   if (typeof bodyLength !== 'number') return bodyLength;
@@ -110,7 +118,8 @@ function requestBodyLength(seen: Scanned, version: 10 | 11): number | BadHead {
     if (seen.lengths > 0) return bad(400, 'both Content-Length and Transfer-Encoding');
     if (version === 10) return bad(400, 'Transfer-Encoding in HTTP/1.0');
     if (seen.codings > 1) return bad(400, 'several Transfer-Encoding fields');
-    if (seen.coding !== 'chunked') return bad(/^[a-z, -]+$/.test(seen.coding) ? 501 : 400, 'unknown Transfer-Encoding');
+    if (seen.coding !== 'chunked')
+      return bad(/^[a-z, -]+$/.test(seen.coding) ? 501 : 400, 'unknown Transfer-Encoding');
     return UNKNOWN_LENGTH;
   }
   if (seen.lengths === 0) return NO_BODY;
@@ -127,7 +136,8 @@ function placeOf(
   if (seen.hosts > 1) return bad(400, 'several Host fields');
   if (seen.hosts === 0 && version === 11) return bad(400, 'no Host');
   const host = seen.host ?? '';
-  if (host !== '' ? !isAuthority(host) : version === 11 && rawTarget.startsWith('/')) return bad(400, 'bad Host');
+  if (host !== '' ? !isAuthority(host) : version === 11 && rawTarget.startsWith('/'))
+    return bad(400, 'bad Host');
   if (method === 'CONNECT') return bad(405, 'CONNECT is not served');
   if (rawTarget.charCodeAt(0) === 47) return { target: rawTarget, authority: host };
   if (rawTarget === '*' && method === 'OPTIONS') return { target: '*', authority: host };
@@ -155,12 +165,18 @@ export function frameResponse(raw: RawHead, requestMethod: string): ResponseHead
   };
 }
 
-function responseBodyLength(seen: Scanned, status: number, method: string, version: 10 | 11): number | BadHead {
+function responseBodyLength(
+  seen: Scanned,
+  status: number,
+  method: string,
+  version: 10 | 11,
+): number | BadHead {
   if (seen.codings > 0 && seen.lengths > 0) return bad(502, 'both Content-Length and Transfer-Encoding');
   if (seen.lengths > 1 || seen.length < 0) return bad(502, 'bad Content-Length');
   if (status < 200 || status === 204 || status === 304 || method === 'HEAD') return NO_BODY;
   if (seen.codings > 0) {
-    if (seen.codings > 1 || seen.coding !== 'chunked' || version === 10) return bad(502, 'unknown Transfer-Encoding');
+    if (seen.codings > 1 || seen.coding !== 'chunked' || version === 10)
+      return bad(502, 'unknown Transfer-Encoding');
     return UNKNOWN_LENGTH;
   }
   return seen.lengths === 1 ? seen.length : UNTIL_CLOSE;

@@ -5,7 +5,12 @@ import {
   UPSTREAM_REQUESTS_MAX,
 } from '../limits.ts';
 import { Deadline } from '../timer-wheel.ts';
-import type { OutgoingRequest, UpstreamFailure, UpstreamHandler, UpstreamStream } from '../upstream/stream.ts';
+import type {
+  OutgoingRequest,
+  UpstreamFailure,
+  UpstreamHandler,
+  UpstreamStream,
+} from '../upstream/stream.ts';
 import { deafHandler, type Wire, type WireHandler } from '../wire.ts';
 import { ChunkedDecoder, type ChunkedSink } from './chunked.ts';
 import { type Fields, Role } from './fields.ts';
@@ -158,7 +163,8 @@ export class H1ClientConnection implements WireHandler, UpstreamStream, ChunkedS
   }
 
   wireEnded(): void {
-    if (this.#response?.bodyLength === UNTIL_CLOSE && this.#handler) return this.#responseDone(undefined, false);
+    if (this.#response?.bodyLength === UNTIL_CLOSE && this.#handler)
+      return this.#responseDone(undefined, false);
     this.#lost('connection ended');
   }
 
@@ -223,7 +229,8 @@ export class H1ClientConnection implements WireHandler, UpstreamStream, ChunkedS
     if (!handler) return;
     this.#handler = undefined;
     this.#trailers = undefined;
-    const reusable = clean && this.#requestEnded && this.#response!.keepAlive && this.#served < this.#requestsMax;
+    const reusable =
+      clean && this.#requestEnded && this.#response!.keepAlive && this.#served < this.#requestsMax;
     if (reusable && !this.#dead) this.#owner.released(this);
     else this.close();
     handler.upstreamEnd(trailers);
@@ -263,7 +270,8 @@ function requestHeadText(request: OutgoingRequest): string {
   let text = `${request.method} ${request.target} HTTP/1.${request.version === 11 ? 1 : 0}\r\nHost: ${request.authority}\r\n`;
   text += fieldLinesWithoutFraming(request.fields);
   if (request.bodyLength === UNKNOWN_LENGTH) text += 'Transfer-Encoding: chunked\r\n';
-  else if (request.bodyLength > 0 || methodHasBody(request.method)) text += `Content-Length: ${request.bodyLength}\r\n`;
+  else if (request.bodyLength > 0 || methodHasBody(request.method))
+    text += `Content-Length: ${request.bodyLength}\r\n`;
   if (request.upgrade) text += `Connection: Upgrade\r\nUpgrade: ${request.upgrade}\r\n`;
   else if (request.version === 10) text += 'Connection: close\r\n';
   return `${text}\r\n`;

@@ -58,7 +58,8 @@ export class H1Exchange implements Exchange, ChunkedSink {
       return;
     }
     this.flowing = true;
-    if (this.head.expectContinue && !this.headSent) this.#connection.wire.write('HTTP/1.1 100 Continue\r\n\r\n');
+    if (this.head.expectContinue && !this.headSent)
+      this.#connection.wire.write('HTTP/1.1 100 Continue\r\n\r\n');
     this.#connection.startBody();
   }
 
@@ -101,7 +102,10 @@ export class H1Exchange implements Exchange, ChunkedSink {
     const unknown = bodyLength < 0 && !this.#bodyless;
     this.#chunked = unknown && this.head.version === 11;
     this.#keepAlive =
-      this.head.keepAlive && !this.#connection.lastRequest && (!unknown || this.#chunked) && this.#bodyCanBeDiscarded();
+      this.head.keepAlive &&
+      !this.#connection.lastRequest &&
+      (!unknown || this.#chunked) &&
+      this.#bodyCanBeDiscarded();
     let text = `HTTP/1.1 ${status} ${reason}\r\n${fieldLines(fields)}`;
     if (this.#chunked) text += 'Transfer-Encoding: chunked\r\n';
     if (!this.#keepAlive) text += 'Connection: close\r\n\r\n';
@@ -164,7 +168,10 @@ export class H1Exchange implements Exchange, ChunkedSink {
   switchProtocols(fields: Fields): Duplex {
     const { stream, early } = this.#connection.detach();
     this.#over = true;
-    stream.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n${fieldLines(fields)}\r\n`, 'latin1');
+    stream.write(
+      `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n${fieldLines(fields)}\r\n`,
+      'latin1',
+    );
     if (early.length > 0) stream.unshift(early);
     return stream;
   }
@@ -210,7 +217,8 @@ export function fieldLines(fields: Fields): string {
   const { names, values } = fields;
   for (let i = 0; i < names.length; i++) {
     const name = names[i]!;
-    if (name.role !== Role.TRANSFER_ENCODING && name.role !== Role.CONNECTION) text += `${name.line}${values[i]}\r\n`;
+    if (name.role !== Role.TRANSFER_ENCODING && name.role !== Role.CONNECTION)
+      text += `${name.line}${values[i]}\r\n`;
   }
   return text;
 }

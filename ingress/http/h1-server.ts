@@ -150,7 +150,8 @@ export class H1ServerConnection implements WireHandler {
   }
 
   armBody(): void {
-    if (this.#exchange && !this.#exchange.bodyEnded) this.hooks.wheel.arm(this.#deadline, this.options.bodyIdleMs);
+    if (this.#exchange && !this.#exchange.bodyEnded)
+      this.hooks.wheel.arm(this.#deadline, this.options.bodyIdleMs);
   }
 
   pauseReading(): void {

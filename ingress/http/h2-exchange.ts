@@ -14,7 +14,10 @@ const nobody: ExchangeHandler = {
 };
 
 /** Makes a request head of HTTP/2 pseudo fields and fields (RFC 9113 section 8.3), or says what is wrong. */
-export function readH2Head(raw: readonly string[], endStream: boolean): RequestHead | { status: number; reason: string } {
+export function readH2Head(
+  raw: readonly string[],
+  endStream: boolean,
+): RequestHead | { status: number; reason: string } {
   const pseudo: Record<string, string> = {};
   const fields = new Fields();
   let cookie: string | undefined;
@@ -30,28 +33,40 @@ export function readH2Head(raw: readonly string[], endStream: boolean): RequestH
   return placed(pseudo, fields, endStream);
 }
 
-function placed(pseudo: Record<string, string>, fields: Fields, endStream: boolean): RequestHead | { status: number; reason: string } {
+function placed(
+  pseudo: Record<string, string>,
+  fields: Fields,
+  endStream: boolean,
+): RequestHead | { status: number; reason: string } {
   const method = pseudo[':method'] ?? '';
   const target = pseudo[':path'] ?? '';
   const protocol = pseudo[':protocol'];
-  if (fields.names.some(({ role }) => role === Role.CONNECTION || role === Role.TRANSFER_ENCODING || role === Role.UPGRADE)) {
+  if (
+    fields.names.some(
+      ({ role }) => role === Role.CONNECTION || role === Role.TRANSFER_ENCODING || role === Role.UPGRADE,
+    )
+  ) {
     return { status: 400, reason: 'connection-specific header field' };
   }
-  if (!isToken(method) || !/^(\/[^\u0000-\u0020#\u007f]*|\*)$/.test(target)) return { status: 400, reason: 'bad pseudo header field' };
+  if (!isToken(method) || !/^(\/[^\u0000-\u0020#\u007f]*|\*)$/.test(target))
+    return { status: 400, reason: 'bad pseudo header field' };
   if (method === 'CONNECT' && protocol === undefined) return { status: 405, reason: 'CONNECT is not served' };
   const host = fields.joined('host');
   const authority = pseudo[':authority'] ?? host ?? '';
   if (!isAuthority(authority)) return { status: 400, reason: 'bad authority' };
-  if (host !== undefined && host.toLowerCase() !== authority.toLowerCase()) return { status: 400, reason: ':authority and Host differ' };
+  if (host !== undefined && host.toLowerCase() !== authority.toLowerCase())
+    return { status: 400, reason: ':authority and Host differ' };
   const length = fields.joined('content-length');
-  if (length !== undefined && !/^\d{1,15}$/.test(length)) return { status: 400, reason: 'bad Content-Length' };
+  if (length !== undefined && !/^\d{1,15}$/.test(length))
+    return { status: 400, reason: 'bad Content-Length' };
   return {
     method: protocol === undefined ? method : 'GET',
     target,
     version: 20,
     authority,
     fields,
-    bodyLength: protocol !== undefined || endStream ? NO_BODY : length === undefined ? UNKNOWN_LENGTH : Number(length),
+    bodyLength:
+      protocol !== undefined || endStream ? NO_BODY : length === undefined ? UNKNOWN_LENGTH : Number(length),
     keepAlive: true,
     upgrade: protocol,
     expectContinue: false,
@@ -115,7 +130,8 @@ export class H2Exchange implements Exchange {
   sendHead(status: number, _reason: string, fields: Fields, bodyLength: number): void {
     if (this.headSent || this.#over || this.#stream.destroyed) return;
     this.headSent = true;
-    this.#bodyless = this.head.method === 'HEAD' || status === 204 || status === 304 || bodyLength === NO_BODY;
+    this.#bodyless =
+      this.head.method === 'HEAD' || status === 204 || status === 304 || bodyLength === NO_BODY;
     const waitForTrailers = !this.#bodyless && bodyLength < 0;
     this.#stream.respond({ ':status': status, ...headersOf(fields) }, { endStream: false, waitForTrailers });
     if (waitForTrailers) this.#stream.on('wantTrailers', () => this.#sendTrailers());
@@ -179,10 +195,17 @@ export function headersOf(fields: Fields): http2.OutgoingHttpHeaders {
   const headers: Record<string, string | string[]> = {};
   for (let i = 0; i < fields.names.length; i++) {
     const { lower, role } = fields.names[i]!;
-    if (role === Role.CONNECTION || role === Role.TRANSFER_ENCODING || role === Role.UPGRADE || role === Role.HOP_BY_HOP) continue;
+    if (
+      role === Role.CONNECTION ||
+      role === Role.TRANSFER_ENCODING ||
+      role === Role.UPGRADE ||
+      role === Role.HOP_BY_HOP
+    )
+      continue;
     const value = fields.values[i]!;
     const before = headers[lower];
-    headers[lower] = before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value];
+    headers[lower] =
+      before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value];
   }
   return headers;
 }

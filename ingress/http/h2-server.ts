@@ -13,7 +13,9 @@ export interface H2ServerHooks {
 }
 
 /** Limits of nghttp2 and node:http2 that keep one client from costing more than its share (RFC 9113 section 10.5). */
-function sessionOptions(streamsMax: number): http2.ServerOptions & { streamResetBurst: number; streamResetRate: number } {
+function sessionOptions(
+  streamsMax: number,
+): http2.ServerOptions & { streamResetBurst: number; streamResetRate: number } {
   return {
     settings: {
       maxConcurrentStreams: streamsMax,
@@ -43,13 +45,23 @@ export class H2ServerConnection {
   #streams = 0;
   #draining = false;
 
-  constructor(stream: Duplex, facts: ConnectionFacts, hooks: H2ServerHooks, streamsMax: number, closed: (connection: H2ServerConnection) => void) {
+  constructor(
+    stream: Duplex,
+    facts: ConnectionFacts,
+    hooks: H2ServerHooks,
+    streamsMax: number,
+    closed: (connection: H2ServerConnection) => void,
+  ) {
     this.#hooks = hooks;
     this.#facts = facts;
     this.#idle = new Deadline(() => this.drain());
     this.#session = http2.performServerHandshake(stream, sessionOptions(streamsMax));
-    this.#session.on('stream', (h2stream, _headers, flags, raw: string[]) => this.#onStream(h2stream, flags, raw));
-    this.#session.on('error', (error) => this.#hooks.badRequest(facts, { status: 400, reason: `h2: ${error.message}` }));
+    this.#session.on('stream', (h2stream, _headers, flags, raw: string[]) =>
+      this.#onStream(h2stream, flags, raw),
+    );
+    this.#session.on('error', (error) =>
+      this.#hooks.badRequest(facts, { status: 400, reason: `h2: ${error.message}` }),
+    );
     this.#session.on('close', () => {
       hooks.wheel.remove(this.#idle);
       closed(this);

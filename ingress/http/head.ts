@@ -34,7 +34,8 @@ export function scanRequestHead(bytes: Buffer, start: number, limits: HeadLimits
   const end = bytes.length;
   let at = start;
   // RFC 9112 section 2.2: an empty line or two before the request line is ignored.
-  for (let skipped = 0; at + 1 < end && bytes[at] === CR && bytes[at + 1] === LF && skipped < 2; skipped++) at += 2;
+  for (let skipped = 0; at + 1 < end && bytes[at] === CR && bytes[at + 1] === LF && skipped < 2; skipped++)
+    at += 2;
   const first = at;
   while (at < end && TOKEN[bytes[at]!] === 1) at++;
   const methodEnd = at;
@@ -98,7 +99,12 @@ export function scanTrailers(bytes: Buffer, start: number, limits: HeadLimits): 
 let headEnd = 0;
 
 /** The number of fields, with their offsets in `offsets` and the end in `headEnd`. */
-function scanFields(bytes: Buffer, from: number, first: number, limits: HeadLimits): number | BadHead | undefined {
+function scanFields(
+  bytes: Buffer,
+  from: number,
+  first: number,
+  limits: HeadLimits,
+): number | BadHead | undefined {
   const end = Math.min(bytes.length, first + limits.totalBytes + 1);
   const cut = end < bytes.length || end - first > limits.totalBytes;
   let at = from;
@@ -110,7 +116,8 @@ function scanFields(bytes: Buffer, from: number, first: number, limits: HeadLimi
     }
     if (count >= limits.fields || count >= FIELDS_SLOTS) return bad(431, 'too many header fields');
     const next = scanField(bytes, at, end, count);
-    if (typeof next !== 'number') return next ?? (cut || end - at > limits.lineBytes ? bad(431, 'header field too large') : undefined);
+    if (typeof next !== 'number')
+      return next ?? (cut || end - at > limits.lineBytes ? bad(431, 'header field too large') : undefined);
     if (next - at > limits.lineBytes) return bad(431, 'header field too large');
     at = next;
   }
@@ -126,7 +133,8 @@ function scanField(bytes: Buffer, from: number, end: number, count: number): num
   while (at < end && (bytes[at] === SP || bytes[at] === HT)) at++;
   const value = at;
   while (at < end && FIELD_CONTENT[bytes[at]!] === 1) at++;
-  if (at + 1 >= end) return at < end && bytes[at] !== CR ? bad(400, 'control character in a header field') : undefined;
+  if (at + 1 >= end)
+    return at < end && bytes[at] !== CR ? bad(400, 'control character in a header field') : undefined;
   if (bytes[at] !== CR || bytes[at + 1] !== LF) return bad(400, 'control character in a header field');
   let valueEnd = at;
   while (valueEnd > value && (bytes[valueEnd - 1] === SP || bytes[valueEnd - 1] === HT)) valueEnd--;

@@ -54,7 +54,9 @@ export class Listener implements AsyncDisposable {
     this.#deps = deps;
     this.#options = options;
     this.#tls = new TlsAcceptor((reason) => deps.refused(reason));
-    this.#server = net.createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: false }, (socket) => this.#accept(socket));
+    this.#server = net.createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: false }, (socket) =>
+      this.#accept(socket),
+    );
   }
 
   /** Rejects with Fault INGRESS_LISTEN when the address cannot be had. */
@@ -62,7 +64,13 @@ export class Listener implements AsyncDisposable {
     const listener = new Listener(deps, options);
     await new Promise<void>((resolve, reject) => {
       listener.#server.once('error', (cause: NodeJS.ErrnoException) =>
-        reject(new Fault('INGRESS_LISTEN', `cannot listen on ${options.host}:${options.port}: ${cause.code ?? cause.message}`, { cause })),
+        reject(
+          new Fault(
+            'INGRESS_LISTEN',
+            `cannot listen on ${options.host}:${options.port}: ${cause.code ?? cause.message}`,
+            { cause },
+          ),
+        ),
       );
       listener.#server.listen({ host: options.host, port: options.port, backlog: 4096 }, resolve);
     });
@@ -92,7 +100,9 @@ export class Listener implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.drain();
-    const closed = new Promise<void>((resolve) => (this.#server.listening ? this.#server.once('close', resolve) : resolve()));
+    const closed = new Promise<void>((resolve) =>
+      this.#server.listening ? this.#server.once('close', resolve) : resolve(),
+    );
     for (const socket of this.#sockets) socket.destroy();
     await closed;
   }
@@ -139,7 +149,11 @@ export class Listener implements AsyncDisposable {
   }
 
   #startH1(socket: net.Socket, facts: ConnectionFacts): void {
-    const wire = new NetWire(socket, { address: facts.clientAddress, port: facts.clientPort }, facts.localPort);
+    const wire = new NetWire(
+      socket,
+      { address: facts.clientAddress, port: facts.clientPort },
+      facts.localPort,
+    );
     const connection = new H1ServerConnection(
       wire,
       facts,
@@ -160,8 +174,12 @@ export class Listener implements AsyncDisposable {
 
   #startH2(stream: Duplex, facts: ConnectionFacts): void {
     if (!this.#deps.settings().useHttp2) return void stream.destroy();
-    const connection = new H2ServerConnection(stream, facts, this.#deps, this.#deps.settings().http2StreamsMax, (closed) =>
-      this.#connections.delete(closed),
+    const connection = new H2ServerConnection(
+      stream,
+      facts,
+      this.#deps,
+      this.#deps.settings().http2StreamsMax,
+      (closed) => this.#connections.delete(closed),
     );
     this.#connections.add(connection);
     if (this.#draining) connection.drain();

@@ -15,7 +15,8 @@ const SIGNATURE = Buffer.from('0d0a0d0a000d0a515549540a', 'hex');
 /** undefined = more bytes are needed; a string says why it is no PROXY header. */
 export function readProxyHeader(bytes: Buffer): ProxyHeader | string | undefined {
   const probe = Math.min(bytes.length, SIGNATURE.length);
-  if (bytes.compare(SIGNATURE, 0, probe, 0, probe) === 0) return probe < SIGNATURE.length ? undefined : readV2(bytes);
+  if (bytes.compare(SIGNATURE, 0, probe, 0, probe) === 0)
+    return probe < SIGNATURE.length ? undefined : readV2(bytes);
   return readV1(bytes);
 }
 
@@ -34,7 +35,12 @@ function readV1(bytes: Buffer): ProxyHeader | string | undefined {
   if (!parts || !address || !destination) return 'bad PROXY line';
   const sixes = parts[1] === '6';
   const ports = [Number(parts[4]), Number(parts[5])] as const;
-  if (address.includes(':') !== sixes || destination.includes(':') !== sixes || ports[0] > 65_535 || ports[1] > 65_535) {
+  if (
+    address.includes(':') !== sixes ||
+    destination.includes(':') !== sixes ||
+    ports[0] > 65_535 ||
+    ports[1] > 65_535
+  ) {
     return 'bad PROXY line';
   }
   return { source: { address, port: ports[0] }, destinationPort: ports[1], length: end + 2 };
@@ -55,7 +61,8 @@ function readV2(bytes: Buffer): ProxyHeader | string | undefined {
   if (tlvStart > length) return 'short PROXY header';
   const checksum = crcFault(bytes.subarray(0, length), tlvStart);
   if (checksum) return checksum;
-  if ((command & 15) === 0 || addressBytes === 0) return { source: undefined, destinationPort: undefined, length };
+  if ((command & 15) === 0 || addressBytes === 0)
+    return { source: undefined, destinationPort: undefined, length };
   return {
     source: {
       address: formatAddress(bytes.subarray(16, 16 + addressBytes)),

@@ -2,6 +2,7 @@ import { cidrContains, type Cidr } from '../../src/net/cidr.ts';
 import { parseAddress } from '../../src/net/ip.ts';
 import type { Route } from '../compile/route.ts';
 import type { ConnectionFacts } from '../http/exchange.ts';
+import { Fields, Role } from '../http/fields.ts';
 import type { RequestHead } from '../http/message.ts';
 import type { GlobalSettings } from '../settings.ts';
 
@@ -54,7 +55,11 @@ export function plainAddress(address: string): string {
   return bare.startsWith('::ffff:') && bare.includes('.') ? bare.slice(7) : bare;
 }
 
-export function contextOf(head: RequestHead, connection: ConnectionFacts, settings: GlobalSettings): RequestContext {
+export function contextOf(
+  head: RequestHead,
+  connection: ConnectionFacts,
+  settings: GlobalSettings,
+): RequestContext {
   const scheme = connection.secure || connection.proxiedPort === 443 ? 'https' : 'http';
   if (!peerTrusted(connection, settings)) {
     return {
@@ -87,7 +92,8 @@ function trustedContext(
     settings,
     peerTrusted: true,
     clientAddress: clientBehind(forwardedFor, connection.clientAddress, settings.trustedProxies),
-    scheme: proto === 'https' || proto === 'wss' ? 'https' : proto === 'http' || proto === 'ws' ? 'http' : scheme,
+    scheme:
+      proto === 'https' || proto === 'wss' ? 'https' : proto === 'http' || proto === 'ws' ? 'http' : scheme,
     host: host ?? head.authority,
     port: port !== undefined && /^\d{1,5}$/.test(port) ? port : String(connection.localPort),
   };
@@ -110,4 +116,18 @@ function clientBehind(forwardedFor: string | undefined, peer: string, trusted: r
     if (!inCidrs(trusted, address)) break;
   }
   return client;
+}
+
+/** A copy of the client's fields that are about the request itself: nothing hop-by-hop, nothing forwarded. */
+export function plainRequestFields(request: RequestContext): Fields {
+  const out = new Fields();
+  const { names, values } = request.head.fields;
+  const listed = request.head.connectionNames;
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i]!;
+    if (name.role !== Role.PLAIN || listed?.includes(name.lower)) continue;
+    if (!request.settings.underscoresInHeaders && name.lower.includes('_')) continue;
+    out.push(name, values[i]!);
+  }
+  return out;
 }

@@ -10,15 +10,24 @@ import { redirect, type Reply, reply } from './reply.ts';
  * The part of a request's fate that needs no state and no waiting: route, redirects, preflights. Live traffic and
  * `explain` both come through here.
  */
-export type Verdict = { readonly kind: 'reply'; readonly reply: Reply; readonly routed: RoutedRequest | undefined } | { readonly kind: 'go'; readonly routed: RoutedRequest };
+export type Verdict =
+  | { readonly kind: 'reply'; readonly reply: Reply; readonly routed: RoutedRequest | undefined }
+  | { readonly kind: 'go'; readonly routed: RoutedRequest };
 
 export function decide(table: RouteTable, context: RequestContext, trace?: MatchTrace): Verdict {
   const { head } = context;
-  if (head.method === 'TRACE') return { kind: 'reply', reply: reply(405, 'TRACE is not served'), routed: undefined };
+  if (head.method === 'TRACE')
+    return { kind: 'reply', reply: reply(405, 'TRACE is not served'), routed: undefined };
   if (head.target === '*') return { kind: 'reply', reply: reply(200, 'OPTIONS *'), routed: undefined };
   const found = table.match(head.authority, head.target, trace);
-  if (found.kind !== 'route') return { kind: 'reply', reply: unroutedReply(found, context), routed: undefined };
-  const routed: RoutedRequest = { ...context, route: found.route, path: found.path, captures: found.captures };
+  if (found.kind !== 'route')
+    return { kind: 'reply', reply: unroutedReply(found, context), routed: undefined };
+  const routed: RoutedRequest = {
+    ...context,
+    route: found.route,
+    path: found.path,
+    captures: found.captures,
+  };
   const early = earlyReply(routed);
   return early ? { kind: 'reply', reply: early, routed } : { kind: 'go', routed };
 }
@@ -38,8 +47,10 @@ function earlyReply(request: RoutedRequest): Reply | undefined {
   if (policy.closed !== undefined) return reply(503, `closed: ${policy.closed}`);
   const limit = policy.proxy.bodyBytesMax;
   if (limit > 0 && request.head.bodyLength > limit) return reply(413, 'proxy-body-size');
-  if (policy.redirect) return redirect(policy.redirect.status, policy.redirect.location, 'redirect annotation');
-  if (policy.cors && request.head.method === 'OPTIONS') return preflightReply(policy.cors, request.head.fields.get('origin'));
+  if (policy.redirect)
+    return redirect(policy.redirect.status, policy.redirect.location, 'redirect annotation');
+  if (policy.cors && request.head.method === 'OPTIONS')
+    return preflightReply(policy.cors, request.head.fields.get('origin'));
   const toHttps = sslRedirect(request);
   if (toHttps) return toHttps;
   if (policy.appRoot !== undefined && request.path === '/') {
@@ -58,7 +69,8 @@ function sslRedirect(request: RoutedRequest): Reply | undefined {
   if (!policy.forceSslRedirect && !(policy.sslRedirect && hostHasTls)) return undefined;
   if (request.settings.noTlsRedirectPaths.some((path) => request.path.startsWith(path))) return undefined;
   let target = request.head.target;
-  if (!policy.preserveTrailingSlash && request.settings.strict && target.length > 1 && target.endsWith('/')) target = target.slice(0, -1);
+  if (!policy.preserveTrailingSlash && request.settings.strict && target.length > 1 && target.endsWith('/'))
+    target = target.slice(0, -1);
   const host = hostName(request.host);
   return redirect(request.settings.httpRedirectCode, `https://${host}${target}`, 'ssl-redirect');
 }

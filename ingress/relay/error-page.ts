@@ -14,12 +14,21 @@ export interface ErrorPage {
  * The request to an error page service (custom-http-errors, default-backend): GET / with X-* fields that describe
  * what failed. Undefined when this status of this route is not replaced.
  */
-export function errorPageRequest(request: RoutedRequest, status: number, requestId: string, noEndpoints: boolean): ErrorPage | undefined {
+export function errorPageRequest(
+  request: RoutedRequest,
+  status: number,
+  requestId: string,
+  noEndpoints: boolean,
+): ErrorPage | undefined {
   const { policy, ingress, target } = request.route;
   const { errors } = policy;
   if (!errors?.defaultBackend) return undefined;
   if (!errors.statuses.has(status) && !noEndpoints) return undefined;
-  const backend: BackendRef = { namespace: ingress.namespace, service: errors.defaultBackend, port: undefined };
+  const backend: BackendRef = {
+    namespace: ingress.namespace,
+    service: errors.defaultBackend,
+    port: undefined,
+  };
   const fields = Fields.of(
     ['X-Code', String(status)],
     ['X-Format', request.head.fields.get('accept') ?? ''],

@@ -12,20 +12,20 @@ import type { EndpointState } from '../upstream/cluster.ts';
 import type { Cluster } from '../upstream/clusters.ts';
 import type { OutgoingRequest, UpstreamHandler, UpstreamStream } from '../upstream/stream.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
-import { applyCors } from '../access/cors.ts';
-import type { Gatekeeper } from '../access/gatekeeper.ts';
+import type { Admission, Admitted, Gatekeeper } from '../access/gatekeeper.ts';
 import type { Chooser } from '../balance/chooser.ts';
 import type { RequestObserver } from '../observe/observer.ts';
 import { contextOf, type RequestContext, type RoutedRequest } from './context.ts';
 import { decide } from './decide.ts';
-import { outgoingTarget, requestFields } from './outgoing.ts';
+import { outgoingRequest } from './outgoing.ts';
+import type { Mirrors } from './mirrors.ts';
 import { RequestRecord } from './record.ts';
 import { Relay } from './relay.ts';
 import type { RequestIds } from './request-id.ts';
 import { type Reply, reply } from './reply.ts';
 import { RetryBudget } from './retry.ts';
 import { errorPageRequest } from './error-page.ts';
-import { shapeResponse } from './response-policy.ts';
+import { type ResponseHeaders, shapeResponse } from './response-policy.ts';
 import type { Choice, RelayServices } from './services.ts';
 import type { Tunnel } from './tunnel.ts';
 
@@ -38,6 +38,9 @@ export interface GatewayDeps {
   readonly chooser: Chooser;
   readonly observer: RequestObserver;
   readonly requestIds: RequestIds;
+  readonly mirrors: Mirrors;
+  /** Fields of a custom-headers ConfigMap, filtered by what the controller allows. */
+  readonly responseHeaders: ResponseHeaders;
   cluster(target: Target & { kind: 'service' }, serviceUpstream: boolean): Cluster;
 }
 
@@ -46,6 +49,7 @@ export class Gateway implements RelayServices {
   readonly #deps: GatewayDeps;
   readonly #budget = new RetryBudget();
   readonly #tunnels = new Set<Tunnel>();
+  readonly #admissions = new WeakMap<RoutedRequest, Admission>();
   #table: RouteTable = RouteTable.empty;
   #settings: GlobalSettings;
   #active = 0;
@@ -90,17 +94,13 @@ export class Gateway implements RelayServices {
     this.#active++;
     this.#budget.earn();
     const verdict = decide(this.#table, context);
-    if (verdict.kind === 'reply') return this.#send(exchange, verdict.routed ?? unrouted(context), verdict.reply, record);
+    if (verdict.kind === 'reply')
+      return this.#send(exchange, verdict.routed ?? unrouted(context), verdict.reply, record);
     const admitted = this.#deps.gatekeeper.admit(verdict.routed, record);
-    if (admitted === undefined) return this.#forward(exchange, verdict.routed, record, undefined);
-    if (!(admitted instanceof Promise)) return this.#send(exchange, verdict.routed, admitted, record);
+    if (!(admitted instanceof Promise)) return this.#admitted(exchange, verdict.routed, record, admitted);
     const guard = new Waiting(exchange, () => this.finished(record, verdict.routed, 499, 0));
     admitted.then(
-      (answer) => {
-        if (guard.gone) return;
-        if (answer && 'status' in answer) return this.#send(exchange, verdict.routed, answer, record);
-        this.#forward(exchange, verdict.routed, record, answer?.addFields);
-      },
+      (answer) => guard.gone || this.#admitted(exchange, verdict.routed, record, answer),
       (error: unknown) => {
         this.log.error('access check failed', { error });
         if (!guard.gone) this.#send(exchange, verdict.routed, reply(500, 'access check failed'), record);
@@ -123,18 +123,26 @@ export class Gateway implements RelayServices {
   }
 
   shapeResponse(request: RoutedRequest, status: number, fields: Fields, choice: Choice): void {
-    shapeResponse(request, status, fields);
+    shapeResponse(request, status, fields, this.#deps.responseHeaders);
+    const given = this.#admissions.get(request)?.responseFields;
+    if (given) for (let i = 0; i < given.length; i++) fields.push(given.names[i]!, given.values[i]!);
     if (choice.cookie !== undefined) fields.add('Set-Cookie', choice.cookie);
   }
 
-  replaceError(exchange: Exchange, request: RoutedRequest, status: number, record: RequestRecord, noEndpoints: boolean): boolean {
+  replaceError(
+    exchange: Exchange,
+    request: RoutedRequest,
+    status: number,
+    record: RequestRecord,
+    noEndpoints: boolean,
+  ): boolean {
     const page = errorPageRequest(request, status, record.requestId, noEndpoints);
     if (!page) return false;
     const cluster = this.#deps.cluster(page.target, false);
     if (cluster.endpoints.length === 0) return false;
     const errorRoute = { ...request.route, target: page.target, policy: page.policy };
     const routed: RoutedRequest = { ...request, route: errorRoute };
-    const choice = this.#deps.chooser.choose(routed, cluster, '', this.nowMs());
+    const choice = this.#deps.chooser.choose(routed, cluster, false, this.nowMs());
     new Relay(this, exchange, routed, record, choice).start(page.outgoing);
     return true;
   }
@@ -159,44 +167,38 @@ export class Gateway implements RelayServices {
     for (const tunnel of this.#tunnels) tunnel[Symbol.dispose]();
   }
 
-  #forward(exchange: Exchange, request: RoutedRequest, record: RequestRecord, added: Fields | undefined): void {
-    const picked = this.#deps.chooser.target(request, record);
-    if (picked.target.kind === 'none') {
-      return this.#send(exchange, request, reply(404, picked.target.reason), record);
-    }
-    const cluster = this.#deps.cluster(picked.target, request.route.policy.upstream.serviceUpstream);
-    if (cluster.resolving) {
-      const guard = new Waiting(exchange, () => this.finished(record, request, 499, 0));
-      void cluster.resolving.then(() => guard.gone || this.#start(exchange, request, record, added, cluster));
-      return;
-    }
-    this.#start(exchange, request, record, added, cluster);
+  #admitted(exchange: Exchange, request: RoutedRequest, record: RequestRecord, answer: Admitted): void {
+    if (answer && 'status' in answer) return this.#send(exchange, request, answer, record);
+    if (answer) this.#admissions.set(request, answer);
+    this.#forward(exchange, request, record);
   }
 
-  #start(
-    exchange: Exchange,
-    request: RoutedRequest,
-    record: RequestRecord,
-    added: Fields | undefined,
-    cluster: Cluster,
-  ): void {
-    const choice = this.#deps.chooser.choose(request, cluster, record.canary, record.startedMs);
-    const { policy } = request.route;
-    const external = policy.access.external;
-    const fields = requestFields(request, record.requestId, external ? new Set(external.responseHeaders.map((name) => name.toLowerCase())) : undefined);
-    if (added) for (let i = 0; i < added.length; i++) fields.push(added.names[i]!, added.values[i]!);
-    const { upstream } = policy;
-    const outgoing: OutgoingRequest = {
-      method: exchange.head.method,
-      target: outgoingTarget(request),
-      authority: upstream.vhost ?? request.host,
-      scheme: upstream.protocol === 'HTTPS' || upstream.protocol === 'GRPCS' ? 'https' : 'http',
-      fields,
-      bodyLength: exchange.head.bodyLength,
-      upgrade: exchange.head.upgrade,
-      version: upstream.httpVersion,
-    };
-    this.#deps.gatekeeper.mirror(request, outgoing, exchange);
+  #forward(exchange: Exchange, request: RoutedRequest, record: RequestRecord): void {
+    let picked = this.#deps.chooser.target(request);
+    const { serviceUpstream } = request.route.policy.upstream;
+    let cluster =
+      picked.target.kind === 'service' ? this.#deps.cluster(picked.target, serviceUpstream) : undefined;
+    if (picked.canary && (!cluster || cluster.endpoints.length === 0)) {
+      // A canary without endpoints takes nothing from its main backend.
+      picked = { target: request.route.target, canary: false };
+      cluster =
+        picked.target.kind === 'service' ? this.#deps.cluster(picked.target, serviceUpstream) : undefined;
+    }
+    if (!cluster) {
+      const reason = picked.target.kind === 'none' ? picked.target.reason : '';
+      return this.#send(exchange, request, reply(404, reason), record);
+    }
+    record.canary = picked.canary ? cluster.key : '';
+    const chosen = cluster;
+    if (!chosen.resolving) return this.#start(exchange, request, record, chosen);
+    const guard = new Waiting(exchange, () => this.finished(record, request, 499, 0));
+    void chosen.resolving.then(() => guard.gone || this.#start(exchange, request, record, chosen));
+  }
+
+  #start(exchange: Exchange, request: RoutedRequest, record: RequestRecord, cluster: Cluster): void {
+    const choice = this.#deps.chooser.choose(request, cluster, record.canary !== '', record.startedMs);
+    const outgoing = outgoingRequest(request, record.requestId, this.#admissions.get(request)?.addFields);
+    if (request.route.policy.mirror) this.#deps.mirrors.send(request, outgoing);
     new Relay(this, exchange, request, record, choice).start(outgoing);
   }
 
@@ -204,9 +206,7 @@ export class Gateway implements RelayServices {
     record.why = answer.why;
     if (answer.status >= 400 && this.replaceError(exchange, request, answer.status, record, false)) return;
     const fields = answer.fields.copy();
-    const { cors } = request.route.policy;
-    if (cors && answer.status !== 204) applyCors(cors, request.head.fields.get('origin'), fields);
-    shapeResponse(request, answer.status, fields);
+    shapeResponse(request, answer.status, fields, this.#deps.responseHeaders);
     const body = Buffer.from(answer.body);
     fields.set('Content-Length', String(body.length));
     if (answer.status === 204 || answer.status === 304) fields.remove('content-length');

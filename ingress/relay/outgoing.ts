@@ -1,5 +1,7 @@
 import { type FieldName, fieldName, Fields, Role } from '../http/fields.ts';
+import { addClientCertificateFields } from '../access/client-certificate.ts';
 import type { RequestHead, ResponseHead } from '../http/message.ts';
+import type { OutgoingRequest } from '../upstream/stream.ts';
 import type { RoutedRequest } from './context.ts';
 
 const X_REQUEST_ID = fieldName('X-Request-ID');
@@ -16,7 +18,11 @@ const X_ORIGINAL_FORWARDED_FOR = fieldName('X-Original-Forwarded-For');
  * The fields an upstream gets: the client's without hop-by-hop ones, those Connection names and those we write
  * ourselves; then ours. Strip first, add after: a client can neither forge nor remove what we add.
  */
-export function requestFields(request: RoutedRequest, requestId: string, drop: ReadonlySet<string> | undefined): Fields {
+export function requestFields(
+  request: RoutedRequest,
+  requestId: string,
+  drop: ReadonlySet<string> | undefined,
+): Fields {
   const out = new Fields();
   passRequestFields(request, drop, out);
   if (requestId !== '') out.push(X_REQUEST_ID, requestId);
@@ -54,7 +60,8 @@ function passRequestFields(request: RoutedRequest, drop: ReadonlySet<string> | u
 }
 
 function forwardedFor(request: RoutedRequest, theirs: string | undefined): string {
-  if (!request.peerTrusted || !request.settings.appendForwardedFor || theirs === undefined) return request.clientAddress;
+  if (!request.peerTrusted || !request.settings.appendForwardedFor || theirs === undefined)
+    return request.clientAddress;
   return `${theirs}, ${request.connection.clientAddress}`;
 }
 
@@ -117,4 +124,31 @@ export function fillCaptures(template: string, captures: readonly string[] | und
 export function isIdempotent(head: RequestHead): boolean {
   const { method } = head;
   return method !== 'POST' && method !== 'PATCH' && method !== 'LOCK';
+}
+
+/** The request an endpoint gets; `added` are fields an auth service gave. */
+export function outgoingRequest(
+  request: RoutedRequest,
+  requestId: string,
+  added: Fields | undefined,
+): OutgoingRequest {
+  const { head, route } = request;
+  const { upstream, access, clientCertificate } = route.policy;
+  const drop = access.external && new Set(access.external.responseHeaders.map((name) => name.toLowerCase()));
+  const fields = requestFields(request, requestId, drop);
+  if (added) for (let i = 0; i < added.length; i++) fields.push(added.names[i]!, added.values[i]!);
+  if (clientCertificate) addClientCertificateFields(request, clientCertificate, fields);
+  if (head.fields.get('te')?.includes('trailers') && upstream.protocol.startsWith('GRPC'))
+    fields.add('te', 'trailers');
+  const https = upstream.protocol === 'HTTPS' || upstream.protocol === 'GRPCS';
+  return {
+    method: head.method,
+    target: outgoingTarget(request),
+    authority: upstream.vhost ?? request.host,
+    scheme: https || (upstream.protocol === 'AUTO_HTTP' && request.scheme === 'https') ? 'https' : 'http',
+    fields,
+    bodyLength: head.bodyLength,
+    upgrade: head.upgrade,
+    version: upstream.httpVersion,
+  };
 }

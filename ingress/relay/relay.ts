@@ -5,7 +5,12 @@ import type { Fields } from '../http/fields.ts';
 import { NO_BODY, type ResponseHead } from '../http/message.ts';
 import { Deadline } from '../timer-wheel.ts';
 import type { EndpointState } from '../upstream/cluster.ts';
-import type { OutgoingRequest, UpstreamFailure, UpstreamHandler, UpstreamStream } from '../upstream/stream.ts';
+import type {
+  OutgoingRequest,
+  UpstreamFailure,
+  UpstreamHandler,
+  UpstreamStream,
+} from '../upstream/stream.ts';
 import type { Choice, RelayServices } from './services.ts';
 import type { RoutedRequest } from './context.ts';
 import { isIdempotent, responseFields } from './outgoing.ts';
@@ -43,7 +48,13 @@ export class Relay implements ExchangeHandler, UpstreamHandler {
   #clientBlocked = false;
   #over = false;
 
-  constructor(services: RelayServices, exchange: Exchange, request: RoutedRequest, record: RequestRecord, choice: Choice) {
+  constructor(
+    services: RelayServices,
+    exchange: Exchange,
+    request: RoutedRequest,
+    record: RequestRecord,
+    choice: Choice,
+  ) {
     this.#services = services;
     this.#exchange = exchange;
     this.#request = request;
@@ -126,7 +137,8 @@ export class Relay implements ExchangeHandler, UpstreamHandler {
         this.#choice.failed(this.#endpoint!, failure);
         return this.#try(false);
       }
-      if (this.#services.replaceError(this.#exchange, this.#request, head.status, this.#record, false)) return this.#handOverError();
+      if (this.#services.replaceError(this.#exchange, this.#request, head.status, this.#record, false))
+        return this.#handOverError();
     }
     this.#choice.answered(this.#endpoint!, head.status);
     this.#responding = true;
@@ -204,8 +216,10 @@ export class Relay implements ExchangeHandler, UpstreamHandler {
   #try(afterConnectFailure: boolean): void {
     const endpoint = this.#choice.pick(this.#tried);
     if (!endpoint) {
-      if (this.#tried.length > 0 || afterConnectFailure) return this.#answer(reply(502, 'no endpoint left to try'));
-      if (this.#services.replaceError(this.#exchange, this.#request, 503, this.#record, true)) return this.#handOverError();
+      if (this.#tried.length > 0 || afterConnectFailure)
+        return this.#answer(reply(502, 'no endpoint left to try'));
+      if (this.#services.replaceError(this.#exchange, this.#request, 503, this.#record, true))
+        return this.#handOverError();
       return this.#answer(reply(503, this.#choice.reason()));
     }
     this.#tried.push(endpoint);
@@ -242,12 +256,16 @@ export class Relay implements ExchangeHandler, UpstreamHandler {
   }
 
   #retriesPossible(): boolean {
-    return isIdempotent(this.#request.head) || this.#request.route.policy.retry.conditions.has('non_idempotent');
+    return (
+      isIdempotent(this.#request.head) || this.#request.route.policy.retry.conditions.has('non_idempotent')
+    );
   }
 
   /** Sending it again would repeat nothing: no body byte has left, or all that left is kept. */
   #canResend(): boolean {
-    return this.#bodyBytes === 0 ? isIdempotent(this.#request.head) || !this.#bodyStarted : this.#replay !== undefined && this.#retriesPossible();
+    return this.#bodyBytes === 0
+      ? isIdempotent(this.#request.head) || !this.#bodyStarted
+      : this.#replay !== undefined && this.#retriesPossible();
   }
 
   #mayRetry(failure: string): boolean {
@@ -256,7 +274,8 @@ export class Relay implements ExchangeHandler, UpstreamHandler {
     if (sent && this.#bodyBytes > 0 && !this.#replay) return false;
     const asked = { failure, sent, idempotent: this.#retriesPossible(), tries: this.#tried.length };
     if (!retryAllowed(retry, asked)) return false;
-    if (retry.timeoutMs > 0 && this.#services.wheel.nowMs - this.#triesStartedMs > retry.timeoutMs) return false;
+    if (retry.timeoutMs > 0 && this.#services.wheel.nowMs - this.#triesStartedMs > retry.timeoutMs)
+      return false;
     return this.#choice.hasAnother(this.#tried) && this.#services.spendRetry();
   }
 
@@ -275,7 +294,8 @@ export class Relay implements ExchangeHandler, UpstreamHandler {
   }
 
   #armRead(): void {
-    if (!this.#clientBlocked) this.#services.wheel.arm(this.#deadline, this.#request.route.policy.proxy.readMs);
+    if (!this.#clientBlocked)
+      this.#services.wheel.arm(this.#deadline, this.#request.route.policy.proxy.readMs);
   }
 
   #armSend(): void {

@@ -12,7 +12,12 @@ export interface Reply {
 
 export function reply(status: number, why: string, ...fields: readonly (readonly [string, string])[]): Reply {
   const body = `<html>\r\n<head><title>${status} ${reasonPhrase(status)}</title></head>\r\n<body>\r\n<center><h1>${status} ${reasonPhrase(status)}</h1></center>\r\n<hr><center>weft</center>\r\n</body>\r\n</html>\r\n`;
-  return { status, why, body: status === 204 || status === 304 ? '' : body, fields: Fields.of(['Content-Type', 'text/html'], ...fields) };
+  return {
+    status,
+    why,
+    body: status === 204 || status === 304 ? '' : body,
+    fields: Fields.of(['Content-Type', 'text/html'], ...fields),
+  };
 }
 
 export function redirect(status: number, location: string, why: string): Reply {

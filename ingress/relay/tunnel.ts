@@ -17,7 +17,13 @@ export class Tunnel implements Disposable {
   #over = false;
 
   /** `ended` is called once, with the bytes that went from b to a. */
-  constructor(deps: { wheel: TimerWheel }, a: Duplex, b: Duplex, idleMs: number, ended: (bytes: number) => void) {
+  constructor(
+    deps: { wheel: TimerWheel },
+    a: Duplex,
+    b: Duplex,
+    idleMs: number,
+    ended: (bytes: number) => void,
+  ) {
     this.#a = a;
     this.#b = b;
     this.#wheel = deps.wheel;

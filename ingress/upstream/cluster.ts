@@ -72,7 +72,12 @@ export function endpointsOf(
   if (serviceUpstream) {
     const clusterIP = service.clusterIPs[0];
     if (!clusterIP) return none('service has no cluster IP', port.port);
-    return { addresses: [{ host: clusterIP, port: port.port }], reason: undefined, externalName: undefined, portNumber: port.port };
+    return {
+      addresses: [{ host: clusterIP, port: port.port }],
+      reason: undefined,
+      externalName: undefined,
+      portNumber: port.port,
+    };
   }
   const key = portKey(port.name, 'TCP');
   const addresses = usable(service.endpoints, key, service.publishNotReady);
@@ -81,10 +86,18 @@ export function endpointsOf(
 }
 
 function externalEndpoints(service: ServiceEntry, wanted: BackendRef['port']): EndpointsOf {
-  const named = wanted && 'name' in wanted ? service.ports.find((port) => port.name === wanted.name)?.port : wanted?.number;
+  const named =
+    wanted && 'name' in wanted
+      ? service.ports.find((port) => port.name === wanted.name)?.port
+      : wanted?.number;
   const port = named ?? service.ports[0]?.port ?? 80;
   if (!service.externalName) return none('ExternalName without a name', port);
-  return { addresses: [], reason: undefined, externalName: { name: service.externalName, port }, portNumber: port };
+  return {
+    addresses: [],
+    reason: undefined,
+    externalName: { name: service.externalName, port },
+    portNumber: port,
+  };
 }
 
 function usable(endpoints: readonly Endpoint[], key: string, publishNotReady: boolean): Address[] {

@@ -142,7 +142,10 @@ export class ClusterSet implements Disposable {
       const answer = await this.#deps.resolve(external.name);
       if (cluster.externalName !== external || this.#disposed) return;
       cluster.reason = answer.addresses.length === 0 ? 'external name has no address' : undefined;
-      this.#setAddresses(cluster, answer.addresses.map((host) => ({ host, port: external.port })));
+      this.#setAddresses(
+        cluster,
+        answer.addresses.map((host) => ({ host, port: external.port })),
+      );
       againMs = Math.min(RESOLVE_MS_MAX, Math.max(RESOLVE_MS_MIN, answer.ttlSeconds * 1000));
     } catch (error) {
       if (cluster.externalName !== external || this.#disposed) return;

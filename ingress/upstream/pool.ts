@@ -54,7 +54,8 @@ export class H1Pool implements H1ClientOwner, Disposable {
 
   released(connection: H1ClientConnection): void {
     const { idleBudget, wheel } = this.#deps;
-    if (this.#retired || this.#options.idleMs === 0 || idleBudget.count >= idleBudget.max) return connection.close();
+    if (this.#retired || this.#options.idleMs === 0 || idleBudget.count >= idleBudget.max)
+      return connection.close();
     idleBudget.count++;
     this.#idle.push(connection);
     wheel.arm(connection.idleDeadline, this.#options.idleMs);
@@ -87,7 +88,9 @@ export class H1Pool implements H1ClientOwner, Disposable {
 
   #connect(): H1ClientConnection {
     const held: { connection?: H1ClientConnection } = {};
-    const wire = this.#deps.connector.connect(this.address, this.tls, () => held.connection?.connectionMade());
+    const wire = this.#deps.connector.connect(this.address, this.tls, () =>
+      held.connection?.connectionMade(),
+    );
     const connection = new H1ClientConnection(wire, this, this.#options.requestsMax);
     held.connection = connection;
     this.#all.add(connection);

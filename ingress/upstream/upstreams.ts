@@ -1,42 +1,122 @@
+import net from 'node:net';
+import tls from 'node:tls';
+import type { Secret } from '../../src/api/kinds/config.ts';
+import { secretText } from '../certificates/secrets.ts';
+import { H2ClientConnection } from '../http/h2-client.ts';
+import type { UpstreamPolicy } from '../policy.ts';
 import type { RoutedRequest } from '../relay/context.ts';
+import type { UpstreamTls } from '../wire.ts';
 import type { EndpointState } from './cluster.ts';
 import { H1Pool, type PoolDeps, type PoolOptions } from './pool.ts';
 import type { OutgoingRequest, UpstreamHandler, UpstreamStream } from './stream.ts';
 
-/** All connections to endpoints, by endpoint and by how they are secured. */
-export class Upstreams implements Disposable {
-  readonly #deps: PoolDeps;
-  readonly #options: PoolOptions;
-  readonly #pools = new Map<EndpointState, H1Pool>();
+/** Streams on one HTTP/2 connection before another is opened. */
+const H2_STREAMS_PER_CONNECTION = 100;
 
-  constructor(deps: PoolDeps, options: PoolOptions) {
+/** The connections to one endpoint, by how they are secured. */
+interface EndpointConnections {
+  readonly pools: Map<string, H1Pool>;
+  readonly h2: Map<string, Set<H2ClientConnection>>;
+}
+
+export interface UpstreamsDeps extends PoolDeps {
+  secret(key: string): Secret | undefined;
+}
+
+/** All connections to endpoints: HTTP/1.1 pools, and HTTP/2 for gRPC. */
+export class Upstreams implements Disposable {
+  readonly #deps: UpstreamsDeps;
+  readonly #options: PoolOptions;
+  readonly #endpoints = new Map<EndpointState, EndpointConnections>();
+
+  constructor(deps: UpstreamsDeps, options: PoolOptions) {
     this.#deps = deps;
     this.#options = options;
   }
 
   open(
     endpoint: EndpointState,
-    _request: RoutedRequest,
+    request: RoutedRequest,
     outgoing: OutgoingRequest,
     handler: UpstreamHandler,
     fresh: boolean,
   ): UpstreamStream {
-    let pool = this.#pools.get(endpoint);
-    if (!pool) {
-      pool = new H1Pool(this.#deps, this.#options, endpoint.address, undefined);
-      this.#pools.set(endpoint, pool);
+    let connections = this.#endpoints.get(endpoint);
+    if (!connections) this.#endpoints.set(endpoint, (connections = { pools: new Map(), h2: new Map() }));
+    const { upstream } = request.route.policy;
+    const secured = outgoing.scheme === 'https' ? this.#tls(upstream, outgoing) : undefined;
+    const key = secured ? JSON.stringify(secured) : '';
+    if (upstream.protocol === 'GRPC' || upstream.protocol === 'GRPCS') {
+      return this.#h2(connections, endpoint, key, secured, outgoing).open(outgoing, handler);
     }
+    let pool = connections.pools.get(key);
+    if (!pool)
+      connections.pools.set(key, (pool = new H1Pool(this.#deps, this.#options, endpoint.address, secured)));
     return pool.open(outgoing, handler, fresh);
   }
 
-  /** The endpoint left its cluster. */
+  /** The endpoint left its cluster: idle connections close now, the others after their request. */
   retire(endpoint: EndpointState): void {
-    this.#pools.get(endpoint)?.[Symbol.dispose]();
-    this.#pools.delete(endpoint);
+    const connections = this.#endpoints.get(endpoint);
+    this.#endpoints.delete(endpoint);
+    for (const pool of connections?.pools.values() ?? []) pool[Symbol.dispose]();
+    for (const set of connections?.h2.values() ?? [])
+      for (const connection of set) connection[Symbol.dispose]();
   }
 
   [Symbol.dispose](): void {
-    for (const pool of this.#pools.values()) pool[Symbol.dispose]();
-    this.#pools.clear();
+    for (const endpoint of [...this.#endpoints.keys()]) this.retire(endpoint);
+  }
+
+  #h2(
+    connections: EndpointConnections,
+    endpoint: EndpointState,
+    key: string,
+    secured: UpstreamTls | undefined,
+    outgoing: OutgoingRequest,
+  ): H2ClientConnection {
+    let set = connections.h2.get(key);
+    if (!set) connections.h2.set(key, (set = new Set()));
+    for (const connection of set)
+      if (connection.usable && connection.streamCount < H2_STREAMS_PER_CONNECTION) return connection;
+    const owned = set;
+    const { host, port } = endpoint.address;
+    const made: H2ClientConnection = new H2ClientConnection(
+      `${outgoing.scheme}://${outgoing.authority === '' ? 'localhost' : outgoing.authority}`,
+      () =>
+        secured
+          ? tls.connect({
+              host,
+              port,
+              ALPNProtocols: ['h2'],
+              rejectUnauthorized: secured.verify,
+              ...(secured.serverName !== undefined && { servername: secured.serverName }),
+              ...(secured.ca !== undefined && { ca: secured.ca }),
+              ...(secured.cert !== undefined && { cert: secured.cert, key: secured.key }),
+              ...(!secured.verify && { checkServerIdentity: () => undefined }),
+            })
+          : net.connect({ host, port, noDelay: true }),
+      () => owned.delete(made),
+    );
+    owned.add(made);
+    return made;
+  }
+
+  /** proxy-ssl-*: nothing is verified unless asked for; then a missing CA refuses every certificate. */
+  #tls(upstream: UpstreamPolicy, outgoing: OutgoingRequest): UpstreamTls {
+    const policy = upstream.tls;
+    const secret = policy?.secret === undefined ? undefined : this.#deps.secret(policy.secret);
+    const name = policy?.name ?? outgoing.authority.replace(/:\d*$/, '');
+    const sendsName = policy?.serverName === true || policy?.verify === true;
+    return {
+      serverName: sendsName && name !== '' && !/^[\d.]+$|^\[/.test(name) ? name : undefined,
+      verify: policy?.verify ?? false,
+      ca: secretText(secret, 'ca.crt'),
+      cert: secretText(secret, 'tls.crt'),
+      key: secretText(secret, 'tls.key'),
+      alpn: [],
+      minVersion: policy?.minVersion,
+      ciphers: policy?.ciphers,
+    };
   }
 }

@@ -1,0 +1,109 @@
+import type { AccessPolicy, BasicAuthPolicy, ExternalAuthPolicy } from '../policy.ts';
+import { parseDurationMs, type AnnotationReader } from './reader.ts';
+import { isFieldValue, isToken } from '../http/bytes.ts';
+
+/** Rows 13 to 18: source ranges, basic and external auth. `closed` names what could not be understood: nothing may pass then. */
+export function readAccess(read: AnnotationReader): { access: AccessPolicy; closed: string | undefined } {
+  const allow = read.cidrs('allowlist-source-range') ?? read.cidrs('whitelist-source-range');
+  if (read.has('allowlist-source-range')) read.cidrs('whitelist-source-range');
+  const deny = read.cidrs('denylist-source-range') ?? [];
+  const basic = readBasic(read);
+  const external = readExternal(read);
+  const satisfy = read.oneOf('satisfy', ['all', 'any']);
+  const closed = CLOSING.find((name) => read.wasRefused(name));
+  return { access: { allow, deny, basic, external, satisfyAny: satisfy === 'any' }, closed };
+}
+
+/** Annotations that protect: when one cannot be understood the path is closed, not opened. */
+const CLOSING = [
+  'allowlist-source-range',
+  'whitelist-source-range',
+  'denylist-source-range',
+  'auth-type',
+  'auth-secret',
+  'auth-secret-type',
+  'auth-url',
+  'auth-method',
+  'auth-signin',
+  'auth-tls-secret',
+  'auth-tls-verify-client',
+  'auth-tls-match-cn',
+  'auth-tls-verify-depth',
+  'satisfy',
+  'auth-snippet',
+  'auth-proxy-set-headers',
+  'auth-response-headers',
+];
+
+function readBasic(read: AnnotationReader): BasicAuthPolicy | undefined {
+  const type = read.oneOf('auth-type', ['basic', 'digest']);
+  const secret = read.reference('auth-secret');
+  const secretType = read.oneOf('auth-secret-type', ['auth-file', 'auth-map']) ?? 'auth-file';
+  const realm = read.fieldValue('auth-realm') ?? '';
+  if (type === 'digest')
+    return read.refuse('auth-type', 'digest uses MD5 (RFC 7616 deprecates it); use basic over TLS');
+  if (type === undefined) return undefined;
+  if (secret === undefined) return read.refuse('auth-type', 'auth-secret is missing or unusable');
+  return { realm: realm.replaceAll(/["\\]/g, ''), secret, secretType };
+}
+
+function readExternal(read: AnnotationReader): ExternalAuthPolicy | undefined {
+  const url = read.location('auth-url');
+  const signin = read.location('auth-signin');
+  const parts = {
+    method: read.token('auth-method')?.toUpperCase(),
+    signinRedirectParam: read.token('auth-signin-redirect-param') ?? 'rd',
+    responseHeaders: readNames(read, 'auth-response-headers'),
+    cacheKey: read.text('auth-cache-key'),
+    cacheDurations: readCacheDurations(read),
+    requestRedirect: read.fieldValue('auth-request-redirect'),
+    alwaysSetCookie: read.bool('auth-always-set-cookie') ?? false,
+  };
+  for (const name of [
+    'auth-keepalive',
+    'auth-keepalive-requests',
+    'auth-keepalive-timeout',
+    'auth-keepalive-share-vars',
+  ]) {
+    read.text(name);
+    read.differs(name, 'connections to auth services are always kept');
+  }
+  if (read.has('auth-proxy-set-headers')) {
+    read.reference('auth-proxy-set-headers');
+  }
+  const enabled = read.bool('enable-global-auth');
+  if (enabled === false && url === undefined)
+    read.differs('enable-global-auth', 'there is no global auth to switch off');
+  if (url === undefined) return undefined;
+  if (!/^https?:\/\//.test(url)) return read.refuse('auth-url', 'must be an absolute URL');
+  return { url, signin, proxySetHeaders: {}, ...parts };
+}
+
+function readNames(read: AnnotationReader, name: string): string[] {
+  const names = read.list(name) ?? [];
+  const odd = names.find((each) => !isToken(each));
+  if (odd !== undefined) read.refuse(name, `${odd} is no header name`);
+  return names.filter((each) => isToken(each));
+}
+
+/** `200 202 401 5m, 404 30s`; durations without codes hold for 200, 202 and 401. */
+function readCacheDurations(read: AnnotationReader): ReadonlyMap<number, number> {
+  const durations = new Map<number, number>();
+  for (const part of read.list('auth-cache-duration') ?? []) {
+    const words = part.split(/\s+/);
+    const durationMs = parseDurationMs(words.at(-1)!);
+    const codes = words.length === 1 ? [200, 202, 401] : words.slice(0, -1).map(Number);
+    if (durationMs === undefined || codes.some((code) => !(code >= 100 && code <= 599))) {
+      read.refuse('auth-cache-duration', `${part} is not codes and a time`);
+      return new Map();
+    }
+    for (const code of codes) durations.set(code, durationMs);
+  }
+  if (durations.size === 0 && read.has('auth-cache-key'))
+    for (const code of [200, 202, 401]) durations.set(code, 300_000);
+  return durations;
+}
+
+export function isSafeHeader(name: string, value: string): boolean {
+  return isToken(name) && isFieldValue(value);
+}

@@ -1,0 +1,175 @@
+import http2 from 'node:http2';
+import type { Duplex } from 'node:stream';
+import type {
+  OutgoingRequest,
+  UpstreamFailure,
+  UpstreamHandler,
+  UpstreamStream,
+} from '../upstream/stream.ts';
+import type { Fields } from './fields.ts';
+import { fieldsOf, headersOf } from './h2-exchange.ts';
+import { UNKNOWN_LENGTH } from './message.ts';
+
+/** One HTTP/2 connection to an endpoint; carries many requests. Replaced when it says GOAWAY or fails. */
+export class H2ClientConnection implements Disposable {
+  readonly #session: http2.ClientHttp2Session;
+  #streams = 0;
+  #served = 0;
+  #closing = false;
+
+  constructor(authority: string, createConnection: () => Duplex, closed: () => void) {
+    this.#session = http2.connect(authority, {
+      createConnection,
+      settings: { enablePush: false, initialWindowSize: 256 * 1024 },
+    });
+    this.#session.on('error', () => {}); // streams tell what it meant for them
+    this.#session.on('goaway', () => {
+      this.#closing = true;
+      closed();
+    });
+    this.#session.on('close', () => {
+      this.#closing = true;
+      closed();
+    });
+  }
+
+  get usable(): boolean {
+    return !this.#closing && !this.#session.closed && !this.#session.destroyed;
+  }
+
+  get streamCount(): number {
+    return this.#streams;
+  }
+
+  open(request: OutgoingRequest, handler: UpstreamHandler): UpstreamStream {
+    this.#streams++;
+    const reused = this.#served++ > 0;
+    const stream = this.#session.request(
+      {
+        ':method': request.method,
+        ':path': request.target,
+        ':scheme': request.scheme,
+        ':authority': request.authority,
+        ...headersOf(request.fields),
+      },
+      { endStream: false, waitForTrailers: true },
+    );
+    stream.once('close', () => this.#streams--);
+    const adapter = new H2ClientStream(stream, handler, reused, !this.#session.connecting);
+    if (this.#session.connecting) this.#session.once('connect', () => adapter.connectionMade());
+    return adapter;
+  }
+
+  [Symbol.dispose](): void {
+    this.#closing = true;
+    this.#session.close();
+  }
+}
+
+class H2ClientStream implements UpstreamStream {
+  readonly reused: boolean;
+  connected: boolean;
+  readonly #stream: http2.ClientHttp2Stream;
+  #handler: UpstreamHandler | undefined;
+  #headSeen = false;
+  #endTrailers: Fields | undefined;
+  #received: Fields | undefined;
+
+  constructor(
+    stream: http2.ClientHttp2Stream,
+    handler: UpstreamHandler,
+    reused: boolean,
+    connected: boolean,
+  ) {
+    this.#stream = stream;
+    this.#handler = handler;
+    this.reused = reused;
+    this.connected = connected;
+    stream.on('headers', (headers) =>
+      this.#handler?.upstreamInterim(Number(headers[':status']), fieldsOf(headers)),
+    );
+    stream.on('response', (headers) => this.#response(headers));
+    stream.on('trailers', (headers: http2.IncomingHttpHeaders) => {
+      this.#received = fieldsOf(headers);
+    });
+    stream.on('data', (bytes: Buffer) => {
+      this.#handler?.upstreamData(bytes);
+      this.#handler?.upstreamFlush();
+    });
+    stream.on('end', () => this.#end());
+    stream.on('drain', () => this.#handler?.upstreamDrained());
+    stream.on('wantTrailers', () =>
+      stream.sendTrailers(this.#endTrailers ? headersOf(this.#endTrailers) : {}),
+    );
+    stream.on('error', (error: Error) => this.#fail(error.message));
+    stream.on('close', () => this.#fail('stream closed'));
+  }
+
+  connectionMade(): void {
+    if (this.connected) return;
+    this.connected = true;
+    this.#handler?.upstreamConnected();
+  }
+
+  send(bytes: Buffer): boolean {
+    return this.#stream.write(bytes);
+  }
+
+  sendEnd(trailers: Fields | undefined): void {
+    this.#endTrailers = trailers;
+    this.#stream.end();
+  }
+
+  flush(): void {}
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
+
+  cancel(): void {
+    this.#handler = undefined;
+    this.#stream.close(http2.constants.NGHTTP2_CANCEL);
+  }
+
+  #response(headers: http2.IncomingHttpHeaders): void {
+    this.#headSeen = true;
+    const fields = fieldsOf(headers);
+    const length = fields.get('content-length');
+    this.#handler?.upstreamHead({
+      status: Number(headers[':status']),
+      reason: '',
+      version: 20,
+      fields,
+      bodyLength: length === undefined ? UNKNOWN_LENGTH : Number(length),
+      keepAlive: true,
+      connectionNames: undefined,
+    });
+  }
+
+  #end(): void {
+    const handler = this.#handler;
+    if (!handler || !this.#headSeen || this.#stream.rstCode !== http2.constants.NGHTTP2_NO_ERROR) return;
+    this.#handler = undefined;
+    handler.upstreamEnd(this.#received);
+    if (!this.#stream.writableEnded) this.#stream.close(http2.constants.NGHTTP2_NO_ERROR);
+  }
+
+  #fail(detail: string): void {
+    const handler = this.#handler;
+    if (!handler) return;
+    this.#handler = undefined;
+    const refused = this.#stream.rstCode === http2.constants.NGHTTP2_REFUSED_STREAM;
+    const failure: UpstreamFailure = this.#headSeen
+      ? 'truncated'
+      : refused
+        ? 'refused'
+        : this.connected
+          ? 'reset'
+          : 'connect';
+    handler.upstreamFailed(failure, detail);
+  }
+}
