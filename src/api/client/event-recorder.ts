@@ -5,7 +5,7 @@ import type { Registry } from '../../base/metrics.ts';
 import type { Event, ObjectReference } from '../kinds/event.ts';
 import { secondTime } from '../kinds/lease.ts';
 import type { KubeObject } from '../kinds/meta.ts';
-import { clientMetrics } from './client-metrics.ts';
+import { type ClientMetrics, clientMetrics } from './client-metrics.ts';
 import { type ApiClient, ApiError } from './client.ts';
 import { EVENT_AGGREGATION_MS, MAX_EVENT_KEYS, MAX_QUEUED_EVENTS } from './limits.ts';
 import { resources } from './resources.ts';
@@ -36,73 +36,90 @@ export function openEventRecorder(
   deps: RecorderDeps,
   options: { readonly component: string; readonly host?: string },
 ): EventRecorder {
-  const { client, clock, log } = deps;
-  const metrics = deps.metrics && clientMetrics(deps.metrics);
-  const known = new Map<string, Known>();
-  const waiting: (() => Promise<void>)[] = [];
-  const abort = new AbortController();
-  let running: Promise<void> | undefined;
-  let sequence = 0;
+  return new QueuedRecorder(deps, options);
+}
 
-  const drain = async (): Promise<void> => {
-    for (let next = waiting.shift(); next && !abort.signal.aborted; next = waiting.shift()) {
-      try {
-        await next();
-        metrics?.eventsRecorded.inc({ result: 'written' });
-      } catch (error) {
-        if (abort.signal.aborted) return;
-        metrics?.eventsRecorded.inc({ result: 'failed' });
-        log.debug('event not written', { reason: messageOf(error) });
-      }
-    }
-  };
-  const enqueue = (job: () => Promise<void>): void => {
-    if (abort.signal.aborted) return;
-    if (waiting.length >= MAX_QUEUED_EVENTS) {
-      metrics?.eventsRecorded.inc({ result: 'dropped' });
+class QueuedRecorder implements EventRecorder {
+  readonly #deps: RecorderDeps;
+  readonly #options: { readonly component: string; readonly host?: string };
+  readonly #metrics: ClientMetrics | undefined;
+  readonly #known = new Map<string, Known>();
+  readonly #waiting: (() => Promise<void>)[] = [];
+  readonly #abort = new AbortController();
+  #running: Promise<void> | undefined;
+  #sequence = 0;
+
+  constructor(deps: RecorderDeps, options: { readonly component: string; readonly host?: string }) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#metrics = deps.metrics && clientMetrics(deps.metrics);
+  }
+
+  record(object: KubeObject, type: 'Normal' | 'Warning', reason: string, message: string): void {
+    const nowMs = this.#deps.clock.nowMs();
+    const { uid, namespace = '', name } = object.metadata;
+    const key = JSON.stringify([object.kind, namespace, name, uid, type, reason, message]);
+    const entry = this.#known.get(key);
+    if (entry && nowMs - entry.lastMs < EVENT_AGGREGATION_MS) {
+      entry.count++;
+      entry.lastMs = nowMs;
+      this.#enqueue(() => this.#repeat(key, entry, nowMs));
       return;
     }
-    waiting.push(job);
-    running ??= drain().finally(() => (running = undefined));
-  };
-  const create = (key: string, event: Event, nowMs: number) => async (): Promise<void> => {
-    const made = await client.create<Event>(resources.events, event, { signal: abort.signal });
-    if (known.size >= MAX_EVENT_KEYS) known.delete(known.keys().next().value ?? '');
-    known.set(key, { event: made, count: 1, lastMs: nowMs });
-  };
-  const repeat = (key: string, entry: Known, nowMs: number) => async (): Promise<void> => {
+    const stamp = `${nowMs.toString(16)}${(this.#sequence++).toString(16).padStart(4, '0')}`;
+    const event = eventOf(object, { type, reason, message, stamp, nowMs, ...this.#options });
+    this.#enqueue(() => this.#create(key, event, nowMs));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#abort.abort(new Error('event recorder disposed'));
+    this.#waiting.length = 0;
+    await this.#running;
+  }
+
+  #enqueue(job: () => Promise<void>): void {
+    if (this.#abort.signal.aborted) return;
+    if (this.#waiting.length >= MAX_QUEUED_EVENTS) {
+      this.#metrics?.eventsRecorded.inc({ result: 'dropped' });
+      return;
+    }
+    this.#waiting.push(job);
+    this.#running ??= this.#drain();
+  }
+
+  async #drain(): Promise<void> {
+    await Promise.resolve(); // `#running` is set before the work begins
+    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
+      try {
+        await next();
+        this.#metrics?.eventsRecorded.inc({ result: 'written' });
+      } catch (error) {
+        if (this.#abort.signal.aborted) break;
+        this.#metrics?.eventsRecorded.inc({ result: 'failed' });
+        this.#deps.log.debug('event not written', { reason: messageOf(error) });
+      }
+    }
+    this.#running = undefined; // in the turn the list was found empty: no event waits for the one after it
+  }
+
+  async #create(key: string, event: Event, nowMs: number): Promise<void> {
+    const { signal } = this.#abort;
+    const made = await this.#deps.client.create<Event>(resources.events, event, { signal });
+    if (this.#known.size >= MAX_EVENT_KEYS) this.#known.delete(this.#known.keys().next().value ?? '');
+    this.#known.set(key, { event: made, count: 1, lastMs: nowMs });
+  }
+
+  async #repeat(key: string, entry: Known, nowMs: number): Promise<void> {
     const { name, namespace } = entry.event.metadata;
     const patch = { count: entry.count, lastTimestamp: secondTime(nowMs) };
+    const { signal } = this.#abort;
     try {
-      await client.patch(resources.events, name, namespace, 'merge', patch, { signal: abort.signal });
+      await this.#deps.client.patch(resources.events, name, namespace, 'merge', patch, { signal });
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 404) throw error;
-      known.delete(key); // expired meanwhile: the next one starts a new Event
+      this.#known.delete(key); // expired meanwhile: the next one starts a new Event
     }
-  };
-
-  return {
-    record(object, type, reason, message) {
-      const nowMs = clock.nowMs();
-      const { uid, namespace = '', name } = object.metadata;
-      const key = JSON.stringify([object.kind, namespace, name, uid, type, reason, message]);
-      const entry = known.get(key);
-      if (entry && nowMs - entry.lastMs < EVENT_AGGREGATION_MS) {
-        entry.count++;
-        entry.lastMs = nowMs;
-        enqueue(repeat(key, entry, nowMs));
-        return;
-      }
-      const stamp = `${nowMs.toString(16)}${(sequence++).toString(16).padStart(4, '0')}`;
-      const event = eventOf(object, { type, reason, message, stamp, nowMs, ...options });
-      enqueue(create(key, event, nowMs));
-    },
-    async [Symbol.asyncDispose]() {
-      abort.abort(new Error('event recorder disposed'));
-      waiting.length = 0;
-      await running;
-    },
-  };
+  }
 }
 
 interface EventText {
