@@ -1,4 +1,4 @@
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream, createWriteStream, existsSync, statSync } from 'node:fs';
 import { once } from 'node:events';
 import type { Command } from 'commander';
 import { systemClock } from '../base/clock.ts';
@@ -124,6 +124,8 @@ async function importStore(
 ): Promise<void> {
   if (splitStoreUrl(url).scheme === 'memory')
     throw new ExitError(EXIT_USAGE, 'memory: forgets what is imported');
+  if (options.input !== '-' && !existsSync(options.input))
+    throw new ExitError(EXIT_FAILURE, `there is no ${options.input}`);
   const chunks = options.input === '-' ? context.stdin : createReadStream(options.input);
   await using store = await open(context, url);
   const totals = await importLines(store, linesOf(chunks as AsyncIterable<Uint8Array>), options);
@@ -136,16 +138,23 @@ async function importStore(
 async function compactStore(context: CliContext, url: string, options: { keep: string }): Promise<void> {
   if (!/^\d+$/.test(options.keep))
     throw new ExitError(EXIT_USAGE, `--keep ${options.keep}: give a number of revisions`);
-  await using store = await open(context, url);
-  const before = await sizeOf(store);
-  const revision = Math.max(1, (await store.currentRevision()) - Number(options.keep));
-  await store.compact(revision);
-  const after = await sizeOf(store);
+  const { scheme, rest } = splitStoreUrl(url);
+  if (scheme === 'sqlite' && !existsSync(rest))
+    throw new ExitError(EXIT_FAILURE, `there is no store ${rest}`);
+  const before = await sizeOf(context, url);
+  const compacted = await compactTo(context, url, Number(options.keep));
+  const after = await sizeOf(context, url);
   printRows(context, [
-    ['compacted to', String(store.compactedRevision())],
+    ['compacted to', String(compacted)],
     ['before', sizeText(before)],
     ['after', sizeText(after)],
   ]);
+}
+
+async function compactTo(context: CliContext, url: string, keepRevisions: number): Promise<number> {
+  await using store = await open(context, url);
+  await store.compact(Math.max(1, (await store.currentRevision()) - keepRevisions));
+  return store.compactedRevision();
 }
 
 async function backupStore(context: CliContext, url: string, target: string): Promise<void> {
@@ -174,11 +183,16 @@ async function readSnapshot(path: string): Promise<SqliteSnapshot> {
   return readSqliteSnapshot(path);
 }
 
-async function sizeOf(store: Store): Promise<number> {
-  const { fileBytes, valueBytes = 0 } = store.stats();
-  if (fileBytes !== undefined) return fileBytes;
+/** Bytes of a file with its log, or those in use by the largest member of an etcd. */
+async function sizeOf(context: CliContext, url: string): Promise<number> {
+  const { scheme, rest } = splitStoreUrl(url);
+  if (scheme === 'sqlite') {
+    const sizes = [rest, `${rest}-wal`].map((path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0);
+    return sizes[0]! + sizes[1]!;
+  }
+  await using store = await open(context, url);
   const members = isEtcd(store) ? await store.memberStatus() : [];
-  return Math.max(valueBytes, ...members.map((member) => member.usedBytes));
+  return Math.max(0, ...members.map((member) => member.usedBytes));
 }
 
 async function memberRows(store: Store): Promise<[string, string][]> {

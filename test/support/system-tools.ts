@@ -28,6 +28,7 @@ export const TOOLS: Readonly<Record<string, string>> = {
   knotd: 'knot',
   chromium: 'chromium',
   ps: 'procps',
+  strace: 'strace',
 };
 
 /** Services that these packages start on installation and that would hold the ports tests compare on. */

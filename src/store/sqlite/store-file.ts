@@ -18,8 +18,8 @@ const PAGE_BYTES = 8192;
 export const CHECKPOINT_WAL_BYTES = 8 * 1024 * 1024;
 /** Time another writer of the file (an administrator's sqlite3) may take before a commit is refused. */
 export const BUSY_TIMEOUT_MS = 5000;
-/** Pages given back to the file system by one slice of compaction. */
-const VACUUM_PAGES = 64;
+/** Pages given back to the file system by one slice of compaction: more than a slice usually frees. */
+const VACUUM_PAGES = 256;
 
 const SCHEMA = `
   CREATE TABLE writes (
