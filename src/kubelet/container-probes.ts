@@ -91,13 +91,13 @@ export class ContainerProbes implements Disposable {
 
   #start(kind: ProbeKind, probe: Probe): void {
     const { clock, slots } = this.#deps;
-    const { container, process } = this.#options;
-    const ageMs = clock.nowMs() - process.record.startedAtMs;
+    const { container, process: live } = this.#options;
+    const ageMs = clock.nowMs() - live.record.startedAtMs;
     const delayMs = Math.max(0, (probe.initialDelaySeconds ?? 0) * 1000 - ageMs);
     const deps = {
       clock,
       slots,
-      check: (one: Probe, signal: AbortSignal) => check(one, this.#deps.target(container, process), signal),
+      check: (one: Probe, signal: AbortSignal) => check(one, this.#deps.target(container, live), signal),
       onState: (healthy: boolean) => this.#onState(kind, probe, healthy),
       onFailure: (message: string) =>
         this.#deps.event('Warning', 'Unhealthy', `${TITLES[kind]} probe failed: ${message}`),

@@ -141,19 +141,19 @@ export class ContainerWorker {
   }
 
   async #run(): Promise<boolean> {
-    let process = this.#options.resume ? await this.#takeOver() : undefined;
-    if (!process && this.#state.terminated) {
+    let live = this.#options.resume ? await this.#takeOver() : undefined;
+    if (!live && this.#state.terminated) {
       const { exitCode } = this.#state.terminated;
       if (!this.#wantsRestart(exitCode)) return exitCode === 0;
     }
     while (!this.#abort.signal.aborted) {
-      process ??= await this.#launch();
-      if (!process) {
+      live ??= await this.#launch();
+      if (!live) {
         await this.#pause(CREATE_RETRY_MS);
         continue;
       }
-      const exit = await this.#live(process);
-      process = undefined;
+      const exit = await this.#live(live);
+      live = undefined;
       if (!this.#wantsRestart(exit.exitCode)) return exit.exitCode === 0;
       await this.#backOff();
     }
@@ -177,10 +177,10 @@ export class ContainerWorker {
       return undefined;
     }
     const key = this.#key();
-    const process = await this.#adopt(key);
-    if (process) {
-      this.#probes = this.#newProbes(process, memory);
-      return process;
+    const live = await this.#adopt(key);
+    if (live) {
+      this.#probes = this.#newProbes(live, memory);
+      return live;
     }
     const code = this.#deps.runtime.recordedExit(key);
     const finishedAtMs = this.#deps.clock.nowMs();
@@ -207,12 +207,12 @@ export class ContainerWorker {
     try {
       const plan = await this.#deps.plan(this.#container, attempt);
       if (this.#abort.signal.aborted) return undefined;
-      const process = await this.#deps.runtime.launch(plan);
+      const live = await this.#deps.runtime.launch(plan);
       if (this.#state.terminated) this.#lastState = { terminated: this.#state.terminated };
       this.#attempt = attempt;
       this.#restartAsked = false;
       this.#forgetRun(attempt - 2);
-      return process;
+      return live;
     } catch (error) {
       this.#createFailed(error);
       return undefined;
@@ -229,32 +229,32 @@ export class ContainerWorker {
   }
 
   /** From the start of a process to its end. */
-  async #live(process: ContainerProcess): Promise<ContainerExit> {
-    const startedAt = secondTime(process.record.startedAtMs);
-    this.#process = process;
-    this.#containerId = process.record.containerId;
-    this.#probes ??= this.#newProbes(process, undefined);
+  async #live(live: ContainerProcess): Promise<ContainerExit> {
+    const startedAt = secondTime(live.record.startedAtMs);
+    this.#process = live;
+    this.#containerId = live.record.containerId;
+    this.#probes ??= this.#newProbes(live, undefined);
     const probes = this.#probes;
     this.#become({ running: { startedAt } });
     this.#deps.event('Normal', 'Started', `Started container ${this.name}`);
     if (this.#abort.signal.aborted && !this.#released) void this.#end(this.#options.graceMs);
     void probes.begin();
-    const exit = await process.exited;
+    const exit = await live.exited;
     probes[Symbol.dispose]();
     if (this.#released) return exit;
     this.#probes = undefined;
     this.#process = undefined;
     this.#ending = undefined;
-    this.#level = restartLevel(this.#level, exit.finishedAtMs - process.record.startedAtMs);
+    this.#level = restartLevel(this.#level, exit.finishedAtMs - live.record.startedAtMs);
     this.#become({ terminated: this.#terminated(exit, startedAt) });
     return exit;
   }
 
-  #newProbes(process: ContainerProcess, memory: ContainerMemory | undefined): ContainerProbes {
+  #newProbes(live: ContainerProcess, memory: ContainerMemory | undefined): ContainerProbes {
     const before = memory && { ready: memory.ready, started: memory.started };
     const probes: ContainerProbes = new ContainerProbes(this.#deps, {
       container: this.#container,
-      process,
+      process: live,
       before,
       onChange: () => {
         if (probes.started) this.#announceStart();
@@ -272,37 +272,37 @@ export class ContainerWorker {
 
   /** Ends the present process, once; asked again with less grace (a forced deletion) it is killed sooner. */
   #end(graceMs: number): Promise<void> {
-    const process = this.#process;
-    if (!process) return Promise.resolve();
+    const live = this.#process;
+    if (!live) return Promise.resolve();
     const killAtMs = this.#deps.clock.monotonicMs() + Math.max(GRACE_MIN_MS, graceMs);
     if (!this.#ending) {
       this.#killAtMs = killAtMs;
-      this.#ending = this.#endProcess(process, graceMs);
+      this.#ending = this.#endProcess(live, graceMs);
     } else if (killAtMs < this.#killAtMs) {
       this.#killAtMs = killAtMs;
       const timer = this.#deps.clock.setTimer(
         killAtMs - this.#deps.clock.monotonicMs(),
-        () => void process.kill(),
+        () => void live.kill(),
       );
-      void process.exited.then(() => timer[Symbol.dispose]());
+      void live.exited.then(() => timer[Symbol.dispose]());
     }
     return this.#ending;
   }
 
-  async #endProcess(process: ContainerProcess, graceMs: number): Promise<void> {
+  async #endProcess(live: ContainerProcess, graceMs: number): Promise<void> {
     const { clock } = this.#deps;
     const deadlineMs = clock.monotonicMs() + graceMs;
     const over = new AbortController();
-    void process.exited.then(() => over.abort());
+    void live.exited.then(() => over.abort());
     await this.#probes?.preStop(graceMs);
     const leftMs = Math.max(GRACE_MIN_MS, deadlineMs - clock.monotonicMs());
-    const killTimer = clock.setTimer(leftMs, () => void process.kill());
+    const killTimer = clock.setTimer(leftMs, () => void live.kill());
     const signal = (this.#container.lifecycle?.stopSignal ?? 'SIGTERM') as NodeJS.Signals;
     // A process that was only just started may not be there yet: ask again until someone hears it.
-    while (!over.signal.aborted && !process.signal(signal)) {
+    while (!over.signal.aborted && !live.signal(signal)) {
       await new Promise<void>((resolve) => clock.setTimer(KILL_ROUND_MS, resolve));
     }
-    await process.exited;
+    await live.exited;
     killTimer[Symbol.dispose]();
   }
 

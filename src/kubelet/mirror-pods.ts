@@ -31,6 +31,8 @@ export class MirrorPods implements Disposable {
   readonly #statics = new Map<string, { pod: Pod; status: PodStatus | undefined }>();
   readonly #mirrors = new Map<string, Pod>();
   readonly #busy = new Set<string>();
+  /** Keys that changed while they were worked on. */
+  readonly #again = new Set<string>();
   readonly #timers = new Map<string, Disposable>();
   #disposed = false;
 
@@ -75,7 +77,8 @@ export class MirrorPods implements Disposable {
   }
 
   async #sync(key: string): Promise<void> {
-    if (this.#busy.has(key) || this.#disposed) return;
+    if (this.#disposed) return;
+    if (this.#busy.has(key)) return void this.#again.add(key);
     this.#busy.add(key);
     try {
       await this.#reconcile(key);
@@ -90,6 +93,7 @@ export class MirrorPods implements Disposable {
     } finally {
       this.#busy.delete(key);
     }
+    if (this.#again.delete(key)) return await this.#sync(key);
     this.#report(key);
   }
 

@@ -162,21 +162,21 @@ async function attach(
   ref: ContainerRef,
   options: { readonly stdin: boolean; readonly tty: boolean },
 ): Promise<ExecSession> {
-  const { process } = running(deps, ref);
+  const { process: live } = running(deps, ref);
   if (options.stdin) {
     const message = 'containers of the process runtime have no input to attach to: use exec';
     throw new Fault('CONTAINER_NOT_RUNNING', message);
   }
   const stdout = new PassThrough();
   const stderr = new PassThrough();
-  const tap = process.output.tap((stream, chunk) => (stream === 'stdout' ? stdout : stderr).write(chunk));
+  const tap = live.output.tap((stream, chunk) => (stream === 'stdout' ? stdout : stderr).write(chunk));
   const finish = (): void => {
     tap[Symbol.dispose]();
     stdout.end();
     stderr.end();
   };
   const stopped = Promise.withResolvers<number>();
-  const exit = Promise.race([process.exited.then(({ exitCode }) => exitCode), stopped.promise]);
+  const exit = Promise.race([live.exited.then(({ exitCode }) => exitCode), stopped.promise]);
   void exit.then(finish);
   return await Promise.resolve({
     stdin: undefined,

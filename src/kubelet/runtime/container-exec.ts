@@ -22,8 +22,8 @@ const SETSID = '/usr/bin/setsid';
  * Taken from the supervisor, which has them unchanged: so it also works for adopted containers, and secrets
  * are not kept on disk. Rejects (throws) with Fault CONTAINER_NOT_RUNNING when it ended.
  */
-export function execContext(process: ContainerProcess): ExecContext {
-  const { pid } = process.record;
+export function execContext(container: ContainerProcess): ExecContext {
+  const { pid } = container.record;
   const env = readEnvironment(pid);
   try {
     const cwd = readlinkSync(`/proc/${pid}/cwd`);
