@@ -5,8 +5,6 @@ import { parseAddress } from '../src/net/ip.ts';
 /** Who sends: a pod as detectLocal sees it, this node itself, or anybody else. */
 export type SourceKind = 'pod' | 'node' | 'outside';
 
-const LOOPBACK = { IPv4: parseCidr('127.0.0.0/8')!, IPv6: parseCidr('::1/128')! };
-
 export interface SourceClassifier {
   kindOf(address: string, inputInterface: string | undefined): SourceKind;
   isNodeAddress(address: string): boolean;
@@ -17,7 +15,7 @@ export function sourceClassifier(node: NodeSettings): SourceClassifier {
   const own = new Set(node.addresses);
   const isPod = podTest(node);
   const isNodeAddress = (address: string): boolean =>
-    own.has(address) || cidrContains(LOOPBACK[node.family], address);
+    own.has(address) || address.startsWith('127.') || address === '::1';
   return {
     isNodeAddress,
     kindOf: (address, inputInterface) => {

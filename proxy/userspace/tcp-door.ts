@@ -24,15 +24,14 @@ function listening(server: Server, { address, port }: DoorOptions): Promise<void
 }
 
 function welcome({ context, state }: DoorDeps, { entrance }: DoorOptions, client: Socket): void {
-  const address = client.remoteAddress;
-  const refused =
-    address === undefined || !context.tcp.hasRoom || state.decide(entrance, address).verdict !== 'dnat';
-  if (refused) {
+  const clientAddress = client.remoteAddress;
+  const decision =
+    clientAddress !== undefined && context.tcp.hasRoom ? state.decide(entrance, clientAddress) : undefined;
+  if (clientAddress === undefined || decision?.verdict !== 'dnat') {
     state.counters.refused++;
     client.on('error', () => {}); // it is being reset; there is nobody left to tell
     client.resetAndDestroy();
     return;
   }
-  const candidates = (): ReturnType<typeof state.candidates> => state.candidates(entrance, address);
-  new TcpSession({ context, port: state, candidates }, client).start();
+  new TcpSession({ context, port: state, entrance, clientAddress }, client).start(decision.endpoints);
 }

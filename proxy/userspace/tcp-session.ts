@@ -1,5 +1,6 @@
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { EndpointAddressPort } from '../../endpoints/node-view.ts';
+import type { EntranceKind } from '../decide.ts';
 import { DIALS_MAX, REDIAL_PAUSE_MS, SWEEP_INTERVAL_MS } from '../limits.ts';
 import { endpointId } from './balancer.ts';
 import type { EndpointCounters } from './counters.ts';
@@ -7,12 +8,13 @@ import type { PortState } from './port-state.ts';
 import { proxyHeader, type ProxyProtocol } from './proxy-protocol.ts';
 import type { RelayContext } from './relay-context.ts';
 import type { Session } from './session-table.ts';
+import { adopt, dial } from './shared-read.ts';
 
 export interface TcpSessionDeps {
   readonly context: RelayContext;
   readonly port: PortState;
-  /** The endpoints this client may reach, asked anew before each dial so that churn is followed. */
-  readonly candidates: () => readonly EndpointAddressPort[];
+  readonly entrance: EntranceKind;
+  readonly clientAddress: string;
 }
 
 /**
@@ -25,8 +27,7 @@ export class TcpSession implements Session {
   idleSweepsMax: number;
   readonly #deps: TcpSessionDeps;
   readonly #client: Socket;
-  readonly #clientAddress: string;
-  readonly #tried = new Set<string>();
+  #tried: Set<string> | undefined;
   #upstream: Socket | undefined;
   #endpoint: EndpointCounters | undefined;
   #timer: Disposable | undefined;
@@ -35,10 +36,10 @@ export class TcpSession implements Session {
   /** Sockets of the relay that have not closed yet; a dial under way does not count. */
   #open = 1;
 
-  constructor(deps: TcpSessionDeps, client: Socket) {
+  constructor(deps: TcpSessionDeps, accepted: Socket) {
     this.#deps = deps;
+    const client = adopt(accepted, (bytes) => this.#received(bytes, true));
     this.#client = client;
-    this.#clientAddress = client.remoteAddress ?? '';
     this.idleSweepsMax = sweeps(deps.context.limits.tcpIdleSeconds);
     deps.context.tcp.add(this);
     deps.port.counters.connections++;
@@ -47,8 +48,9 @@ export class TcpSession implements Session {
     client.on('close', (hadError) => this.#closed(hadError, this.#upstream));
   }
 
-  start(): void {
-    this.#dial();
+  /** `candidates`: the endpoints this client may reach now. */
+  start(candidates: readonly EndpointAddressPort[]): void {
+    this.#dial(candidates);
   }
 
   /** Cuts both sides: they see a reset, never a clean end that was not sent. */
@@ -58,18 +60,18 @@ export class TcpSession implements Session {
     this.#upstream?.resetAndDestroy();
   }
 
-  #dial(): void {
-    const { port, candidates, context } = this.#deps;
-    const tried = this.#tried.size > 0 ? this.#tried : undefined;
+  #dial(candidates: readonly EndpointAddressPort[]): void {
+    const { port, context, clientAddress } = this.#deps;
+    const tried = this.#tried;
     const { affinitySeconds } = port.view;
-    const endpoint = port.balancer.pick(candidates(), this.#clientAddress, affinitySeconds, tried);
+    const endpoint = port.balancer.pick(candidates, clientAddress, affinitySeconds, tried);
     if (!endpoint || this.#dials >= DIALS_MAX || this.#timeouts >= context.limits.dialDeadlinesMs.length) {
       port.counters.failed++;
       this.destroy();
       return;
     }
     if (tried?.has(endpointId(endpoint))) {
-      this.#tried.clear();
+      this.#tried = undefined;
       this.#wait(REDIAL_PAUSE_MS, () => this.#connect(endpoint));
     } else this.#connect(endpoint);
   }
@@ -77,12 +79,7 @@ export class TcpSession implements Session {
   #connect(endpoint: EndpointAddressPort): void {
     this.#dials++;
     const { limits } = this.#deps.context;
-    const upstream = connect({
-      host: endpoint.address,
-      port: endpoint.port,
-      allowHalfOpen: true,
-      noDelay: true,
-    });
+    const upstream = dial(endpoint.address, endpoint.port, (bytes) => this.#received(bytes, false));
     this.#upstream = upstream;
     this.#wait(limits.dialDeadlinesMs[this.#timeouts] ?? 0, () => {
       this.#timeouts++;
@@ -104,10 +101,12 @@ export class TcpSession implements Session {
     upstream.destroy();
     this.#upstream = undefined;
     const id = endpointId(endpoint);
-    this.#deps.port.balancer.failed(endpoint, this.#clientAddress);
-    this.#deps.port.counters.endpoint(id).dialFailures++;
-    this.#tried.add(id);
-    this.#dial();
+    const { port, entrance, clientAddress } = this.#deps;
+    port.balancer.failed(endpoint, clientAddress);
+    port.counters.endpoint(id).dialFailures++;
+    (this.#tried ??= new Set()).add(id);
+    // asked anew, so that a dial under churn follows it
+    this.#dial(port.candidates(entrance, clientAddress));
   }
 
   #relay(upstream: Socket, endpoint: EndpointAddressPort): void {
@@ -120,8 +119,8 @@ export class TcpSession implements Session {
     const client = this.#client;
     const version = port.view.proxyProtocol ?? context.proxyProtocol;
     if (version) this.#announce(upstream, version);
-    this.#pass(client, upstream, true);
-    this.#pass(upstream, client, false);
+    this.#join(client, upstream);
+    this.#join(upstream, client);
     this.#open++;
     upstream.on('error', () => {}); // close follows and says so
     upstream.on('close', (hadError) => this.#closed(hadError, client));
@@ -132,7 +131,7 @@ export class TcpSession implements Session {
     const { remotePort, localAddress, localPort } = this.#client;
     upstream.write(
       proxyHeader(version, {
-        sourceAddress: this.#clientAddress,
+        sourceAddress: this.#deps.clientAddress,
         sourcePort: remotePort ?? 0,
         destinationAddress: localAddress ?? '',
         destinationPort: localPort ?? 0,
@@ -140,20 +139,25 @@ export class TcpSession implements Session {
     );
   }
 
-  #pass(from: Socket, to: Socket, inward: boolean): void {
+  /** Bytes of one side for the other; false when the other cannot keep up. */
+  #received(bytes: Buffer, inward: boolean): boolean {
     const { counters } = this.#deps.port;
-    const endpoint = this.#endpoint!;
-    from.on('data', (chunk: Buffer) => {
-      this.touched = true;
-      if (inward) {
-        counters.bytesIn += chunk.length;
-        endpoint.bytesIn += chunk.length;
-      } else {
-        counters.bytesOut += chunk.length;
-        endpoint.bytesOut += chunk.length;
-      }
-      if (!to.write(chunk)) from.pause();
-    });
+    const to = inward ? this.#upstream : this.#client;
+    const endpoint = this.#endpoint;
+    if (!to || !endpoint) return false;
+    this.touched = true;
+    if (inward) {
+      counters.bytesIn += bytes.length;
+      endpoint.bytesIn += bytes.length;
+    } else {
+      counters.bytesOut += bytes.length;
+      endpoint.bytesOut += bytes.length;
+    }
+    return to.write(bytes);
+  }
+
+  /** What one side ends, the other is told; what the other has written out, this one may read on. */
+  #join(from: Socket, to: Socket): void {
     to.on('drain', () => from.resume());
     from.on('end', () => {
       this.touched = true;

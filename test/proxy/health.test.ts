@@ -68,15 +68,15 @@ describe('health check ports follow the services', () => {
   });
 
   test('a moved port listens anew, a removed service closes', async () => {
-    await using world = await ProxyWorld.open([local(34290), behind]);
+    await using world = await ProxyWorld.open([local(31290), behind]);
     const weight = async (port: number): Promise<string | null> =>
       (await fetch(`http://127.0.0.1:${port}/`)).headers.get('x-load-balancing-endpoint-weight');
-    expect(await weight(34290)).toBe('2');
-    await world.apply(local(34291));
-    expect(await weight(34291)).toBe('2');
-    await expect(weight(34290)).rejects.toThrow('fetch failed');
-    await world.remove(local(34291));
-    await expect(weight(34291)).rejects.toThrow('fetch failed');
+    expect(await weight(31290)).toBe('2');
+    await world.apply(local(31291));
+    expect(await weight(31291)).toBe('2');
+    await expect(weight(31290)).rejects.toThrow('fetch failed');
+    await world.remove(local(31291));
+    await expect(weight(31291)).rejects.toThrow('fetch failed');
   });
 });
 

@@ -41,12 +41,12 @@ test('node ports answer on loopback and leave with the service', async () => {
   const web = service('shop/web', {
     type: 'NodePort',
     clusterIP: VIP,
-    ports: [{ name: 'main', port: 4182, nodePort: 34182 }],
+    ports: [{ name: 'main', port: 4182, nodePort: 31182 }],
   });
   await using world = await ProxyWorld.open([web, echoSlice('shop/web-1', 'web', [a])]);
-  expect(await exchange('127.0.0.1', 34182)).toBe('a\nhello');
+  expect(await exchange('127.0.0.1', 31182)).toBe('a\nhello');
   await world.remove(web);
-  await expect(exchange('127.0.0.1', 34182)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  await expect(exchange('127.0.0.1', 31182)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
 });
 
 test('UDP answers come from the service address, and a flow moves when its endpoint goes', async () => {
