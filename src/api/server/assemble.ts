@@ -26,6 +26,11 @@ import { tokenRequestHandler } from './identity/token-request.ts';
 import { startLoops } from './loops.ts';
 import { requestMetrics } from './request-metrics.ts';
 import type { ApiServerDeps, ApiServerOptions } from './server-options.ts';
+import { execHandler } from './stream/exec.ts';
+import { logHandler } from './stream/logs.ts';
+import { portForwardHandler } from './stream/port-forward.ts';
+import type { StreamsSource } from './stream/target.ts';
+import { evictionHandler } from './verbs/eviction.ts';
 import type { Core } from './verbs/context.ts';
 import type { SubresourceHandler } from './verbs/dispatch.ts';
 import { ObjectStore } from './verbs/object-store.ts';
@@ -44,6 +49,7 @@ export async function assemble(
   deps: ApiServerDeps,
   options: ApiServerOptions,
   stack: AsyncDisposableStack,
+  streams: StreamsSource,
 ): Promise<Parts> {
   const { store, clock, log } = deps;
   const random = deps.random ?? Math.random;
@@ -72,7 +78,7 @@ export async function assemble(
   startLoops(core, { pki, access, allocation }, stack);
   const drain = new Drain();
   let address = '';
-  const handler = requestHandler(deps, core, access, drain, () => address);
+  const handler = requestHandler(deps, core, access, drain, () => address, streams);
   const listener = options.listen
     ? stack.use(
         await ApiListener.open(
@@ -112,6 +118,7 @@ function requestHandler(
   access: Access,
   drain: Drain,
   address: () => string,
+  streams: StreamsSource,
 ): ApiHandler {
   const queue = new FairQueue();
   const nowMs = (): number => core.clock.monotonicMs();
@@ -120,6 +127,11 @@ function requestHandler(
     ['*/scale', scaleHandler],
     ['/namespaces/finalize', finalizeHandler],
     ['/pods/binding', bindingHandler],
+    ['/pods/eviction', evictionHandler],
+    ['/pods/log', logHandler(streams)],
+    ['/pods/exec', execHandler(streams, 'exec')],
+    ['/pods/attach', execHandler(streams, 'attach')],
+    ['/pods/portforward', portForwardHandler(streams)],
     ['/serviceaccounts/token', tokenRequestHandler(access.tokens)],
     ['certificates.k8s.io/certificatesigningrequests/approval', approvalHandler],
   ]);

@@ -59,3 +59,13 @@ export const DRAIN_DEADLINE_MS = 5_000;
 export const ALLOCATION_REPAIR_INTERVAL_MS = 180_000;
 /** A leaked address or port is freed when this many passes in a row saw nobody hold it. */
 export const ALLOCATION_LEAK_PASSES = 3;
+/** Payload of one SPDY frame of a port-forward; a larger one ends the connection. */
+export const SPDY_FRAME_MAX_BYTES = 1024 * 1024;
+/** Decompressed header block of a SPDY stream. */
+export const SPDY_HEADERS_MAX_BYTES = 64 * 1024;
+/** Streams of one port-forward connection. */
+export const SPDY_STREAMS_MAX = 1_024;
+/** One WebSocket message of exec, attach or port-forward. */
+export const STREAM_MESSAGE_MAX_BYTES = 4 * 1024 * 1024;
+/** Unsent bytes of a stream above which its source is paused. */
+export const STREAM_BUFFER_MAX_BYTES = 1024 * 1024;

@@ -1,5 +1,6 @@
 import type { Drain } from '../../base/drain.ts';
 import type { HttpExchange } from '../../net/http-exchange.ts';
+import type { PodStreams } from '../kinds/pod-streams.ts';
 import { assemble, type Parts } from './assemble.ts';
 import { inProcessExchange } from './http/in-process.ts';
 import type { ApiHandler, ApiListener } from './http/listener.ts';
@@ -20,14 +21,22 @@ export class ApiServer implements AsyncDisposable {
   readonly #drain: Drain;
   readonly #listener: ApiListener | undefined;
   readonly #owned: AsyncDisposableStack;
+  readonly #setStreams: (streams: PodStreams) => void;
 
   static async open(deps: ApiServerDeps, options: ApiServerOptions): Promise<ApiServer> {
     await using stack = new AsyncDisposableStack();
-    const parts = await assemble(deps, options, stack);
-    return new ApiServer(deps, parts, stack.move());
+    let podStreams: PodStreams | undefined;
+    const parts = await assemble(deps, options, stack, () => podStreams);
+    return new ApiServer(deps, parts, stack.move(), (streams) => (podStreams = streams));
   }
 
-  private constructor(deps: ApiServerDeps, parts: Parts, owned: AsyncDisposableStack) {
+  private constructor(
+    deps: ApiServerDeps,
+    parts: Parts,
+    owned: AsyncDisposableStack,
+    setStreams: (streams: PodStreams) => void,
+  ) {
+    this.#setStreams = setStreams;
     this.#deps = deps;
     this.#handler = parts.handler;
     this.#drain = parts.drain;
@@ -48,6 +57,11 @@ export class ApiServer implements AsyncDisposable {
   /** Calls without a socket, as this user; nothing the caller sends can change who it is. */
   exchange(identity: UserInfo): HttpExchange {
     return inProcessExchange(this.#handler, identity, this.#drain.signal);
+  }
+
+  /** From now on log, exec, attach and port-forward are answered by this kubelet; before, they are 503. */
+  attachPodStreams(streams: PodStreams): void {
+    this.#setStreams(streams);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
