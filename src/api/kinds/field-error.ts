@@ -38,14 +38,6 @@ export function invalid(field: string, value: unknown, detail: string): FieldErr
   };
 }
 
-export function typeInvalid(field: string, value: unknown, detail: string): FieldError {
-  return {
-    reason: 'FieldValueTypeInvalid',
-    field,
-    message: detailed(`Invalid value: ${formatValue(value)}`, detail),
-  };
-}
-
 export function notSupported(field: string, value: unknown, supported: readonly string[]): FieldError {
   const list = [...supported].map((one) => JSON.stringify(one)).join(', ');
   const detail = supported.length > 0 ? `supported values: ${list}` : '';
@@ -105,11 +97,6 @@ export function invalidMessage(
 
 export function causesOf(errors: readonly FieldError[]): StatusCause[] {
   return errors.map(({ reason, message, field }) => ({ reason, message, field }));
-}
-
-/** A JSON path in apimachinery's notation: `spec.ports[0]`, `data[a.b]`. */
-export function childPath(path: string, field: string): string {
-  return path ? `${path}.${field}` : field;
 }
 
 function detailed(head: string, detail: string): string {

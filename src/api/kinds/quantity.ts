@@ -105,16 +105,6 @@ export function compareQuantities(a: unknown, b: unknown): number | undefined {
   return left.nano < right.nano ? -1 : left.nano > right.nano ? 1 : 0;
 }
 
-/** Sum in the notation of the first. */
-export function addQuantities(a: Quantity, b: Quantity): Quantity {
-  return { nano: a.nano + b.nano, format: a.format };
-}
-
-/** a - b in the notation of a. */
-export function subtractQuantities(a: Quantity, b: Quantity): Quantity {
-  return { nano: a.nano - b.nano, format: a.format };
-}
-
 /** Whole units, rounded up: 100m cpu is 1. */
 export function quantityUnits(quantity: Quantity): number {
   return Number((quantity.nano + NANO_PER_UNIT - 1n) / NANO_PER_UNIT);
