@@ -78,7 +78,7 @@ export class IngressObjects implements ObjectSink {
     }
     if (object.kind !== 'IngressClass') return false;
     this.#dirty.classes = true;
-    if (present) this.classes.set(key, object as IngressClass);
+    if (present) this.classes.set(key, object);
     else this.classes.delete(key);
     return true;
   }

@@ -80,7 +80,7 @@ export function openProxyMetrics(registry: Registry): ProxyMetrics {
       const seconds = durationMs / 1000;
       duration.all.observe({ ip_family: family }, seconds);
       (full ? duration.full : duration.partial).observe({ ip_family: family }, seconds);
-      lastSync.set({ ip_family: family }, Date.now() / 1000);
+      lastSync.setToCurrentTime({ ip_family: family });
       pending.set(0);
       for (const ms of programmingMs) programming.observe({ ip_family: family }, ms / 1000);
     },

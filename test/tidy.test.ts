@@ -8,7 +8,8 @@ const BANNED: readonly { what: string; pattern: RegExp; except?: RegExp; instead
   { what: 'console', pattern: /\bconsole\.\w/, instead: 'the injected Logger, or context.stdout in src/cli' },
   {
     what: 'process',
-    pattern: /(?<![\w.#'"`/-])process\.(?!ing)\w/,
+    pattern:
+      /(?<![\w.#'"`/-])process\.(env|argv|exit|exitCode|cwd|chdir|pid|getuid|nextTick|on|once|off|std(in|out|err)|kill|hrtime|memoryUsage|umask)\b/,
     except: /^src\/(cli|node)\/|worker\.ts$/,
     instead: 'take it as an option from src/cli',
   },

@@ -22,7 +22,7 @@ export async function selfSignedCertificate(
   const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     name: `CN=${commonName}`,
-    keys: keys as unknown as x509.X509CertificateCreateSelfSignedParams['keys'],
+    keys: keys,
     signingAlgorithm: algorithm,
     notBefore: new Date(nowMs - 3_600_000),
     notAfter: new Date(nowMs + YEAR_MS),

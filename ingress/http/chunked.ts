@@ -1,6 +1,6 @@
 import { CHUNK_EXTENSION_BYTES_MAX, CHUNK_LINE_BYTES_MAX, TRAILER_BYTES_MAX } from '../limits.ts';
 import { CR, FIELD_CONTENT, HEX, LF } from './bytes.ts';
-import { Fields } from './fields.ts';
+import type { Fields } from './fields.ts';
 import { scanTrailers } from './head.ts';
 
 /**

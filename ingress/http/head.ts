@@ -30,6 +30,7 @@ const offsets = new Int32Array(FIELDS_SLOTS * 4);
 const bad = (status: number, reason: string): BadHead => ({ status, reason });
 
 /** Scans a request head; undefined = not all there yet. */
+// oxlint-disable-next-line complexity -- one pass over the bytes; every branch is a framing rule of its own
 export function scanRequestHead(bytes: Buffer, start: number, limits: HeadLimits): HeadScan {
   const end = bytes.length;
   let at = start;

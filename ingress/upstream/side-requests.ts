@@ -55,7 +55,7 @@ export class SideRequests implements AsyncDisposable {
       const answer = await this.#agent.request({
         origin,
         path,
-        method: request.method as Dispatcher.HttpMethod,
+        method: request.method,
         headers,
         body: (request.body ?? null) as Uint8Array | null,
         headersTimeout: request.timeoutMs,
