@@ -1,4 +1,4 @@
-import { Agent, type Dispatcher } from 'undici';
+import { Agent } from 'undici';
 import type { SnapshotSource } from '../../endpoints/snapshot.ts';
 import { messageOf } from '../../src/base/fault.ts';
 import type { Logger } from '../../src/base/log.ts';

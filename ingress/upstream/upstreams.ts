@@ -65,7 +65,7 @@ export class Upstreams implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const endpoint of [...this.#endpoints.keys()]) this.retire(endpoint);
+    for (const endpoint of this.#endpoints.keys()) this.retire(endpoint);
   }
 
   #h2(
