@@ -6,8 +6,6 @@ export const BODY_MAX_BYTES = 3 * 1024 * 1024;
 export const JSON_PATCH_OPERATIONS_MAX = 10_000;
 /** Replies above this are compressed when the client asks for gzip. */
 export const GZIP_MIN_BYTES = 128 * 1024;
-/** Non-watch requests end after this. */
-export const REQUEST_TIMEOUT_MS = 60_000;
 /** Watches without timeoutSeconds end after a random time between this and twice this. */
 export const WATCH_TIMEOUT_MIN_MS = 1_800_000;
 /** A bookmark goes to each watcher that allows them, this often. */
@@ -16,8 +14,6 @@ export const BOOKMARK_INTERVAL_MS = 60_000;
 export const HISTORY_EVENTS_MAX = 1_024;
 /** A watcher whose unsent bytes exceed this is closed; it lists again. */
 export const WATCH_BUFFER_MAX_BYTES = 16 * 1024 * 1024;
-/** Open watches of one user; one more gets 429. */
-export const WATCHES_PER_USER_MAX = 5_000;
 /** Parsed objects kept beside their bytes, over all resources. */
 export const PARSED_OBJECTS_MAX = 8_192;
 /** A read of a revision the server has not reached waits this long, then gets 504. */
@@ -30,8 +26,6 @@ export const GENERATE_NAME_ATTEMPTS_MAX = 8;
 export const COMPACTION_INTERVAL_MS = 300_000;
 /** List replies above this are sent in pieces of about this size. */
 export const LIST_CHUNK_BYTES = 1024 * 1024;
-/** Events live this long. */
-export const EVENT_TTL_SECONDS = 3_600;
 /** Requests one user has in execution; the rest waits in the user's queue. */
 export const REQUESTS_IN_FLIGHT_PER_USER = 64;
 /** Requests in execution over all users. */
@@ -44,10 +38,6 @@ export const MANAGED_UPDATES_MAX = 10;
 export const FIELD_MANAGER_MAX_LENGTH = 128;
 /** Levels of nesting a patch or managed field set may have. */
 export const NESTING_MAX = 512;
-/** One webhook call, unless its configuration says less. */
-export const WEBHOOK_TIMEOUT_MS = 10_000;
-/** Bytes of a webhook's answer. */
-export const WEBHOOK_REPLY_MAX_BYTES = 3 * 1024 * 1024;
 /** Certificates live this long and are renewed when less than a third is left. */
 export const CERTIFICATE_DAYS = 365;
 export const CA_CERTIFICATE_DAYS = 3_650;

@@ -152,9 +152,6 @@ export const internalError = (message: string): StatusError =>
 export const unavailable = (message: string): StatusError =>
   new StatusError(503, 'ServiceUnavailable', message, { retryAfterSeconds: 1 });
 
-export const timedOut = (message: string): StatusError =>
-  new StatusError(504, 'Timeout', `Timeout: ${message}`, { retryAfterSeconds: 1 });
-
 export const futureRevision = (asked: number, current: number): StatusError =>
   new StatusError(504, 'Timeout', `Timeout: Too large resource version: ${asked}, current: ${current}`, {
     causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],

@@ -1,6 +1,5 @@
 import { Buffer } from 'node:buffer';
 import {
-  createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
   type KeyObject,
@@ -219,8 +218,4 @@ function requestedAlternativeNames(attributes: der.Node | undefined): der.Node[]
     }
   }
   return [];
-}
-
-export function publicKeyOf(keyPem: string): KeyObject {
-  return createPublicKey(createPrivateKey(keyPem));
 }
