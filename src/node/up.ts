@@ -111,6 +111,7 @@ async function openKubelet(
       version: options.version,
     },
   );
+  control.server.attachPodStreams(kubelet.streams);
   return {
     async [Symbol.asyncDispose]() {
       await kubelet.stopPods({ graceSecondsMax: POD_STOP_GRACE_SECONDS });
@@ -142,6 +143,10 @@ function defaultCorefile(clusterDomain: string): string {
     }
     forward . /etc/resolv.conf {
         max_concurrent 1000
+    }
+    cache 30 {
+        disable success ${clusterDomain}
+        disable denial ${clusterDomain}
     }
     loadbalance
 }
