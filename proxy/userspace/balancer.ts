@@ -3,24 +3,28 @@ import type { Clock } from '../../src/base/clock.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
 import { AffinityTable } from './affinity.ts';
 import type { Ejections } from './ejection.ts';
+import { Round } from './round.ts';
 
 /** Text of an endpoint, the key of affinity, ejection and counters. */
 export function endpointId(endpoint: EndpointAddressPort): string {
   return joinHostPort(endpoint.address, endpoint.port);
 }
 
-/** Round robin with session affinity for one service port; endpoints that refuse are passed over. */
+/** Turns with session affinity for one service port; endpoints that refuse are passed over. */
 export class Balancer {
   readonly affinity: AffinityTable;
   readonly #ejections: Ejections;
-  #next = 0;
+  readonly #random: () => number;
+  /** A view's lists keep their identity until they change; a changed one starts a new round. */
+  readonly #rounds = new WeakMap<readonly EndpointAddressPort[], Round<EndpointAddressPort>>();
 
   constructor(
-    deps: { readonly clock: Clock; readonly ejections: Ejections },
+    deps: { readonly clock: Clock; readonly ejections: Ejections; readonly random?: () => number },
     options: { readonly clientsMax?: number } = {},
   ) {
     this.affinity = new AffinityTable(deps, options);
     this.#ejections = deps.ejections;
+    this.#random = deps.random ?? Math.random;
   }
 
   /**
@@ -39,7 +43,7 @@ export class Balancer {
       held !== undefined && !tried?.has(held) && !this.#ejections.isOut(held)
         ? endpoints.find((endpoint) => endpointId(endpoint) === held)
         : undefined;
-    const chosen = sticky ?? this.#rotate(endpoints, tried);
+    const chosen = sticky ?? this.#inTurn(endpoints, tried);
     if (affinitySeconds > 0) this.affinity.hold(client, endpointId(chosen));
     return chosen;
   }
@@ -54,23 +58,24 @@ export class Balancer {
   }
 
   /** The next in turn that is neither tried nor ejected; else not tried; else simply the next. */
-  #rotate(
+  #inTurn(
     endpoints: readonly EndpointAddressPort[],
     tried: ReadonlySet<string> | undefined,
   ): EndpointAddressPort {
-    const first = this.#next++;
+    let round = this.#rounds.get(endpoints);
+    if (!round) this.#rounds.set(endpoints, (round = new Round(endpoints, this.#random)));
+    let next = round.next();
     let untried: EndpointAddressPort | undefined;
-    for (let i = 0; i < endpoints.length; i++) {
-      const endpoint = endpoints[(first + i) % endpoints.length]!;
-      if (!tried && this.#ejections.size === 0) return endpoint;
-      const id = endpointId(endpoint);
-      if (tried?.has(id)) continue;
-      if (!this.#ejections.isOut(id)) {
-        this.#next += i;
-        return endpoint;
+    // what is left of a round and one whole round: every endpoint is looked at
+    for (let looked = 1; looked < 2 * endpoints.length; looked++) {
+      if (!tried && this.#ejections.size === 0) return next;
+      const id = endpointId(next);
+      if (!tried?.has(id)) {
+        if (!this.#ejections.isOut(id)) return next;
+        untried ??= next;
       }
-      untried ??= endpoint;
+      next = round.next();
     }
-    return untried ?? endpoints[first % endpoints.length]!;
+    return untried ?? next;
   }
 }

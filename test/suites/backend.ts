@@ -72,7 +72,8 @@ export type SequenceStep = { readonly at: number } & (
       readonly count?: number;
       readonly sourcePort?: number;
     }
-  | { readonly do: 'apply' | 'delete'; readonly object: KubeObject }
+  | { readonly do: 'apply'; readonly object: KubeObject }
+  | { readonly do: 'delete'; readonly object: KubeObject }
   | { readonly do: 'removeEndpointOf'; readonly of: string; readonly service: string }
   | {
       readonly do: 'setEndpointOf';
