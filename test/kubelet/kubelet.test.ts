@@ -219,7 +219,10 @@ describe('a kubelet on a real API', () => {
     metrics = new Registry();
     const next = await useKubelet();
     await waitFor('usage', () => next.usage().length === 1);
-    const after = await getPod('steady');
+    const after = await waitFor('the adopted container in status', async () => {
+      const pod = await getPod('steady');
+      return pod.status?.containerStatuses?.[0]?.containerID ? pod : undefined;
+    });
     expect(after.status?.podIP).toBe(before.status?.podIP);
     expect(after.status?.containerStatuses?.[0]).toMatchObject({
       restartCount: 0,
