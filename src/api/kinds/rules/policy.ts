@@ -56,7 +56,7 @@ function validatePriorityClass(object: UnknownObject): FieldError[] {
 }
 
 function systemProblem(name: string, value: number): string {
-  const known = SYSTEM_CLASSES[name];
+  const known = Object.hasOwn(SYSTEM_CLASSES, name) ? SYSTEM_CLASSES[name] : undefined;
   if (known === undefined) return `${name} is not a known system priority class`;
   return known === value
     ? `globalDefault of ${name} must be false`
@@ -175,7 +175,8 @@ export const CERTIFICATE_REQUEST_RULES: KindRules = {
   defaults: (object) => {
     const spec = object['spec'];
     if (!isObject(spec) || arrayAt(spec, 'usages').length > 0) return;
-    const known = SIGNERS[stringAt(spec, 'signerName')];
+    const signer = stringAt(spec, 'signerName');
+    const known = Object.hasOwn(SIGNERS, signer) ? SIGNERS[signer] : undefined;
     spec['usages'] = ['digital signature', 'key encipherment', ...(known ?? [])];
   },
   // The spec is written once.
