@@ -1,6 +1,7 @@
 import type { NodeSettings, NodeView, NodeViewChanges, ServicePortView } from '../../endpoints/node-view.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import type { Logger } from '../../src/base/log.ts';
+import type { Exec } from '../../src/net/exec.ts';
 import type { Family } from '../../src/net/ip.ts';
 import type { Applied, Backend, PortCounts } from '../backend.ts';
 import * as limits from '../limits.ts';
@@ -8,6 +9,7 @@ import { MODE_TRAITS } from '../mode-traits.ts';
 import { sourceClassifier } from '../source.ts';
 import { bindPlan, CLOSED_PLAN, type DoorPlan } from './door-plan.ts';
 import { Ejections } from './ejection.ts';
+import { LocalRoutes } from './local-routes.ts';
 import { PortServer, type DoorRegister } from './port-server.ts';
 import { portCounts } from './port-state.ts';
 import type { ProxyProtocol } from './proxy-protocol.ts';
@@ -17,6 +19,8 @@ import { SessionTable } from './session-table.ts';
 export interface UserspaceDeps {
   readonly clock: Clock;
   readonly log: Logger;
+  /** Runs `ip` for addresses that are neither loopback nor on an interface of this host. */
+  readonly exec: Exec;
 }
 
 export interface UserspaceOptions {
@@ -52,6 +56,8 @@ export class UserspaceBackend implements Backend {
   readonly #register: DoorRegister = new Map();
   /** Servers with closed doors; each apply tries them again. */
   readonly #refusing = new Set<PortServer>();
+  readonly #routes: LocalRoutes;
+  #routesFlushed = false;
   #plan: DoorPlan;
   #sweep: Disposable | undefined;
   #disposed = false;
@@ -61,6 +67,7 @@ export class UserspaceBackend implements Backend {
     this.family = options.family;
     this.#drainDeadlineMs = options.drainDeadlineMs ?? limits.DRAIN_DEADLINE_MS;
     this.#plan = CLOSED_PLAN;
+    this.#routes = new LocalRoutes(deps, options);
     const bounds = { ...LIMITS, ...options.limits };
     this.#context = {
       clock: deps.clock,
@@ -98,6 +105,7 @@ export class UserspaceBackend implements Backend {
       const server = this.#prepare(key, view.ports.get(key));
       if (server) opening.add(server);
     }
+    await this.#route(signal);
     for (const server of opening) {
       signal.throwIfAborted();
       await server.open();
@@ -114,17 +122,21 @@ export class UserspaceBackend implements Backend {
     };
   }
 
-  /** Sockets end with the process; there is nothing in the kernel to remove. */
-  async cleanup(): Promise<void> {
+  /** Stops listening and removes the routes; connections under way go on. */
+  async cleanup(signal: AbortSignal): Promise<void> {
     this.#closeDoors();
+    const fault = await this.#routes.flush(signal);
+    if (fault !== undefined) this.#context.log.warn('routes not removed', { reason: fault });
   }
 
   /** Stops listening, lets open connections finish until the drain deadline, then cuts them. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
+    const hadRoutes = this.#routes.size > 0;
     this.#closeDoors();
     await this.#drained();
+    if (hadRoutes) await this.#routes.flush();
     this.#sweep?.[Symbol.dispose]();
     this.#context.tcp.destroyAll();
     this.#context.udp.destroyAll();
@@ -140,6 +152,7 @@ export class UserspaceBackend implements Backend {
 
   #prepare(key: string, view: ServicePortView | undefined): PortServer | undefined {
     let server = this.#servers.get(key);
+    this.#routes.set(key, view ? foreignAddresses(view, this.#context.classifier) : []);
     if (!view) {
       if (!server) return undefined;
       server[Symbol.dispose]();
@@ -156,8 +169,23 @@ export class UserspaceBackend implements Backend {
     return server;
   }
 
+  /** What an earlier process left behind goes first. */
+  async #route(signal: AbortSignal): Promise<void> {
+    if (this.#routes.size > 0 && !this.#routesFlushed) {
+      this.#routesFlushed = true;
+      await this.#routes.flush(signal);
+    }
+    const fault = await this.#routes.commit(signal);
+    if (fault === undefined) return;
+    const hint = 'addresses outside loopback need the capability net_admin';
+    this.#context.log.warn('routes not written', { reason: fault, hint });
+  }
+
   #closeDoors(): void {
-    for (const server of this.#servers.values()) server[Symbol.dispose]();
+    for (const [key, server] of this.#servers) {
+      server[Symbol.dispose]();
+      this.#routes.set(key, []);
+    }
     this.#servers.clear();
     this.#refusing.clear();
   }
@@ -179,6 +207,12 @@ export class UserspaceBackend implements Backend {
       this.#scheduleSweep();
     });
   }
+}
+
+/** Addresses of a service port that this host does not have by itself. */
+function foreignAddresses(view: ServicePortView, classifier: RelayContext['classifier']): readonly string[] {
+  const all = [...(view.clusterIP === undefined ? [] : [view.clusterIP]), ...view.externalIPs];
+  return [...all, ...view.loadBalancerIPs].filter((address) => !classifier.isNodeAddress(address));
 }
 
 /** What follows from the node's settings. */

@@ -31,7 +31,7 @@ export function bindReason(error: NodeJS.ErrnoException, { address, port }: Door
   if (error.code === 'EADDRINUSE')
     return `${where}: another process listens there; stop it or change the service's port`;
   if (error.code === 'EADDRNOTAVAIL')
-    return `${where}: the address is not on this host; add it, or use a kernel proxy mode`;
+    return `${where}: the address is not on this host; grant net_admin so that it can be, or use a kernel proxy mode`;
   if (error.code === 'EMFILE' || error.code === 'ENFILE')
     return `${where}: out of file descriptors; raise the limit (ulimit -n)`;
   return `${where}: ${error.message}`;

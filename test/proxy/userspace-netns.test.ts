@@ -1,0 +1,96 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { service, slice } from '../endpoints/kube-objects.ts';
+import { missingTools } from '../support/system-tools.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const WEFT = new URL('../../bin/weft', import.meta.url).pathname;
+const HOST = `weft-us-h${process.pid}`;
+const POD = `weft-us-p${process.pid}`;
+
+function ip(...args: string[]): string {
+  return execFileSync('ip', args, { encoding: 'utf8' });
+}
+
+/** A host with one pod behind a veth pair, each a network namespace of its own. */
+function openNamespaces(): Disposable {
+  for (const name of [HOST, POD]) ip('netns', 'add', name);
+  ip('-n', HOST, 'link', 'add', 'veth0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', POD);
+  for (const [name, link, address] of [
+    [HOST, 'veth0', '10.42.1.1/24'],
+    [POD, 'eth0', '10.42.1.7/24'],
+  ] as const) {
+    ip('-n', name, 'link', 'set', 'lo', 'up');
+    ip('-n', name, 'addr', 'add', address, 'dev', link);
+    ip('-n', name, 'link', 'set', link, 'up');
+  }
+  ip('-n', POD, 'route', 'add', 'default', 'via', '10.42.1.1');
+  return {
+    [Symbol.dispose]: () => {
+      for (const name of [HOST, POD]) ip('netns', 'del', name);
+    },
+  };
+}
+
+function inside(name: string, ...command: string[]): ChildProcess {
+  return spawn('ip', ['netns', 'exec', name, ...command], { stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+function ask(name: string, address: string): string {
+  const args = ['netns', 'exec', name, 'curl', '-s', '-m', '3', '-w', '%{exitcode}', `http://${address}/`];
+  try {
+    return execFileSync('ip', args, { encoding: 'utf8' });
+  } catch (error) {
+    return String((error as { stdout?: unknown }).stdout);
+  }
+}
+
+function ended(child: ChildProcess): Promise<unknown> {
+  return new Promise((resolve) => child.on('exit', resolve));
+}
+
+test('addresses outside loopback are this host own while they are served', async (context) => {
+  if (process.getuid?.() !== 0) context.skip('network namespaces need root');
+  const missing = missingTools().filter((tool) => ['ip', 'curl'].includes(tool));
+  if (missing.length > 0) context.skip(`missing: ${missing.join(', ')}`);
+  const folder = mkdtempSync(join(tmpdir(), 'weft-us-'));
+  using namespaces = openNamespaces();
+  const path = join(folder, 'web.json');
+  const items = [
+    service('shop/web', { clusterIP: '10.96.0.1', ports: [{ name: 'http', port: 80 }] }),
+    service('shop/none', { clusterIP: '10.96.0.2', ports: [{ name: 'http', port: 80 }] }),
+    slice('shop/web-1', 'web', { ports: { http: 8080 }, endpoints: [{ ip: '10.42.1.1' }] }),
+  ];
+  const write = (some: readonly unknown[]) =>
+    writeFileSync(path, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: some }));
+  write(items);
+  const server = `require('http').createServer((q, s) => s.end(q.socket.remoteAddress)).listen(8080, '10.42.1.1')`;
+  const backend = inside(HOST, process.execPath, '-e', server);
+  const flags = ['--proxy-mode=userspace', '--metrics-bind-address=', '--healthz-bind-address='];
+  const proxy = inside(HOST, WEFT, 'proxy', '--from', path, ...flags);
+  try {
+    await waitFor('the service from the pod', () => ask(POD, '10.96.0.1') === '10.42.1.10');
+    expect(ask(HOST, '10.96.0.1')).toBe('10.42.1.10');
+    expect(ask(POD, '10.96.0.2')).toBe('7'); // curl: connection refused
+    write(items.slice(1));
+    await waitFor('the address to go', () => !routes().includes('10.96.0.1 '));
+    expect(routes()).toContain('10.96.0.2 ');
+  } finally {
+    const done = ended(proxy);
+    proxy.kill('SIGTERM');
+    await done;
+    const over = ended(backend);
+    backend.kill('SIGKILL');
+    await over;
+    rmSync(folder, { recursive: true });
+  }
+  expect(routes()).not.toContain('proto 151');
+  expect(namespaces).toBeDefined();
+});
+
+function routes(): string {
+  return ip('-n', HOST, 'route', 'show', 'table', 'local');
+}
