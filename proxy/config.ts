@@ -115,7 +115,7 @@ function readFile(
     if (name === 'apiVersion' || name === 'kind') continue;
     const raw = path.reduce<unknown>((value, key) => (value as Record<string, unknown>)[key], root);
     if (isUnset(name, raw)) continue;
-    if (name in FIELDS) take(name as FieldPath, raw, at(path));
+    if (Object.hasOwn(FIELDS, name)) take(name as FieldPath, raw, at(path));
     else notes.push({ at: at(path), message: 'is no field of KubeProxyConfiguration v1alpha1' });
   }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Fault } from '../base/fault.ts';
 import type { Container } from '../api/kinds/pod.ts';
 import { containerEnvironment } from './environment/environment.ts';
-import { expand } from './environment/expand.ts';
+import { expand, ownLookup } from './environment/expand.ts';
 import type { PodFacts } from './environment/field-ref.ts';
 import { imageCommand, type ImageMap } from './image-map.ts';
 import type { PodSources } from './pod-sources.ts';
@@ -77,7 +77,7 @@ export class LaunchPlanner {
       sources: this.#deps.sources,
     });
     const image = imageCommand(this.#deps.host.imageMap, container.image ?? '');
-    const words = commandOf(container, image?.command).map((word) => expand(word, (name) => env[name]));
+    const words = commandOf(container, image?.command).map((word) => expand(word, ownLookup(env)));
     return {
       key: { podUid: pod.metadata.uid ?? '', container: container.name, attempt },
       argv: words.map((word) => rewritePaths(word, mounts)),

@@ -1,15 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { expand } from '../../src/kubelet/environment/expand.ts';
+import { expand, ownLookup } from '../../src/kubelet/environment/expand.ts';
 import { type MountPath, rewritePaths } from '../../src/kubelet/volumes/mounts.ts';
 
 const VALUES: Readonly<Record<string, string>> = { A: 'one', B: '$(A)', EMPTY: '' };
-const lookup = (name: string): string | undefined => VALUES[name];
+const lookup = ownLookup(VALUES);
 
 describe('$(NAME)', () => {
   it.each([
     ['a known name', '$(A)-x', 'one-x'],
     ['an unknown name stays', '$(NOPE)', '$(NOPE)'],
+    ['a name of every object', '$(toString)', '$(toString)'],
     ['an escape', '$$(A)', '$(A)'],
     ['an escaped escape', '$$$(A)', '$one'],
     ['an empty value', '[$(EMPTY)]', '[]'],

@@ -209,6 +209,13 @@ test('durations add their parts', () => {
   );
 });
 
+test('a field named like a method of every object is an unknown field', () => {
+  expect(parseProxyConfig({ file: `${HEAD}valueOf: []` })).toMatchObject({
+    config: {},
+    notes: [{ at: 'valueOf (3:10)', message: 'is no field of KubeProxyConfiguration v1alpha1' }],
+  });
+});
+
 test('no text is too odd for the parser', () => {
   fc.assert(
     fc.property(

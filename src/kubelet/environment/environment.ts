@@ -1,7 +1,7 @@
 import { Fault } from '../../base/fault.ts';
 import type { Container, EnvVar } from '../../api/kinds/pod.ts';
 import type { PodSources } from '../pod-sources.ts';
-import { expand } from './expand.ts';
+import { expand, ownLookup } from './expand.ts';
 import { fieldValue, type PodFacts, resourceValue } from './field-ref.ts';
 import { serviceVariables } from './service-links.ts';
 
@@ -58,7 +58,7 @@ async function valueOf(
   before: Readonly<Record<string, string>>,
 ): Promise<string | undefined> {
   const from = variable.valueFrom;
-  if (!from) return expand(variable.value ?? '', (name) => before[name]);
+  if (!from) return expand(variable.value ?? '', ownLookup(before));
   if (from.configMapKeyRef) return keyOf('configmap', from.configMapKeyRef, input);
   if (from.secretKeyRef) return keyOf('secret', from.secretKeyRef, input);
   if (from.fieldRef) {

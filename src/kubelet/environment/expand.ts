@@ -7,3 +7,8 @@ export function expand(text: string, lookup: (name: string) => string | undefine
     name === undefined ? '$' : (lookup(name) ?? whole),
   );
 }
+
+/** A lookup that finds own names only: `$(toString)` is an unknown name. */
+export function ownLookup(variables: Readonly<Record<string, string>>): (name: string) => string | undefined {
+  return (name) => (Object.hasOwn(variables, name) ? variables[name] : undefined);
+}

@@ -21,7 +21,7 @@ export function hostPathFolder(source: HostPath): string {
   const type = source.type ?? '';
   if (type === 'DirectoryOrCreate') mkdirSync(source.path, { recursive: true, mode: 0o755 });
   if (type === 'FileOrCreate') closeSync(openSync(source.path, 'a', 0o644));
-  const check = CHECKS[type];
+  const check = Object.hasOwn(CHECKS, type) ? CHECKS[type] : undefined;
   if (!check) return source.path;
   const stats = statOf(source.path);
   if (!stats || !check(stats)) {
