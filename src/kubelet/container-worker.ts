@@ -179,6 +179,7 @@ export class ContainerWorker {
     const key = this.#key();
     const live = await this.#adopt(key);
     if (live) {
+      this.#containerId = live.record.containerId;
       this.#probes = this.#newProbes(live, memory);
       return live;
     }

@@ -10,7 +10,9 @@ import type { LaunchPlanner, PlannedPod } from './launch-planner.ts';
 import { STATUS_COALESCE_MS, VOLUME_RETRY_MAX_MS, VOLUME_RETRY_MIN_MS } from './limits.ts';
 import type { PodSources } from './pod-sources.ts';
 import { isSidecar, OWN_CONDITIONS, podPhase, podStatus, type PodView } from './pod-status.ts';
+import type { CheckTarget } from './probes/check.ts';
 import type { ContainerRole } from './restart-policy.ts';
+import { rewritePaths } from './volumes/mounts.ts';
 import { PodVolumes, volumeReferences } from './volumes/pod-volumes.ts';
 
 export interface PodWorkerDeps extends Pick<
@@ -240,6 +242,7 @@ export class PodWorker {
     const { metadata, spec } = this.#pod;
     const deps: ContainerWorkerDeps = {
       ...this.#deps,
+      target: (one, process) => this.#mapped(this.#deps.target(one, process)),
       plan: (one, attempt) => this.#deps.planner.plan(one, attempt, this.#plannedPod()),
       terminationLog: (one, attempt) => this.#deps.planner.terminationLog(one, attempt, this.#plannedPod()),
       onChange: () => this.#changed(),
@@ -266,6 +269,19 @@ export class PodWorker {
   mounts(container: Container): ReturnType<LaunchPlanner['mounts']> {
     const attempt = this.#workers.get(container.name)?.status.restartCount ?? 0;
     return this.#planned ? this.#deps.planner.mounts(container, attempt, this.#planned) : [];
+  }
+
+  /** Commands of probes and hooks name the container's paths, as its own command does. */
+  #mapped(target: CheckTarget): CheckTarget {
+    const mounts = this.mounts(target.container);
+    return {
+      ...target,
+      run: (command, signal) =>
+        target.run(
+          command.map((word) => rewritePaths(word, mounts)),
+          signal,
+        ),
+    };
   }
 
   #refreshVolumes(): void {

@@ -69,7 +69,8 @@ export async function openControlPlane(deps: NodeDeps, options: ControlPlaneOpti
 
 async function makeFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    // Others may pass through to a pod's folder (runAsUser); what is secret here is closed by itself.
+    await mkdir(path, { recursive: true, mode: 0o711 });
   } catch (cause) {
     throw new Fault(
       'DATA_DIR',

@@ -89,6 +89,24 @@ describe('a pod of processes', () => {
     expect(worker.status.phase).toBe('Succeeded');
   });
 
+  it('runs exec probes with the paths that the container sees', async () => {
+    const container = shell('echo ok >/data/ready; exec sleep 100');
+    const worker = bench.start(
+      pod({
+        volumes: [{ name: 'data', emptyDir: {} }],
+        containers: [
+          {
+            ...container,
+            volumeMounts: [{ name: 'data', mountPath: '/data' }],
+            readinessProbe: { exec: { command: ['grep', 'ok', '/data/ready'] }, periodSeconds: 1 },
+          },
+        ],
+      }),
+    );
+    await waitFor('ready', () => worker.status.containerStatuses?.[0]?.ready);
+    await worker.terminate(1);
+  });
+
   it('kills what ignores SIGTERM, with all it started', async () => {
     const worker = bench.start(
       pod({ containers: [shell("trap '' TERM; setsid sleep 100 & sleep 100 & wait; sleep 100")] }),
