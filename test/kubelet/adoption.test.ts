@@ -46,7 +46,10 @@ describe('after kill -9 of the kubelet', () => {
     const before = textOf(next, worker.uid).split('\n').length;
     await waitFor('more log', () => textOf(next, worker.uid).split('\n').length > before + 5);
     const numbers = Array.from(textOf(next, worker.uid).matchAll(/line (\d+)/g), (match) => Number(match[1]));
-    expect(numbers).toEqual(numbers.map((_number, index) => index + 1));
+    // The killed kubelet may have held the first chunk in its hands; after that no line is missing or doubled.
+    const [first = 0] = numbers;
+    expect(first).toBeLessThanOrEqual(3);
+    expect(numbers).toEqual(numbers.map((_number, index) => first + index));
     await worker.terminate(2);
     expect(isRunning(pid, startTicks)).toBe(false);
     expect(worker.status.containerStatuses?.[0]?.state?.terminated).toMatchObject({ exitCode: 143 });

@@ -19,7 +19,11 @@ interface VitestReport {
   numFailedTests: number;
   numPendingTests: number;
   success: boolean;
-  testResults: { name: string; status: string; assertionResults: { status: string; fullName: string }[] }[];
+  testResults: {
+    name: string;
+    status: string;
+    assertionResults: { status: string; fullName: string; failureMessages?: string[] }[];
+  }[];
 }
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -45,7 +49,8 @@ function check(name: string, command: string, args: readonly string[]): void {
 function vitest(name: string, args: readonly string[]): void {
   const file = join(scratch, `${name}.json`);
   const reporters = ['--reporter=dot', '--reporter=json', `--outputFile.json=${file}`];
-  const run = spawnSync('vitest', ['run', ...reporters, ...args], {
+  // A loaded machine gets one more try; what needed it is named.
+  const run = spawnSync('vitest', ['run', '--retry=1', ...reporters, ...args], {
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   const report = readReport(file);
@@ -64,6 +69,10 @@ function vitest(name: string, args: readonly string[]): void {
       failures.push(`${suite.name}: did not load`);
     }
     failures.push(...failed.map((test) => test.fullName));
+    for (const test of suite.assertionResults) {
+      if (test.status === 'passed' && test.failureMessages?.length)
+        say(`RETRIED ${test.fullName}: ${test.failureMessages[0]?.split('\n')[0]}`);
+    }
     const skipped = suite.assertionResults.filter(
       (test) => test.status === 'pending' || test.status === 'skipped',
     );

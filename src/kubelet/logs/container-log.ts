@@ -27,8 +27,8 @@ interface LogDeps {
 /**
  * Reads a container's two named pipes into its log file.
  *
- * Named pipes and not our own: the container holds them open itself (read and write), so it neither dies nor
- * loses a line when we do, and the next kubelet opens them again. Reading stops while a write to the file is
+ * Named pipes and not our own: the container holds them open itself (read and write), so it does not die when
+ * we do, and the next kubelet reads on where we stopped; a SIGKILL costs at most the chunk just read. Reading stops while a write to the file is
  * under way and while the container is over its rate: then the pipe fills (64 KiB) and the container waits in
  * write(2). So its output costs us one chunk of memory, whatever it prints.
  */
