@@ -35,3 +35,7 @@ export const MAX_FINISHED_PODS = 12_500;
 export const POD_GC_INTERVAL_MS = 20_000;
 /** A node must have been absent this long before its pods are removed. */
 export const NODE_ABSENT_MS = 40_000;
+
+/** A daemon that failed on a node is made again after this; each further failure doubles the wait. */
+export const DAEMON_BACKOFF_MIN_MS = 1_000;
+export const DAEMON_BACKOFF_MAX_MS = 15 * 60_000;

@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Registry } from '../base/metrics.ts';
 import type { ControllerContext, OpenController } from './context.ts';
+import { openDaemonSetController } from './daemon-set.ts';
 import { openDeploymentController } from './deployment.ts';
 import { openEndpointSliceMirroringController } from './endpoint-slice-mirroring.ts';
 import { openEndpointSliceController } from './endpoint-slice.ts';
@@ -51,6 +52,7 @@ const CONTROLLERS = {
   'replication-controller': openReplicationControllerController,
   deployment: openDeploymentController,
   'stateful-set': openStatefulSetController,
+  'daemon-set': openDaemonSetController,
   'endpoint-slice': openEndpointSliceController,
   endpoints: openEndpointsController,
   'endpoint-slice-mirroring': openEndpointSliceMirroringController,

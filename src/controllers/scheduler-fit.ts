@@ -22,8 +22,7 @@ const NANO = 1_000_000_000n;
 /** Why the pod cannot run on the node, as kube-scheduler words it; undefined when it can. */
 export function unfitReason(pod: Pod, load: NodeLoad): string | undefined {
   const { node } = load;
-  const taints = [...(node.spec?.taints ?? []), ...(node.spec?.unschedulable ? [UNSCHEDULABLE] : [])];
-  const repelling = taints.find(
+  const repelling = nodeTaints(node).find(
     (taint) => taint.effect !== 'PreferNoSchedule' && !tolerates(pod.spec.tolerations, taint),
   );
   if (repelling) {
@@ -34,6 +33,12 @@ export function unfitReason(pod: Pod, load: NodeLoad): string | undefined {
   if (!matchesNode(pod, node)) return "node(s) didn't match Pod's node affinity/selector";
   if (hasPortConflict(pod, load.pods)) return "node(s) didn't have free ports for the requested pod ports";
   return lackingResource(pod, load);
+}
+
+/** The node's taints and, when it is cordoned, the one that stands for that. */
+export function nodeTaints(node: Node): readonly Taint[] {
+  const taints = node.spec?.taints ?? [];
+  return node.spec?.unschedulable ? [...taints, UNSCHEDULABLE] : taints;
 }
 
 /** A toleration with an empty key and Exists tolerates everything. */
