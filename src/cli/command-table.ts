@@ -25,6 +25,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'what DNS, proxy and ingress would do, step by step, and why',
     load: () => import('./trace.ts'),
   },
+  {
+    name: 'resolve',
+    summary: 'look a name up as a pod would',
+    load: () => import('./resolve.ts'),
+  },
   { name: 'get', summary: 'list objects as a table', load: () => import('./objects.ts') },
   { name: 'apply', summary: 'apply manifests', load: () => import('./objects.ts') },
   { name: 'delete', summary: 'delete an object', load: () => import('./objects.ts') },
