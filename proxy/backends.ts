@@ -7,6 +7,8 @@ import type { Family } from '../src/net/ip.ts';
 import type { Backend, Evaluator, ProxyMode } from './backend.ts';
 import { viewEvaluator } from './evaluate.ts';
 import type { KernelOptions } from './kernel-options.ts';
+import { iptablesEvaluator, openIptables, renderIptables } from './iptables/mode.ts';
+import { nftablesEvaluator, openNftables, renderNftables } from './nftables/mode.ts';
 import { UserspaceBackend } from './userspace/backend.ts';
 import type { ProxyProtocol } from './userspace/proxy-protocol.ts';
 import { renderDoors } from './userspace/render.ts';
@@ -42,6 +44,8 @@ const MODES: Readonly<Partial<Record<ProxyMode, ModeEntry>>> = {
     render: renderDoors,
     evaluator: (views) => viewEvaluator(views, 'userspace'),
   },
+  iptables: { open: openIptables, render: renderIptables, evaluator: iptablesEvaluator },
+  nftables: { open: openNftables, render: renderNftables, evaluator: nftablesEvaluator },
 };
 
 /** Modes that are there, for messages and cleanup. */

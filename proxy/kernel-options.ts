@@ -1,9 +1,15 @@
+import type { IptablesVariant } from '../src/net/iptables.ts';
 import type { IPVS_SCHEDULERS } from './config-fields.ts';
+
+/** kube-proxy's default. */
+export const MASQUERADE_BIT_DEFAULT = 14;
 
 /** What only the kernel modes heed, as KubeProxyConfiguration names it. */
 export interface KernelOptions {
   /** Number of the mark bit (0..31) that asks for masquerading. */
   readonly masqueradeBit: number;
+  /** Which iptables programs to run; absent = the host's default. */
+  readonly iptablesVariant?: IptablesVariant;
   readonly ipvs: IpvsOptions;
   readonly conntrack: ConntrackOptions;
 }

@@ -45,3 +45,12 @@ export const LISTEN_BACKLOG = 1_024;
 
 /** Service ports whose counters are published one by one; those beyond are published together as `other`. */
 export const METRIC_PORTS_MAX = 1_000;
+
+/** Service ports of the first slice of a first sync into an empty kernel; each further slice is twice as long. */
+export const FIRST_SLICE_PORTS = 512;
+
+/** While changes keep coming, a kernel mode looks this often whether its rules are still there. */
+export const INTACT_CHECK_INTERVAL_MS = 10_000;
+
+/** In large clusters iptables chains that are not needed any more are removed at most this often. */
+export const STALE_CHAINS_INTERVAL_MS = 30_000;

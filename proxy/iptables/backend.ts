@@ -5,7 +5,9 @@ import type { Exec } from '../../src/net/exec.ts';
 import type { Family } from '../../src/net/ip.ts';
 import { Iptables, type IptablesVariant } from '../../src/net/iptables.ts';
 import type { Applied, Backend } from '../backend.ts';
-import { type BaseOptions, entryJumps, servesLocalhost } from './base-rules.ts';
+import { FIRST_SLICE_PORTS, INTACT_CHECK_INTERVAL_MS, STALE_CHAINS_INTERVAL_MS } from '../limits.ts';
+import { growingSlices } from '../slices.ts';
+import { type BaseOptions, entryJumps, sentinels, servesLocalhost } from './base-rules.ts';
 import { KUBE, PORT_CHAIN_PREFIXES } from './chain-names.ts';
 import { Ruleset } from './ruleset.ts';
 
@@ -23,7 +25,7 @@ export interface IptablesBackendOptions extends BaseOptions {
 /**
  * kube-proxy's iptables mode. A change restores the shared chains and the chains of the changed ports; a full
  * sync (first apply, after a failure, after somebody flushed) also puts the jumps in place and removes chains
- * that nothing needs any more. The canary chain tells a flush from our own rules.
+ * that nothing needs any more. The canary chains tell that somebody removed ours.
  */
 export class IptablesBackend implements Backend {
   readonly mode = 'iptables';
@@ -32,12 +34,21 @@ export class IptablesBackend implements Backend {
   readonly #options: IptablesBackendOptions;
   readonly #iptables: Iptables;
   #ruleset: Ruleset | undefined;
+  #checkedMs = 0;
+  #staleRemovedMs = 0;
 
-  constructor(deps: IptablesDeps, options: IptablesBackendOptions) {
+  private constructor(deps: IptablesDeps, options: IptablesBackendOptions) {
     this.#deps = deps;
     this.#options = options;
     this.#iptables = new Iptables(deps, options);
     this.family = options.family;
+  }
+
+  /** Rejects with a Fault when iptables is missing or this process may not use it. */
+  static async open(deps: IptablesDeps, options: IptablesBackendOptions): Promise<IptablesBackend> {
+    const backend = new IptablesBackend(deps, options);
+    await backend.#iptables.save('nat');
+    return backend;
   }
 
   async apply(
@@ -47,19 +58,10 @@ export class IptablesBackend implements Backend {
     signal: AbortSignal,
   ): Promise<Applied> {
     const startMs = this.#deps.clock.monotonicMs();
-    const full = !this.#ruleset || !changes.complete;
+    const full = !(changes.complete && (await this.#update(view, changes.ports, signal)));
     if (full) await this.#replace(view, signal);
-    else await this.#update(view, changes.ports, signal);
     const durationMs = this.#deps.clock.monotonicMs() - startMs;
     return { full, changedPorts: full ? view.ports.size : changes.ports.size, durationMs, refused: [] };
-  }
-
-  /** False when somebody flushed the tables: the next apply must be a full one. */
-  async intact(signal: AbortSignal): Promise<boolean> {
-    return (
-      (await this.#iptables.chainExists('nat', KUBE.canary, signal)) ||
-      (await this.#iptables.chainExists('filter', KUBE.canary, signal))
-    );
   }
 
   /** Removes the jumps first, so that no packet runs through half a chain, then empties and removes the chains. */
@@ -80,24 +82,56 @@ export class IptablesBackend implements Backend {
   async #replace(view: NodeView, signal: AbortSignal): Promise<void> {
     this.#ruleset = undefined;
     const ruleset = new Ruleset(view.node, this.#options);
-    ruleset.change(view, view.ports.keys());
     if (servesLocalhost(view.node)) await this.#allowLocalnet(signal);
     await this.#prepareChains(signal);
-    const stale = portChainsIn(await this.#iptables.save('nat', signal));
-    await this.#iptables.restoreText(ruleset.renderAll(stale), signal);
+    const kept = portChainsIn(await this.#iptables.save('nat', signal));
+    const keys = [...view.ports.keys()];
+    // what the kernel holds goes on serving until all of the new is there; an empty one is filled by slices
+    const [first, ...rest] = kept.length > 0 ? [keys] : growingSlices(keys, FIRST_SLICE_PORTS);
+    ruleset.change(view, first ?? [], { removeStale: true });
+    await this.#iptables.restoreText(ruleset.renderAll(kept), signal);
     // the last jump to insert ends up first in its chain
     for (const { table, chain, rule } of entryJumps().toReversed()) {
       await this.#iptables.ensureFirst(table, chain, rule, signal);
     }
+    for (const slice of rest)
+      await this.#iptables.restoreText(ruleset.change(view, slice, { removeStale: true }), signal);
     this.#ruleset = ruleset;
+    this.#staleRemovedMs = this.#deps.clock.monotonicMs();
   }
 
-  async #update(view: NodeView, keys: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
-    const ruleset = this.#ruleset!;
+  /** False when the kernel does not hold what was written before: then all must be written anew. */
+  async #update(view: NodeView, keys: ReadonlySet<string>, signal: AbortSignal): Promise<boolean> {
+    const ruleset = this.#ruleset;
+    if (!ruleset || !(await this.#isIntact(view, keys.size > 0, signal))) return false;
+    if (keys.size === 0 && !ruleset.hasStale) return true;
+    const nowMs = this.#deps.clock.monotonicMs();
+    const removeStale = !ruleset.isLarge || nowMs - this.#staleRemovedMs >= STALE_CHAINS_INTERVAL_MS;
+    if (removeStale) this.#staleRemovedMs = nowMs;
     // until the restore is through, the shadow is ahead of the kernel: a failure must start anew
     this.#ruleset = undefined;
-    await this.#iptables.restoreText(ruleset.change(view, keys).text, signal);
+    try {
+      await this.#iptables.restoreText(ruleset.change(view, keys, { removeStale }), signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      this.#deps.log.warn('a partial restore failed: writing all rules anew', { error });
+      return false;
+    }
     this.#ruleset = ruleset;
+    return true;
+  }
+
+  /** Looks whether somebody else flushed the tables: at each idle sync, and now and then in busy times. */
+  async #isIntact({ node }: NodeView, busy: boolean, signal: AbortSignal): Promise<boolean> {
+    const nowMs = this.#deps.clock.monotonicMs();
+    if (busy && nowMs - this.#checkedMs < INTACT_CHECK_INTERVAL_MS) return true;
+    this.#checkedMs = nowMs;
+    for (const { table, chain, rule } of sentinels(node)) {
+      if (await this.#iptables.hasRule(table, chain, rule, signal)) continue;
+      this.#deps.log.warn('somebody else changed the tables: writing all rules anew', { table, chain });
+      return false;
+    }
+    return await this.#iptables.chainExists('mangle', KUBE.canary, signal);
   }
 
   /** The canary lives in tables that we write; a flush takes it along. */

@@ -4,9 +4,6 @@ import type { IptablesTable, Match, Rule } from '../../src/net/iptables-rule.ts'
 import { KUBE } from './chain-names.ts';
 import { hostCidr } from './port-rules.ts';
 
-/** Bit 14, kube-proxy's default. */
-export const MASQUERADE_BIT = 0x4000;
-
 /** A jump from one of the kernel's chains into ours. */
 export interface EntryJump {
   readonly table: IptablesTable;
@@ -15,7 +12,8 @@ export interface EntryJump {
 }
 
 export interface BaseOptions {
-  readonly masqueradeBit: number;
+  /** The mark that asks for masquerading, one bit. */
+  readonly masqueradeMark: number;
   /** Drop packets that conntrack calls invalid; off where nf_conntrack_tcp_be_liberal is on. */
   readonly dropInvalid: boolean;
   readonly randomFully: boolean;
@@ -57,8 +55,18 @@ export function entryJumps(): readonly EntryJump[] {
   ];
 }
 
+/** Rules that go when somebody flushes a table or our first chain: looking for them finds it out. */
+export function sentinels(node: NodeSettings): readonly EntryJump[] {
+  const jumps = entryJumps().filter(
+    ({ table, chain }) =>
+      (table === 'nat' && chain !== 'OUTPUT') || (table === 'filter' && chain === 'FORWARD'),
+  );
+  const last = nodePortEntries(node).at(-1);
+  return last ? [...jumps, { table: 'nat', chain: KUBE.services, rule: last }] : jumps;
+}
+
 export function natBaseChains(options: BaseOptions): ReadonlyMap<string, readonly Rule[]> {
-  const bits = options.masqueradeBit;
+  const bits = options.masqueradeMark;
   return new Map<string, readonly Rule[]>([
     [KUBE.markMasq, [{ matches: [], target: { kind: 'mark-or', bits } }]],
     [
@@ -81,7 +89,7 @@ export function filterBaseChains(
   node: NodeSettings,
   options: BaseOptions,
 ): ReadonlyMap<string, readonly Rule[]> {
-  const bits = options.masqueradeBit;
+  const bits = options.masqueradeMark;
   const forward: Rule[] = [
     {
       comment: 'kubernetes forwarding rules',

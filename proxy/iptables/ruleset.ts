@@ -1,11 +1,11 @@
-import type { NodeSettings, NodeView } from '../../endpoints/node-view.ts';
+import type { NodeSettings, NodeView, ServicePortView } from '../../endpoints/node-view.ts';
 import { type Rule, renderRule } from '../../src/net/iptables-rule.ts';
 import { type BaseOptions, filterBaseChains, natBaseChains, nodePortEntries } from './base-rules.ts';
 import { KUBE } from './chain-names.ts';
 import { compilePort, type PortRules } from './port-rules.ts';
 
 /** Above this many endpoints in the cluster, per-endpoint comments are left out (kube-proxy's large-cluster mode). */
-export const LARGE_CLUSTER_ENDPOINTS = 1000;
+const LARGE_CLUSTER_ENDPOINTS = 1000;
 
 type Shared =
   | 'natServices'
@@ -42,18 +42,13 @@ const SHARED_CHAIN: Readonly<Record<Shared, string>> = {
   filterNodePorts: KUBE.nodePorts,
 };
 
-/** Input for iptables-restore and what it leaves behind. */
-export interface Restore {
-  readonly text: string;
-  /** Chains that are written by this restore and removed by it. */
-  readonly removedChains: number;
-}
-
 /** The compiled rules of one family: kube-proxy's chains, kept per port so that a change costs that port. */
 export class Ruleset {
   readonly #node: NodeSettings;
   readonly #base: BaseOptions;
   readonly #ports = new Map<string, Compiled>();
+  /** Chains that nothing jumps to any more and that the kernel still has. */
+  readonly #stale = new Set<string>();
   #endpointCount = 0;
   #large = false;
 
@@ -66,30 +61,31 @@ export class Ruleset {
     return this.#large;
   }
 
-  /** Compiles the named ports; gives the restore of the shared chains and of every own chain that differs. */
-  change(view: NodeView, keys: Iterable<string>): Restore {
+  get hasStale(): boolean {
+    return this.#stale.size > 0;
+  }
+
+  /**
+   * Compiles the named ports; gives the restore of the shared chains and of every own chain that differs. Chains
+   * that are not needed any more are removed with it, or (large clusters: it is costly) kept for a later one.
+   */
+  change(view: NodeView, keys: Iterable<string>, options: { readonly removeStale: boolean }): string {
+    const changed = [...keys];
+    this.#count(view, changed);
     const written = new Map<string, string>();
-    const removed = new Set<string>();
-    for (const key of keys) {
+    for (const key of changed) {
       const previous = this.#ports.get(key);
       const port = view.ports.get(key);
-      const next =
-        port &&
-        compiled(
-          compilePort(port, { node: this.#node, endpointComments: !this.#large }),
-          port.clusterEndpoints.length,
-        );
-      this.#endpointCount += (next?.endpointCount ?? 0) - (previous?.endpointCount ?? 0);
+      const next = port && this.#compile(port);
       if (next) this.#ports.set(key, next);
       else this.#ports.delete(key);
-      for (const chain of previous?.chains.keys() ?? []) if (!next?.chains.has(chain)) removed.add(chain);
+      for (const chain of previous?.chains.keys() ?? []) if (!next?.chains.has(chain)) this.#stale.add(chain);
       for (const [chain, text] of next?.chains ?? [])
         if (previous?.chains.get(chain) !== text) written.set(chain, text);
     }
-    this.#large = this.#endpointCount > LARGE_CLUSTER_ENDPOINTS;
     // a chain may move from one port to another of the same service within one batch
-    for (const chain of written.keys()) removed.delete(chain);
-    return { text: this.#render(written, removed), removedChains: removed.size };
+    for (const chain of written.keys()) this.#stale.delete(chain);
+    return this.#render(written, options.removeStale ? this.#takeStale() : []);
   }
 
   /** Everything, for a first or repairing restore. `stale` are chains of ours that the kernel has and we do not. */
@@ -99,6 +95,7 @@ export class Ruleset {
       for (const [chain, text] of port.chains) written.set(chain, text);
     const removed = new Set<string>();
     for (const chain of stale) if (!written.has(chain)) removed.add(chain);
+    this.#stale.clear();
     return this.#render(written, removed);
   }
 
@@ -116,7 +113,27 @@ export class Ruleset {
     return { filter, nat };
   }
 
-  #render(written: ReadonlyMap<string, string>, removed: ReadonlySet<string>): string {
+  /** Comments depend on the size of the cluster, so that is known before anything is compiled. */
+  #count(view: NodeView, keys: readonly string[]): void {
+    for (const key of keys) {
+      const after = view.ports.get(key)?.clusterEndpoints.length ?? 0;
+      this.#endpointCount += after - (this.#ports.get(key)?.endpointCount ?? 0);
+    }
+    this.#large = this.#endpointCount > LARGE_CLUSTER_ENDPOINTS;
+  }
+
+  #compile(port: ServicePortView): Compiled {
+    const rules = compilePort(port, { node: this.#node, endpointComments: !this.#large });
+    return compiled(rules, port.clusterEndpoints.length);
+  }
+
+  #takeStale(): string[] {
+    const stale = [...this.#stale];
+    this.#stale.clear();
+    return stale;
+  }
+
+  #render(written: ReadonlyMap<string, string>, removed: Iterable<string>): string {
     const filterChains = [KUBE.services, KUBE.externalServices, KUBE.proxyFirewall, KUBE.nodePorts];
     const filterBase = filterBaseChains(this.#node, this.#base);
     const natBase = natBaseChains(this.#base);

@@ -6,7 +6,16 @@ import type { Exec } from '../../src/net/exec.ts';
 import type { Family } from '../../src/net/ip.ts';
 import { Nft } from '../../src/net/nft.ts';
 import type { Applied, Backend } from '../backend.ts';
-import { renderChains, renderDeclarations, renderElements, renderRules, TABLE } from './render.ts';
+import { growingSlices } from '../slices.ts';
+import { FIRST_SLICE_PORTS, INTACT_CHECK_INTERVAL_MS } from '../limits.ts';
+import {
+  type RenderContext,
+  renderChains,
+  renderDeclarations,
+  renderElements,
+  renderRules,
+  TABLE,
+} from './render.ts';
 import { Ruleset, type RulesetDelta } from './ruleset.ts';
 
 export interface NftablesDeps {
@@ -15,8 +24,15 @@ export interface NftablesDeps {
   readonly exec: Exec;
 }
 
+export interface NftablesBackendOptions {
+  readonly family: Family;
+  readonly masqueradeMark: number;
+}
+
 /** Names the program's version in the state element: another version always writes the table anew. */
 const PROGRAM_VERSION = 1;
+/** The state of a table that is still being filled. */
+const UNFINISHED = 'unfinished';
 
 /**
  * Keeps one nftables table a family. Each apply is one transaction with the elements that differ; the table is
@@ -29,12 +45,22 @@ export class NftablesBackend implements Backend {
   readonly #deps: NftablesDeps;
   readonly #nft: Nft;
   #ruleset: Ruleset | undefined;
+  readonly #masqueradeMark: number;
   #written: string | undefined;
+  #checkedMs = 0;
 
-  constructor(deps: NftablesDeps, options: { family: Family }) {
+  constructor(deps: NftablesDeps, options: NftablesBackendOptions) {
     this.#deps = deps;
     this.#nft = new Nft(deps);
+    this.#masqueradeMark = options.masqueradeMark;
     this.family = options.family;
+  }
+
+  /** Rejects with a Fault when nft is missing or the kernel refuses it. */
+  static async open(deps: NftablesDeps, options: NftablesBackendOptions): Promise<NftablesBackend> {
+    const backend = new NftablesBackend(deps, options);
+    await backend.#nft.probe();
+    return backend;
   }
 
   async apply(
@@ -44,9 +70,8 @@ export class NftablesBackend implements Backend {
     signal: AbortSignal,
   ): Promise<Applied> {
     const startMs = this.#deps.clock.monotonicMs();
-    const full = !this.#ruleset || !changes.complete;
+    const full = !(changes.complete && (await this.#update(view, changes.ports, signal)));
     if (full) await this.#replace(view, signal);
-    else await this.#update(view, changes.ports, signal);
     const durationMs = this.#deps.clock.monotonicMs() - startMs;
     return { full, changedPorts: full ? view.ports.size : changes.ports.size, durationMs, refused: [] };
   }
@@ -66,31 +91,75 @@ export class NftablesBackend implements Backend {
     return this.family === 'IPv6' ? 'ip6' : 'ip';
   }
 
-  /** Writes the whole table in one transaction, unless the kernel already holds exactly this. */
+  /** Writes the table anew, unless the kernel already holds exactly this. */
   async #replace(view: NodeView, signal: AbortSignal): Promise<void> {
     this.#ruleset = undefined;
     const ruleset = new Ruleset(view.node);
-    ruleset.change(view, view.ports.keys());
-    const state = stateOf(view, ruleset);
-    if ((await this.#readState(signal)) !== state) {
-      await this.#nft.transaction(renderTable(view, this.family, ruleset, state), signal);
+    const held = await this.#readState(signal);
+    if (held === undefined) await this.#fill(view, ruleset, signal);
+    else {
+      // what the kernel holds goes on serving until all of the new is there
+      ruleset.change(view, view.ports.keys());
+      const state = stateOf(this.#context(view), ruleset);
+      if (held !== state)
+        await this.#nft.transaction(renderTable(this.#context(view), ruleset, state), signal);
+    }
+    this.#ruleset = ruleset;
+    this.#written = stateOf(this.#context(view), ruleset);
+  }
+
+  /** A first sync goes by growing slices: the first services answer long before the last ones are written. */
+  async #fill(view: NodeView, ruleset: Ruleset, signal: AbortSignal): Promise<void> {
+    const context = this.#context(view);
+    const slices = growingSlices([...view.ports.keys()], FIRST_SLICE_PORTS);
+    for (const [index, keys] of slices.entries()) {
+      const delta = ruleset.change(view, keys);
+      const isLast = index === slices.length - 1;
+      const state = isLast ? stateOf(context, ruleset) : UNFINISHED;
+      const commands =
+        index === 0
+          ? renderTable(context, ruleset, state)
+          : renderDelta(context, delta) + this.#renderState(state);
+      await this.#nft.transaction(commands, signal);
+    }
+  }
+
+  /** False when the kernel does not hold what was written before: then all must be written anew. */
+  async #update(view: NodeView, keys: ReadonlySet<string>, signal: AbortSignal): Promise<boolean> {
+    const ruleset = this.#ruleset;
+    if (!ruleset || !(await this.#isIntact(keys.size > 0, signal))) return false;
+    const delta = ruleset.change(view, keys);
+    const state = stateOf(this.#context(view), ruleset);
+    if (state === this.#written) return true;
+    // until the transaction is through, the shadow is ahead of the kernel: a failure must start anew
+    this.#ruleset = undefined;
+    try {
+      const commands = renderDelta(this.#context(view), delta) + this.#renderState(state);
+      await this.#nft.transaction(commands, signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      this.#deps.log.warn('the kernel refused a change: writing the table anew', { error });
+      return false;
     }
     this.#ruleset = ruleset;
     this.#written = state;
+    if (delta.departed.size > 0) await this.#forgetClients(delta.departed, signal);
+    return true;
   }
 
-  async #update(view: NodeView, keys: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
-    const ruleset = this.#ruleset!;
-    const delta = ruleset.change(view, keys);
-    const state = stateOf(view, ruleset);
-    if (state === this.#written) return;
-    // until the transaction is through, the shadow is ahead of the kernel: a failure must start anew
-    this.#ruleset = undefined;
-    const commands = renderDelta(view, this.family, delta) + this.#renderState(state);
-    await this.#nft.transaction(commands, signal);
-    this.#ruleset = ruleset;
-    this.#written = state;
-    if (delta.departed.size > 0) await this.#forgetClients(delta.departed, signal);
+  /** Looks whether somebody else flushed the table: at each idle sync, and now and then in busy times. */
+  async #isIntact(busy: boolean, signal: AbortSignal): Promise<boolean> {
+    const nowMs = this.#deps.clock.monotonicMs();
+    if (busy && nowMs - this.#checkedMs < INTACT_CHECK_INTERVAL_MS) return true;
+    this.#checkedMs = nowMs;
+    const intact = (await this.#readState(signal)) === this.#written;
+    if (!intact)
+      this.#deps.log.warn('somebody else changed the table: writing it anew', { family: this.family });
+    return intact;
+  }
+
+  #context({ node }: NodeView): RenderContext {
+    return { family: this.family, masqueradeMark: this.#masqueradeMark, node };
   }
 
   #renderState(state: string): string {
@@ -130,9 +199,9 @@ export class NftablesBackend implements Backend {
 }
 
 /** Everything for `nft -f`: what `--render` prints and what a first apply loads. */
-export function renderTable(view: NodeView, family: Family, ruleset: Ruleset, state: string): string {
+export function renderTable(context: RenderContext, ruleset: Ruleset, state: string): string {
+  const { family } = context;
   const table = `${family === 'IPv6' ? 'ip6' : 'ip'} ${TABLE}`;
-  const context = { family, node: view.node };
   const chains = [...ruleset.chains.values()];
   return (
     `add table ${table}\ndelete table ${table}\n` +
@@ -145,22 +214,21 @@ export function renderTable(view: NodeView, family: Family, ruleset: Ruleset, st
 }
 
 /** Digest of the elements and of what else the text depends on. */
-export function stateOf(view: NodeView, ruleset: Ruleset): string {
-  const { detectLocal, masqueradeAll, serviceCIDRs } = view.node;
-  const settings = JSON.stringify([detectLocal, masqueradeAll, serviceCIDRs]);
+export function stateOf({ node, masqueradeMark }: RenderContext, ruleset: Ruleset): string {
+  const { detectLocal, masqueradeAll, serviceCIDRs } = node;
+  const settings = JSON.stringify([detectLocal, masqueradeAll, serviceCIDRs, masqueradeMark]);
   let hash = 0;
   for (let index = 0; index < settings.length; index++)
     hash = Math.imul(hash ^ settings.charCodeAt(index), 0x01000193);
   return `v${PROGRAM_VERSION}-${(hash >>> 0).toString(16)}-${ruleset.digest}`;
 }
 
-function renderDelta(view: NodeView, family: Family, delta: RulesetDelta): string {
-  const context = { family, node: view.node };
+function renderDelta(context: RenderContext, delta: RulesetDelta): string {
   return (
     renderChains(context, delta.newChains) +
     renderRules(context, delta.newChains) +
-    renderElements(family, 'delete', delta.removed) +
-    renderElements(family, 'add', delta.added)
+    renderElements(context.family, 'delete', delta.removed) +
+    renderElements(context.family, 'add', delta.added)
   );
 }
 

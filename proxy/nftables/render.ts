@@ -6,13 +6,13 @@ import type { Action, Condition, Key, ProgramChain, ProgramRule } from './progra
 
 /** The table that weft owns in each family. */
 export const TABLE = 'weft';
-/** Bit 14, kube-proxy's default: marks packets whose source must be rewritten. */
-export const MASQUERADE_BIT = 0x4000;
 /** Clients remembered at most, over all services with ClientIP affinity; the kernel refuses more. */
 export const AFFINITY_MAX_CLIENTS = 1_048_576;
 
 export interface RenderContext {
   readonly family: Family;
+  /** The mark that asks for masquerading, one bit. */
+  readonly masqueradeMark: number;
   readonly node: NodeSettings;
 }
 
@@ -108,7 +108,7 @@ function renderCondition(context: RenderContext, condition: Condition): string |
       return cidrs.length === 0 ? undefined : `${ip} daddr { ${cidrs.join(', ')} }`;
     }
     case 'marked':
-      return `meta mark and ${MASQUERADE_BIT} != 0`;
+      return `meta mark and ${context.masqueradeMark} != 0`;
   }
 }
 
@@ -164,7 +164,7 @@ function renderAction(context: RenderContext, action: Action): string {
     case 'jump':
       return `${action.kind} ${action.chain}`;
     case 'mark':
-      return `meta mark set meta mark or ${MASQUERADE_BIT}`;
+      return `meta mark set meta mark or ${context.masqueradeMark}`;
     case 'dnat-random':
       return `${PORTED} dnat ${ip} to meta priority . numgen random mod ${action.endpoints} map @endpoints`;
     case 'dnat-sticky':
@@ -178,7 +178,7 @@ function renderAction(context: RenderContext, action: Action): string {
     case 'clear-group':
       return 'meta priority set 0';
     case 'unmark-masquerade':
-      return `meta mark set meta mark xor ${MASQUERADE_BIT} masquerade fully-random`;
+      return `meta mark set meta mark xor ${context.masqueradeMark} masquerade fully-random`;
     case 'masquerade':
       return 'masquerade fully-random';
   }

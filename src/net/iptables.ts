@@ -70,10 +70,15 @@ export class Iptables {
     return result.exitCode === 0;
   }
 
+  async hasRule(table: IptablesTable, chain: string, rule: Rule, signal?: AbortSignal): Promise<boolean> {
+    const words = splitWords(renderRule(rule));
+    return (await this.#command(['-t', table, '-C', chain, ...words], signal)).exitCode === 0;
+  }
+
   /** Makes sure the rule stands in the chain; a missing one goes to the top. True when it was added. */
   async ensureFirst(table: IptablesTable, chain: string, rule: Rule, signal?: AbortSignal): Promise<boolean> {
+    if (await this.hasRule(table, chain, rule, signal)) return false;
     const words = splitWords(renderRule(rule));
-    if ((await this.#command(['-t', table, '-C', chain, ...words], signal)).exitCode === 0) return false;
     await this.#checked(['-t', table, '-I', chain, '1', ...words], signal);
     return true;
   }

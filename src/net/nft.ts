@@ -15,6 +15,12 @@ export class Nft {
     this.#exec = deps.exec;
   }
 
+  /** Rejects when nft is not there or this process may not use it. */
+  async probe(): Promise<void> {
+    const result = await this.#exec('nft', ['list', 'tables'], {});
+    if (result.exitCode !== 0) throw new Fault('NFT_FAILED', `nft list tables: ${result.stderr.trim()}`);
+  }
+
   /** Runs the commands as one transaction: all or nothing. */
   async transaction(commands: string, signal?: AbortSignal): Promise<void> {
     const options = { input: commands, timeoutMs: NFT_TIMEOUT_MS, ...(signal && { signal }) };

@@ -1,0 +1,35 @@
+import type { NodeView } from '../../endpoints/node-view.ts';
+import type { Evaluator } from '../backend.ts';
+import type { BackendDeps, BackendOptions } from '../backends.ts';
+import { familyEvaluator } from '../family-evaluator.ts';
+import { MASQUERADE_BIT_DEFAULT } from '../kernel-options.ts';
+import { NftablesBackend, renderTable, stateOf } from './backend.ts';
+import { evaluate } from './evaluate.ts';
+import { Ruleset } from './ruleset.ts';
+
+const masqueradeMark = ({ kernel }: BackendOptions): number =>
+  2 ** (kernel?.masqueradeBit ?? MASQUERADE_BIT_DEFAULT);
+
+export function openNftables(deps: BackendDeps, options: BackendOptions): Promise<NftablesBackend> {
+  return NftablesBackend.open(deps, { family: options.family, masqueradeMark: masqueradeMark(options) });
+}
+
+export function renderNftables(view: NodeView, options: BackendOptions): string {
+  const ruleset = compiled(view);
+  const context = { family: options.family, node: view.node, masqueradeMark: masqueradeMark(options) };
+  return renderTable(context, ruleset, stateOf(context, ruleset));
+}
+
+export function nftablesEvaluator(views: readonly NodeView[]): Evaluator {
+  return familyEvaluator(views, (view) => {
+    const { chains, elements } = compiled(view);
+    const rules = { node: view.node, chains, elements };
+    return { evaluate: (packet) => evaluate(rules, packet) };
+  });
+}
+
+function compiled(view: NodeView): Ruleset {
+  const ruleset = new Ruleset(view.node);
+  ruleset.change(view, view.ports.keys());
+  return ruleset;
+}
