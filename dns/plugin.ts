@@ -2,6 +2,9 @@ import type { SnapshotSource } from '../endpoints/snapshot.ts';
 import type { Clock } from '../src/base/clock.ts';
 import type { Logger } from '../src/base/log.ts';
 import type { Registry } from '../src/base/metrics.ts';
+import type { FastCounts } from './cluster/table/packed-reader.ts';
+import type { PackedTable } from './cluster/table/packed-table.ts';
+import type { ReaderOptions } from './cluster/table/reader-options.ts';
 import type { Line, Token } from './corefile/syntax.ts';
 import type { Message, Question, ResourceRecord } from './wire/message.ts';
 import type { Opcode, Rcode, RecordClass, RecordType } from './wire/numbers.ts';
@@ -104,12 +107,29 @@ export interface Plugin {
   searchPath?(query: Query): readonly string[] | undefined;
   /** Called once when every plugin of the chain is open and may be looked at. */
   opened?(): void;
+  /** Names compiled to flat memory, for engines that answer without a chain. */
+  compiled?(around: CompiledAround): CompiledNames | undefined;
   /** Zones answered here even though the block's table of cluster names lies behind. */
   readonly ownsZones?: readonly string[];
   /** Called once when the server is told to stop, before it does; the server goes on answering until it resolves. */
   lameduck?(): Promise<void>;
   /** Releases timers, files, sockets. Called once, after the last question has ended. */
   [Symbol.asyncDispose]?(): Promise<void>;
+}
+
+/** What stands around a compiled table in its block and listener. */
+export interface CompiledAround {
+  /** Questions for this zone come to the table's plugin, and to no other block. */
+  ownsZone(zone: string): boolean;
+  /** Zones that somebody else answers: their names take the slow path. */
+  readonly foreignZones: readonly string[];
+  /** `loadbalance` is in the chain. */
+  readonly rotate: boolean;
+}
+
+export interface CompiledNames {
+  readonly table: PackedTable;
+  readonly options: ReaderOptions;
 }
 
 /** A question that has been dealt with. */
@@ -219,12 +239,21 @@ export interface ChainView {
   readonly plugins: readonly Plugin[];
 }
 
+/** Live counts of one fast path. */
+export interface FastSample {
+  readonly listener: string;
+  readonly zone: string;
+  readonly counts: Readonly<FastCounts>;
+}
+
 /** What a plugin may ask of the server as a whole. */
 export interface HostView {
   /** Asks the whole server (block choice and full chain) on behalf of query. */
   resolve(query: Query, question: Question): Promise<Message>;
   /** Addresses the server listens on, wildcards expanded. */
   readonly addresses: readonly string[];
+  /** What the fast path answered in this server's blocks since they opened. */
+  fastCounts(): readonly FastSample[];
   /** Search list of the host; undefined = that of /etc/resolv.conf. */
   readonly searchDomains: readonly string[] | undefined;
   /** Every open plugin of every block. */

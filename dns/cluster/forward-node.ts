@@ -74,6 +74,7 @@ function serviceNameNode(
   const request = requestOf(below);
   const node = request ? serviceNode(service, request, options) : ABSENT;
   if (node.kind !== 'absent' || options.strict || below.length !== 1) return node;
+  if (serviceNode(service, WHOLE_SERVICE, options).kind === 'absent') return ABSENT;
   return hasNamedPort(service, stripUnderscore(below[0]!), options) ? EMPTY : ABSENT;
 }
 

@@ -6,12 +6,9 @@ import type {
   SnapshotSource,
 } from '../../endpoints/snapshot.ts';
 import type { Clock } from '../../src/base/clock.ts';
-import { AddressIndex } from './address-index.ts';
 import type { ClusterOptions } from './options.ts';
+import { PackedTable } from './table/packed-table.ts';
 import type { ClusterView } from './view.ts';
-
-/** Told of every service whose entry changed, with the exposed value; undefined = not (any more) exposed. */
-export type ServiceListener = (key: string, entry: ServiceEntry | undefined) => void;
 
 /** Follows a snapshot as one `kubernetes` stanza exposes it; the cost of a change is the size of the change. */
 export class LiveView implements ClusterView, Disposable {
@@ -19,12 +16,11 @@ export class LiveView implements ClusterView, Disposable {
   readonly #clock: Clock;
   readonly #options: ClusterOptions;
   readonly #entries = new Map<string, ServiceEntry>();
-  readonly #index = new AddressIndex();
+  /** Names and addresses, compiled. */
+  readonly table: PackedTable;
   readonly #serviceCounts = new Map<string, number>();
   readonly #subscription: Disposable;
-  readonly #listeners = new Set<ServiceListener>();
   readonly #serialListeners = new Set<() => void>();
-  readonly #afterListeners = new Set<() => void>();
   #version = -1;
   #serial: number;
 
@@ -32,9 +28,10 @@ export class LiveView implements ClusterView, Disposable {
     this.#source = deps.snapshots;
     this.#clock = deps.clock;
     this.#options = options;
+    this.table = new PackedTable(options);
     this.#serial = Math.floor(deps.clock.nowMs() / 1000);
     this.#subscription = deps.snapshots.subscribe(() => this.#follow());
-    this.#rebuild();
+    this.#follow();
   }
 
   get synced(): boolean {
@@ -74,7 +71,7 @@ export class LiveView implements ClusterView, Disposable {
   }
 
   servicesAt(address: string): readonly ServiceEntry[] {
-    return this.#index.keysAt(address).flatMap((key) => this.#entries.get(key) ?? []);
+    return this.table.keysAt(address).flatMap((key) => this.#entries.get(key) ?? []);
   }
 
   *services(): Iterable<ServiceEntry> {
@@ -82,27 +79,13 @@ export class LiveView implements ClusterView, Disposable {
   }
 
   addresses(): Iterable<string> {
-    return this.#index.addresses();
+    return this.table.addresses();
   }
 
   /** Calls back when the serial has moved on. */
   onSerial(listener: () => void): Disposable {
     this.#serialListeners.add(listener);
     return { [Symbol.dispose]: () => void this.#serialListeners.delete(listener) };
-  }
-
-  /** Hears of each changed service during a batch. Called at once for those that are there. */
-  subscribe(listener: ServiceListener, afterBatch: () => void): Disposable {
-    this.#listeners.add(listener);
-    this.#afterListeners.add(afterBatch);
-    for (const [key, entry] of this.#entries) listener(key, entry);
-    afterBatch();
-    return {
-      [Symbol.dispose]: () => {
-        this.#listeners.delete(listener);
-        this.#afterListeners.delete(afterBatch);
-      },
-    };
   }
 
   [Symbol.dispose](): void {
@@ -115,30 +98,27 @@ export class LiveView implements ClusterView, Disposable {
 
   #follow(): void {
     const changes = this.#source.changesSince(this.#version);
-    if (!changes.complete) return this.#rebuild();
-    this.#apply(changes);
+    const before = this.#serial;
+    this.#serial = Math.max(before, Math.floor(this.#clock.nowMs() / 1000));
+    this.table.batch(this.#serial, this.synced, () => {
+      if (changes.complete) this.#apply(changes);
+      else this.#rebuild();
+    });
+    this.#version = this.#source.snapshot.version;
+    if (this.#serial !== before) for (const listener of this.#serialListeners) listener();
   }
 
   #apply(changes: SnapshotChanges): void {
     for (const key of changes.services) this.#replace(key);
     // A namespace that comes, goes or changes its labels moves all of its services in or out.
     if (changes.namespaces.size > 0) this.#touchNamespaces(changes.namespaces);
-    this.#settle(changes.version);
   }
 
   #rebuild(): void {
-    const { services, version } = this.#source.snapshot;
+    const { services } = this.#source.snapshot;
     for (const key of this.#entries.keys()) if (!services.has(key)) this.#replace(key);
     for (const key of services.keys()) this.#replace(key);
-    this.#settle(version);
-  }
-
-  #settle(version: number): void {
-    this.#version = version;
-    const before = this.#serial;
-    this.#serial = Math.max(before, Math.floor(this.#clock.nowMs() / 1000));
-    if (this.#serial !== before) for (const listener of this.#serialListeners) listener();
-    for (const after of this.#afterListeners) after();
+    this.#touchNamespaces(undefined);
   }
 
   #replace(key: string): void {
@@ -146,11 +126,10 @@ export class LiveView implements ClusterView, Disposable {
     const newest = this.#source.snapshot.services.get(key);
     const after = newest && (this.#options.labels?.matches(newest.labels) ?? true) ? newest : undefined;
     if (before === after) return;
-    this.#index.replace(before, after);
     if (after) this.#entries.set(key, after);
     else this.#entries.delete(key);
     if (!before || !after) this.#count((after ?? before)!.namespace, after ? 1 : -1);
-    this.#tell(key, after);
+    this.table.replace(before, after, after !== undefined && this.#exposesNamespaceOf(after));
   }
 
   #count(namespace: string, delta: number): void {
@@ -159,12 +138,11 @@ export class LiveView implements ClusterView, Disposable {
     else this.#serviceCounts.set(namespace, count);
   }
 
-  #touchNamespaces(namespaces: ReadonlySet<string>): void {
-    for (const [key, entry] of this.#entries) if (namespaces.has(entry.namespace)) this.#tell(key, entry);
-  }
-
-  #tell(key: string, entry: ServiceEntry | undefined): void {
-    const exposed = entry && this.#exposesNamespaceOf(entry) ? entry : undefined;
-    for (const listener of this.#listeners) listener(key, exposed);
+  /** Tells the table again which services are exposed, in these namespaces or in all. */
+  #touchNamespaces(namespaces: ReadonlySet<string> | undefined): void {
+    for (const entry of this.#entries.values()) {
+      if (namespaces && !namespaces.has(entry.namespace)) continue;
+      this.table.replace(entry, entry, this.#exposesNamespaceOf(entry));
+    }
   }
 }

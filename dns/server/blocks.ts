@@ -1,4 +1,4 @@
-import { isWithin, parentName } from '../wire/name.ts';
+import { parentName } from '../wire/name.ts';
 import type { BlockSettings, Handler, Plugin, Query } from '../plugin.ts';
 
 /** A server block that is open: its plugins and the handler they make. */
@@ -30,13 +30,13 @@ export class BlockTable {
     return [...this.#byZone.values()].flat();
   }
 
-  /** True when some zone lies strictly below this one: its names are not all answered by the block of `zone`. */
-  hasZoneBelow(zone: string): boolean {
-    return [...this.#byZone.keys()].some((other) => other !== zone && isWithin(other, zone));
-  }
-
   get zones(): Iterable<string> {
     return this.#byZone.keys();
+  }
+
+  /** Those that name exactly this zone, in order. */
+  blocksOf(zone: string): readonly OpenBlock[] {
+    return this.#byZone.get(zone) ?? [];
   }
 
   /**

@@ -6,7 +6,7 @@ import type { Registry } from '../../src/base/metrics.ts';
 import type { Environment } from '../corefile/lexer.ts';
 import { loadCorefile, type CorefileSource, type LoadedCorefile } from '../corefile/load.ts';
 import { DRAIN_MS } from '../limits.ts';
-import type { Plugin, Transport } from '../plugin.ts';
+import type { FastSample, Plugin, Transport } from '../plugin.ts';
 import { ServerCookies } from './cookie.ts';
 import type { OpenDatagramEngine } from './datagram-engine.ts';
 import { Generation } from './generation.ts';
@@ -100,6 +100,11 @@ export class DnsServer implements AsyncDisposable {
     return this.#generation.plugins;
   }
 
+  /** What compiled tables answered without a chain, by listener, since the last reload. */
+  fastCounts(): readonly FastSample[] {
+    return [...this.#generation.fastPaths.values()].map(({ sample }) => sample);
+  }
+
   /** Answers a message without a socket, as if it had come to the listener with this label (default: the first). */
   answer(
     bytes: Uint8Array,
@@ -178,6 +183,9 @@ export class DnsServer implements AsyncDisposable {
     const unused = [...listeners.keys()].filter((label) => !specs.some((spec) => spec.label === label));
     this.#generation = generation;
     this.#listeners = listeners;
+    for (const { label, datagram } of listeners.values()) {
+      datagram?.useFastPath(generation.fastPaths.get(label)?.answer);
+    }
     for (const label of unused) {
       const listener = listeners.get(label);
       listeners.delete(label);

@@ -10,6 +10,7 @@ import type { HostView, Plugin, PluginDeps } from '../plugin.ts';
 import { BlockTable, type OpenBlock } from './blocks.ts';
 import type { ServerCookies } from './cookie.ts';
 import type { ListenSpec } from './listen-plan.ts';
+import { fastPathOf, type FastPath } from './fast-path.ts';
 import { Responder } from './responder.ts';
 import type { SharedLease } from './shared-things.ts';
 
@@ -34,6 +35,8 @@ export class Generation implements AsyncDisposable {
   readonly blocks: readonly OpenBlock[];
   readonly responder: Responder;
   readonly tables: ReadonlyMap<string, BlockTable>;
+  /** By listener label, for those that have one. */
+  readonly fastPaths: ReadonlyMap<string, FastPath>;
   readonly #drain: Drain;
   readonly #deps: GenerationDeps;
 
@@ -41,12 +44,14 @@ export class Generation implements AsyncDisposable {
     deps: GenerationDeps,
     blocks: readonly OpenBlock[],
     tables: ReadonlyMap<string, BlockTable>,
+    fastPaths: ReadonlyMap<string, FastPath>,
     responder: Responder,
     drain: Drain,
   ) {
     this.#deps = deps;
     this.blocks = blocks;
     this.tables = tables;
+    this.fastPaths = fastPaths;
     this.responder = responder;
     this.#drain = drain;
   }
@@ -62,7 +67,8 @@ export class Generation implements AsyncDisposable {
     const tables = new Map<string, BlockTable>();
     const responder = new Responder({ ...deps, drain }, options, (listener) => tables.get(listener));
     const blocks: OpenBlock[] = [];
-    const host = hostView(deps, responder, blocks);
+    const fastPaths = new Map<string, FastPath>();
+    const host = hostView(deps, responder, blocks, fastPaths);
     try {
       for (const plan of plans) blocks.push(await openBlock(deps, plan, host, firstLabel(plan)));
     } catch (error) {
@@ -72,9 +78,12 @@ export class Generation implements AsyncDisposable {
     }
     for (const { label, entries } of specs) {
       const rows = entries.map(({ zone, planIndex }) => ({ zone, block: blocks[planIndex]! }));
-      tables.set(label, new BlockTable(rows));
+      const table = new BlockTable(rows);
+      tables.set(label, table);
+      const fast = label.startsWith('dns://') ? fastPathOf(label, table) : undefined;
+      if (fast) fastPaths.set(label, fast);
     }
-    return new Generation(deps, blocks, tables, responder, drain);
+    return new Generation(deps, blocks, tables, fastPaths, responder, drain);
   }
 
   get plugins(): readonly Plugin[] {
@@ -89,6 +98,7 @@ export class Generation implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await closeBlocks(this.blocks, this.#deps.log);
+    for (const fast of this.fastPaths.values()) fast[Symbol.dispose]();
     await this.#deps.lease[Symbol.asyncDispose]();
   }
 }
@@ -98,12 +108,18 @@ function firstLabel({ settings }: BlockPlan): string {
   return `${scheme}://${settings.bind[0] ?? ''}:${port}`;
 }
 
-function hostView(deps: GenerationDeps, responder: Responder, blocks: readonly OpenBlock[]): HostView {
+function hostView(
+  deps: GenerationDeps,
+  responder: Responder,
+  blocks: readonly OpenBlock[],
+  fastPaths: ReadonlyMap<string, FastPath>,
+): HostView {
   return {
     resolve: (query, question) => responder.resolve(query, question),
     get addresses() {
       return deps.addresses();
     },
+    fastCounts: () => [...fastPaths.values()].map(({ sample }) => sample),
     searchDomains: deps.searchDomains,
     allPlugins: () => blocks.flatMap((block) => block.plugins),
     get draining() {

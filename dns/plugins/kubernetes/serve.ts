@@ -6,8 +6,11 @@ import { lookUp, replyFrom, unlessLoading, zoneOf } from '../../cluster/look-up.
 import type { ClusterOptions } from '../../cluster/options.ts';
 import { clusterZoneSource } from '../../cluster/zone-source.ts';
 import { parseResolvConf } from '../forward/resolv-conf.ts';
+import { readerOptions } from './reader-options.ts';
 import {
   failure,
+  type CompiledAround,
+  type CompiledNames,
   type Handler,
   type Outcome,
   type Plugin,
@@ -69,6 +72,10 @@ export class KubernetesPlugin implements Plugin {
     if (zone === undefined || address === undefined || this.options.pods !== 'verified') return undefined;
     const pod = this.view.podAt(address);
     return pod && [`${pod.namespace}.svc.${zone}`, `svc.${zone}`, zone, ...this.#hostSearch];
+  }
+
+  compiled(around: CompiledAround): CompiledNames {
+    return { table: this.view.table, options: readerOptions(this.options, around) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -92,6 +92,21 @@ export class RequestMetrics implements AsyncDisposable {
     this.#responses.inc({ ...where, rcode: reply.rcode, plugin: outcome.plugin ?? '' });
   }
 
+  /** Answers of the compiled table: exact in the counters, absent from the histograms. */
+  addFast(
+    listener: string,
+    zone: string,
+    { types, rcodes }: { types: Readonly<Record<string, number>>; rcodes: Readonly<Record<string, number>> },
+  ): void {
+    const where = { server: listener, zone, view: '' };
+    for (const [type, count] of Object.entries(types)) {
+      if (count > 0) this.#requests.inc({ ...where, proto: 'udp', family: '1', type }, count);
+    }
+    for (const [rcode, count] of Object.entries(rcodes)) {
+      if (count > 0) this.#responses.inc({ ...where, rcode, plugin: 'kubernetes' }, count);
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const metric of [
       'coredns_dns_requests_total',

@@ -1,5 +1,6 @@
 import type { Peer, Plugin, PluginDeps } from '../../plugin.ts';
 import { HttpEndpoint } from '../../server/http-endpoint.ts';
+import { FastCounters } from './fast-counters.ts';
 import { RequestMetrics } from './metrics.ts';
 
 /** Counts every answer and serves GET /metrics. */
@@ -8,17 +9,20 @@ export async function openPrometheus(deps: PluginDeps, address: Peer): Promise<P
   const endpoint = deps.host.shared(key, () => new HttpEndpoint(address));
   const bound = await endpoint.opened();
   const metrics = deps.host.shared('metrics requests', () => new RequestMetrics(deps.metrics));
-  const page = endpoint.add('/metrics', async () => ({
-    status: 200,
-    body: await deps.metrics.metrics(),
-    contentType: deps.metrics.contentType,
-  }));
+  const fast = new FastCounters(metrics);
+  const page = endpoint.add('/metrics', async () => {
+    fast.collect(deps.host.fastCounts());
+    return { status: 200, body: await deps.metrics.metrics(), contentType: deps.metrics.contentType };
+  });
   deps.log.info('metrics endpoint', { ...bound });
   return {
     name: 'prometheus',
     transparent: true,
     serve: (query, next) => next(query),
     observe: (sent) => metrics.observe(sent),
-    [Symbol.asyncDispose]: async () => page[Symbol.dispose](),
+    [Symbol.asyncDispose]: async () => {
+      fast.collect(deps.host.fastCounts());
+      page[Symbol.dispose]();
+    },
   };
 }

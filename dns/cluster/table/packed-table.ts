@@ -1,0 +1,245 @@
+import type { Endpoint } from '../../../endpoints/endpoint.ts';
+import type { ServiceEntry } from '../../../endpoints/service-port.ts';
+import { endpointName } from '../endpoint-name.ts';
+import type { ClusterOptions } from '../options.ts';
+import { serviceNode, WHOLE_SERVICE } from '../service-node.ts';
+import { AddressBlocks } from './address-blocks.ts';
+import { writeAddress } from './address-bytes.ts';
+import { EndpointBlocks } from './endpoint-blocks.ts';
+import { changedAddresses, changedEndpoints, isBehind } from './endpoint-diff.ts';
+import {
+  A_RECORD_BYTES,
+  AAAA_RECORD_BYTES,
+  CONTROL,
+  equalFolded,
+  hashBytes,
+  KIND,
+  readU32,
+  SERVICE_FLAG_HIDDEN,
+  SERVICE_FLAG_SLOW,
+  SERVICE_HEAD_BYTES,
+  writeU32,
+  type TableBuffers,
+} from './layout.ts';
+import { packRecords } from './pack-records.ts';
+import { TableMemory } from './table-memory.ts';
+
+const V4_AT = 8;
+const V6_AT = 16;
+
+/**
+ * Cluster names compiled to flat memory. `replace` costs the size of the service, and of a service with many endpoints
+ * mostly the size of the difference. Readers: PackedReader.
+ */
+export class PackedTable {
+  readonly #memory = new TableMemory();
+  readonly #options: ClusterOptions;
+  readonly #endpoints: EndpointBlocks;
+  readonly #addresses: AddressBlocks;
+  #scratch = new Uint8Array(64 * 1024);
+
+  constructor(options: ClusterOptions) {
+    this.#options = options;
+    this.#endpoints = new EndpointBlocks(this.#memory);
+    this.#addresses = new AddressBlocks(this.#memory);
+  }
+
+  get buffers(): TableBuffers {
+    return this.#memory.buffers;
+  }
+
+  get sizes(): TableMemory['sizes'] {
+    return this.#memory.sizes;
+  }
+
+  /** Hears of new buffers; threads that read must be sent them. */
+  onBuffers(listener: (buffers: TableBuffers) => void): Disposable {
+    this.#memory.listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#memory.listeners.delete(listener) };
+  }
+
+  /** Writes several changes as one: readers see all of them or none. */
+  batch(serial: number, synced: boolean, write: () => void): void {
+    this.#memory.begin();
+    try {
+      write();
+    } finally {
+      const { control } = this.#memory.buffers;
+      control[CONTROL.SERIAL] = serial | 0;
+      control[CONTROL.SYNCED] = synced ? 1 : 0;
+      this.#memory.end();
+    }
+  }
+
+  /**
+   * Brings one service from its old value to its new one; undefined = not there. A service that is not exposed keeps
+   * its addresses (reverse look-ups decide for themselves) and loses its names. Only within `batch`.
+   */
+  replace(before: ServiceEntry | undefined, after: ServiceEntry | undefined, exposed: boolean): void {
+    const found = before ? this.#find(before) : 0;
+    const old = found > 0 ? before : undefined;
+    const wasHidden = found > 0 && (this.#flagsAt(found) & SERVICE_FLAG_HIDDEN) !== 0;
+    if (!after) {
+      if (found > 0) this.#removeService(found, before!, wasHidden);
+      return;
+    }
+    const hidden = !exposed || serviceNode(after, WHOLE_SERVICE, this.#options).kind === 'absent';
+    const id = found > 0 ? readU32(this.#memory.buffers.arena, found + 4) : this.#memory.newId();
+    this.#writeService(after, found, id, hidden);
+    this.#replaceNames(id, wasHidden ? undefined : old, hidden ? undefined : after);
+    this.#replaceAddresses(id, old, after);
+  }
+
+  /** `namespace/name` of every service that has this address, in the order of their keys. */
+  keysAt(address: string): string[] {
+    return this.#addresses
+      .idsAt(address)
+      .map((id) => this.#keyOf(id))
+      .sort();
+  }
+
+  addresses(): Iterable<string> {
+    return this.#addresses.all();
+  }
+
+  #flagsAt(service: number): number {
+    return this.#memory.buffers.arena[service + 2]!;
+  }
+
+  #find({ name, namespace }: ServiceEntry): number {
+    const length = writeKey(name, namespace, this.#scratch);
+    const hash = hashBytes(KIND.SERVICE, this.#scratch, 0, length);
+    const { arena } = this.#memory.buffers;
+    return this.#memory.find(
+      hash,
+      (offset) =>
+        arena[offset] === KIND.SERVICE &&
+        arena[offset + 1] === length &&
+        equalFolded(this.#scratch, 0, arena, offset + SERVICE_HEAD_BYTES, length),
+    );
+  }
+
+  #writeService(entry: ServiceEntry, found: number, id: number, hidden: boolean): void {
+    const length = writeKey(entry.name, entry.namespace, this.#scratch);
+    let offset = found;
+    if (found === 0) {
+      offset = this.#memory.allocate(SERVICE_HEAD_BYTES + length);
+      this.#memory.insert(hashBytes(KIND.SERVICE, this.#scratch, 0, length), offset);
+      const { arena, ids } = this.#memory.buffers;
+      arena.fill(0, offset, offset + SERVICE_HEAD_BYTES);
+      arena[offset] = KIND.SERVICE;
+      arena[offset + 1] = length;
+      writeU32(arena, offset + 4, id);
+      arena.set(this.#scratch.subarray(0, length), offset + SERVICE_HEAD_BYTES);
+      ids[id] = offset;
+    }
+    const node = serviceNode(entry, WHOLE_SERVICE, this.#options);
+    const flags = node.kind === 'hosts' ? 0 : SERVICE_FLAG_SLOW;
+    this.#memory.buffers.arena[offset + 2] = hidden ? SERVICE_FLAG_HIDDEN : flags;
+    const addresses = node.kind === 'hosts' && !hidden ? this.#addressesOf(entry) : { v4: [], v6: [] };
+    this.#writeAddresses(offset, V4_AT, addresses.v4, A_RECORD_BYTES);
+    this.#writeAddresses(offset, V6_AT, addresses.v6, AAAA_RECORD_BYTES);
+  }
+
+  /** Distinct addresses of the service's own name. */
+  #addressesOf(entry: ServiceEntry): { v4: string[]; v6: string[] } {
+    const v4: string[] = [];
+    const v6: string[] = [];
+    let last = '';
+    const add = (address: string): void => {
+      if (address !== last) (address.includes(':') ? v6 : v4).push(address);
+      last = address;
+    };
+    if (!entry.headless) entry.clusterIPs.forEach(add);
+    else for (const endpoint of entry.endpoints) if (endpoint.ready) add(endpoint.address);
+    return { v4, v6 };
+  }
+
+  #writeAddresses(service: number, at: number, addresses: readonly string[], recordBytes: number): void {
+    const inline = recordBytes === A_RECORD_BYTES && addresses.length === 1;
+    const size = addresses.length * recordBytes;
+    this.#releaseRecords(service, at, recordBytes, inline ? 0 : addresses.length);
+    if (inline) {
+      writeAddress(addresses[0]!, this.#memory.buffers.arena, service + at);
+    } else if (addresses.length > 0) {
+      if (this.#scratch.length < size) this.#scratch = new Uint8Array(size);
+      packRecords(addresses, this.#options.ttlSeconds, recordBytes, this.#scratch);
+      const block = readU32(this.#memory.buffers.arena, service + at) || this.#memory.allocate(size);
+      const { arena } = this.#memory.buffers;
+      arena.set(this.#scratch.subarray(0, size), block);
+      writeU32(arena, service + at, block);
+    }
+    writeU32(this.#memory.buffers.arena, service + at + 4, addresses.length);
+  }
+
+  /** Gives back the records of a field unless a block of the same size is wanted again. */
+  #releaseRecords(service: number, at: number, recordBytes: number, wanted: number): void {
+    const { arena } = this.#memory.buffers;
+    const count = readU32(arena, service + at + 4);
+    const inline = recordBytes === A_RECORD_BYTES && count === 1;
+    if (!inline && count > 0) {
+      if (count === wanted) return;
+      this.#memory.release(readU32(arena, service + at), count * recordBytes);
+    }
+    writeU32(arena, service + at, 0);
+  }
+
+  #replaceNames(id: number, before: ServiceEntry | undefined, after: ServiceEntry | undefined): void {
+    const changed = changedEndpoints(this.#visible(before), this.#visible(after));
+    const nameOf = (endpoint: Endpoint): string => endpointName(endpoint, this.#options.endpointPodNames);
+    this.#endpoints.replace(id, changed, this.#visible(after), nameOf);
+  }
+
+  #replaceAddresses(id: number, before: ServiceEntry | undefined, after: ServiceEntry | undefined): void {
+    const { goneAddresses, newAddresses } = changedAddresses(this.#visible(before), this.#visible(after));
+    const own = new Set(after?.clusterIPs);
+    const still = new Set([...own, ...newAddresses]);
+    const unused = (before?.clusterIPs ?? []).filter((address) => !isBehind(this.#visible(after), address));
+    for (const address of [...unused, ...goneAddresses]) {
+      if (!still.has(address)) this.#addresses.delete(address, id);
+    }
+    for (const address of still) this.#addresses.add(address, id);
+  }
+
+  #visible(entry: ServiceEntry | undefined): readonly Endpoint[] {
+    return entry && !this.#options.noEndpoints ? entry.endpoints : [];
+  }
+
+  #removeService(offset: number, before: ServiceEntry, wasHidden: boolean): void {
+    const id = readU32(this.#memory.buffers.arena, offset + 4);
+    this.#replaceNames(id, wasHidden ? undefined : before, undefined);
+    this.#replaceAddresses(id, before, undefined);
+    const { arena } = this.#memory.buffers;
+    this.#releaseRecords(offset, V4_AT, A_RECORD_BYTES, 0);
+    this.#releaseRecords(offset, V6_AT, AAAA_RECORD_BYTES, 0);
+    const length = arena[offset + 1]!;
+    const key = offset + SERVICE_HEAD_BYTES;
+    this.#memory.remove(hashBytes(KIND.SERVICE, arena, key, key + length), offset);
+    this.#memory.release(offset, SERVICE_HEAD_BYTES + length);
+    this.#memory.freeId(id);
+  }
+
+  #keyOf(id: number): string {
+    const { arena, ids } = this.#memory.buffers;
+    const name = ids[id]! + SERVICE_HEAD_BYTES;
+    const namespace = name + arena[name]! + 1;
+    return `${labelAt(arena, namespace)}/${labelAt(arena, name)}`;
+  }
+}
+
+function labelAt(bytes: Uint8Array, at: number): string {
+  return String.fromCharCode(...bytes.subarray(at + 1, at + 1 + bytes[at]!));
+}
+
+/** Two labels in wire form, folded; returns their length. */
+function writeKey(name: string, namespace: string, out: Uint8Array): number {
+  let at = 0;
+  for (const label of [name, namespace]) {
+    out[at++] = label.length;
+    for (let i = 0; i < label.length; i++) {
+      const code = label.charCodeAt(i);
+      out[at++] = code >= 0x41 && code <= 0x5a ? code | 0x20 : code;
+    }
+  }
+  return at;
+}

@@ -1,0 +1,171 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { PackedReader } from '../../../dns/cluster/table/packed-reader.ts';
+import { encodeMessage } from '../../../dns/wire/encode.ts';
+import { queryMessage, type Message } from '../../../dns/wire/message.ts';
+import type { RecordType } from '../../../dns/wire/numbers.ts';
+import { formatRecord } from '../../../dns/wire/zone-text.ts';
+import { cannedReplies, CannedUpstream } from '../support/canned-upstream.ts';
+import { corefileOf, readCases } from '../support/case-file.ts';
+import { clusterOf } from '../support/cluster.ts';
+import { applyStep, clusterStep } from '../support/random-cluster.ts';
+import { ask, decoded, openServer, type TestServer } from '../support/server.ts';
+
+const TYPES: readonly RecordType[] = ['A', 'AAAA', 'HTTPS', 'MX', 'SRV', 'TXT', 'CNAME', 'SOA'];
+
+function readerOf(on: TestServer): PackedReader {
+  const plugin = on.server.plugins.find(({ name }) => name === 'kubernetes')!;
+  const { table, options } = plugin.compiled!({ ownsZone: () => true, foreignZones: [], rotate: false })!;
+  return new PackedReader(table.buffers, options);
+}
+
+/** Asks both ways; false when the fast path left it to the slow one. Equal to the last byte. */
+async function compare(on: TestServer, reader: PackedReader, request: Message): Promise<boolean> {
+  const out = new Uint8Array(1232);
+  const bytes = encodeMessage(request);
+  const size = reader.answer(bytes, bytes.length, out);
+  if (size === 0) return false;
+  const slow: Uint8Array[] = [];
+  const arrival = {
+    transport: 'udp',
+    client: { address: '192.0.2.250', port: 40_000 },
+    server: { address: '127.0.0.1', port: 53 },
+    signal: new AbortController().signal,
+  } as const;
+  await new Promise<void>((resolve) => {
+    on.server.answer(bytes, arrival, (reply) => slow.push(reply), resolve);
+  });
+  const text = (reply: Uint8Array): string =>
+    `${formatQuestion(reply)} ${Buffer.from(reply).toString('hex')}`;
+  expect(text(out.slice(0, size))).toBe(text(slow[0]!));
+  return true;
+}
+
+function formatQuestion(reply: Uint8Array): string {
+  const { questions, rcode, answers } = decoded(reply);
+  return `${questions[0]?.name} ${questions[0]?.type} ${rcode} ${answers.length}`;
+}
+
+function mixCase(name: string, seed: number): string {
+  return Array.from(name, (char, i) => ((seed >> (i % 30)) & 1 ? char.toUpperCase() : char)).join('');
+}
+
+describe('the fast path says what the slow path says', () => {
+  for (const strict of [true, false]) {
+    it(`for every name of the case file, ${strict ? 'strict' : 'default'}`, async () => {
+      let fastCount = 0;
+      for (const group of readCases()) {
+        if (group.config.labels !== undefined || group.config.external || group.config.autopath) continue;
+        await using upstream = await CannedUpstream.open(cannedReplies(group.config.upstream ?? []));
+        const cluster = clusterOf(group.objects, {
+          pods: group.config.pods === 'verified',
+          synced: group.config.synced ?? true,
+        });
+        await using on = await openServer(corefileOf(group.config, upstream.port), { strict, cluster });
+        const reader = readerOf(on);
+        for (const [i, { q }] of group.cases.entries()) {
+          for (const type of TYPES) {
+            for (const name of [q, mixCase(q, 0x2a5f1d3 * (i + 1)), `extra.${q}`]) {
+              const edns =
+                i % 2 ? { udpSize: 700, version: 0, dnssecOk: i % 3 === 0, options: [] } : undefined;
+              const request = queryMessage({ name, type, class: 'IN' }, { id: i, edns });
+              if (await compare(on, reader, request)) fastCount++;
+            }
+          }
+        }
+      }
+      expect(fastCount).toBeGreaterThan(1000);
+    });
+  }
+});
+
+const LABELS = [
+  'web',
+  'db',
+  'kv',
+  'ns',
+  'svc',
+  'pod',
+  'h-0',
+  '10-244-0-1',
+  'fd00-1--2',
+  '_p',
+  '_tcp',
+  'dns',
+  'hostmaster',
+];
+
+/** Corefile options that change what the table holds or what may be answered from it. */
+const OPTIONS = [
+  '',
+  'ttl 301',
+  'noendpoints',
+  'endpoint_pod_names',
+  'ignore empty_service',
+  'namespaces ns',
+  'namespaces other',
+  'fallthrough',
+  'fallthrough other.',
+  'pods insecure',
+];
+
+interface Asked {
+  labels: string[];
+  type: RecordType;
+  upper: number;
+  udpSize: number | undefined;
+  dnssecOk: boolean;
+  flags: boolean;
+}
+
+const question: fc.Arbitrary<Asked> = fc.record({
+  labels: fc.oneof(
+    fc.array(fc.constantFrom(...LABELS), { maxLength: 4 }),
+    fc
+      .tuple(fc.array(fc.constantFrom(...LABELS), { maxLength: 2 }), fc.constantFrom('web', 'db', 'kv'))
+      .map(([below, name]) => [...below, name, 'ns', 'svc']),
+  ),
+  type: fc.constantFrom(...TYPES),
+  upper: fc.nat(),
+  udpSize: fc.option(fc.integer({ min: 0, max: 5000 }), { nil: undefined }),
+  dnssecOk: fc.boolean(),
+  flags: fc.boolean(),
+});
+
+function requestOf({ labels, type, upper, udpSize, dnssecOk, flags }: Asked): Message {
+  const name = mixCase([...labels, 'k', ''].join('.'), upper);
+  const edns = udpSize === undefined ? undefined : { udpSize, version: 0, dnssecOk, options: [] };
+  const bits = { recursionDesired: flags, checkingDisabled: flags, authenticData: dnssecOk };
+  return queryMessage({ name, type, class: 'IN' }, { id: upper & 0xffff, edns, ...bits });
+}
+
+describe('the table follows any order of changes', () => {
+  it('and answers as the slow path, and as a table built afresh', async () => {
+    const steps = fc.array(clusterStep, { maxLength: 25 });
+    const questions = fc.array(question, { minLength: 10, maxLength: 40 });
+    const scene = fc.tuple(steps, questions, fc.constantFrom(...OPTIONS), fc.boolean());
+    await fc.assert(
+      fc.asyncProperty(scene, async ([changes, asked, option, strict]) => {
+        const corefile = `. {\n kubernetes k 10.0.0.0/8 fd00::/8 {\n${option}\n}\n}`;
+        const cluster = clusterOf([]);
+        await using on = await openServer(corefile, { cluster, strict });
+        for (const step of changes) applyStep(cluster, step);
+        await using fresh = await openServer(corefile, { cluster, strict });
+        const [grown, built] = [readerOf(on), readerOf(fresh)];
+        for (const one of asked) {
+          const request = requestOf(one);
+          const wasFast = await compare(on, grown, request);
+          expect(await compare(fresh, built, request)).toBe(wasFast);
+        }
+        for (const reverse of REVERSE_NAMES) {
+          const [a, b] = [await ask(on, `${reverse} PTR`), await ask(fresh, `${reverse} PTR`)];
+          expect(a.answers.map(formatRecord)).toEqual(b.answers.map(formatRecord));
+          expect(a.rcode).toBe(b.rcode);
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
+
+const REVERSE_NAMES = ['1.0.96.10.in-addr.arpa.', '1.0.244.10.in-addr.arpa.', '3.0.244.10.in-addr.arpa.'];
