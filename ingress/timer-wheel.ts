@@ -7,6 +7,12 @@ import { WHEEL_TICK_MS } from './limits.ts';
  */
 const SLOTS = 1024;
 
+/**
+ * A turn counts at most so much time. When the process itself stood still for longer, its peers were not silent:
+ * nobody looked. Without this a stall would end every request that was waiting.
+ */
+const TURN_MS_MAX = 5 * WHEEL_TICK_MS;
+
 export class Deadline {
   /** Monotonic milliseconds; Infinity = off. */
   dueMs = Number.POSITIVE_INFINITY;
@@ -24,15 +30,14 @@ export class TimerWheel implements Disposable {
   readonly #clock: Clock;
   readonly #slots: (Deadline | undefined)[] = Array.from({ length: SLOTS });
   #timer: Disposable | undefined;
-  #tick: number;
+  #tick = 0;
   #count = 0;
-  /** Monotonic time of the last tick: good enough for idle timers, free to read. */
-  nowMs: number;
+  /** Time at the last tick, without stalls: good enough for idle timers, free to read. */
+  nowMs = 0;
+  #turnedMs = 0;
 
   constructor(deps: { clock: Clock }) {
     this.#clock = deps.clock;
-    this.nowMs = deps.clock.monotonicMs();
-    this.#tick = Math.floor(this.nowMs / WHEEL_TICK_MS);
   }
 
   /** Calls entry.expire once after delayMs, unless armed again or cancelled before. */
@@ -66,32 +71,34 @@ export class TimerWheel implements Disposable {
   }
 
   #start(): void {
-    this.nowMs = this.#clock.monotonicMs();
-    this.#tick = Math.floor(this.nowMs / WHEEL_TICK_MS);
+    this.#turnedMs = this.#clock.monotonicMs();
     this.#timer = this.#clock.setTimer(WHEEL_TICK_MS, () => this.#turn());
   }
 
   #turn(): void {
     this.#timer = undefined;
-    this.nowMs = this.#clock.monotonicMs();
-    const to = Math.floor(this.nowMs / WHEEL_TICK_MS);
-    const steps = Math.min(to - this.#tick, SLOTS);
-    for (let i = 1; i <= steps; i++) this.#expireSlot((to - steps + i) % SLOTS);
-    this.#tick = to;
+    const clockMs = this.#clock.monotonicMs();
+    this.nowMs += Math.min(clockMs - this.#turnedMs, TURN_MS_MAX);
+    this.#turnedMs = clockMs;
+    const from = this.#tick;
+    // entries that are linked while slots expire go after the slots of this turn
+    this.#tick = Math.floor(this.nowMs / WHEEL_TICK_MS);
+    for (let tick = from + 1; tick <= this.#tick; tick++) this.#expireSlot(tick % SLOTS);
     if (this.#count > 0 && !this.#timer)
       this.#timer = this.#clock.setTimer(WHEEL_TICK_MS, () => this.#turn());
   }
 
   #expireSlot(slot: number): void {
-    let entry = this.#slots[slot];
-    while (entry) {
-      const next: Deadline | undefined = entry.next;
+    const entries: Deadline[] = [];
+    for (let entry = this.#slots[slot]; entry; entry = entry.next) entries.push(entry);
+    for (const entry of entries) {
+      // expiring one entry may have removed or moved another
+      if (entry.slot !== slot) continue;
       this.#unlink(entry);
       if (entry.dueMs <= this.nowMs) {
         entry.dueMs = Number.POSITIVE_INFINITY;
         entry.expire();
-      } else if (entry.dueMs !== Number.POSITIVE_INFINITY && entry.slot < 0) this.#link(entry);
-      entry = next && next.slot === slot ? next : undefined;
+      } else if (entry.dueMs !== Number.POSITIVE_INFINITY) this.#link(entry);
     }
   }
 
