@@ -1,0 +1,107 @@
+/** NSD, Knot and CoreDNS with the same names in a zone, each on one worker. */
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { serviceName } from './cluster.ts';
+
+export interface Peer {
+  readonly name: string;
+  readonly port: number;
+  readonly start: (folder: string) => ChildProcess;
+}
+
+/** SOA, NS and one A record a service. */
+export function writeZone(path: string, services: number): void {
+  const lines = [
+    '$ORIGIN cluster.local.',
+    '@ 30 IN SOA ns.dns hostmaster 1 7200 1800 86400 30',
+    '@ 30 IN NS ns.dns',
+    'ns.dns 30 IN A 127.0.0.1',
+  ];
+  for (let i = 0; i < services; i++) {
+    const { namespace, name } = serviceName(i);
+    lines.push(`${name}.${namespace}.svc 30 IN A 10.96.${(i >> 8) & 255}.${i & 255}`);
+  }
+  writeFileSync(path, `${lines.join('\n')}\n`);
+}
+
+function found(program: string): boolean {
+  return spawnSync('sh', ['-c', `PATH=$PATH:/usr/sbin command -v ${program}`]).status === 0;
+}
+
+function pinned(program: string, args: readonly string[]): ChildProcess {
+  const path = `${process.env['PATH']}:/usr/sbin`;
+  return spawn('taskset', ['-c', '0', program, ...args], {
+    stdio: ['ignore', 'ignore', 'ignore'],
+    env: { ...process.env, PATH: path },
+  });
+}
+
+function nsdConfig(folder: string, port: number): string {
+  const path = join(folder, 'nsd.conf');
+  writeFileSync(
+    path,
+    `server:
+  server-count: 1
+  ip-address: 127.0.0.1@${port}
+  username: ""
+  chroot: ""
+  zonesdir: "${folder}"
+  database: ""
+  pidfile: "${folder}/nsd.pid"
+  xfrdfile: "${folder}/xfrd.state"
+  zonelistfile: "${folder}/zone.list"
+  xfrdir: "${folder}"
+  rrl-ratelimit: 0
+remote-control:
+  control-enable: no
+zone:
+  name: cluster.local
+  zonefile: ${folder}/zone
+`,
+  );
+  return path;
+}
+
+function knotConfig(folder: string, port: number): string {
+  const path = join(folder, 'knot.conf');
+  mkdirSync(join(folder, 'knot'), { recursive: true });
+  writeFileSync(
+    path,
+    `server:
+  listen: 127.0.0.1@${port}
+  udp-workers: 1
+  tcp-workers: 1
+  background-workers: 1
+  rundir: ${folder}/knot
+database:
+  storage: ${folder}/knot
+zone:
+  - domain: cluster.local
+    file: ${folder}/zone
+    zonefile-load: whole
+    zonefile-sync: -1
+`,
+  );
+  return path;
+}
+
+function corednsConfig(folder: string, port: number): string {
+  const path = join(folder, 'Corefile');
+  writeFileSync(path, `cluster.local:${port} {\n  bind 127.0.0.1\n  file ${folder}/zone\n}\n`);
+  return path;
+}
+
+/** Those that are installed. */
+export function peers(): Peer[] {
+  const all: Peer[] = [
+    { name: 'nsd', port: 19_053, start: (folder) => pinned('nsd', ['-d', '-c', nsdConfig(folder, 19_053)]) },
+    { name: 'knotd', port: 19_054, start: (folder) => pinned('knotd', ['-c', knotConfig(folder, 19_054)]) },
+    {
+      name: 'coredns',
+      port: 19_055,
+      start: (folder) => pinned('coredns', ['-conf', corednsConfig(folder, 19_055)]),
+    },
+  ];
+  return all.filter(({ name }) => found(name));
+}

@@ -1,0 +1,34 @@
+/**
+ * The server under test: `node bench/dns/server.ts services endpoints`. The kubeadm Corefile's chain with metrics on;
+ * prints its port.
+ */
+import { DnsServer } from '../../dns/server/dns-server.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { silentLogger } from '../../src/base/log.ts';
+import { Registry } from '../../src/base/metrics.ts';
+import { clusterOf } from './cluster.ts';
+
+const [services = 10_000, endpoints = 0] = process.argv.slice(2).map(Number);
+const corefile = `. {
+  errors
+  kubernetes cluster.local in-addr.arpa ip6.arpa {
+    pods insecure
+    fallthrough in-addr.arpa ip6.arpa
+    ttl 30
+  }
+  prometheus 127.0.0.1:0
+  cache 30
+  loadbalance
+}`;
+const server = await DnsServer.open(
+  {
+    snapshots: clusterOf(services, endpoints),
+    clock: systemClock,
+    log: silentLogger,
+    metrics: new Registry(),
+    random: Math.random,
+  },
+  { corefile: { text: corefile }, dnsPort: 0, defaultBind: ['127.0.0.1'] },
+);
+const { port } = server.addresses[0]!;
+process.stdout.write(`${JSON.stringify({ port })} ready\n`);
