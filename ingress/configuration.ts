@@ -13,6 +13,7 @@ import { TableBuilder } from './compile/table-builder.ts';
 import { defaultSettings } from './default-settings.ts';
 import { settingsFrom } from './config-map.ts';
 import { IngressObjects } from './objects.ts';
+import { SecretReferences, secretsOf } from './secret-references.ts';
 import type { GlobalSettings } from './settings.ts';
 
 /** What became of one Ingress: a verdict per annotation and what is not served. */
@@ -41,6 +42,7 @@ export class Configuration {
   readonly #fallback: Certificate;
   readonly #builder: TableBuilder;
   readonly #log: Logger;
+  readonly #references: SecretReferences;
   readonly #reports = new Map<string, [Ingress, AnnotationReport]>();
   readonly #statuses = new Map<
     string,
@@ -48,6 +50,7 @@ export class Configuration {
   >();
   #serverNames: ServerNames;
   #settings: GlobalSettings;
+  #statusAddresses: readonly IngressLoadBalancerIngress[];
   #applied = false;
 
   constructor(
@@ -67,6 +70,9 @@ export class Configuration {
       strict: options.strict,
       certificateCovers: (secret, host) => coversHost(this.certificates.get(secret)?.dnsNames ?? [], host),
     });
+    const { defaultCertificate } = options;
+    this.#references = new SecretReferences(defaultCertificate === undefined ? [] : [defaultCertificate]);
+    this.#statusAddresses = options.statusAddresses;
     this.#settings = { ...defaultSettings(options.strict), ...options.settings };
     this.#serverNames = this.#nameServers();
   }
@@ -136,9 +142,24 @@ export class Configuration {
     return statuses;
   }
 
+  /** The Secrets referred to, when they changed since the last call. */
+  takeSecretReferences(): ReadonlySet<string> | undefined {
+    return this.#references.takeChanged();
+  }
+
+  /** What every Ingress of ours has to show from now on. */
+  setStatusAddresses(addresses: readonly IngressLoadBalancerIngress[]): void {
+    this.#statusAddresses = addresses;
+    for (const key of this.#builder.ingresses.keys()) {
+      const ingress = this.objects.ingresses.get(key);
+      if (ingress) this.#wantStatus(key, ingress, addresses);
+    }
+  }
+
   #compile(key: string): void {
     const ingress = this.objects.ingresses.get(key);
     if (!ingress || !classVerdict(ingress, this.objects.classes, this.#options).ours) {
+      this.#references.put(key, []);
       const was = this.#builder.ingresses.has(key);
       this.#builder.remove(key);
       if (was && ingress) this.#wantStatus(key, ingress, []);
@@ -150,9 +171,9 @@ export class Configuration {
     );
     const compiled = compileIngress(ingress, readPolicy(reader, this.#settings));
     this.#builder.put(compiled);
+    this.#references.put(key, secretsOf(compiled));
     this.#reports.set(key, [ingress, { verdicts: reader.verdicts(), problems: compiled.problems }]);
-    if (this.#options.statusAddresses.length > 0)
-      this.#wantStatus(key, ingress, this.#options.statusAddresses);
+    if (this.#statusAddresses.length > 0) this.#wantStatus(key, ingress, this.#statusAddresses);
   }
 
   #wantStatus(key: string, ingress: Ingress, addresses: readonly IngressLoadBalancerIngress[]): void {

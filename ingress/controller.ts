@@ -47,6 +47,8 @@ export interface IngressDeps {
   ) => Promise<void>;
   /** Told of the verdict on every annotation and of every rule that is not served: for conditions and events. */
   readonly report?: (ingress: Ingress, report: AnnotationReport) => void;
+  /** Told which Secrets (`namespace/name`) are referred to, whenever that changes: no others are needed. */
+  readonly needSecrets?: (keys: ReadonlySet<string>) => void;
   /** Another way to open upstream connections; node:net when absent. */
   readonly connector?: Connector;
   /** Takes access log lines, without a line end; needed when the settings ask for a log. */
@@ -210,6 +212,12 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     this.#loop.mark();
   }
 
+  /** What clients can reach us by, as of now: every Ingress of ours will show it. */
+  publishAddresses(addresses: readonly IngressLoadBalancerIngress[]): void {
+    this.#configuration.setStatusAddresses(addresses);
+    this.mark();
+  }
+
   /** Resolves when everything given so far is being served. */
   settled(): Promise<void> {
     return new Promise((resolve) => {
@@ -272,6 +280,8 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     this.#applied = [];
     const next = this.#configuration.apply();
     if (next) this.#gateway.publish(next.table, next.settings);
+    const secrets = this.#configuration.takeSecretReferences();
+    if (secrets) this.#deps.needSecrets?.(secrets);
     for (const [ingress, report] of this.#configuration.takeReports()) this.#deps.report?.(ingress, report);
     for (const resolve of waiting) resolve();
     for (const { ingress, addresses } of this.#configuration.takeStatuses())

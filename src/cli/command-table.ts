@@ -21,6 +21,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./proxy.ts'),
   },
   {
+    name: 'ingress',
+    summary: "ingress controller in ingress-nginx's place: run, explain, check, diff",
+    load: () => import('./ingress.ts'),
+  },
+  {
     name: 'trace',
     summary: 'what DNS, proxy and ingress would do, step by step, and why',
     load: () => import('./trace.ts'),
