@@ -1,4 +1,14 @@
 import type { Directive } from './plugin.ts';
+import { acl } from './plugins/acl/setup.ts';
+import { any } from './plugins/any/setup.ts';
+import { bufsize } from './plugins/bufsize/setup.ts';
+import { cancel } from './plugins/cancel/setup.ts';
+import { chaos } from './plugins/chaos/setup.ts';
+import { header } from './plugins/header/setup.ts';
+import { local } from './plugins/local/setup.ts';
+import { minimal } from './plugins/minimal/setup.ts';
+import { nsid } from './plugins/nsid/setup.ts';
+import { whoami } from './plugins/whoami/setup.ts';
 import { autopath } from './plugins/autopath/setup.ts';
 import { cache } from './plugins/cache/setup.ts';
 import { hosts } from './plugins/hosts/setup.ts';
@@ -25,8 +35,11 @@ import { tls } from './plugins/tls/setup.ts';
  */
 export const PLUGIN_ORDER: readonly Directive[] = [
   metadata,
+  cancel,
   tls,
   reload,
+  nsid,
+  bufsize,
   bind,
   debug,
   ready,
@@ -34,15 +47,22 @@ export const PLUGIN_ORDER: readonly Directive[] = [
   prometheus,
   errors,
   log,
+  local,
+  any,
+  chaos,
   loadbalance,
   autopath,
+  acl,
   cache,
+  header,
+  minimal,
   transfer,
   hosts,
   k8sExternal,
   kubernetes,
   loop,
   forward,
+  whoami,
 ];
 
 /** Directives of CoreDNS that weft does not have, with what to do instead. */

@@ -63,6 +63,8 @@ export type Outcome =
       readonly extended?: ExtendedError;
       /** Over UDP the reply is cut to this, if that is less than the client takes (`bufsize`). */
       readonly maxBytes?: number;
+      /** Sent instead of the RD bit of the question (`header`). */
+      readonly recursionDesired?: boolean;
       /** Name of the plugin that made it; filled in by the chain. */
       readonly plugin?: string;
     }

@@ -180,7 +180,9 @@ export class Responder {
     const made = messageOf(query.request, outcome);
     const extended = outcome.kind === 'drop' ? undefined : whyOf(outcome);
     const maxBytes = outcome.kind === 'reply' ? outcome.maxBytes : undefined;
-    const reply = made && finishReply(query.request, made, extended, cookie, this.#options);
+    const finished = made && finishReply(query.request, made, extended, cookie, this.#options);
+    const { recursionDesired } = outcome.kind === 'reply' ? outcome : {};
+    const reply = finished && (recursionDesired === undefined ? finished : { ...finished, recursionDesired });
     const replyBytes = reply && packReply(query, reply, maxBytes, this.#options);
     if (replyBytes) respond(replyBytes);
     const durationMs = this.#deps.clock.monotonicMs() - query.arrivedMs;

@@ -1,0 +1,71 @@
+import { cidrContains, type Cidr } from '../../../src/net/cidr.ts';
+import { failure, type Outcome, type Plugin, type PluginDeps, type Query } from '../../plugin.ts';
+import { sharedCounter } from '../../plugin-metrics.ts';
+import { replyTo } from '../../wire/message.ts';
+import { isWithin } from '../../wire/name.ts';
+import { EDE, type RecordType } from '../../wire/numbers.ts';
+
+export const ACL_ACTIONS = ['allow', 'block', 'filter', 'drop'] as const;
+export type AclAction = (typeof ACL_ACTIONS)[number];
+
+export interface AclPolicy {
+  readonly action: AclAction;
+  /** Undefined = every type. */
+  readonly types: ReadonlySet<RecordType> | undefined;
+  /** Undefined = every client. */
+  readonly networks: readonly Cidr[] | undefined;
+}
+
+export interface AclOptions {
+  readonly zones: readonly string[];
+  /** The first that fits decides; none = allow. */
+  readonly policies: readonly AclPolicy[];
+}
+
+const COUNTED: Readonly<Record<AclAction, { readonly name: string; readonly help: string }>> = {
+  allow: { name: 'coredns_acl_allowed_requests_total', help: 'Counter of DNS requests being allowed.' },
+  block: { name: 'coredns_acl_blocked_requests_total', help: 'Counter of DNS requests being blocked.' },
+  filter: { name: 'coredns_acl_filtered_requests_total', help: 'Counter of DNS requests being filtered.' },
+  drop: { name: 'coredns_acl_dropped_requests_total', help: 'Counter of DNS requests being dropped.' },
+};
+
+/** Decides by client address and question type who gets an answer. */
+export function openAcl(deps: PluginDeps, { zones, policies }: AclOptions): Plugin {
+  const counters = Object.fromEntries(
+    ACL_ACTIONS.map((action) => [
+      action,
+      sharedCounter(deps, { ...COUNTED[action], labelNames: ['server', 'zone', 'view'] }),
+    ]),
+  );
+  return {
+    name: 'acl',
+    serve: (query, next) => {
+      const zone = zones.find((one) => isWithin(query.name, one));
+      if (zone === undefined) return next(query);
+      const action = policies.find((policy) => fits(policy, query))?.action ?? 'allow';
+      counters[action]!.inc({ server: query.listener, zone, view: query.view });
+      return action === 'allow' ? next(query) : outcomeOf(action, query);
+    },
+  };
+}
+
+function fits({ types, networks }: AclPolicy, { question, client }: Query): boolean {
+  if (types && !types.has(question.type)) return false;
+  return networks === undefined || networks.some((network) => cidrContains(network, client.address));
+}
+
+function outcomeOf(action: Exclude<AclAction, 'allow'>, query: Query): Outcome {
+  const who = `${query.client.address} ${query.question.type} ${query.question.name}`;
+  switch (action) {
+    case 'block':
+      return failure('REFUSED', `acl blocks ${who}`, { code: EDE.BLOCKED, text: 'blocked by acl' });
+    case 'filter':
+      return {
+        kind: 'reply',
+        message: replyTo(query.request),
+        extended: { code: EDE.FILTERED, text: 'filtered by acl' },
+      };
+    case 'drop':
+      return { kind: 'drop', reason: `acl drops ${who}` };
+  }
+}

@@ -1,0 +1,76 @@
+import { parseCidr, type Cidr } from '../../../src/net/cidr.ts';
+import { familyOf } from '../../../src/net/ip.ts';
+import { suggestion, zonesOrBlock } from '../../corefile/options.ts';
+import type { Line, Token } from '../../corefile/syntax.ts';
+import type { Directive, SetupContext } from '../../plugin.ts';
+import { parseType, type RecordType } from '../../wire/numbers.ts';
+import { ACL_ACTIONS, openAcl, type AclPolicy } from './serve.ts';
+
+/** `acl [ZONES...] { allow|block|filter|drop [type TYPES...] [net NETWORKS...] }`. */
+export const acl: Directive = {
+  name: 'acl',
+  repeatable: true,
+  setup(context) {
+    const zones = zonesOrBlock(context, context.stanza.args);
+    const lines = context.stanza.body ?? [];
+    if (lines.length === 0) context.fault(context.stanza.name, 'acl has no rules');
+    const policies = lines.flatMap((line) => readPolicy(context, line) ?? []);
+    return (deps) => openAcl(deps, { zones, policies });
+  },
+};
+
+function readPolicy(context: SetupContext, line: Line): AclPolicy | undefined {
+  const { name } = line;
+  const action = ACL_ACTIONS.find((each) => each === name.text);
+  if (!action) {
+    const hint = suggestion(name.text, ACL_ACTIONS);
+    context.fault(name, `unknown action "${name.text}" of acl${hint || `; use ${ACL_ACTIONS.join(', ')}`}`);
+    return undefined;
+  }
+  const types = new Set<RecordType>();
+  const networks: Cidr[] = [];
+  let all = { types: true, networks: true };
+  for (const section of sections(context, line)) {
+    if (section.keyword === 'type') {
+      all = { ...all, types: section.values.some(({ text }) => text === '*') };
+      for (const token of section.values) readTypeInto(context, token, types);
+    } else {
+      all = { ...all, networks: section.values.some(({ text }) => text === '*') };
+      for (const token of section.values) readNetworkInto(context, token, networks);
+    }
+  }
+  return { action, types: all.types ? undefined : types, networks: all.networks ? undefined : networks };
+}
+
+interface Section {
+  readonly keyword: 'type' | 'net';
+  readonly values: Token[];
+}
+
+function sections(context: SetupContext, { args }: Line): readonly Section[] {
+  const found: Section[] = [];
+  for (const token of args) {
+    if (token.text === 'type' || token.text === 'net') found.push({ keyword: token.text, values: [] });
+    else if (found.length > 0) found.at(-1)!.values.push(token);
+    else
+      context.fault(
+        token,
+        `"${token.text}" stands before "type" or "net"${suggestion(token.text, ['type', 'net'])}`,
+      );
+  }
+  return found;
+}
+
+function readTypeInto(context: SetupContext, token: Token, types: Set<RecordType>): void {
+  const type = parseType(token.text);
+  if (type) types.add(type);
+  else if (token.text !== '*') context.fault(token, `"${token.text}" is not a record type or *`);
+}
+
+function readNetworkInto(context: SetupContext, token: Token, networks: Cidr[]): void {
+  const { text } = token;
+  const family = familyOf(text);
+  const cidr = parseCidr(family ? `${text}/${family === 'IPv6' ? 128 : 32}` : text);
+  if (cidr) networks.push(cidr);
+  else if (text !== '*') context.fault(token, `"${text}" is not an address, a CIDR or *`);
+}

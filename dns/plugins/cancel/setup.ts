@@ -1,0 +1,40 @@
+import { expectArgs, expectNoBody, readDurationMs } from '../../corefile/options.ts';
+import { failure, type Directive, type Outcome, type Plugin, type PluginDeps } from '../../plugin.ts';
+import { EDE } from '../../wire/numbers.ts';
+
+const TIMEOUT_MS = 5001;
+
+/** `cancel [TIMEOUT]`: what takes longer is given up and answered SERVFAIL. */
+export const cancel: Directive = {
+  name: 'cancel',
+  setup(context) {
+    expectArgs(context, context.stanza, 0, 1);
+    expectNoBody(context);
+    const token = context.stanza.args[0];
+    const timeoutMs = token ? readDurationMs(context, token) : TIMEOUT_MS;
+    if (timeoutMs === undefined) return undefined;
+    if (timeoutMs <= 0 && token) context.fault(token, 'the timeout must be longer than nothing');
+    return (deps) => openCancel(deps, timeoutMs);
+  },
+};
+
+function openCancel({ clock }: PluginDeps, timeoutMs: number): Plugin {
+  const text = `no answer within ${timeoutMs} ms`;
+  return {
+    name: 'cancel',
+    transparent: true,
+    serve: (query, next) => {
+      const late = new AbortController();
+      const signal = AbortSignal.any([query.signal, late.signal]);
+      const outcome = next({ ...query, signal });
+      if (!(outcome instanceof Promise)) return outcome;
+      return new Promise<Outcome>((resolve, reject) => {
+        const timer = clock.setTimer(timeoutMs, () => {
+          late.abort(new Error(text));
+          resolve(failure('SERVFAIL', text, { code: EDE.OTHER, text }));
+        });
+        outcome.then(resolve, reject).finally(() => timer[Symbol.dispose]());
+      });
+    },
+  };
+}
