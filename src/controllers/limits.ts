@@ -39,3 +39,9 @@ export const NODE_ABSENT_MS = 40_000;
 /** A daemon that failed on a node is made again after this; each further failure doubles the wait. */
 export const DAEMON_BACKOFF_MIN_MS = 1_000;
 export const DAEMON_BACKOFF_MAX_MS = 15 * 60_000;
+
+/** A Job's failed pod is followed by another after this; each further failure doubles the wait. */
+export const JOB_BACKOFF_MIN_MS = 10_000;
+export const JOB_BACKOFF_MAX_MS = 10 * 60_000;
+/** Ends of pods noted in a Job's status at a time; the rest follows in the next round. */
+export const MAX_UNCOUNTED_PODS = 500;

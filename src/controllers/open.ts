@@ -12,6 +12,7 @@ import { openEndpointSliceMirroringController } from './endpoint-slice-mirroring
 import { openEndpointSliceController } from './endpoint-slice.ts';
 import { openEndpointsController } from './endpoints.ts';
 import { openGarbageCollector } from './garbage-collector.ts';
+import { openJobController } from './batch/job.ts';
 import { openNamespaceController } from './namespace.ts';
 import type { LoadBalancerPool } from './load-balancer-pool.ts';
 import { openNodeLifecycleController } from './node-lifecycle.ts';
@@ -22,6 +23,7 @@ import { openServiceAccountController } from './service-account.ts';
 import { openServiceLoadBalancer } from './service-load-balancer.ts';
 import { openStatefulSetController } from './stateful-set.ts';
 import { openTaintEvictionController } from './taint-eviction.ts';
+import { openTtlAfterFinishedController } from './batch/ttl-after-finished.ts';
 
 export interface ControllersDeps {
   readonly client: ApiClient;
@@ -53,6 +55,8 @@ const CONTROLLERS = {
   deployment: openDeploymentController,
   'stateful-set': openStatefulSetController,
   'daemon-set': openDaemonSetController,
+  job: openJobController,
+  'ttl-after-finished': openTtlAfterFinishedController,
   'endpoint-slice': openEndpointSliceController,
   endpoints: openEndpointsController,
   'endpoint-slice-mirroring': openEndpointSliceMirroringController,
