@@ -45,3 +45,8 @@ export const JOB_BACKOFF_MIN_MS = 10_000;
 export const JOB_BACKOFF_MAX_MS = 10 * 60_000;
 /** Ends of pods noted in a Job's status at a time; the rest follows in the next round. */
 export const MAX_UNCOUNTED_PODS = 500;
+
+/** Missed times of one CronJob that are walked through one by one; beyond, its newest due time is looked for. */
+export const MAX_SCHEDULE_STEPS = 100;
+/** A CronJob is looked at this long after its time, so that the clock has surely passed it. */
+export const SCHEDULE_SLACK_MS = 100;

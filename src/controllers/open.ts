@@ -12,6 +12,7 @@ import { openEndpointSliceMirroringController } from './endpoint-slice-mirroring
 import { openEndpointSliceController } from './endpoint-slice.ts';
 import { openEndpointsController } from './endpoints.ts';
 import { openGarbageCollector } from './garbage-collector.ts';
+import { openCronJobController } from './batch/cron-job.ts';
 import { openJobController } from './batch/job.ts';
 import { openNamespaceController } from './namespace.ts';
 import type { LoadBalancerPool } from './load-balancer-pool.ts';
@@ -56,6 +57,7 @@ const CONTROLLERS = {
   'stateful-set': openStatefulSetController,
   'daemon-set': openDaemonSetController,
   job: openJobController,
+  'cron-job': openCronJobController,
   'ttl-after-finished': openTtlAfterFinishedController,
   'endpoint-slice': openEndpointSliceController,
   endpoints: openEndpointsController,
