@@ -1,10 +1,11 @@
 import { fillRequired } from './decode/typed.ts';
 import { dnsSubdomain } from './formats.ts';
-import { cloneJson, equalJson, isObject, type JsonObject, objectAt, valueAt } from './json-value.ts';
+import { valueAt } from './json-value.ts';
 import type { UnknownObject } from './meta.ts';
 import type { KindInfo } from './registry.ts';
 import { RULES } from './rules/all.ts';
 import type { KindRules } from './rules/kind-rules.ts';
+import { copyField, keepServerFields, nextGeneration, takeStatusOnly } from './server-fields.ts';
 import { validateMetadata, validateMetadataUpdate } from './rules/metadata.ts';
 import { builtinSchema } from './schema/builtin-schema.ts';
 import type { GeneratedResource } from './schema/resource.ts';
@@ -50,6 +51,7 @@ function kindInfo(resource: GeneratedResource, rules: KindRules): KindInfo {
     allowCreateOnUpdate: rules.createOnUpdate ?? false,
     generation,
     ttlSeconds: rules.ttlSeconds,
+    ...(rules.deletionFinalizers && { deletionFinalizers: rules.deletionFinalizers }),
     defaults: (object) => rules.defaults?.(object),
     prepareCreate: (object) => {
       if (hasStatus && !rules.keepStatus) resetStatus(object, resource.definition);
@@ -115,54 +117,4 @@ function resetStatus(object: UnknownObject, definition: string): void {
   delete object['status'];
   const type = typeInfo(definition);
   if (type) fillRequired(object, type);
-}
-
-function copyField(object: JsonObject, old: JsonObject, field: string): void {
-  if (old[field] === undefined) delete object[field];
-  else object[field] = cloneJson(old[field]);
-}
-
-const SERVER_FIELDS = [
-  'uid',
-  'creationTimestamp',
-  'deletionTimestamp',
-  'deletionGracePeriodSeconds',
-  'generation',
-];
-
-/** What only the server writes comes from the stored object; a differing uid stays, for validation to refuse. */
-function keepServerFields(object: UnknownObject, old: UnknownObject): void {
-  const metadata = object.metadata as unknown as JsonObject;
-  const before = old.metadata as unknown as JsonObject;
-  for (const field of SERVER_FIELDS) {
-    if (field === 'uid' && metadata['uid']) continue;
-    copyField(metadata, before, field);
-  }
-}
-
-function nextGeneration(object: UnknownObject, old: UnknownObject): number {
-  const now = old.metadata.generation ?? 0;
-  const same = equalJson(desired(object), desired(old));
-  return same ? now : now + 1;
-}
-
-/** Everything a user asks for: all fields but metadata, status and the type. */
-function desired(object: UnknownObject): JsonObject {
-  const { apiVersion: _, kind: __, metadata: ___, status: ____, ...rest } = object;
-  return rest;
-}
-
-/** A status write: the stored object with the new status; labels and annotations may come along, nothing else. */
-function takeStatusOnly(object: UnknownObject, old: UnknownObject): void {
-  const sent = objectAt(object, 'metadata');
-  const metadata = cloneJson(old.metadata) as unknown as JsonObject;
-  for (const field of ['resourceVersion', 'managedFields', 'uid']) {
-    if (sent[field] !== undefined) metadata[field] = sent[field];
-  }
-  for (const key of Object.keys(object)) if (key !== 'status' && key !== 'metadata') delete object[key];
-  for (const [key, value] of Object.entries(old)) {
-    if (key !== 'status' && key !== 'metadata') object[key] = cloneJson(value);
-  }
-  object.metadata = metadata as unknown as UnknownObject['metadata'];
-  if (!isObject(object['status'])) delete object['status'];
 }

@@ -81,6 +81,11 @@ export interface KindInfo extends GroupVersionKind {
   /** Time to live of an object in seconds (Events), undefined = for ever. */
   readonly ttlSeconds: number | undefined;
 
+  /** Text for the Warning header of every request of this version; absent = not deprecated. */
+  readonly deprecationWarning?: string;
+  /** Finalizers a DELETE puts on the object, whatever the client asks. */
+  readonly deletionFinalizers?: readonly string[];
+
   /** Mutates: fills every default. Idempotent; never throws on odd shapes. */
   defaults(object: UnknownObject): void;
   /** Mutates a new object before validation: clears status, sets generation 1. */

@@ -14,6 +14,7 @@ import { nodeRestriction } from './authorize/node.ts';
 import { reconcilePolicy } from './bootstrap/reconcile-policy.ts';
 import { ensureKubernetesService, ensureNamespaces } from './bootstrap/system-objects.ts';
 import { WatchHub } from './cache/hub.ts';
+import { CustomResources } from './extension/custom-resources.ts';
 import { FairQueue } from './fairness.ts';
 import { createHandler } from './handler.ts';
 import { discoveryPaths } from './http/discovery-paths.ts';
@@ -75,6 +76,8 @@ export async function assemble(
     allocation,
   );
   await Promise.all([ensureNamespaces(core), reconcilePolicy(core)]);
+  const custom = CustomResources.open(core);
+  if (custom) stack.use(custom);
   startLoops(core, { pki, access, allocation }, stack);
   const drain = new Drain();
   let address = '';

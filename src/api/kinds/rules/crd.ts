@@ -17,6 +17,9 @@ import { validateStructuralSchema } from './crd-schema.ts';
 import type { KindRules } from './kind-rules.ts';
 import { immutable } from './metadata.ts';
 
+/** Holds a definition until its objects are gone. */
+export const CUSTOM_RESOURCE_CLEANUP = 'customresourcecleanup.apiextensions.k8s.io';
+
 function defaults(object: UnknownObject): void {
   const spec = ensureObject(object, 'spec');
   if (!spec) return;
@@ -198,6 +201,7 @@ export const CRD_RULES: KindRules = {
   categories: ['api-extensions'],
   generation: true,
   unconditionalUpdate: false,
+  deletionFinalizers: [CUSTOM_RESOURCE_CLEANUP],
   defaults,
   prepareCreate: (object) => {
     object['status'] = {

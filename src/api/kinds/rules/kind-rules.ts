@@ -21,6 +21,7 @@ export interface KindRules {
   readonly ttlSeconds?: number;
   /** Keep a `status` sent on create (kinds without the subresource, or whose creator owns it). */
   readonly keepStatus?: boolean;
+  readonly deletionFinalizers?: readonly string[];
   defaults?(object: UnknownObject): void;
   prepareCreate?(object: UnknownObject): void;
   prepareUpdate?(object: UnknownObject, old: UnknownObject): void;

@@ -50,8 +50,9 @@ function nodeOf(document: unknown): Schema {
     field: (name) => {
       const known = fields.get(name);
       if (known) return known;
-      if (!Object.hasOwn(properties, name)) return elementOf();
-      const made = embeddedField(source, name) ?? nodeOf(properties[name]);
+      const embedded = embeddedField(source, name);
+      if (!embedded && !Object.hasOwn(properties, name)) return elementOf();
+      const made = embedded ?? nodeOf(properties[name]);
       fields.set(name, made);
       return made;
     },
@@ -60,8 +61,9 @@ function nodeOf(document: unknown): Schema {
 }
 
 function embeddedField(source: Record<string, unknown>, name: string): Schema | undefined {
-  if (source['x-kubernetes-embedded-resource'] !== true || name !== 'metadata') return undefined;
-  return builtinSchema('apps/v1.Deployment').field('metadata');
+  if (source['x-kubernetes-embedded-resource'] !== true) return undefined;
+  if (name !== 'metadata' && name !== 'apiVersion' && name !== 'kind') return undefined;
+  return builtinSchema('apps/v1.Deployment').field(name);
 }
 
 function typeOf(source: Record<string, unknown>): SchemaType {

@@ -179,7 +179,7 @@ function withoutNulls(value: unknown): unknown {
   return copy;
 }
 
-/** Applied items come in their order; items only the live list has keep their place before their successor. */
+/** Applied items come in their order; items only the live list has keep their place before what followed them. */
 function mergeItems(live: readonly unknown[], applied: readonly unknown[], schema: Schema): unknown[] {
   const before = keyed(live, schema);
   const after = keyed(applied, schema);
@@ -196,10 +196,17 @@ function mergeItems(live: readonly unknown[], applied: readonly unknown[], schem
   for (const [element, item] of after) {
     const at = order.indexOf(element);
     if (at >= next) takeOthersUntil(at);
+    else if (at < 0) takeOthersUntil(firstShared(order, next, after));
     result.push(before.has(element) ? merge(before.get(element), item, schema.items()) : withoutNulls(item));
   }
   takeOthersUntil(order.length);
   return result;
+}
+
+function firstShared(order: readonly string[], from: number, applied: ReadonlyMap<string, unknown>): number {
+  let at = from;
+  while (at < order.length && !applied.has(order[at]!)) at++;
+  return at;
 }
 
 /** Takes the paths of the set away; containers that become empty go with them. `value` is private. */

@@ -43,6 +43,7 @@ export class StoredObject {
   readonly #parsedObjects: ParsedObjects;
   #object: UnknownObject | undefined;
   #attributes: Attributes | undefined;
+  #attributesOf: FieldsOf | undefined;
 
   constructor(
     parsedObjects: ParsedObjects,
@@ -67,8 +68,9 @@ export class StoredObject {
   }
 
   attributes(fieldsOf: FieldsOf): Attributes {
-    if (this.#attributes) return this.#attributes;
+    if (this.#attributes && this.#attributesOf === fieldsOf) return this.#attributes;
     const object = this.object;
+    this.#attributesOf = fieldsOf;
     this.#attributes = { labels: object.metadata.labels ?? NO_LABELS, fields: fieldsOf(object) };
     return this.#attributes;
   }

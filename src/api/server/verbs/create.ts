@@ -6,7 +6,7 @@ import type { AdmissionRequest } from '../admission/admission.ts';
 import { trackUpdate } from '../apply/managed-fields.ts';
 import type { StoredObject } from '../cache/stored-object.ts';
 import { GENERATE_NAME_ATTEMPTS_MAX } from '../limits.ts';
-import { alreadyExists, badRequest, invalid } from '../status.ts';
+import { alreadyExists, badRequest, invalid, StatusError } from '../status.ts';
 import type { Core, WriteContext } from './context.ts';
 
 const NAME_ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
@@ -23,6 +23,7 @@ export async function create(
   object: UnknownObject,
 ): Promise<StoredObject> {
   const { kind } = context;
+  if (kind.openApiSchema !== undefined) refuseWhileTerminating(core, context);
   ownMetadata(core, context, object);
   const generate = !object.metadata.name && object.metadata.generateName;
   for (let attempt = 1; ; attempt++) {
@@ -33,6 +34,19 @@ export async function create(
     if (!generate || attempt === GENERATE_NAME_ATTEMPTS_MAX)
       throw alreadyExists(kind, candidate.metadata.name);
   }
+}
+
+/** A definition that is going away only loses objects. */
+function refuseWhileTerminating(core: Core, { kind }: WriteContext): void {
+  const definitions = core.registry.find('apiextensions.k8s.io', 'v1', 'customresourcedefinitions');
+  const entry = definitions && core.objects.get(definitions, '', `${kind.plural}.${kind.group}`);
+  if (!entry?.object.metadata.deletionTimestamp) return;
+  throw new StatusError(
+    405,
+    'MethodNotAllowed',
+    'create not allowed while custom resource definition is terminating',
+    { group: kind.group, kind: kind.plural },
+  );
 }
 
 function generatedName(base: string): string {

@@ -138,6 +138,9 @@ function mark(
 ): UnknownObject | undefined {
   const graceSeconds = kind.graceSeconds(old, options.gracePeriodSeconds);
   const finalizers = propagationFinalizers(old.metadata.finalizers ?? [], options.propagationPolicy);
+  if (!old.metadata.deletionTimestamp) {
+    for (const one of kind.deletionFinalizers ?? []) if (!finalizers.includes(one)) finalizers.push(one);
+  }
   const was = old.metadata.deletionGracePeriodSeconds ?? 0;
   if (old.metadata.deletionTimestamp) {
     const shorter = graceSeconds < was;

@@ -4,6 +4,7 @@ import type { ApiRequest, UserInfo } from '../http/request.ts';
 import type { RequestInfo } from '../http/request-info.ts';
 import { methodNotAllowed, noSuchPath } from '../status.ts';
 import type { Core } from './context.ts';
+import { warningHeader } from './options.ts';
 import { get, listOrWatch } from './read.ts';
 import { deleteCollection, deleteOne, patch, post, put, type Call } from './write.ts';
 
@@ -33,6 +34,18 @@ export async function dispatch(
   const kind = core.registry.find(info.group, info.version, info.resource);
   if (!kind || !pathFits(kind.namespaced, info)) throw noSuchPath();
   const call: Call = { core, kind, request, info, user };
+  const reply = await answer(routes, call);
+  return reply && kind.deprecationWarning ? withWarning(reply, kind.deprecationWarning) : reply;
+}
+
+function withWarning(reply: Reply, text: string): Reply {
+  const { warning } = reply.headers;
+  const added = warningHeader([text])?.['warning'] ?? '';
+  return { ...reply, headers: { ...reply.headers, warning: warning ? `${added}, ${warning}` : added } };
+}
+
+async function answer(routes: Routes, call: Call): Promise<Reply | undefined> {
+  const { kind, info } = call;
   if (info.subresource) {
     const handler =
       routes.subresources.get(`${info.group}/${info.resource}/${info.subresource}`) ??

@@ -28,8 +28,9 @@ const LEASE_SHARE_MS = 60_000;
 export class ObjectStore {
   readonly #deps: ObjectStoreDeps;
   readonly #leases = new Map<number, { id: Promise<string>; untilMs: number }>();
-  /** Caches that know the fields their kind may be selected by. */
-  readonly #selectable = new WeakSet<ResourceCache>();
+  /** Fields that objects of a cache may be selected by, over all versions of the kind. */
+  readonly #selectable = new WeakMap<ResourceCache, Map<string, (object: UnknownObject) => string>>();
+  readonly #seen = new WeakSet<KindInfo>();
 
   constructor(deps: ObjectStoreDeps) {
     this.#deps = deps;
@@ -41,10 +42,12 @@ export class ObjectStore {
 
   cacheOf(kind: KindInfo): ResourceCache {
     const cache = this.#deps.hub.cache(kind.storage.collection);
-    if (!this.#selectable.has(cache)) {
-      this.#selectable.add(cache);
+    if (!this.#seen.has(kind)) {
+      this.#seen.add(kind);
+      const fields = new Map([...(this.#selectable.get(cache) ?? []), ...kind.selectableFields]);
+      this.#selectable.set(cache, fields);
       cache.fieldsOf = (object) =>
-        Object.fromEntries(Array.from(kind.selectableFields, ([field, valueOf]) => [field, valueOf(object)]));
+        Object.fromEntries(Array.from(fields, ([field, valueOf]) => [field, valueOf(object)]));
     }
     return cache;
   }
