@@ -100,10 +100,9 @@ export class LiveView implements ClusterView, Disposable {
     const changes = this.#source.changesSince(this.#version);
     const before = this.#serial;
     this.#serial = Math.max(before, Math.floor(this.#clock.nowMs() / 1000));
-    this.table.batch(this.#serial, this.synced, () => {
-      if (changes.complete) this.#apply(changes);
-      else this.#rebuild();
-    });
+    if (changes.complete) this.#apply(changes);
+    else this.#rebuild();
+    this.table.settle(this.#serial, this.synced);
     this.#version = this.#source.snapshot.version;
     if (this.#serial !== before) for (const listener of this.#serialListeners) listener();
   }

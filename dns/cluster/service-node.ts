@@ -36,6 +36,12 @@ export function serviceNode(
   return clusterIpNode(service.clusterIPs, service.ports, path, request);
 }
 
+/** The kind of the service's own node, without building it. */
+export function serviceKind(service: ServiceEntry, options: ClusterOptions): ClusterNode['kind'] {
+  if (!service.headless) return serviceNode(service, WHOLE_SERVICE, options).kind;
+  return !options.noEndpoints && service.endpoints.some(({ ready }) => ready) ? 'hosts' : 'absent';
+}
+
 /** What stands at a name of an imported service (multicluster zones, KEP-1645). */
 export function importNode(
   service: ServiceImportEntry,

@@ -7,24 +7,49 @@ export interface EndpointChanges {
   readonly fresh: readonly Endpoint[];
 }
 
-/** What differs between two endpoint lists; unchanged endpoints are the same objects or equal ones. */
+/** How far apart the two lists may drift at one place before both sides are taken for changed. */
+const LOOK_AHEAD = 8;
+
+/**
+ * What differs between two endpoint lists, whose equal members are equal objects in the same order mostly: one walk
+ * over both, and work only where they differ.
+ */
 export function changedEndpoints(before: readonly Endpoint[], after: readonly Endpoint[]): EndpointChanges {
-  // A change touches few neighbours: the equal ends need no looking at.
-  let start = 0;
-  while (start < before.length && start < after.length && same(before[start]!, after[start]!)) start++;
-  let endBefore = before.length;
-  let endAfter = after.length;
-  while (endBefore > start && endAfter > start && same(before[endBefore - 1]!, after[endAfter - 1]!)) {
-    endBefore--;
-    endAfter--;
-  }
-  const gone = new Map<string, Endpoint[]>();
-  for (let i = start; i < endBefore; i++) if (before[i]!.ready) push(gone, before[i]!);
+  const gone: Endpoint[] = [];
   const fresh: Endpoint[] = [];
-  for (let i = start; i < endAfter; i++) {
-    const endpoint = after[i]!;
-    if (endpoint.ready && !takeSame(gone, endpoint)) fresh.push(endpoint);
+  let i = 0;
+  let j = 0;
+  while (i < before.length && j < after.length) {
+    if (same(before[i]!, after[j]!)) {
+      i++;
+      j++;
+      continue;
+    }
+    const skipBefore = distance(before, i, after[j]!);
+    const skipAfter = skipBefore === 0 ? distance(after, j, before[i]!) : 0;
+    if (skipBefore > 0) while (before[i] && !same(before[i]!, after[j]!)) gone.push(before[i++]!);
+    else if (skipAfter > 0) while (after[j] && !same(before[i]!, after[j]!)) fresh.push(after[j++]!);
+    else {
+      gone.push(before[i++]!);
+      fresh.push(after[j++]!);
+    }
   }
+  while (i < before.length) gone.push(before[i++]!);
+  while (j < after.length) fresh.push(after[j++]!);
+  return withoutCommon(gone, fresh);
+}
+
+/** How many steps from `at` on `wanted` comes; 0 = not near. */
+function distance(list: readonly Endpoint[], at: number, wanted: Endpoint): number {
+  for (let k = 1; k <= LOOK_AHEAD && at + k < list.length; k++) if (same(list[at + k]!, wanted)) return k;
+  return 0;
+}
+
+/** Only ready endpoints count, and one that merely moved has not changed. */
+function withoutCommon(before: readonly Endpoint[], after: readonly Endpoint[]): EndpointChanges {
+  const gone = new Map<string, Endpoint[]>();
+  for (const endpoint of before) if (endpoint.ready) push(gone, endpoint);
+  const fresh = after.filter((endpoint) => endpoint.ready && !takeSame(gone, endpoint));
   return { gone: [...gone.values()].flat(), fresh };
 }
 
@@ -35,8 +60,11 @@ export interface AddressChanges {
   readonly newAddresses: readonly string[];
 }
 
-export function changedAddresses(before: readonly Endpoint[], after: readonly Endpoint[]): AddressChanges {
-  const { gone, fresh } = changedEndpoints(before, after);
+export function changedAddresses(
+  { gone, fresh }: EndpointChanges,
+  before: readonly Endpoint[],
+  after: readonly Endpoint[],
+): AddressChanges {
   // An address may stand behind more than one endpoint, also outside of the part that differs.
   return { goneAddresses: addressesOf(gone, after), newAddresses: addressesOf(fresh, before) };
 }

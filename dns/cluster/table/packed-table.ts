@@ -1,12 +1,13 @@
 import type { Endpoint } from '../../../endpoints/endpoint.ts';
 import type { ServiceEntry } from '../../../endpoints/service-port.ts';
 import { endpointName } from '../endpoint-name.ts';
+import type { ClusterNode } from '../node.ts';
 import type { ClusterOptions } from '../options.ts';
-import { serviceNode, WHOLE_SERVICE } from '../service-node.ts';
+import { serviceKind } from '../service-node.ts';
 import { AddressBlocks } from './address-blocks.ts';
 import { writeAddress } from './address-bytes.ts';
 import { EndpointBlocks } from './endpoint-blocks.ts';
-import { changedAddresses, changedEndpoints, isBehind } from './endpoint-diff.ts';
+import { changedAddresses, changedEndpoints, isBehind, type EndpointChanges } from './endpoint-diff.ts';
 import {
   A_RECORD_BYTES,
   AAAA_RECORD_BYTES,
@@ -58,24 +59,27 @@ export class PackedTable {
     return { [Symbol.dispose]: () => void this.#memory.listeners.delete(listener) };
   }
 
-  /** Writes several changes as one: readers see all of them or none. */
-  batch(serial: number, synced: boolean, write: () => void): void {
-    this.#memory.begin();
-    try {
-      write();
-    } finally {
-      const { control } = this.#memory.buffers;
-      control[CONTROL.SERIAL] = serial | 0;
-      control[CONTROL.SYNCED] = synced ? 1 : 0;
-      this.#memory.end();
-    }
+  /** What goes into negative answers from now on. */
+  settle(serial: number, synced: boolean): void {
+    const { control } = this.#memory.buffers;
+    Atomics.store(control, CONTROL.SERIAL, serial | 0);
+    Atomics.store(control, CONTROL.SYNCED, synced ? 1 : 0);
   }
 
   /**
    * Brings one service from its old value to its new one; undefined = not there. A service that is not exposed keeps
-   * its addresses (reverse look-ups decide for themselves) and loses its names. Only within `batch`.
+   * its addresses (reverse look-ups decide for themselves) and loses its names. Readers see all of it or nothing.
    */
   replace(before: ServiceEntry | undefined, after: ServiceEntry | undefined, exposed: boolean): void {
+    this.#memory.begin();
+    try {
+      this.#replace(before, after, exposed);
+    } finally {
+      this.#memory.end();
+    }
+  }
+
+  #replace(before: ServiceEntry | undefined, after: ServiceEntry | undefined, exposed: boolean): void {
     const found = before ? this.#find(before) : 0;
     const old = found > 0 ? before : undefined;
     const wasHidden = found > 0 && (this.#flagsAt(found) & SERVICE_FLAG_HIDDEN) !== 0;
@@ -83,11 +87,14 @@ export class PackedTable {
       if (found > 0) this.#removeService(found, before!, wasHidden);
       return;
     }
-    const hidden = !exposed || serviceNode(after, WHOLE_SERVICE, this.#options).kind === 'absent';
+    const kind = serviceKind(after, this.#options);
+    const hidden = !exposed || kind === 'absent';
     const id = found > 0 ? readU32(this.#memory.buffers.arena, found + 4) : this.#memory.newId();
-    this.#writeService(after, found, id, hidden);
-    this.#replaceNames(id, wasHidden ? undefined : old, hidden ? undefined : after);
-    this.#replaceAddresses(id, old, after);
+    this.#writeService(after, found, id, hidden ? 'absent' : kind);
+    const changed = changedEndpoints(this.#visible(old), this.#visible(after));
+    if (wasHidden || hidden) this.#replaceNames(id, wasHidden ? undefined : old, hidden ? undefined : after);
+    else this.#endpoints.replace(id, changed, this.#visible(after), this.#nameOf);
+    this.#replaceAddresses(id, old, after, changed);
   }
 
   /** `namespace/name` of every service that has this address, in the order of their keys. */
@@ -119,7 +126,7 @@ export class PackedTable {
     );
   }
 
-  #writeService(entry: ServiceEntry, found: number, id: number, hidden: boolean): void {
+  #writeService(entry: ServiceEntry, found: number, id: number, kind: ClusterNode['kind']): void {
     const length = writeKey(entry.name, entry.namespace, this.#scratch);
     let offset = found;
     if (found === 0) {
@@ -133,10 +140,9 @@ export class PackedTable {
       arena.set(this.#scratch.subarray(0, length), offset + SERVICE_HEAD_BYTES);
       ids[id] = offset;
     }
-    const node = serviceNode(entry, WHOLE_SERVICE, this.#options);
-    const flags = node.kind === 'hosts' ? 0 : SERVICE_FLAG_SLOW;
-    this.#memory.buffers.arena[offset + 2] = hidden ? SERVICE_FLAG_HIDDEN : flags;
-    const addresses = node.kind === 'hosts' && !hidden ? this.#addressesOf(entry) : { v4: [], v6: [] };
+    const flags = kind === 'hosts' ? 0 : SERVICE_FLAG_SLOW;
+    this.#memory.buffers.arena[offset + 2] = kind === 'absent' ? SERVICE_FLAG_HIDDEN : flags;
+    const addresses = kind === 'hosts' ? this.#addressesOf(entry) : { v4: [], v6: [] };
     this.#writeAddresses(offset, V4_AT, addresses.v4, A_RECORD_BYTES);
     this.#writeAddresses(offset, V6_AT, addresses.v6, AAAA_RECORD_BYTES);
   }
@@ -184,17 +190,23 @@ export class PackedTable {
     writeU32(arena, service + at, 0);
   }
 
+  readonly #nameOf = (endpoint: Endpoint): string => endpointName(endpoint, this.#options.endpointPodNames);
+
   #replaceNames(id: number, before: ServiceEntry | undefined, after: ServiceEntry | undefined): void {
     const changed = changedEndpoints(this.#visible(before), this.#visible(after));
-    const nameOf = (endpoint: Endpoint): string => endpointName(endpoint, this.#options.endpointPodNames);
-    this.#endpoints.replace(id, changed, this.#visible(after), nameOf);
+    this.#endpoints.replace(id, changed, this.#visible(after), this.#nameOf);
   }
 
-  #replaceAddresses(id: number, before: ServiceEntry | undefined, after: ServiceEntry | undefined): void {
-    const { goneAddresses, newAddresses } = changedAddresses(this.#visible(before), this.#visible(after));
-    const own = new Set(after?.clusterIPs);
-    const still = new Set([...own, ...newAddresses]);
-    const unused = (before?.clusterIPs ?? []).filter((address) => !isBehind(this.#visible(after), address));
+  #replaceAddresses(
+    id: number,
+    before: ServiceEntry | undefined,
+    after: ServiceEntry | undefined,
+    changed: EndpointChanges,
+  ): void {
+    const [old, now] = [this.#visible(before), this.#visible(after)];
+    const { goneAddresses, newAddresses } = changedAddresses(changed, old, now);
+    const still = new Set([...(after?.clusterIPs ?? []), ...newAddresses]);
+    const unused = (before?.clusterIPs ?? []).filter((address) => !isBehind(now, address));
     for (const address of [...unused, ...goneAddresses]) {
       if (!still.has(address)) this.#addresses.delete(address, id);
     }
@@ -208,7 +220,10 @@ export class PackedTable {
   #removeService(offset: number, before: ServiceEntry, wasHidden: boolean): void {
     const id = readU32(this.#memory.buffers.arena, offset + 4);
     this.#replaceNames(id, wasHidden ? undefined : before, undefined);
-    this.#replaceAddresses(id, before, undefined);
+    this.#replaceAddresses(id, before, undefined, {
+      gone: before.endpoints.filter(({ ready }) => ready),
+      fresh: [],
+    });
     const { arena } = this.#memory.buffers;
     this.#releaseRecords(offset, V4_AT, A_RECORD_BYTES, 0);
     this.#releaseRecords(offset, V6_AT, AAAA_RECORD_BYTES, 0);
