@@ -1,9 +1,6 @@
 import type { IptablesVariant } from '../src/net/iptables.ts';
 import type { IPVS_SCHEDULERS } from './config-fields.ts';
 
-/** kube-proxy's default. */
-export const MASQUERADE_BIT_DEFAULT = 14;
-
 /** What only the kernel modes heed, as KubeProxyConfiguration names it. */
 export interface KernelOptions {
   /** Number of the mark bit (0..31) that asks for masquerading. */
@@ -35,3 +32,25 @@ export interface ConntrackOptions {
   readonly udpTimeoutMs: number;
   readonly udpStreamTimeoutMs: number;
 }
+
+/** kube-proxy's defaults. */
+export const KERNEL_DEFAULT: KernelOptions = {
+  masqueradeBit: 14,
+  ipvs: {
+    scheduler: 'rr',
+    excludeCIDRs: [],
+    strictARP: false,
+    tcpTimeoutMs: 0,
+    tcpFinTimeoutMs: 0,
+    udpTimeoutMs: 0,
+  },
+  conntrack: {
+    maxPerCore: 32_768,
+    min: 131_072,
+    tcpEstablishedTimeoutMs: 86_400_000,
+    tcpCloseWaitTimeoutMs: 3_600_000,
+    tcpBeLiberal: false,
+    udpTimeoutMs: 0,
+    udpStreamTimeoutMs: 0,
+  },
+};

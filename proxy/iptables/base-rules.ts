@@ -1,12 +1,12 @@
 import type { NodeSettings } from '../../endpoints/node-view.ts';
 import { cidrContains, parseCidr } from '../../src/net/cidr.ts';
-import type { IptablesTable, Match, Rule } from '../../src/net/iptables-rule.ts';
+import type { Match, Rule } from '../../src/net/iptables-rule.ts';
 import { KUBE } from './chain-names.ts';
 import { hostCidr } from './port-rules.ts';
 
 /** A jump from one of the kernel's chains into ours. */
 export interface EntryJump {
-  readonly table: IptablesTable;
+  readonly table: 'filter' | 'nat';
   readonly chain: string;
   readonly rule: Rule;
 }
@@ -24,7 +24,7 @@ const NEW: Match = { kind: 'connection-state', states: ['NEW'] };
 /** In the order in which they must stand at the top of each chain, last one first to insert. */
 export function entryJumps(): readonly EntryJump[] {
   const entry = (
-    table: IptablesTable,
+    table: 'filter' | 'nat',
     chain: string,
     target: string,
     comment: string,

@@ -2,13 +2,12 @@ import type { NodeView } from '../../endpoints/node-view.ts';
 import type { Evaluator } from '../backend.ts';
 import type { BackendDeps, BackendOptions } from '../backends.ts';
 import { familyEvaluator } from '../family-evaluator.ts';
-import { MASQUERADE_BIT_DEFAULT } from '../kernel-options.ts';
+import { KERNEL_DEFAULT } from '../kernel-options.ts';
 import { NftablesBackend, renderTable, stateOf } from './backend.ts';
 import { evaluate } from './evaluate.ts';
 import { Ruleset } from './ruleset.ts';
 
-const masqueradeMark = ({ kernel }: BackendOptions): number =>
-  2 ** (kernel?.masqueradeBit ?? MASQUERADE_BIT_DEFAULT);
+const masqueradeMark = ({ kernel = KERNEL_DEFAULT }: BackendOptions): number => 2 ** kernel.masqueradeBit;
 
 export function openNftables(deps: BackendDeps, options: BackendOptions): Promise<NftablesBackend> {
   return NftablesBackend.open(deps, { family: options.family, masqueradeMark: masqueradeMark(options) });

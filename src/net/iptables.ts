@@ -75,36 +75,12 @@ export class Iptables {
     return (await this.#command(['-t', table, '-C', chain, ...words], signal)).exitCode === 0;
   }
 
-  /** Makes sure the rule stands in the chain; a missing one goes to the top. True when it was added. */
-  async ensureFirst(table: IptablesTable, chain: string, rule: Rule, signal?: AbortSignal): Promise<boolean> {
-    if (await this.hasRule(table, chain, rule, signal)) return false;
-    const words = splitWords(renderRule(rule));
-    await this.#checked(['-t', table, '-I', chain, '1', ...words], signal);
-    return true;
-  }
-
-  /** Removes every copy of the rule. */
-  async removeRule(table: IptablesTable, chain: string, rule: Rule, signal?: AbortSignal): Promise<void> {
-    const words = splitWords(renderRule(rule));
-    for (;;) {
-      const result = await this.#command(['-t', table, '-D', chain, ...words], signal);
-      if (result.exitCode !== 0) return;
-    }
-  }
-
   #command(args: readonly string[], signal: AbortSignal | undefined): Promise<ExecResult> {
     return this.#exec(
       this.#prefix,
       ['-w', String(XTABLES_LOCK_WAIT_SECONDS), ...args],
       signal ? { signal } : {},
     );
-  }
-
-  async #checked(args: readonly string[], signal: AbortSignal | undefined): Promise<void> {
-    const result = await this.#command(args, signal);
-    if (result.exitCode !== 0) {
-      throw new Fault('IPTABLES_FAILED', `${this.#prefix} ${args.join(' ')}: ${result.stderr.trim()}`);
-    }
   }
 
   async #run(program: string, args: readonly string[], signal: AbortSignal | undefined): Promise<ExecResult> {

@@ -53,9 +53,9 @@ interface Expectation {
   readonly affinity: 'ClientIP' | null;
 }
 
-interface PacketCase {
+export interface PacketCase {
   readonly id: string;
-  readonly from: { readonly ip: string; readonly iface?: string };
+  readonly from: { readonly ip: string; readonly iface?: string; readonly kind?: string };
   readonly to: string;
   readonly expect: Expectation;
   readonly modes: readonly ProxyMode[];

@@ -1,0 +1,131 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Backend, ProxyMode, Verdict } from '../../proxy/backend.ts';
+import { openBackend } from '../../proxy/backends.ts';
+import type { KernelOptions } from '../../proxy/kernel-options.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { silentLogger } from '../../src/base/log.ts';
+import { exec } from '../../src/net/exec.ts';
+import { canonicalAddress } from '../../src/net/ip.ts';
+import { CaseWorld, packetOf, PROXY_CASES, type CaseGroup, type PacketCase } from '../suites/backend.ts';
+import { PacketWorld } from './packet-world.ts';
+import { attempt, type Outcome, type Route } from './probe.ts';
+
+/** Whoever answers has this long; a test that expects an answer never fails for being slow. */
+const PATIENCE_MS = 20_000;
+/** A packet that is to vanish is watched for this long. */
+const SILENCE_MS = 250;
+/** Enough to meet each of a few endpoints with certainty. */
+const ATTEMPTS_MAX = 400;
+
+export interface PacketMode {
+  readonly title: string;
+  readonly mode: ProxyMode;
+  readonly kernel?: KernelOptions;
+}
+
+/** Every case of the modes, with real packets through the kernel's rules. */
+export function packetCases(modes: readonly PacketMode[]): void {
+  for (const group of PROXY_CASES.groups) {
+    const wanted = modes.filter(({ mode }) => group.cases.some((each) => each.modes.includes(mode)));
+    if (wanted.length === 0) continue;
+    describe(group.title, () => {
+      let world: PacketWorld;
+      beforeAll(async () => void (world = await PacketWorld.open(group)));
+      afterAll(async () => await world[Symbol.asyncDispose]());
+      for (const each of wanted) modeCases(group, each, () => world);
+    });
+  }
+}
+
+function modeCases(group: CaseGroup, { title, mode, kernel }: PacketMode, world: () => PacketWorld): void {
+  describe(title, () => {
+    let backends: readonly Backend[] = [];
+    beforeAll(async () => {
+      using _inside = world().node.enter();
+      backends = await applyViews(group, mode, kernel);
+    });
+    afterAll(async () => {
+      using _inside = world().node.enter();
+      for (const backend of backends) {
+        await backend.cleanup(AbortSignal.timeout(PATIENCE_MS));
+        await backend[Symbol.asyncDispose]();
+      }
+      expect(leftovers(world())).toEqual([]);
+    });
+    const cases = group.cases.filter(({ modes }) => modes.includes(mode));
+    test.each(cases)('$id: $note', async (each) => {
+      await check(world(), each, { hairpin: [], ...(each.overrides?.[mode] ?? each.expect) });
+    });
+  });
+}
+
+export async function applyViews(
+  group: CaseGroup,
+  mode: ProxyMode,
+  kernel: KernelOptions | undefined,
+): Promise<readonly Backend[]> {
+  const backends: Backend[] = [];
+  for (const view of new CaseWorld(group).views()) {
+    const { family } = view.node;
+    const deps = { clock: systemClock, log: silentLogger, exec };
+    const backend = await openBackend(mode, deps, { family, ...(kernel && { kernel }) });
+    backends.push(backend);
+    const changes = { complete: false, ports: new Set<string>() };
+    await backend.apply(view, changes, new Map(), AbortSignal.timeout(60_000));
+  }
+  return backends;
+}
+
+/** Lines of the kernel's rules that are the proxy's. */
+export function leftovers({ node }: PacketWorld): string[] {
+  const programs = [
+    'iptables-legacy-save',
+    'ip6tables-legacy-save',
+    'iptables-nft-save',
+    'ip6tables-nft-save',
+  ];
+  const rules = programs.map((program) => node.run(program, []));
+  const text = [...rules, node.run('nft', ['list', 'tables']), node.run('ipset', ['list', '-n'])].join('');
+  return text.split('\n').filter((line) => /KUBE|weft/i.test(line));
+}
+
+async function check(world: PacketWorld, each: PacketCase, expected: Verdict): Promise<void> {
+  const { sourceAddress, destinationAddress, destinationPort, protocol } = packetOf(each.from.ip, each.to);
+  const route: Route = {
+    source: sourceAddress,
+    destination: destinationAddress,
+    port: destinationPort,
+    protocol: protocol === 'udp' ? 'udp' : 'tcp',
+  };
+  using _borrowed = world.borrowAddress(sourceAddress);
+  const from = world.namespaceOf(sourceAddress);
+  if (expected.verdict === 'dnat') return await checkEndpoints(world, route, expected);
+  const outcome = await attempt(from, route, expected.verdict === 'drop' ? SILENCE_MS : PATIENCE_MS);
+  if (expected.verdict === 'reject') expect(outcome).toEqual({ kind: 'refused' });
+  else if (expected.verdict === 'drop') expect(outcome).toEqual({ kind: 'silence' });
+  else {
+    const at = each.to.split('/')[0]!;
+    expect(outcome).toEqual({ kind: 'arrived', arrival: { at, peer: canonicalAddress(sourceAddress) } });
+  }
+}
+
+/** Connects until every endpoint was met, and never another; the source must be what the case says each time. */
+async function checkEndpoints(world: PacketWorld, route: Route, expected: Verdict): Promise<void> {
+  const from = world.namespaceOf(route.source);
+  const met = new Set<string>();
+  for (let i = 0; i < ATTEMPTS_MAX; i++) {
+    const outcome = await attempt(from, route, PATIENCE_MS);
+    expect(outcome.kind, JSON.stringify(outcome)).toBe('arrived');
+    const { at, peer } = (outcome as Extract<Outcome, { kind: 'arrived' }>).arrival;
+    expect(expected.backends).toContain(at);
+    const rewritten = expected.masquerade || expected.hairpin.includes(at);
+    // from the node to itself every source is the same address
+    const visible = from !== world.node || !world.isOnNode(at);
+    if (visible) expect({ at, rewritten: world.isGateway(peer) }).toEqual({ at, rewritten });
+    if (!rewritten) expect({ at, peer }).toEqual({ at, peer: canonicalAddress(route.source) });
+    met.add(at);
+    if (expected.affinity ? i >= 4 : met.size === expected.backends.length) break;
+  }
+  if (expected.affinity) expect(met.size).toBe(1);
+  else expect([...met].sort()).toEqual([...expected.backends].sort());
+}
