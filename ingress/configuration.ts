@@ -94,8 +94,8 @@ export class Configuration {
     return this.#builder.ingresses;
   }
 
-  /** Compiles what changed; undefined when nothing did. */
-  apply(): { table: RouteTable; settings: GlobalSettings } | undefined {
+  /** Compiles what changed. */
+  apply(): { table: RouteTable; settings: GlobalSettings } {
     const changes = this.objects.takeChanges();
     const reset = this.#applySettings(changes.configMaps);
     const all = changes.classes || reset;
@@ -128,6 +128,11 @@ export class Configuration {
     const allowed = this.#settings.allowedResponseHeaders;
     const entries = Object.entries(this.objects.configMaps.get(key)?.data ?? {});
     return entries.filter(([name, value]) => allowed.has(name.toLowerCase()) && isSafeHeader(name, value));
+  }
+
+  /** What merging with other Ingresses cost this one. */
+  conflictsOf(key: string): string[] {
+    return this.#builder.problemsOf(key);
   }
 
   takeReports(): [Ingress, AnnotationReport][] {

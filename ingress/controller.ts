@@ -279,7 +279,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     const waiting = this.#applied;
     this.#applied = [];
     const next = this.#configuration.apply();
-    if (next) this.#gateway.publish(next.table, next.settings);
+    this.#gateway.publish(next.table, next.settings);
     const secrets = this.#configuration.takeSecretReferences();
     if (secrets) this.#deps.needSecrets?.(secrets);
     for (const [ingress, report] of this.#configuration.takeReports()) this.#deps.report?.(ingress, report);

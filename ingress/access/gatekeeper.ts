@@ -20,8 +20,8 @@ export type Admitted = Reply | Admission | undefined;
 
 export interface GatekeeperDeps {
   secret(key: string): Secret | undefined;
-  readonly limits: RateLimits;
-  readonly external: ExternalAuth;
+  readonly limits: Pick<RateLimits, 'check' | 'release'>;
+  readonly external: Pick<ExternalAuth, 'check'>;
 }
 
 /** Limits and access control of a request, in nginx's order: client certificate, limits, source ranges, logins, external auth. */

@@ -15,7 +15,10 @@ export interface PathMatch {
 }
 
 /** Told of each candidate looked at, in order: what `explain` prints. */
-export type MatchTrace = (route: Route, outcome: string) => void;
+export interface MatchTrace {
+  host(name: string, outcome: string): void;
+  path(route: Route, outcome: string): void;
+}
 
 interface Node {
   children: Map<string, Node> | undefined;
@@ -51,18 +54,23 @@ export class PathTable {
   match(path: string, trace?: MatchTrace): PathMatch | undefined {
     const exact = this.#exact.get(path);
     if (exact) {
-      trace?.(exact.route, 'chosen: Exact path equal');
+      trace?.path(exact.route, 'chosen: Exact path equal');
       return exact;
     }
+    if (trace) for (const { route } of this.#exact.values()) trace.path(route, 'Exact path differs');
     const prefix = this.#longestPrefix(path);
     for (const { regex, route } of this.#patterns) {
-      if (prefix && prefix.route.path.length > route.path.length) break;
+      if (prefix && prefix.route.path.length > route.path.length) {
+        trace?.path(route, 'not tried: a longer Prefix matches');
+        if (trace) continue;
+        break;
+      }
       const captures = regex.captures(path);
       if (captures) {
-        trace?.(route, 'chosen: longest pattern that matches');
+        trace?.path(route, 'chosen: longest pattern that matches');
         return { route, captures };
       }
-      trace?.(route, 'pattern does not match');
+      trace?.path(route, 'pattern does not match');
     }
     if (trace) this.#explainRest(path, prefix?.route, trace);
     return prefix;
@@ -115,11 +123,11 @@ export class PathTable {
   }
 
   #explainRest(path: string, chosen: Route | undefined, trace: MatchTrace): void {
-    for (const { route } of this.#exact.values()) trace(route, 'Exact path differs');
-    for (const route of this.#matches.keys()) {
-      if (route === chosen) trace(route, 'chosen: longest Prefix by element');
+    const longestFirst = [...this.#matches.keys()].sort((a, b) => b.path.length - a.path.length);
+    for (const route of longestFirst) {
+      if (route === chosen) trace.path(route, 'chosen: longest Prefix by element');
       else
-        trace(
+        trace.path(
           route,
           isElementPrefix(route.path, path)
             ? 'Prefix matches but a longer one wins'

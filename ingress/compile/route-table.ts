@@ -53,32 +53,47 @@ export class RouteTable {
   }
 
   /** The host that answers for an authority: exact name, then one-label wildcard, then alias patterns, then any. */
-  hostFor(authority: string): HostTable | undefined {
+  hostFor(authority: string, trace?: MatchTrace): HostTable | undefined {
     const name = hostName(authority);
     const exact = this.#hosts.get(name);
-    if (exact && name !== '') return exact;
+    if (exact && name !== '') {
+      trace?.host(name, exact.name === name ? 'chosen: exact host' : `chosen: alias of ${exact.name}`);
+      return exact;
+    }
+    trace?.host(name, 'no rule for this host');
     const dot = name.indexOf('.');
     const wildcard = dot > 0 ? this.#hosts.get(`*${name.slice(dot)}`) : undefined;
+    if (dot > 0) trace?.host(`*${name.slice(dot)}`, wildcard ? 'chosen: wildcard host' : 'no such wildcard');
     if (wildcard) return wildcard;
-    for (const { regex, host } of this.#aliases) if (regex.test(name)) return host;
-    return this.#hosts.get('');
+    for (const { regex, host } of this.#aliases) {
+      const matches = regex.test(name);
+      trace?.host(`alias pattern of ${host.name}`, matches ? 'chosen: pattern matches' : 'does not match');
+      if (matches) return host;
+    }
+    const any = this.#hosts.get('');
+    trace?.host('any host', any ? 'chosen: rules without a host' : 'no rules without a host');
+    return any;
   }
 
   /** Decides by host and path; `target` is the request target as received. */
   match(authority: string, target: string, trace?: MatchTrace): RouteMatch {
     const path = normalPath(target);
     if (path === undefined) return { kind: 'bad-path' };
-    const host = this.hostFor(authority);
-    if (!host) return this.#orCatchAll(undefined, path);
+    const host = this.hostFor(authority, trace);
+    if (!host) return this.#orCatchAll(undefined, path, trace);
     if (host.redirectTo !== undefined) return { kind: 'redirect-host', host: host.redirectTo };
     const found: PathMatch | undefined = host.paths.match(path, trace);
     if (found) return { kind: 'route', route: found.route, captures: found.captures, path };
-    if (host.fallback) return { kind: 'route', route: host.fallback, captures: undefined, path };
-    return host.name === '' ? this.#orCatchAll(host, path) : { kind: 'none', host };
+    if (host.fallback) {
+      trace?.path(host.fallback, 'chosen: default backend of the Ingress');
+      return { kind: 'route', route: host.fallback, captures: undefined, path };
+    }
+    return host.name === '' ? this.#orCatchAll(host, path, trace) : { kind: 'none', host };
   }
 
-  #orCatchAll(host: HostTable | undefined, path: string): RouteMatch {
+  #orCatchAll(host: HostTable | undefined, path: string, trace: MatchTrace | undefined): RouteMatch {
     if (!this.catchAll) return { kind: 'none', host };
+    trace?.path(this.catchAll, 'chosen: Ingress without rules takes the rest');
     return { kind: 'route', route: this.catchAll, captures: undefined, path };
   }
 }

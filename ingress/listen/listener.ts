@@ -67,7 +67,7 @@ export class Listener implements AsyncDisposable {
         reject(
           new Fault(
             'INGRESS_LISTEN',
-            `cannot listen on ${options.host}:${options.port}: ${cause.code ?? cause.message}`,
+            `cannot listen on ${options.host}:${options.port}: ${cause.code === 'EADDRINUSE' ? 'the port is in use' : cause.message}`,
             { cause },
           ),
         ),

@@ -39,15 +39,25 @@ export interface IngressFlags extends IngressObjectFlags {
 }
 
 /** ingress-nginx's own names, so that its IngressClass and annotations are ours without a change. */
-const CLASS = 'nginx';
-const CONTROLLER = 'k8s.io/ingress-nginx';
+export const NGINX_CLASS = { ingressClass: 'nginx', controllerClass: 'k8s.io/ingress-nginx' } as const;
 
 export function addObjectFlags(command: Command): Command {
   return command
-    .option('--kubeconfig <file>', 'the API server to follow; default: the service account of the pod')
+    .option(
+      '--kubeconfig <file>',
+      'the API server to follow; default: the service account of the pod, else $KUBECONFIG',
+    )
     .option('--from <path...>', 'manifests (file, folder or -) instead of an API server')
-    .option('--ingress-class <name>', 'class name the legacy annotation is compared with', CLASS)
-    .option('--controller-class <name>', 'spec.controller of the IngressClasses that are ours', CONTROLLER)
+    .option(
+      '--ingress-class <name>',
+      'class name the legacy annotation is compared with',
+      NGINX_CLASS.ingressClass,
+    )
+    .option(
+      '--controller-class <name>',
+      'spec.controller of the IngressClasses that are ours',
+      NGINX_CLASS.controllerClass,
+    )
     .option('--controller-name <name>', 'the same, by another name')
     .option(
       '--watch-ingress-without-class',

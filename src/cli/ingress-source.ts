@@ -12,6 +12,7 @@ import { systemClock } from '../base/clock.ts';
 import { messageOf } from '../base/fault.ts';
 import type { Registry } from '../base/metrics.ts';
 import { exec } from '../net/exec.ts';
+import { connect } from './api-access.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError } from './context.ts';
 import type { IngressObjectFlags } from './ingress-flags.ts';
 
@@ -35,12 +36,17 @@ export interface IngressApi extends AsyncDisposable {
   readonly namespace: string;
 }
 
-/** By kubeconfig, else as a pod of the cluster; undefined when manifests take its place. */
+/**
+ * By kubeconfig, as a pod of the cluster, or as other commands find their cluster; undefined when manifests take its
+ * place.
+ */
 export async function connectIngressApi(
-  { env }: CliContext,
+  context: CliContext,
   flags: IngressObjectFlags,
 ): Promise<IngressApi | undefined> {
+  const { env } = context;
   if (flags.from) return undefined;
+  if (!flags.kubeconfig && !env['KUBERNETES_SERVICE_HOST']) return await connect(context, undefined);
   try {
     const access = flags.kubeconfig ? await loadKubeconfig(flags.kubeconfig) : await inClusterAccess(env);
     const open = openHttpExchange(access, { clock: systemClock, exec, env });

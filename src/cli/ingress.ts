@@ -15,6 +15,8 @@ import { IngressStatusWriter } from '../node/ingress-status.ts';
 import { LazyResolver } from '../node/lazy-resolver.ts';
 import { followPublishedService } from '../node/published-service.ts';
 import type { CliContext, RegisterCommand } from './context.ts';
+import { addCheck } from './ingress-check.ts';
+import { addExplain } from './ingress-explain.ts';
 import {
   addObjectFlags,
   addServeFlags,
@@ -51,6 +53,8 @@ export const register: RegisterCommand = (program, context) => {
   addServeFlags(addObjectFlags(command))
     .addHelpText('after', EXAMPLES)
     .action((flags: IngressFlags) => run(flags, context));
+  addExplain(command, context);
+  addCheck(command, context);
 };
 
 async function run(flags: IngressFlags, context: CliContext): Promise<void> {

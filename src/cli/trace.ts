@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { NodeViewTracker } from '../../endpoints/node-view-tracker.ts';
 import { Tracker } from '../../endpoints/tracker.ts';
@@ -19,7 +18,9 @@ import { connect, defaultDataDir, upKubeconfig } from './api-access.ts';
 import { type CliContext, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
 import { addKubeProxyFlags, readProxyConfig, type KubeProxyFlags } from './proxy-flags.ts';
 import { openProxySource } from './proxy-source.ts';
+import { readBatch } from './read-batch.ts';
 import { renderTable } from './text-table.ts';
+import { isWebUrl, traceUrl } from './trace-url.ts';
 
 interface TraceFlags extends KubeProxyFlags {
   readonly from?: string[];
@@ -42,7 +43,7 @@ export const register: RegisterCommand = (program, context) => {
       '--from <who|path...>',
       'the client: IP, IP%interface, node/NAME or a pod (namespace/name); and manifests to read instead of an API server',
     )
-    .option('--to <target>', 'IP:port/proto')
+    .option('--to <target>', 'IP:port/proto, or an http or https URL')
     .option('--batch <file>', 'one JSON question a line, one JSON answer a line; - is standard input')
     .option('--json', 'print the answer as JSON')
     .option('--node <name>', 'whose proxy (default: this host)')
@@ -59,7 +60,8 @@ export const register: RegisterCommand = (program, context) => {
       "\nkube-proxy's flags are understood too, for example --cluster-cidr and --nodeport-addresses.\n" +
         '\nExamples:\n  weft trace --from 10.244.1.7 --to 10.96.0.10:53/udp\n' +
         '  weft trace --from 198.51.100.7 manifests/ --node alpha --mode iptables --to 172.20.0.11:30080/tcp\n' +
-        '  weft trace --from manifests/ --node alpha --mode nftables --batch questions.jsonl\n',
+        '  weft trace --from manifests/ --node alpha --mode nftables --batch questions.jsonl\n' +
+        '  weft trace --to https://shop.example/cart --from manifests/\n',
     )
     .action((flags: TraceFlags) => run(flags, context));
 };
@@ -68,6 +70,10 @@ async function run(flags: TraceFlags, context: CliContext): Promise<void> {
   if ((flags.to === undefined) === (flags.batch === undefined))
     throw new ExitError(EXIT_USAGE, 'give either --to or --batch');
   const { paths, who } = splitFrom(flags.from ?? []);
+  if (flags.to !== undefined && isWebUrl(flags.to)) {
+    const asked = { url: flags.to, client: who, json: flags.json === true, strict: flags.strict === true };
+    return await traceUrl(context, asked, { from: paths, kubeconfig: stringFlag(flags['kubeconfig']) });
+  }
   const told = await readProxyConfig(withShortFlags(flags), context);
   const config = { ...told, mode: paths.length > 0 ? told.mode : runningMode(flags, told, context) };
   const deps = await load(flags, context, config, paths);
@@ -83,6 +89,10 @@ async function run(flags: TraceFlags, context: CliContext): Promise<void> {
     throw new ExitError(EXIT_USAGE, `--from ${from} --to ${to}: give IP and IP:port/proto of one family`);
   const trace = traceProxy(deps, packet);
   context.stdout.write(flags.json ? `${JSON.stringify(trace, undefined, 2)}\n` : traceText(trace));
+}
+
+function stringFlag(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
 /** What is on disk is manifests; the rest says who asks. */
@@ -155,19 +165,6 @@ async function load(
 function detectLocal({ detectLocal: told }: ProxyConfig, node: NodeEntry | undefined): DetectLocal {
   const fallback = told.mode === 'None' && node !== undefined && node.podCIDRs.length > 0;
   return fallback ? { mode: 'NodeCIDR', cidrs: node.podCIDRs } : told;
-}
-
-async function readBatch(file: string, { stdin }: CliContext): Promise<string> {
-  if (file !== '-') {
-    try {
-      return await readFile(file, 'utf8');
-    } catch (error) {
-      throw new ExitError(EXIT_USAGE, `--batch: ${messageOf(error)}`);
-    }
-  }
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of stdin) chunks.push(chunk);
-  return Buffer.concat(chunks).toString();
 }
 
 /** A question that cannot be read gets an answer that says so; the next ones are answered all the same. */

@@ -1,0 +1,72 @@
+import type { Command } from 'commander';
+import { checkIngresses, type IngressVerdict } from '../../ingress/explain/check-ingresses.ts';
+import { type CliContext, EXIT_FAILURE, ExitError } from './context.ts';
+import { oneOf } from './flags.ts';
+import { addObjectFlags, type IngressObjectFlags } from './ingress-flags.ts';
+import { loadIngress, withPaths } from './ingress-still.ts';
+import { renderTable } from './text-table.ts';
+
+interface CheckFlags extends IngressObjectFlags {
+  readonly output: 'table' | 'json';
+  readonly all?: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  kubectl get ing,ingressclass,svc,endpointslices,cm -A -o yaml | weft ingress check -
+  weft ingress check --kubeconfig ~/.kube/config -o json
+
+Exit code 1 when something is refused. \`honoured\` works as with ingress-nginx, \`differs\` works another way that is
+named, \`refused\` is not done and says what to use instead.`;
+
+export function addCheck(parent: Command, context: CliContext): void {
+  const command = parent
+    .command('check')
+    .description('verdict on every annotation and rule of every Ingress, before moving to weft')
+    .argument('[path...]', 'manifests or a cluster dump (file, folder or -)')
+    .option('-o, --output <format>', 'table or json', oneOf('table', 'json'), 'table')
+    .option('--all', 'list honoured annotations and Ingresses of other controllers too');
+  addObjectFlags(command)
+    .addHelpText('after', EXAMPLES)
+    .action((paths: string[], flags: CheckFlags) => run(withPaths(flags, paths), context));
+}
+
+async function run(flags: CheckFlags, context: CliContext): Promise<void> {
+  using loaded = await loadIngress(context, flags);
+  const verdicts = checkIngresses(loaded.still, loaded.tracker.snapshot, loaded.classes);
+  context.stdout.write(
+    flags.output === 'json'
+      ? `${JSON.stringify(verdicts, undefined, 2)}\n`
+      : tableOf(verdicts, flags.all === true),
+  );
+  const refused = verdicts.filter(({ verdict }) => verdict === 'refused').length;
+  if (refused > 0)
+    throw new ExitError(
+      EXIT_FAILURE,
+      `${refused} of ${verdicts.length} Ingresses ask for something that is refused`,
+    );
+}
+
+function tableOf(verdicts: readonly IngressVerdict[], all: boolean): string {
+  const rows: string[][] = [];
+  for (const each of verdicts) {
+    if (each.verdict === 'foreign' && !all) continue;
+    const name = `${each.namespace}/${each.name}`;
+    const before = rows.length;
+    for (const { annotation, verdict, detail } of each.annotations)
+      if (all || verdict !== 'honoured') rows.push([name, verdict, annotation, detail]);
+    for (const problem of each.problems) rows.push([name, 'refused', 'rule', problem]);
+    for (const warning of each.warnings)
+      rows.push([name, each.verdict === 'foreign' ? 'foreign' : 'warning', '', warning]);
+    if (rows.length === before)
+      rows.push([name, 'honoured', '', `${each.annotations.length} annotations, all rules served`]);
+  }
+  const count = (kind: IngressVerdict['verdict']): number =>
+    verdicts.filter(({ verdict }) => verdict === kind).length;
+  const summary =
+    `${verdicts.length} Ingresses: ${count('honoured')} honoured, ${count('differs')} differ, ` +
+    `${count('refused')} refused, ${count('foreign')} of other controllers\n`;
+  return (
+    (rows.length > 0 ? renderTable(['INGRESS', 'VERDICT', 'WHAT', 'DETAIL'], rows) : '') + `\n${summary}`
+  );
+}
