@@ -50,3 +50,6 @@ export const MAX_UNCOUNTED_PODS = 500;
 export const MAX_SCHEDULE_STEPS = 100;
 /** A CronJob is looked at this long after its time, so that the clock has surely passed it. */
 export const SCHEDULE_SLACK_MS = 100;
+
+/** A granted eviction that was not carried out counts against the budget no longer than this. */
+export const DISRUPTION_GRANT_MS = 2 * 60_000;

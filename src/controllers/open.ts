@@ -18,6 +18,7 @@ import { openNamespaceController } from './namespace.ts';
 import type { LoadBalancerPool } from './load-balancer-pool.ts';
 import { openNodeLifecycleController } from './node-lifecycle.ts';
 import { openPodGarbageCollector } from './pod-gc.ts';
+import { openDisruptionController } from './policy/disruption.ts';
 import { openReplicaSetController, openReplicationControllerController } from './replica-set.ts';
 import { openScheduler } from './scheduler.ts';
 import { openServiceAccountController } from './service-account.ts';
@@ -58,6 +59,7 @@ const CONTROLLERS = {
   'daemon-set': openDaemonSetController,
   job: openJobController,
   'cron-job': openCronJobController,
+  disruption: openDisruptionController,
   'ttl-after-finished': openTtlAfterFinishedController,
   'endpoint-slice': openEndpointSliceController,
   endpoints: openEndpointsController,
