@@ -59,6 +59,8 @@ export interface Snapshot {
   readonly podsByAddress: ReadonlyMap<string, PodEntry>;
   /** True after the first complete lists of services and slices were applied. */
   readonly synced: boolean;
+  /** Monotonic time at which the first of the changes that made this version arrived; undefined = nobody looked. */
+  readonly arrivedMs?: number | undefined;
 }
 
 /** What changed after `since`. `complete` false means: too long ago, rebuild from everything. */

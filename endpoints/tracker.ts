@@ -1,3 +1,4 @@
+import type { Clock } from '../src/base/clock.ts';
 import { messageOf } from '../src/base/fault.ts';
 import type { Logger } from '../src/base/log.ts';
 import { Counter, type Registry } from '../src/base/metrics.ts';
@@ -37,6 +38,8 @@ const IMPORTS = [
 export interface TrackerDeps {
   readonly log: Logger;
   readonly metrics?: Registry;
+  /** For Snapshot.arrivedMs. */
+  readonly clock?: Clock;
 }
 
 export interface TrackerOptions {
@@ -53,6 +56,7 @@ export interface TrackerOptions {
  */
 export class Tracker implements ObjectSink, SnapshotSource {
   readonly #log: Logger;
+  readonly #clock: Clock | undefined;
   readonly #oddCounter: Counter<'kind'> | undefined;
   readonly #options: TrackerOptions;
   readonly #facts = new Map<string, ServiceFacts>();
@@ -71,10 +75,12 @@ export class Tracker implements ObjectSink, SnapshotSource {
   readonly #syncedKinds = new Set<string>();
   #snapshot: Snapshot;
   #flushQueued = false;
+  #arrivedMs: number | undefined;
   #oddObjects = 0;
 
   constructor(deps: TrackerDeps, options: TrackerOptions = {}) {
     this.#log = deps.log.with({ part: 'endpoints' });
+    this.#clock = deps.clock;
     this.#options = options;
     this.#changes = new ChangeLog(options.changeLogKeysMax ?? CHANGE_LOG_KEYS_MAX);
     this.#oddCounter = oddCounter(deps.metrics);
@@ -91,6 +97,7 @@ export class Tracker implements ObjectSink, SnapshotSource {
   }
 
   upsert(object: KubeObject): void {
+    this.#arrivedMs ??= this.#clock?.monotonicMs();
     try {
       this.#upsert(kindKey(object), object);
     } catch (error) {
@@ -101,6 +108,7 @@ export class Tracker implements ObjectSink, SnapshotSource {
   }
 
   remove(object: KubeObject): void {
+    this.#arrivedMs ??= this.#clock?.monotonicMs();
     try {
       this.#remove(kindKey(object), object);
     } catch (error) {
@@ -126,10 +134,12 @@ export class Tracker implements ObjectSink, SnapshotSource {
     };
     const synced = this.#syncedKinds.has(SERVICE) && this.#syncedKinds.has(SLICE);
     const changed = Object.values(batch).some((keys) => keys.size > 0);
+    const arrivedMs = this.#arrivedMs;
+    this.#arrivedMs = undefined;
     if (!changed && synced === this.#snapshot.synced) return this.#snapshot.version;
     const version = this.#snapshot.version + 1;
     this.#changes.append(version, batch);
-    this.#snapshot = this.#at(version, synced);
+    this.#snapshot = { ...this.#at(version, synced), arrivedMs };
     this.#notify(version);
     return version;
   }

@@ -10,6 +10,13 @@ import type { ClusterOptions } from './options.ts';
 import { PackedTable } from './table/packed-table.ts';
 import type { ClusterView } from './view.ts';
 
+/** A batch of changes that readers can see now. */
+export interface VisibleBatch {
+  readonly services: ReadonlySet<string>;
+  /** From the arrival of the first change of the batch; undefined = not known. */
+  readonly sinceArrivalMs: number | undefined;
+}
+
 /** Follows a snapshot as one `kubernetes` stanza exposes it; the cost of a change is the size of the change. */
 export class LiveView implements ClusterView, Disposable {
   readonly #source: SnapshotSource;
@@ -21,10 +28,20 @@ export class LiveView implements ClusterView, Disposable {
   readonly #serviceCounts = new Map<string, number>();
   readonly #subscription: Disposable;
   readonly #serialListeners = new Set<() => void>();
+  readonly #visible: ((batch: VisibleBatch) => void) | undefined;
   #version = -1;
   #serial: number;
 
-  constructor(deps: { snapshots: SnapshotSource; clock: Clock }, options: ClusterOptions) {
+  constructor(
+    deps: {
+      readonly snapshots: SnapshotSource;
+      readonly clock: Clock;
+      /** Told after each batch, when the first lists are complete. */
+      readonly visible?: (batch: VisibleBatch) => void;
+    },
+    options: ClusterOptions,
+  ) {
+    this.#visible = deps.visible;
     this.#source = deps.snapshots;
     this.#clock = deps.clock;
     this.#options = options;
@@ -103,6 +120,11 @@ export class LiveView implements ClusterView, Disposable {
     if (changes.complete) this.#apply(changes);
     else this.#rebuild();
     this.table.settle(this.#serial, this.synced);
+    if (this.synced && changes.complete && changes.services.size > 0) {
+      const { arrivedMs } = this.#source.snapshot;
+      const sinceArrivalMs = arrivedMs === undefined ? undefined : this.#clock.monotonicMs() - arrivedMs;
+      this.#visible?.({ services: changes.services, sinceArrivalMs });
+    }
     this.#version = this.#source.snapshot.version;
     if (this.#serial !== before) for (const listener of this.#serialListeners) listener();
   }

@@ -60,7 +60,8 @@ async function run(context: CliContext, flags: DnsFlags, _command: Command): Pro
   const needs = readNeeds(corefile, options);
   const metrics = new Registry();
   await using stack = new AsyncDisposableStack();
-  const tracker = new Tracker({ log: context.log, metrics }, { pods: needs.some((need) => need.pods) });
+  const pods = needs.some((need) => need.pods);
+  const tracker = new Tracker({ log: context.log, metrics, clock: systemClock }, { pods });
   stack.use(
     await openDnsSource(context, {
       sink: tracker,

@@ -6,6 +6,7 @@ import { lookUp, replyFrom, unlessLoading, zoneOf } from '../../cluster/look-up.
 import type { ClusterOptions } from '../../cluster/options.ts';
 import { clusterZoneSource } from '../../cluster/zone-source.ts';
 import { parseResolvConf } from '../forward/resolv-conf.ts';
+import { ChangeLatency, VisibleMetrics } from './change-latency.ts';
 import { readerOptions } from './reader-options.ts';
 import {
   failure,
@@ -31,7 +32,9 @@ export class KubernetesPlugin implements Plugin {
 
   private constructor(deps: PluginDeps, options: ClusterOptions) {
     this.options = options;
-    this.view = new LiveView(deps, options);
+    const metrics = deps.host.shared('metrics kubernetes', () => new VisibleMetrics(deps.metrics));
+    const latency = new ChangeLatency({ ...deps, metrics });
+    this.view = new LiveView({ ...deps, visible: (batch) => latency.observe(batch) }, options);
     this.context = {
       view: this.view,
       options,
