@@ -87,8 +87,14 @@ export const FIELDS = {
     flag: 'kube-api-burst',
     ignored: 'weft only watches',
   }),
-  'logging.format': field(oneOf('', 'text', 'json'), '', { flag: 'logging-format' }),
-  'logging.verbosity': field(integer(0, 100), 0, { flag: 'v' }),
+  'logging.format': field(oneOf('', 'text', 'json'), '', {
+    flag: 'logging-format',
+    ignored: 'use --log-format or WEFT_LOG_FORMAT',
+  }),
+  'logging.verbosity': field(integer(0, 100), 0, {
+    flag: 'v',
+    ignored: 'use --log-level or WEFT_LOG_LEVEL',
+  }),
   'iptables.masqueradeBit': field(integer(0, 31), 14, { flag: 'iptables-masquerade-bit' }),
   'iptables.masqueradeAll': field(flag, false, { flag: 'masquerade-all' }),
   'iptables.localhostNodePorts': field(flag, true, { flag: 'iptables-localhost-nodeports' }),

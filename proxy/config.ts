@@ -25,7 +25,6 @@ export interface ProxyConfig {
   readonly minSyncMs: number;
   readonly syncPeriodMs: number;
   readonly oomScoreAdj: number;
-  readonly logFormat: '' | 'text' | 'json';
   readonly kernel: KernelOptions;
 }
 
@@ -196,7 +195,6 @@ function assemble(values: FieldValues): ProxyConfig {
     minSyncMs: mode === 'userspace' ? 0 : values[`${section}.minSyncPeriod`],
     syncPeriodMs: values[`${section}.syncPeriod`],
     oomScoreAdj: values.oomScoreAdj,
-    logFormat: values['logging.format'],
     kernel: kernelOptions(values, mode),
   };
 }

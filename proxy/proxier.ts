@@ -25,6 +25,8 @@ export interface ProxierDeps {
   readonly metrics?: Registry;
   /** Addresses of this host, asked at each sync. */
   readonly hostAddresses: () => readonly string[];
+  /** Whether everything beside the proxy is up, for /readyz. */
+  readonly isReady?: () => boolean;
 }
 
 export interface ProxierOptions extends Omit<BackendOptions, 'family'> {
@@ -33,7 +35,7 @@ export interface ProxierOptions extends Omit<BackendOptions, 'family'> {
   readonly minSyncMs: number;
   /** A failed sync is repeated after this long; host addresses are looked at as often. */
   readonly syncPeriodMs: number;
-  /** Where /healthz and /livez answer; undefined = nowhere. */
+  /** Where /healthz, /livez and /readyz answer; undefined = nowhere. */
   readonly healthz?: { readonly address: string | undefined; readonly port: number };
 }
 
@@ -153,7 +155,9 @@ export class Proxier implements AsyncDisposable {
       this.#sides.push(new FamilySide(deps, backend, this.#nodeSettings(family)));
     }
     const count = (path: 'healthz' | 'livez', status: number): void => this.#metrics.health(path, status);
-    if (healthz) this.#healthz = await openHealthz({ health: this.health, count }, healthz);
+    const { isReady } = this.#deps;
+    const reply = { health: this.health, count, ...(isReady && { isReady }) };
+    if (healthz) this.#healthz = await openHealthz(reply, healthz);
     await this.#sync(signal);
     this.#subscription = this.#deps.snapshots.subscribe((version) => this.#changed(version));
     this.#changed(this.#deps.snapshots.snapshot.version);

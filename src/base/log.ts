@@ -54,6 +54,18 @@ export function formatText(record: LogRecord, timeMs: number): string {
   return head + (typeof part === 'string' ? `${part}: ` : '') + record.event + pairs.join('');
 }
 
+/** sd-daemon(3): journald takes the level from the number and brings the time itself. */
+const SYSLOG_PRIORITY: Readonly<Record<LogLevel, number>> = { error: 3, warn: 4, info: 6, debug: 7 };
+
+/** `<6>part: event key=value`, for a standard error that the journal reads. */
+export function formatJournal(record: LogRecord): string {
+  const text = formatText(record, 0).slice(TEXT_HEAD_LENGTH);
+  return `<${SYSLOG_PRIORITY[record.level]}>${text}`;
+}
+
+/** Time and level of formatText. */
+const TEXT_HEAD_LENGTH = '12:00:01.123 info  '.length;
+
 function textValue(value: unknown): string {
   const text = value instanceof Error ? value.message : typeof value === 'string' ? value : undefined;
   if (text === undefined) return JSON.stringify(value, replacer) ?? 'undefined';

@@ -14,6 +14,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./up.ts'),
   },
   { name: 'server', summary: 'API server and controllers', load: () => import('./server.ts') },
+  {
+    name: 'node',
+    summary: 'node daemon: proxy, and as asked DNS, ingress and pods, with --kubeconfig',
+    load: () => import('./node.ts'),
+  },
   { name: 'dns', summary: 'cluster DNS with a Corefile', load: () => import('./dns.ts') },
   {
     name: 'proxy',

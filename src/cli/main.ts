@@ -1,21 +1,38 @@
+import { fstatSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { createLogger, formatJson, formatText, type LogLevel, type LogSink } from '../base/log.ts';
+import {
+  createLogger,
+  formatJournal,
+  formatJson,
+  formatText,
+  type LogLevel,
+  type LogSink,
+} from '../base/log.ts';
 import { messageOf } from '../base/fault.ts';
 import { COMMANDS } from './command-table.ts';
 import { packageVersion } from './package-version.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError } from './context.ts';
 
 const LEVELS: readonly string[] = ['error', 'warn', 'info', 'debug'];
+const FORMATS: readonly string[] = ['text', 'json', 'journal'];
 
 function logSink(format: string): LogSink {
-  const line = format === 'json' ? formatJson : formatText;
+  const line = format === 'json' ? formatJson : format === 'journal' ? formatJournal : formatText;
   return (record) => void process.stderr.write(`${line(record, Date.now())}\n`);
+}
+
+/** systemd says by JOURNAL_STREAM which file its journal reads; ours only if it is standard error (systemd.exec(5)). */
+function readByJournal(): boolean {
+  const stream = process.env['JOURNAL_STREAM'];
+  if (stream === undefined) return false;
+  const { dev, ino } = fstatSync(2);
+  return stream === `${dev}:${ino}`;
 }
 
 /** Reads --log-level and --log-format before the commands are known: they hold for all of them. */
 function takeLogFlags(args: string[]): { level: LogLevel; format: string; rest: string[] } {
   let level = process.env['WEFT_LOG_LEVEL'] ?? 'warn';
-  let format = process.env['WEFT_LOG_FORMAT'] ?? 'text';
+  let format = process.env['WEFT_LOG_FORMAT'] ?? (readByJournal() ? 'journal' : 'text');
   const rest: string[] = [];
   for (let i = 0; i < args.length; i++) {
     const [flag, inline] = args[i]!.split('=', 2) as [string, string?];
@@ -25,8 +42,8 @@ function takeLogFlags(args: string[]): { level: LogLevel; format: string; rest: 
   }
   if (!LEVELS.includes(level))
     throw new ExitError(EXIT_USAGE, `--log-level ${level}: use one of ${LEVELS.join(', ')}`);
-  if (format !== 'text' && format !== 'json')
-    throw new ExitError(EXIT_USAGE, `--log-format ${format}: use text or json`);
+  if (!FORMATS.includes(format))
+    throw new ExitError(EXIT_USAGE, `--log-format ${format}: use one of ${FORMATS.join(', ')}`);
   return { level: level as LogLevel, format, rest };
 }
 
@@ -67,7 +84,7 @@ async function buildProgram(context: CliContext, wanted: string | undefined): Pr
     .configureHelp({ showGlobalOptions: false })
     .addHelpText(
       'after',
-      '\nEvery command takes --log-level error|warn|info|debug and --log-format text|json.\n' +
+      '\nEvery command takes --log-level error|warn|info|debug and --log-format text|json|journal.\n' +
         '\nExamples:\n  weft up --apply examples/shop     run a whole application on this host\n' +
         '  weft dns --conf Corefile --from manifests/\n  weft trace --from default/web --to http://shop.localhost/\n',
     );

@@ -1,8 +1,11 @@
 import { readFile } from 'node:fs/promises';
+import { hostname, networkInterfaces } from 'node:os';
 import type { Command } from 'commander';
 import { FIELD_OF_FLAG, FIELDS, type FieldPath } from '../../proxy/config-fields.ts';
 import { parseProxyConfig, type ConfigFault, type ProxyConfig } from '../../proxy/config.ts';
+import type { ProxySettings } from '../../proxy/settings.ts';
 import { messageOf } from '../base/fault.ts';
+import type { Family } from '../net/ip.ts';
 import { type CliContext, EXIT_USAGE, ExitError } from './context.ts';
 
 /** What commander makes of kube-proxy's flags: camelCase names, all text. */
@@ -46,4 +49,28 @@ async function readConfigFile(path: string): Promise<string> {
   } catch (error) {
     throw new ExitError(EXIT_USAGE, `--config: ${messageOf(error)}`);
   }
+}
+
+/** What the configuration means for the proxy of this host. Service ranges come from the API later. */
+export function proxySettings(config: ProxyConfig, strict = false): ProxySettings {
+  const { mode, detectLocal, masqueradeAll, localhostNodePorts, nodePortAddresses, allowExternalIPs } =
+    config;
+  return {
+    mode,
+    nodeName: (config.hostnameOverride || hostname()).trim().toLowerCase(),
+    families: hostFamilies(),
+    detectLocal,
+    masqueradeAll,
+    localhostNodePorts,
+    nodePortAddresses,
+    serviceCIDRs: [],
+    allowExternalIPs,
+    strict,
+  };
+}
+
+/** IPv6 only where the kernel has it. */
+export function hostFamilies(): readonly Family[] {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  return all.some(({ family }) => family === 'IPv6') ? ['IPv4', 'IPv6'] : ['IPv4'];
 }

@@ -1,22 +1,28 @@
-import { hostname, networkInterfaces } from 'node:os';
 import { Tracker } from '../../endpoints/tracker.ts';
 import { openBackend, renderMode, MODE_NAMES } from '../../proxy/backends.ts';
 import type { ProxyConfig } from '../../proxy/config.ts';
 import { hostAddresses } from '../../proxy/host-addresses.ts';
-import type { HttpListener } from '../../proxy/http-listener.ts';
-import { openMetricsServer } from '../../proxy/metrics-server.ts';
 import { NodeViewTracker } from '../../endpoints/node-view-tracker.ts';
-import { Proxier } from '../../proxy/proxier.ts';
+import type { Proxier } from '../../proxy/proxier.ts';
 import { ServiceCIDRs } from '../../proxy/service-cidrs.ts';
 import { nodeSettings, type ProxySettings } from '../../proxy/settings.ts';
 import { systemClock } from '../base/clock.ts';
 import { hasCode, messageOf } from '../base/fault.ts';
 import { Registry } from '../base/metrics.ts';
 import { exec } from '../net/exec.ts';
-import { joinHostPort, type Family } from '../net/ip.ts';
+import { joinHostPort } from '../net/ip.ts';
+import { applyHostTuning } from '../node/host-tuning.ts';
+import { openProxyPart, type ProxyPart } from '../node/proxy-part.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
-import { addKubeProxyFlags, readProxyConfig, type KubeProxyFlags } from './proxy-flags.ts';
+import {
+  addKubeProxyFlags,
+  hostFamilies,
+  proxySettings,
+  readProxyConfig,
+  type KubeProxyFlags,
+} from './proxy-flags.ts';
 import { openProxySource } from './proxy-source.ts';
+import { stopped } from './stopped.ts';
 
 interface ProxyFlags extends KubeProxyFlags {
   readonly from?: string[];
@@ -65,7 +71,7 @@ async function run(flags: ProxyFlags, context: CliContext): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const metrics = new Registry();
   const tracker = new Tracker({ log: context.log, metrics });
-  const settings = settingsOf(config, flags);
+  const settings = proxySettings(config, flags.strict);
   let proxier: Proxier | undefined;
   const cidrs = new ServiceCIDRs((serviceCIDRs) => proxier?.reconfigure({ ...settings, serviceCIDRs }));
   const { from } = flags;
@@ -81,36 +87,17 @@ async function run(flags: ProxyFlags, context: CliContext): Promise<void> {
   tracker.flush();
   const known = { ...settings, serviceCIDRs: cidrs.cidrs };
   if (flags.render) return render(context, config, known, tracker);
-  proxier = await openProxier(context, config, known, { flags, tracker, metrics });
-  stack.use(proxier);
+  await applyHostTuning(context.log, { conntrack: config.kernel.conntrack, oomScoreAdj: config.oomScoreAdj });
+  const part = await openProxyPart(
+    { snapshots: tracker, clock: systemClock, log: context.log, exec, metrics, isReady: () => true },
+    { config, settings: known, proxyProtocol: flags.proxyProtocol, listen: !flags.once },
+  );
+  stack.use(part);
+  ({ proxier } = part);
   if (flags.once) return;
   stack.use(reload(flags, context, proxier, () => cidrs.cidrs));
-  for (const listener of await listenMetrics(context, config, proxier, metrics)) stack.use(listener);
-  announce(context, config, proxier);
+  announce(context, config, part);
   await stopped(context.stop);
-}
-
-function settingsOf(config: ProxyConfig, { strict = false }: ProxyFlags): ProxySettings {
-  const { mode, detectLocal, masqueradeAll, localhostNodePorts, nodePortAddresses, allowExternalIPs } =
-    config;
-  return {
-    mode,
-    nodeName: (config.hostnameOverride || hostname()).trim().toLowerCase(),
-    families: hostFamilies(),
-    detectLocal,
-    masqueradeAll,
-    localhostNodePorts,
-    nodePortAddresses,
-    serviceCIDRs: [],
-    allowExternalIPs,
-    strict,
-  };
-}
-
-/** IPv6 only where the kernel has it. */
-function hostFamilies(): readonly Family[] {
-  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-  return all.some(({ family }) => family === 'IPv6') ? ['IPv4', 'IPv6'] : ['IPv4'];
 }
 
 /** Every mode is asked: rules may be left from another mode, or from kube-proxy. */
@@ -139,31 +126,6 @@ function render(context: CliContext, config: ProxyConfig, settings: ProxySetting
   }
 }
 
-async function openProxier(
-  context: CliContext,
-  config: ProxyConfig,
-  settings: ProxySettings,
-  { flags, tracker, metrics }: { flags: ProxyFlags; tracker: Tracker; metrics: Registry },
-): Promise<Proxier> {
-  const deps = { snapshots: tracker, clock: systemClock, log: context.log, exec, metrics, hostAddresses };
-  const options = {
-    settings,
-    minSyncMs: config.minSyncMs,
-    syncPeriodMs: config.syncPeriodMs,
-    kernel: config.kernel,
-    ...(flags.proxyProtocol !== undefined && { proxyProtocol: flags.proxyProtocol }),
-  };
-  const { healthz } = config;
-  if (flags.once || !healthz) return await Proxier.open(deps, options);
-  try {
-    return await Proxier.open(deps, { ...options, healthz });
-  } catch (error) {
-    if (config.bindAddressHardFail || !hasCode(error, 'EADDRINUSE')) throw error;
-    context.log.error('healthz not served', { reason: messageOf(error) });
-    return await Proxier.open(deps, options);
-  }
-}
-
 /** SIGHUP reads the configuration again; a faulty one leaves the old one in force. */
 function reload(
   flags: ProxyFlags,
@@ -173,43 +135,23 @@ function reload(
 ): Disposable {
   return context.onReload(() => {
     readProxyConfig(flags, context).then(
-      (config) => proxier.reconfigure({ ...settingsOf(config, flags), serviceCIDRs: serviceCIDRs() }),
+      (config) =>
+        proxier.reconfigure({ ...proxySettings(config, flags.strict), serviceCIDRs: serviceCIDRs() }),
       (error: unknown) => context.log.error('reload refused', { reason: messageOf(error) }),
     );
   });
 }
 
-async function listenMetrics(
-  context: CliContext,
-  config: ProxyConfig,
-  proxier: Proxier,
-  registry: Registry,
-): Promise<readonly HttpListener[]> {
-  if (!config.metrics) return [];
-  const mode = (): string => proxier.status.current.value.mode;
-  const deps = { registry, mode, config: () => config, isReady: () => true };
-  try {
-    return [await openMetricsServer(deps, config.metrics)];
-  } catch (error) {
-    if (config.bindAddressHardFail) throw error;
-    context.log.error('metrics not served', { reason: messageOf(error) });
-    return [];
-  }
-}
-
-function announce(context: CliContext, config: ProxyConfig, proxier: Proxier): void {
+function announce(context: CliContext, config: ProxyConfig, part: ProxyPart): void {
   const { stdout } = context;
+  const { proxier, healthzPort, metricsPort } = part;
   stdout.write(`proxy: mode ${config.mode}, ${proxier.views.map(({ node }) => node.family).join(' and ')}\n`);
   const { healthz, metrics } = config;
-  if (healthz && proxier.healthzPort !== undefined)
-    stdout.write(`healthz: ${joinHostPort(healthz.address ?? '::', proxier.healthzPort)}\n`);
-  if (metrics) stdout.write(`metrics: ${joinHostPort(metrics.address ?? '::', metrics.port)}\n`);
+  if (healthzPort !== undefined)
+    stdout.write(`healthz: ${joinHostPort(healthz?.address ?? '::', healthzPort)}\n`);
+  if (metricsPort !== undefined)
+    stdout.write(`metrics: ${joinHostPort(metrics?.address ?? '::', metricsPort)}\n`);
   const { refused } = proxier.status.current.value;
   for (const { key, reason } of refused) stdout.write(`refused: ${key}: ${reason}\n`);
   stdout.write('ready\n');
-}
-
-function stopped(stop: AbortSignal): Promise<void> {
-  if (stop.aborted) return Promise.resolve();
-  return new Promise((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
 }

@@ -27,7 +27,8 @@ interface AgentDeps {
 export interface NodeAgentOptions {
   readonly nodeName: string;
   readonly hostIP: string;
-  readonly podCidr: string;
+  /** Undefined: no pods run here by our hand, or somebody else assigns the range. */
+  readonly podCidr: string | undefined;
   readonly dataDir: string;
   readonly version: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -123,7 +124,7 @@ export class NodeAgent implements AsyncDisposable {
       apiVersion: 'v1',
       kind: 'Node',
       metadata: { name: nodeName, labels: this.#labels() },
-      spec: { podCIDR: podCidr, podCIDRs: [podCidr] },
+      spec: podCidr === undefined ? {} : { podCIDR: podCidr, podCIDRs: [podCidr] },
     };
   }
 

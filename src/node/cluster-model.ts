@@ -23,24 +23,30 @@ const INGRESS: readonly Resource[] = [
 export async function feedModel(
   informers: InformerFactory,
   tracker: ObjectSink,
-  options: { readonly pods: boolean },
+  options: { readonly pods: boolean; readonly signal?: AbortSignal },
 ): Promise<Disposable> {
-  return await feed(informers, options.pods ? [...MODEL, resources.pods] : MODEL, tracker);
+  const kinds = options.pods ? [...MODEL, resources.pods] : MODEL;
+  return await feed(informers, kinds, tracker, options.signal);
 }
 
 /** Feeds Ingress objects and what they refer to. */
-export async function feedIngress(informers: InformerFactory, controller: ObjectSink): Promise<Disposable> {
-  return await feed(informers, INGRESS, controller);
+export async function feedIngress(
+  informers: InformerFactory,
+  controller: ObjectSink,
+  signal?: AbortSignal,
+): Promise<Disposable> {
+  return await feed(informers, INGRESS, controller, signal);
 }
 
 async function feed(
   informers: InformerFactory,
   kinds: readonly Resource[],
   sink: ObjectSink,
+  signal?: AbortSignal,
 ): Promise<Disposable> {
   const stack = new DisposableStack();
   const opened = kinds.map((resource) => informers.informer(resource));
   for (const informer of opened) stack.use(feedSink(informer, sink));
-  await Promise.all(opened.map((informer) => informer.synced()));
+  await Promise.all(opened.map((informer) => informer.synced(signal)));
   return stack;
 }

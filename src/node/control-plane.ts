@@ -1,11 +1,14 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
+import { hostAddresses } from '../../proxy/host-addresses.ts';
 import { createApiClient } from '../api/client/api-client.ts';
 import type { ApiClient } from '../api/client/client.ts';
 import { type InformerFactory, openInformerFactory } from '../api/client/informer-factory.ts';
 import { ApiServer } from '../api/server/server.ts';
 import { Fault, messageOf } from '../base/fault.ts';
 import { type ControllersOptions, openControllers } from '../controllers/open.ts';
+import { familyOf, joinHostPort } from '../net/ip.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import type { NodeDeps } from './parts.ts';
@@ -35,7 +38,7 @@ const ADMINISTRATORS = 'system:masters';
 
 export async function openControlPlane(deps: NodeDeps, options: ControlPlaneOptions): Promise<ControlPlane> {
   await using stack = new AsyncDisposableStack();
-  if (options.dataDir !== undefined) await makeFolder(options.dataDir);
+  if (options.dataDir !== undefined) makeFolder(options.dataDir);
   const url =
     options.store ??
     (options.dataDir === undefined ? 'memory:' : `sqlite:${join(options.dataDir, 'store.db')}`);
@@ -49,6 +52,7 @@ export async function openControlPlane(deps: NodeDeps, options: ControlPlaneOpti
         dataDir: options.dataDir,
         serviceCidrs: options.serviceCidrs,
         nodePortRange: options.nodePortRange,
+        ...reachableBy(options.listen),
       },
     ),
   );
@@ -67,10 +71,27 @@ export async function openControlPlane(deps: NodeDeps, options: ControlPlaneOpti
   return { store, server, client, informers, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-async function makeFolder(path: string): Promise<void> {
+/** By which addresses and names clients on other hosts may call the server, and which one they are given. */
+function reachableBy({ host, port }: ControlPlaneOptions['listen']): {
+  readonly serverNames: readonly string[];
+  readonly serverAddresses: readonly string[];
+  readonly advertise?: string;
+} {
+  const everywhere = host === '0.0.0.0' || host === '::';
+  const addresses = everywhere ? hostAddresses() : [host];
+  const sameFamily = addresses.find((address) => familyOf(address) === familyOf(host)) ?? addresses[0];
+  const advertised = everywhere ? sameFamily : undefined;
+  return {
+    serverNames: [hostname().toLowerCase()],
+    serverAddresses: addresses,
+    ...(advertised !== undefined && { advertise: joinHostPort(advertised, port) }),
+  };
+}
+
+function makeFolder(path: string): void {
   try {
-    // Others may pass through to a pod's folder (runAsUser); what is secret here is closed by itself.
-    await mkdir(path, { recursive: true, mode: 0o711 });
+    makeParents(path);
+    accessSync(path, constants.W_OK | constants.X_OK);
   } catch (cause) {
     throw new Fault(
       'DATA_DIR',
@@ -78,4 +99,12 @@ async function makeFolder(path: string): Promise<void> {
       { cause },
     );
   }
+}
+
+/** One level after the other: a recursive mkdir of Node never returns below /proc. */
+function makeParents(path: string): void {
+  if (existsSync(path)) return;
+  makeParents(dirname(path));
+  // Others may pass through to a pod's folder (runAsUser); what is secret here is closed by itself.
+  mkdirSync(path, { mode: 0o711 });
 }

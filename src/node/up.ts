@@ -1,21 +1,19 @@
 import { join } from 'node:path';
 import { Tracker } from '../../endpoints/tracker.ts';
 import { DnsServer } from '../../dns/server/dns-server.ts';
-import { IngressController } from '../../ingress/controller.ts';
+import type { IngressController } from '../../ingress/controller.ts';
 import { hostAddresses } from '../../proxy/host-addresses.ts';
 import type { ProxyMode } from '../../proxy/backend.ts';
 import { Proxier } from '../../proxy/proxier.ts';
 import { SETTINGS_DEFAULT } from '../../proxy/settings.ts';
-import type { ApiClient } from '../api/client/client.ts';
-import { resources } from '../api/client/resources.ts';
-import type { Ingress, IngressLoadBalancerIngress } from '../api/kinds/ingress.ts';
 import { Kubelet, type KubeletOptions } from '../kubelet/kubelet.ts';
 import { cidrAddressAt, parseCidr } from '../net/cidr.ts';
 import { joinHostPort } from '../net/ip.ts';
-import { feedIngress, feedModel } from './cluster-model.ts';
+import { feedModel } from './cluster-model.ts';
 import { type ControlPlane, openControlPlane } from './control-plane.ts';
 import { publishClusterDns } from './cluster-dns.ts';
-import { lookUp } from './name-lookup.ts';
+import { openIngressPart } from './ingress-part.ts';
+import { nodeCorefile } from './local-dns.ts';
 import type { NodeDeps } from './parts.ts';
 
 export interface ListenAddress {
@@ -124,33 +122,12 @@ function openDns(deps: NodeDeps, tracker: Tracker, options: UpOptions): Promise<
   return DnsServer.open(
     { ...deps, snapshots: tracker },
     {
-      corefile: { text: defaultCorefile(options.clusterDomain) },
+      corefile: { text: nodeCorefile(options.clusterDomain, 'verified') },
       dnsPort: options.dnsListen.port,
       defaultBind: [options.dnsListen.host],
       strict: options.strict,
     },
   );
-}
-
-/** kubeadm's Corefile without the parts that open further ports: health and metrics are the daemon's own. */
-function defaultCorefile(clusterDomain: string): string {
-  return `. {
-    errors
-    kubernetes ${clusterDomain} in-addr.arpa ip6.arpa {
-        pods verified
-        ttl 5
-        fallthrough in-addr.arpa ip6.arpa
-    }
-    forward . /etc/resolv.conf {
-        max_concurrent 1000
-    }
-    cache 30 {
-        disable success ${clusterDomain}
-        disable denial ${clusterDomain}
-    }
-    loadbalance
-}
-`;
 }
 
 function boundDns(dns: DnsServer): ListenAddress {
@@ -176,44 +153,25 @@ function openProxier(deps: NodeDeps, tracker: Tracker, options: UpOptions): Prom
   );
 }
 
-async function openIngress(
+function openIngress(
   deps: NodeDeps,
-  control: ControlPlane,
-  tracker: Tracker,
+  { client, informers }: ControlPlane,
+  snapshots: Tracker,
   dns: DnsServer,
   options: UpOptions,
-): Promise<AsyncDisposable & IngressController> {
-  const ingress = await IngressController.open(
+): Promise<IngressController> {
+  return openIngressPart(
+    { ...deps, client, informers, snapshots, dns },
     {
-      ...deps,
-      snapshots: tracker,
-      resolve: (name) => lookUp(dns, name),
-      publishStatus: (object, addresses) => publishIngressStatus(control.client, object, addresses),
-    },
-    {
-      http: [options.ingressHttp],
-      https: [options.ingressHttps],
+      http: options.ingressHttp,
+      https: options.ingressHttps,
       ingressClass: 'weft',
       controllerName: 'weft.dev/ingress-controller',
       watchWithoutClass: true,
-      applyDefaultClass: false,
       strict: options.strict,
       statusAddresses: [{ ip: options.ingressHttp.host }],
     },
   );
-  await feedIngress(control.informers, ingress);
-  await ingress.settled();
-  return ingress;
-}
-
-async function publishIngressStatus(
-  client: ApiClient,
-  ingress: Ingress,
-  addresses: readonly IngressLoadBalancerIngress[],
-): Promise<void> {
-  const { name, namespace } = ingress.metadata;
-  const status = { loadBalancer: { ingress: addresses } };
-  await client.patch(resources.ingresses, name, namespace, 'merge', { status }, { subresource: 'status' });
 }
 
 /** The tenth address of the service range, where clusters have their DNS. */

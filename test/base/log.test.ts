@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createLogger, formatJson, formatText, type LogRecord } from '../../src/base/log.ts';
+import { createLogger, formatJournal, formatJson, formatText, type LogRecord } from '../../src/base/log.ts';
 
 describe('logger', () => {
   it('drops records below the level and merges fields', () => {
@@ -26,5 +26,13 @@ describe('logger', () => {
       formatJson({ level: 'error', event: 'e', fields: { error, n: 5n } }, 0),
     ) as Record<string, unknown>;
     expect(line).toMatchObject({ level: 'error', event: 'e', n: '5', error: { message: 'boom', code: 'X' } });
+  });
+
+  it('journal: the level as a number, no time, the line kept whole', () => {
+    const fields = { part: 'dns', at: 'a\nb' };
+    const lines = (['error', 'warn', 'info', 'debug'] as const).map((level) =>
+      formatJournal({ level, event: 'e', fields }),
+    );
+    expect(lines).toEqual([3, 4, 6, 7].map((number) => `<${number}>dns: e at="a\\nb"`));
   });
 });

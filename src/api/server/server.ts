@@ -27,7 +27,8 @@ export class ApiServer implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     let podStreams: PodStreams | undefined;
     const parts = await assemble(deps, options, stack, () => podStreams);
-    return new ApiServer(deps, parts, stack.move(), (streams) => (podStreams = streams));
+    const setStreams = (streams: PodStreams): unknown => (podStreams = streams);
+    return new ApiServer(deps, parts, stack.move(), setStreams, options.advertise);
   }
 
   private constructor(
@@ -35,6 +36,7 @@ export class ApiServer implements AsyncDisposable {
     parts: Parts,
     owned: AsyncDisposableStack,
     setStreams: (streams: PodStreams) => void,
+    advertise: string | undefined,
   ) {
     this.#setStreams = setStreams;
     this.#deps = deps;
@@ -46,7 +48,7 @@ export class ApiServer implements AsyncDisposable {
     this.address = parts.listener?.address;
     this.adminKubeconfig = this.address
       ? kubeconfigText({
-          server: `https://${this.address}`,
+          server: `https://${advertise ?? this.address}`,
           caPem: this.caPem,
           user: 'kubernetes-admin',
           credentials: parts.pki.admin,

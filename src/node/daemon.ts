@@ -1,0 +1,190 @@
+import { Tracker } from '../../endpoints/tracker.ts';
+import type { ProxyConfig } from '../../proxy/config.ts';
+import type { Proxier } from '../../proxy/proxier.ts';
+import { ServiceCIDRs } from '../../proxy/service-cidrs.ts';
+import type { ProxySettings } from '../../proxy/settings.ts';
+import type { ApiClient } from '../api/client/client.ts';
+import { type EventRecorder, openEventRecorder } from '../api/client/event-recorder.ts';
+import { feedSink } from '../api/client/feed-sink.ts';
+import { type InformerFactory, openInformerFactory } from '../api/client/informer-factory.ts';
+import { resources } from '../api/client/resources.ts';
+import { Kubelet, type KubeletOptions } from '../kubelet/kubelet.ts';
+import { NodeAgent, type NodeAgentOptions } from '../kubelet/node-agent.ts';
+import { joinHostPort } from '../net/ip.ts';
+import { feedModel } from './cluster-model.ts';
+import { type ConntrackLoad, openConntrackWatch } from './conntrack-watch.ts';
+import { applyHostTuning } from './host-tuning.ts';
+import { type IngressPartOptions, openIngressPart } from './ingress-part.ts';
+import { type LocalDnsOptions, openLocalDns } from './local-dns.ts';
+import type { NodeDeps } from './parts.ts';
+import { openProxyPart, type ProxyPart } from './proxy-part.ts';
+import { PodRoutes } from './pod-routes.ts';
+import { reportRefusals } from './proxy-reports.ts';
+
+export interface DaemonDeps extends NodeDeps {
+  readonly client: ApiClient;
+}
+
+export interface DaemonOptions {
+  readonly nodeName: string;
+  readonly proxy: {
+    readonly config: ProxyConfig;
+    readonly settings: ProxySettings;
+    readonly proxyProtocol: 'v1' | 'v2' | undefined;
+  };
+  /** Makes and renews the Node object; the kubelet does that itself. */
+  readonly registration: NodeAgentOptions | undefined;
+  readonly kubelet: KubeletOptions | undefined;
+  /** Routes between the pod ranges of the nodes; undefined: the cluster has a pod network already. */
+  readonly podRoutesCidr: string | undefined;
+  readonly dns: LocalDnsOptions | undefined;
+  readonly ingress: IngressPartOptions | undefined;
+}
+
+/**
+ * Proxy, node-local DNS, ingress and kubelet of one host as one process. What the API server said last goes on being
+ * served while it cannot be reached. Disposal drains in reverse order; kernel rules and pods stay.
+ */
+export class NodeDaemon implements AsyncDisposable {
+  readonly #deps: DaemonDeps;
+  readonly #options: DaemonOptions;
+  readonly #stack = new AsyncDisposableStack();
+  readonly #cidrs: ServiceCIDRs;
+  #settings: ProxySettings;
+  #proxy: ProxyPart | undefined;
+  #isReady = false;
+
+  private constructor(deps: DaemonDeps, options: DaemonOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#settings = options.proxy.settings;
+    this.#cidrs = new ServiceCIDRs((serviceCIDRs) => this.#reconfigure({ serviceCIDRs }));
+  }
+
+  /** Resolves when every part serves. Waits for the API server until the signal is aborted. */
+  static async open(deps: DaemonDeps, options: DaemonOptions, signal: AbortSignal): Promise<NodeDaemon> {
+    const daemon = new NodeDaemon(deps, options);
+    try {
+      await daemon.#start(signal);
+    } catch (error) {
+      await daemon[Symbol.asyncDispose]();
+      throw error;
+    }
+    return daemon;
+  }
+
+  get proxier(): Proxier | undefined {
+    return this.#proxy?.proxier;
+  }
+
+  /** Changes reach the data plane in time: what the watchdog wants to know. */
+  get isWell(): boolean {
+    return this.#proxy?.proxier.health.healthy ?? true;
+  }
+
+  /** New settings without a restart; a new mode serves before the old one lets go. */
+  reconfigure(settings: ProxySettings): void {
+    this.#reconfigure({ ...settings, serviceCIDRs: this.#cidrs.cidrs });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isReady = false;
+    await this.#stack.disposeAsync();
+  }
+
+  async #start(signal: AbortSignal): Promise<void> {
+    const { client } = this.#deps;
+    const informers = this.#stack.use(openInformerFactory(client, this.#deps));
+    const recorder = this.#stack.use(
+      openEventRecorder(this.#deps, { component: 'weft-node', host: this.#options.nodeName }),
+    );
+    const tracker = new Tracker(this.#deps);
+    this.#stack.use(await feedModel(informers, tracker, { pods: false, signal }));
+    this.#stack.use(feedSink(informers.informer(resources.serviceCIDRs), this.#cidrs));
+    tracker.flush();
+    await this.#openPods(tracker, signal);
+    await this.#openProxy(tracker, recorder);
+    await this.#openServers(tracker, informers, signal);
+    this.#isReady = true;
+  }
+
+  /** The Node object, pods and the routes to those of other nodes. */
+  async #openPods(tracker: Tracker, signal: AbortSignal): Promise<void> {
+    const { registration, kubelet, podRoutesCidr, nodeName } = this.#options;
+    if (podRoutesCidr !== undefined) {
+      const options = { nodeName, podCidr: podRoutesCidr };
+      this.#stack.use(new PodRoutes({ ...this.#deps, snapshots: tracker }, options));
+      this.#deps.onReady('pod routes', `${podRoutesCidr} is here`);
+    }
+    if (registration) {
+      const agent = this.#stack.use(new NodeAgent(this.#deps, registration));
+      await untilAborted(agent.registered, signal);
+      this.#deps.onReady('node', `${nodeName} at ${registration.hostIP}`);
+    }
+    if (kubelet) {
+      this.#stack.use(await Kubelet.open(this.#deps, kubelet, signal));
+      this.#deps.onReady('kubelet', `node ${nodeName}, pods in ${kubelet.podCidr}`);
+    }
+  }
+
+  async #openProxy(tracker: Tracker, recorder: EventRecorder): Promise<void> {
+    const { nodeName, proxy } = this.#options;
+    const { config, proxyProtocol } = proxy;
+    const { conntrack } = config.kernel;
+    if (config.mode !== 'userspace')
+      await applyHostTuning(this.#deps.log, { conntrack, oomScoreAdj: config.oomScoreAdj });
+    this.#settings = { ...this.#settings, serviceCIDRs: this.#cidrs.cidrs };
+    const part = await openProxyPart(
+      { ...this.#deps, snapshots: tracker, isReady: () => this.#isReady },
+      { config, settings: this.#settings, proxyProtocol, listen: true },
+    );
+    this.#proxy = this.#stack.use(part);
+    const uidOf = (key: string): string | undefined => tracker.snapshot.services.get(key)?.uid;
+    this.#stack.use(reportRefusals({ proxier: part.proxier, recorder, uidOf }));
+    const onFull = (load: ConntrackLoad, droppedNow: number): void =>
+      this.#conntrackFull(recorder, load, droppedNow);
+    this.#stack.use(openConntrackWatch({ clock: this.#deps.clock, onFull }));
+    const { onReady } = this.#deps;
+    onReady('proxy', `mode ${config.mode} on node ${nodeName}`);
+    if (part.healthzPort !== undefined)
+      onReady('healthz', joinHostPort(config.healthz?.address ?? '::', part.healthzPort));
+    if (part.metricsPort !== undefined)
+      onReady('metrics', joinHostPort(config.metrics?.address ?? '::', part.metricsPort));
+  }
+
+  async #openServers(tracker: Tracker, informers: InformerFactory, signal: AbortSignal): Promise<void> {
+    const { dns: dnsOptions, ingress: ingressOptions } = this.#options;
+    const deps = { ...this.#deps, snapshots: tracker, informers };
+    const dns = dnsOptions && this.#stack.use(await openLocalDns(deps, dnsOptions)).server;
+    for (const { transport, address, port } of dns?.addresses ?? [])
+      this.#deps.onReady('dns', `${transport} ${joinHostPort(address, port)}`);
+    if (!ingressOptions) return;
+    const ingress = this.#stack.use(await openIngressPart({ ...deps, dns }, ingressOptions, signal));
+    for (const { protocol, host, port } of ingress.addresses)
+      this.#deps.onReady('ingress', `${protocol}://${joinHostPort(host, port)}`);
+  }
+
+  #reconfigure(changed: Partial<ProxySettings>): void {
+    this.#settings = { ...this.#settings, ...changed };
+    this.#proxy?.proxier.reconfigure(this.#settings);
+  }
+
+  #conntrackFull(recorder: EventRecorder, { count, max }: ConntrackLoad, droppedNow: number): void {
+    const { nodeName } = this.#options;
+    this.#deps.log.error('connection table full', { count, max, dropped: droppedNow });
+    const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: nodeName, uid: nodeName } };
+    const message =
+      `the kernel dropped ${droppedNow} packets because its connection table is full (${count} of ${max}); ` +
+      'raise --conntrack-max-per-core';
+    recorder.record(node, 'Warning', 'ConntrackFull', message);
+  }
+}
+
+function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    if (signal.aborted) return onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

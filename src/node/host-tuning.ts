@@ -1,0 +1,57 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import type { ConntrackOptions } from '../../proxy/kernel-options.ts';
+import { messageOf } from '../base/fault.ts';
+import type { Logger } from '../base/log.ts';
+
+/** What is written under /proc, by path. */
+export type Tuning = readonly (readonly [path: string, value: string])[];
+
+/**
+ * Node ports and load balancer addresses reach pods of other hosts only through a host that forwards. IPv6 is left to
+ * its administrator: there forwarding makes the host deaf to router advertisements.
+ */
+const FORWARDING: Tuning = [['/proc/sys/net/ipv4/ip_forward', '1']];
+const CONNTRACK = '/proc/sys/net/netfilter/nf_conntrack_';
+
+/** The settings kube-proxy makes at its start, and forwarding. Those that are 0 keep what the kernel has. */
+export function hostTuning(options: {
+  readonly conntrack: ConntrackOptions;
+  readonly oomScoreAdj: number;
+  readonly cores: number;
+}): Tuning {
+  const { conntrack, oomScoreAdj, cores } = options;
+  const maxCount = conntrack.maxPerCore > 0 ? Math.max(conntrack.maxPerCore * cores, conntrack.min) : 0;
+  const numbers: readonly (readonly [string, number])[] = [
+    ['max', maxCount],
+    ['tcp_timeout_established', Math.round(conntrack.tcpEstablishedTimeoutMs / 1000)],
+    ['tcp_timeout_close_wait', Math.round(conntrack.tcpCloseWaitTimeoutMs / 1000)],
+    ['tcp_be_liberal', conntrack.tcpBeLiberal ? 1 : 0],
+    ['udp_timeout', Math.round(conntrack.udpTimeoutMs / 1000)],
+    ['udp_timeout_stream', Math.round(conntrack.udpStreamTimeoutMs / 1000)],
+  ];
+  return [
+    ['/proc/self/oom_score_adj', String(oomScoreAdj)],
+    ...FORWARDING,
+    ...numbers
+      .filter(([, value]) => value > 0)
+      .map(([name, value]) => [CONNTRACK + name, String(value)] as const),
+  ];
+}
+
+/** Writes what differs. What this host does not let us write is told once and left as it is, as kube-proxy does. */
+export async function applyHostTuning(
+  log: Logger,
+  options: { readonly conntrack: ConntrackOptions; readonly oomScoreAdj: number },
+): Promise<void> {
+  for (const [path, value] of hostTuning({ ...options, cores: availableParallelism() })) {
+    try {
+      const before = (await readFile(path, 'utf8')).trim();
+      if (before === value || (path.endsWith('_max') && Number(before) >= Number(value))) continue;
+      await writeFile(path, value);
+      log.info('host setting written', { path, value, before });
+    } catch (error) {
+      log.info('host setting left as it is', { path, value, reason: messageOf(error) });
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import type { Snapshot, SnapshotSource } from '../../endpoints/snapshot.ts';
+import type { Clock } from '../base/clock.ts';
+import { Fault } from '../base/fault.ts';
+import type { Logger } from '../base/log.ts';
+import { SyncLoop } from '../base/sync-loop.ts';
+import type { Exec } from '../net/exec.ts';
+import { familyOf } from '../net/ip.ts';
+import { type HostRoute, HostRoutes } from './host-routes.ts';
+
+/** See HostRoutes; 151 belongs to the userspace proxy. */
+const ROUTE_PROTOCOL = 152;
+const PACE = { minIntervalMs: 50, retryIntervalMs: 5_000, maxIntervalMs: 0 };
+
+export interface PodRoutesDeps {
+  readonly snapshots: SnapshotSource;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly exec: Exec;
+}
+
+/**
+ * The pod network of hosts on one link: the pod range of each other node by way of that node, our own range here.
+ * Pods of the process runtime then reach one another across nodes without an overlay.
+ */
+export class PodRoutes implements AsyncDisposable {
+  readonly #routes: HostRoutes;
+  readonly #loop: SyncLoop;
+  readonly #subscription: Disposable;
+
+  constructor(deps: PodRoutesDeps, options: { readonly nodeName: string; readonly podCidr: string }) {
+    this.#routes = new HostRoutes(deps, { protocol: ROUTE_PROTOCOL });
+    const { snapshots } = deps;
+    let seen = 0;
+    this.#loop = new SyncLoop(deps, PACE, async () => {
+      const fault = await this.#routes.set(podRoutes(snapshots.snapshot, options));
+      if (fault !== undefined) throw new Fault('POD_ROUTES', `pod routes not written: ${fault}`);
+    });
+    this.#subscription = snapshots.subscribe((version) => {
+      const { complete, nodes } = snapshots.changesSince(seen);
+      seen = version;
+      if (!complete || nodes.size > 0) this.#loop.mark();
+    });
+    this.#loop.mark();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#subscription[Symbol.dispose]();
+    await this.#loop[Symbol.asyncDispose]();
+    await this.#routes[Symbol.asyncDispose]();
+  }
+}
+
+/** Ranges of other nodes by their first address of that family; a node that is going away keeps its pods. */
+export function podRoutes(
+  { nodes }: Pick<Snapshot, 'nodes'>,
+  options: { readonly nodeName: string; readonly podCidr: string },
+): readonly HostRoute[] {
+  const others = [...nodes.values()].filter(({ name }) => name !== options.nodeName);
+  const remote = others.flatMap(({ podCIDRs, addresses }) =>
+    podCIDRs.flatMap((to): HostRoute[] => {
+      const via = addresses.find((address) => familyOf(address) === familyOf(to.split('/')[0] ?? ''));
+      return via === undefined ? [] : [{ to, via }];
+    }),
+  );
+  return [{ to: options.podCidr, via: undefined }, ...remote];
+}
