@@ -9,6 +9,7 @@ import { local } from './plugins/local/setup.ts';
 import { minimal } from './plugins/minimal/setup.ts';
 import { nsid } from './plugins/nsid/setup.ts';
 import { whoami } from './plugins/whoami/setup.ts';
+import { rewrite } from './plugins/rewrite/setup.ts';
 import { autopath } from './plugins/autopath/setup.ts';
 import { cache } from './plugins/cache/setup.ts';
 import { hosts } from './plugins/hosts/setup.ts';
@@ -51,6 +52,7 @@ export const PLUGIN_ORDER: readonly Directive[] = [
   any,
   chaos,
   loadbalance,
+  rewrite,
   autopath,
   acl,
   cache,

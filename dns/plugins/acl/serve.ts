@@ -16,9 +16,9 @@ export interface AclPolicy {
   readonly networks: readonly Cidr[] | undefined;
 }
 
-export interface AclOptions {
+export interface AclRule {
   readonly zones: readonly string[];
-  /** The first that fits decides; none = allow. */
+  /** The first that fits decides; none = the next rule does. */
   readonly policies: readonly AclPolicy[];
 }
 
@@ -30,7 +30,7 @@ const COUNTED: Readonly<Record<AclAction, { readonly name: string; readonly help
 };
 
 /** Decides by client address and question type who gets an answer. */
-export function openAcl(deps: PluginDeps, { zones, policies }: AclOptions): Plugin {
+export function openAcl(deps: PluginDeps, rules: readonly AclRule[]): Plugin {
   const counters = Object.fromEntries(
     ACL_ACTIONS.map((action) => [
       action,
@@ -40,13 +40,26 @@ export function openAcl(deps: PluginDeps, { zones, policies }: AclOptions): Plug
   return {
     name: 'acl',
     serve: (query, next) => {
-      const zone = zones.find((one) => isWithin(query.name, one));
-      if (zone === undefined) return next(query);
-      const action = policies.find((policy) => fits(policy, query))?.action ?? 'allow';
+      const { action, zone } = decide(rules, query);
       counters[action]!.inc({ server: query.listener, zone, view: query.view });
       return action === 'allow' ? next(query) : outcomeOf(action, query);
     },
   };
+}
+
+function decide(
+  rules: readonly AclRule[],
+  query: Query,
+): { readonly action: AclAction; readonly zone: string } {
+  let zone = query.zone;
+  for (const { zones, policies } of rules) {
+    const inZone = zones.find((one) => isWithin(query.name, one));
+    if (inZone === undefined) continue;
+    zone = inZone;
+    const policy = policies.find((each) => fits(each, query));
+    if (policy) return { action: policy.action, zone };
+  }
+  return { action: 'allow', zone };
 }
 
 function fits({ types, networks }: AclPolicy, { question, client }: Query): boolean {

@@ -1,10 +1,13 @@
 import { parseCidr, type Cidr } from '../../../src/net/cidr.ts';
 import { familyOf } from '../../../src/net/ip.ts';
+import { gathering } from '../../corefile/gather.ts';
 import { suggestion, zonesOrBlock } from '../../corefile/options.ts';
 import type { Line, Token } from '../../corefile/syntax.ts';
 import type { Directive, SetupContext } from '../../plugin.ts';
 import { parseType, type RecordType } from '../../wire/numbers.ts';
-import { ACL_ACTIONS, openAcl, type AclPolicy } from './serve.ts';
+import { ACL_ACTIONS, openAcl, type AclPolicy, type AclRule } from './serve.ts';
+
+const gather = gathering<AclRule>();
 
 /** `acl [ZONES...] { allow|block|filter|drop [type TYPES...] [net NETWORKS...] }`. */
 export const acl: Directive = {
@@ -15,7 +18,8 @@ export const acl: Directive = {
     const lines = context.stanza.body ?? [];
     if (lines.length === 0) context.fault(context.stanza.name, 'acl has no rules');
     const policies = lines.flatMap((line) => readPolicy(context, line) ?? []);
-    return (deps) => openAcl(deps, { zones, policies });
+    const { list, first } = gather(context.block, [{ zones, policies }]);
+    return first ? (deps) => openAcl(deps, list) : undefined;
   },
 };
 

@@ -10,7 +10,7 @@ import {
 } from '../../plugin.ts';
 import type { Message } from '../../wire/message.ts';
 import { isWithin } from '../../wire/name.ts';
-import { EDE } from '../../wire/numbers.ts';
+import { EDE, EDNS_OPTION } from '../../wire/numbers.ts';
 import { HealthChecks } from './health-check.ts';
 import { ForwardMetrics } from './metrics.ts';
 import type { ForwardOptions } from './parse.ts';
@@ -18,6 +18,9 @@ import { READ_TIMEOUT_MS, Upstream, type AskTransport } from './upstream.ts';
 
 /** All tries for one question together. */
 export const QUESTION_DEADLINE_MS = 5000;
+
+/** Between a client and us alone (RFC 7873, RFC 7828, RFC 7830). */
+const HOP_BY_HOP: readonly number[] = [EDNS_OPTION.COOKIE, EDNS_OPTION.TCP_KEEPALIVE, EDNS_OPTION.PADDING];
 
 export async function openForward(deps: PluginDeps, options: ForwardOptions): Promise<Plugin> {
   return new Forward(deps, options);
@@ -162,7 +165,9 @@ function outgoing(request: Message): Message {
     answers: [],
     authorities: [],
     additionals: [],
-    ...(edns && { edns: { ...edns, options: edns.options.filter(({ code }) => code === 8) } }),
+    ...(edns && {
+      edns: { ...edns, options: edns.options.filter(({ code }) => !HOP_BY_HOP.includes(code)) },
+    }),
   };
 }
 

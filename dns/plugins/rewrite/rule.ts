@@ -1,0 +1,23 @@
+import type { PluginDeps, Query } from '../../plugin.ts';
+import type { RecordClass } from '../../wire/numbers.ts';
+import type { Message } from '../../wire/message.ts';
+
+/** Changes the answer to a question that a rule has changed. */
+export type Respond = (
+  message: Message,
+  context: { readonly query: Query; readonly deps: PluginDeps },
+) => Message | Promise<Message>;
+
+export interface Rewritten {
+  readonly query: Query;
+  readonly respond?: Respond;
+}
+
+export interface RewriteRule {
+  /** No further rule is looked at once this one has fitted. */
+  readonly stop: boolean;
+  /** Questions of this class are for the rule, though not IN. */
+  readonly takesClass?: RecordClass;
+  /** Undefined: the rule does not fit. */
+  apply(query: Query): Rewritten | undefined;
+}

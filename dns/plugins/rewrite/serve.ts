@@ -1,0 +1,58 @@
+import type { Handler, Outcome, Plugin, PluginDeps, Query } from '../../plugin.ts';
+import { messageOf } from '../../server/reply.ts';
+import type { Message } from '../../wire/message.ts';
+import type { Respond, RewriteRule } from './rule.ts';
+
+/** Applies the rules to the question, in order, until one that stops has fitted; and their ways back to the answer. */
+export function openRewrite(deps: PluginDeps, rules: readonly RewriteRule[]): Plugin {
+  return {
+    name: 'rewrite',
+    classes: rules.flatMap(({ takesClass }) => takesClass ?? []),
+    serve: (query, next) => {
+      const { asked, responds } = rewritten(query, rules);
+      if (responds.length === 0) return next(asked);
+      return answered(deps, asked, query, responds, next);
+    },
+  };
+}
+
+interface Answering {
+  readonly respond: Respond;
+  /** The question as the rule found it. */
+  readonly query: Query;
+}
+
+function rewritten(
+  query: Query,
+  rules: readonly RewriteRule[],
+): { readonly asked: Query; readonly responds: readonly Answering[] } {
+  let asked = query;
+  const responds: Answering[] = [];
+  for (const rule of rules) {
+    const result = rule.apply(asked);
+    if (!result) continue;
+    if (result.respond) responds.unshift({ respond: result.respond, query: asked });
+    asked = result.query;
+    if (rule.stop) break;
+  }
+  return { asked, responds };
+}
+
+async function answered(
+  deps: PluginDeps,
+  asked: Query,
+  original: Query,
+  responds: readonly Answering[],
+  next: Handler,
+): Promise<Outcome> {
+  const outcome = await next(asked);
+  const made = messageOf(asked.request, outcome);
+  if (!made) return outcome;
+  let message: Message = made;
+  for (const { respond, query } of responds) message = await respond(message, { query, deps });
+  if (outcome.kind === 'failure' && message.rcode === made.rcode) return outcome;
+  const reply = { ...message, questions: original.request.questions };
+  return outcome.kind === 'reply'
+    ? { ...outcome, message: reply }
+    : { kind: 'reply', message: reply, ...(outcome.plugin !== undefined && { plugin: outcome.plugin }) };
+}
