@@ -10,6 +10,19 @@ const VIP = '10.96.7.7';
 /** Generous: processes start slowly on a loaded machine. */
 const DEADLINE_MS = 120_000;
 
+/** Asks again and again until told to stop; what did not come as wanted. */
+async function askAll(host: OwnNetwork, url: string, wanted: string, over: () => boolean): Promise<string[]> {
+  const failures: string[] = [];
+  while (!over()) {
+    const curl = host.start('curl', ['-s', '-m', '5', url]);
+    let text = '';
+    curl.stdout?.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    const code = await new Promise((resolve) => curl.on('close', resolve));
+    if (text !== wanted) failures.push(`${String(code)}: ${text}`);
+  }
+  return failures;
+}
+
 function needed(...tools: readonly string[]): string | undefined {
   if (!canMakeNamespaces()) return 'network namespaces need root';
   const missing = missingTools().filter((tool) => tools.includes(tool));
@@ -66,3 +79,117 @@ describe.each(['nftables', 'iptables', 'userspace'])('weft node in mode %s', (mo
     DEADLINE_MS,
   );
 });
+
+test(
+  'what the API said last is served while the API is away, and its news when it is back',
+  async (context) => {
+    const reason = needed('ip', 'curl', 'nft', 'dig');
+    if (reason !== undefined) context.skip(reason);
+    await using cluster = await TestCluster.open('nd-loss');
+    const alpha = cluster.host('alpha', 11);
+    startWeb(alpha, '192.0.2.11', 'alpha');
+    const dns = ['--dns-address', '169.254.20.10'];
+    await using node = startNode(cluster, alpha, 'alpha', '--proxy-mode', 'nftables', ...dns);
+    await node.ready();
+    cluster.apply(...web('web', VIP, ['192.0.2.11']));
+    await untilGot(alpha, `http://${VIP}/`, 'alpha');
+    await cluster.killServer();
+    const lookUp = (name: string): string =>
+      alpha.run('dig', ['@169.254.20.10', '+short', `${name}.default.svc.cluster.local`]).stdout.trim();
+    expect(lookUp('web')).toBe(VIP);
+    expect(get(alpha, `http://${VIP}/`)).toBe('alpha');
+    expect(get(alpha, 'http://127.0.0.1:10256/livez')).toContain('"healthy":true');
+    await cluster.restartServer();
+    cluster.apply(...web('more', '10.96.7.8', ['192.0.2.11']));
+    await untilGot(alpha, 'http://10.96.7.8/', 'alpha');
+    expect(lookUp('more')).toBe('10.96.7.8');
+  },
+  DEADLINE_MS,
+);
+
+test(
+  'restarts and kill -9 cost no connection',
+  async (context) => {
+    const reason = needed('ip', 'curl', 'nft');
+    if (reason !== undefined) context.skip(reason);
+    await using cluster = await TestCluster.open('nd-again');
+    const alpha = cluster.host('alpha', 11);
+    const beta = cluster.host('beta', 12);
+    startWeb(beta, '192.0.2.12', 'beta');
+    const start = (): WeftProcess => startNode(cluster, alpha, 'alpha', '--proxy-mode', 'nftables');
+    const first = start();
+    await first.ready();
+    cluster.apply(...web('web', VIP, ['192.0.2.12']));
+    await untilGot(alpha, `http://${VIP}/`, 'beta');
+    let over = false;
+    const asked = askAll(alpha, `http://${VIP}/`, 'beta', () => over);
+    expect(await first.stop()).toBe(0);
+    const second = start();
+    await second.ready();
+    await second.stop('SIGKILL');
+    await using third = start();
+    await third.ready();
+    over = true;
+    expect(await asked).toEqual([]);
+  },
+  DEADLINE_MS,
+);
+
+test(
+  'two nodes, one with pods: reached by name and by VIP from the other',
+  async (context) => {
+    const reason = needed('ip', 'curl', 'nft', 'dig');
+    if (reason !== undefined) context.skip(reason);
+    await using cluster = await TestCluster.open('nd-pods');
+    const alpha = cluster.host('alpha', 11);
+    const beta = cluster.host('beta', 12);
+    const flags = ['--proxy-mode', 'nftables', '--pod-routes'];
+    await using a = startNode(
+      cluster,
+      alpha,
+      'alpha',
+      ...flags,
+      '--register',
+      '--pod-cidr',
+      '10.244.1.0/24',
+      '--dns-address',
+      '192.0.2.11',
+    );
+    await using b = startNode(cluster, beta, 'beta', ...flags, '--kubelet', '--pod-cidr', '10.244.2.0/24');
+    await a.ready();
+    await b.ready();
+    const code = `require('http').createServer((q, s) => s.end('pod')).listen(8080, process.env.POD_IP)`;
+    const labels = { app: 'web' };
+    const container = { name: 'web', image: 'web', command: [process.execPath, '-e', code] };
+    cluster.apply(
+      {
+        apiVersion: 'apps/v1',
+        kind: 'Deployment',
+        metadata: { name: 'web', namespace: 'default' },
+        spec: {
+          replicas: 2,
+          selector: { matchLabels: labels },
+          template: {
+            metadata: { labels },
+            spec: { nodeSelector: { 'kubernetes.io/hostname': 'beta' }, containers: [container] },
+          },
+        },
+      },
+      {
+        apiVersion: 'v1',
+        kind: 'Service',
+        metadata: { name: 'web', namespace: 'default' },
+        spec: { selector: labels, clusterIP: VIP, ports: [{ name: 'http', port: 80, targetPort: 8080 }] },
+      },
+    );
+    await untilGot(alpha, `http://${VIP}/`, 'pod');
+    const { stdout } = alpha.run('dig', ['@192.0.2.11', '+short', 'web.default.svc.cluster.local']);
+    expect(stdout.trim()).toBe(VIP);
+    expect(alpha.run('ip', ['route', 'show', 'proto', '152']).stdout).toContain(
+      '10.244.2.0/24 via 192.0.2.12',
+    );
+    expect(await a.stop()).toBe(0);
+    expect(alpha.run('ip', ['route', 'show', 'proto', '152']).stdout.trim()).toBe('');
+  },
+  DEADLINE_MS,
+);
