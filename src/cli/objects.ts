@@ -3,12 +3,12 @@ import { stringify } from 'yaml';
 import type { Resource } from '../api/client/client.ts';
 import { discoverResources, type DiscoveredResource } from '../api/client/discovery.ts';
 import { applyObjects, applyOrder, type Applied } from '../api/client/manifest-apply.ts';
-import { formatManifestError } from '../api/client/manifest-parse.ts';
 import { readManifests } from '../api/client/manifest-read.ts';
 import { collectionPath, objectPath } from '../api/client/paths.ts';
 import { systemClock } from '../base/clock.ts';
 import { type ApiAccess, connect } from './api-access.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
+import { renderFaults } from './fault-table.ts';
 import { renderTable } from './text-table.ts';
 
 interface CommonFlags {
@@ -140,8 +140,9 @@ function registerApply(program: Command, context: CliContext): void {
         context.stop,
       );
       const faults = [...errors, ...applied.flatMap((each) => (each.error ? [each.error] : []))];
-      if (faults.length > 0)
-        throw new ExitError(EXIT_FAILURE, ['not applied:', ...faults.map(formatManifestError)].join('\n  '));
+      if (faults.length === 0) return;
+      context.stderr.write(renderFaults(faults));
+      throw new ExitError(EXIT_FAILURE, `${faults.length} not applied`);
     });
 }
 

@@ -71,7 +71,7 @@ export const register: RegisterCommand = (program, context) => {
         },
       });
       await using control = await opening.catch((error: unknown) => {
-        throw startFault(error);
+        throw startFault(error, { '--api-listen': flags.apiListen });
       });
       for (const path of [upKubeconfig(dataDir), flags.kubeconfigOut]) {
         if (path !== undefined) await writeFile(path, control.server.adminKubeconfig, { mode: 0o600 });

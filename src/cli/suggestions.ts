@@ -1,4 +1,4 @@
-import type { ServiceEntry } from '../../endpoints/service-port.ts';
+import type { ServiceEntry, ServicePortInfo } from '../../endpoints/service-port.ts';
 import type { Ingress } from '../api/kinds/ingress.ts';
 
 export interface SuggestionContext {
@@ -6,73 +6,96 @@ export interface SuggestionContext {
   readonly httpPort: number | undefined;
   readonly httpsPort: number | undefined;
   readonly clusterDomain: string;
+  /** How this program was started: what the user can type again. */
+  readonly command: string;
 }
 
-/** Five commands that work as pasted, made from what is really running. */
+/** Commands that work as pasted, made from what is really running: a lookup, by address, by URL, WebSocket, trace. */
 export function suggestions(
   services: readonly ServiceEntry[],
   ingresses: readonly Ingress[],
   context: SuggestionContext,
 ): string {
+  const users = services.filter(
+    (service) => service.namespace !== 'kube-system' && service.name !== 'kubernetes',
+  );
+  const urls = ingresses.flatMap((ingress) => ingressUrls(ingress, context));
+  const web = urls.find((url) => !isWebSocket(url, users));
+  const socket = urls.find((url) => isWebSocket(url, users));
   const lines = [
-    digLine(services, context),
-    headlessLine(services, context),
-    vipLine(services),
-    urlLine(ingresses, context),
-    traceLine(ingresses, context),
+    digLine(users, context),
+    vipLine(users),
+    web && `curl -k ${web.url}`,
+    socket && webSocketLine(socket.url),
+    traceLine(users, context),
   ];
   const found = lines.filter((line) => line !== undefined);
   return found.length === 0 ? '' : `Try:\n${found.map((line) => `  ${line}\n`).join('')}\n`;
 }
 
+/** A, SRV and the name of one replica in one dig. */
 function digLine(
   services: readonly ServiceEntry[],
   { dns, clusterDomain }: SuggestionContext,
 ): string | undefined {
-  const named = services.find((service) => isUsers(service) && service.clusterIPs.length > 0);
-  return (
-    named && `dig @${dns.host} -p ${dns.port} +short ${named.name}.${named.namespace}.svc.${clusterDomain}`
-  );
-}
-
-function headlessLine(
-  services: readonly ServiceEntry[],
-  { dns, clusterDomain }: SuggestionContext,
-): string | undefined {
-  const headless = services.find((service) => isUsers(service) && service.headless);
-  return (
-    headless &&
-    `dig @${dns.host} -p ${dns.port} SRV ${headless.name}.${headless.namespace}.svc.${clusterDomain}`
-  );
+  const named = services.find((service) => service.clusterIPs.length > 0 && webPort(service)) ?? services[0];
+  if (!named) return undefined;
+  const headless = services.find((service) => service.headless);
+  const replica = headless?.endpoints.find((endpoint) => endpoint.hostname !== undefined)?.hostname;
+  const nameOf = ({ name, namespace }: ServiceEntry): string => `${name}.${namespace}.svc.${clusterDomain}`;
+  const questions = [
+    `${nameOf(named)} A`,
+    ...(headless ? [`${nameOf(headless)} SRV`] : []),
+    ...(headless && replica !== undefined ? [`${replica}.${nameOf(headless)} A`] : []),
+  ];
+  return `dig @${dns.host} -p ${dns.port} +short ${questions.join(' ')}`;
 }
 
 function vipLine(services: readonly ServiceEntry[]): string | undefined {
-  const web = services.find(
-    (service) =>
-      isUsers(service) &&
-      service.clusterIPs.length > 0 &&
-      service.ports.some((port) => /^http\b/.test(port.name)),
-  );
-  const port = web?.ports.find((each) => /^http\b/.test(each.name));
-  return web && port && `curl http://${web.clusterIPs[0]}:${port.port}/`;
+  const web = services.find((service) => service.clusterIPs.length > 0 && webPort(service));
+  return web && `curl http://${web.clusterIPs[0]}:${webPort(web)?.port}/`;
 }
 
-function urlLine(ingresses: readonly Ingress[], context: SuggestionContext): string | undefined {
-  for (const ingress of ingresses) {
-    const secure = ingress.spec?.tls?.flatMap((entry) => entry.hosts ?? []) ?? [];
-    const host = ingress.spec?.rules?.find((rule) => rule.host && !rule.host.startsWith('*'))?.host;
-    if (!host) continue;
-    if (secure.includes(host)) return `curl -k https://${host}:${context.httpsPort}/`;
-    return `curl http://${host}:${context.httpPort}/`;
-  }
-  return undefined;
+function webPort(service: ServiceEntry): ServicePortInfo | undefined {
+  return service.ports.find((port) => /^http\b/.test(port.name));
 }
 
-function traceLine(ingresses: readonly Ingress[], context: SuggestionContext): string | undefined {
-  const host = ingresses.flatMap((ingress) => ingress.spec?.rules ?? []).find((rule) => rule.host)?.host;
-  return host && `weft trace --from outside --to http://${host}:${context.httpPort}/`;
+interface SuggestedUrl {
+  readonly url: string;
+  readonly service: string;
 }
 
-function isUsers(service: ServiceEntry): boolean {
-  return service.namespace !== 'kube-system' && service.name !== 'kubernetes';
+function ingressUrls({ metadata, spec }: Ingress, context: SuggestionContext): SuggestedUrl[] {
+  const secure = spec?.tls?.flatMap((entry) => entry.hosts ?? []) ?? [];
+  return (spec?.rules ?? []).flatMap(({ host, http }) => {
+    const name = http?.paths[0]?.backend.service?.name;
+    if (!host || host.startsWith('*') || name === undefined) return [];
+    const base = secure.includes(host)
+      ? `https://${host}:${context.httpsPort}/`
+      : `http://${host}:${context.httpPort}/`;
+    return [{ url: base, service: `${metadata.namespace}/${name}` }];
+  });
+}
+
+/** KEP-3726 names WebSocket ports by appProtocol. */
+function isWebSocket({ service }: SuggestedUrl, services: readonly ServiceEntry[]): boolean {
+  const entry = services.find(({ key }) => key === service);
+  return entry?.ports.some(({ appProtocol }) => /^kubernetes\.io\/wss?$/.test(appProtocol ?? '')) === true;
+}
+
+/** Any curl can show a WebSocket's handshake and first frames. */
+function webSocketLine(url: string): string {
+  const key = Buffer.from('weft says hello!').toString('base64');
+  const headers = [
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    `Sec-WebSocket-Key: ${key}`,
+  ];
+  return `curl -ki -N -m 2 --http1.1 ${headers.map((header) => `-H '${header}'`).join(' ')} ${url}`;
+}
+
+function traceLine(services: readonly ServiceEntry[], { command }: SuggestionContext): string | undefined {
+  const web = services.find((service) => service.clusterIPs.length > 0 && webPort(service));
+  return web && `${command} trace --from 127.0.0.1 --to ${web.clusterIPs[0]}:${webPort(web)?.port}/tcp`;
 }

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { applyObjects, applyOrder, type Applied } from '../api/client/manifest-apply.ts';
-import { formatManifestError, type ManifestError } from '../api/client/manifest-parse.ts';
+import type { ManifestError } from '../api/client/manifest-parse.ts';
 import { readManifests } from '../api/client/manifest-read.ts';
 import { resources } from '../api/client/resources.ts';
 import type { Ingress } from '../api/kinds/ingress.ts';
@@ -18,6 +18,7 @@ import { cidrFlag, listenFlag, oneOf, repeated } from './flags.ts';
 import { packageVersion } from './package-version.ts';
 import { renderServices } from './service-table.ts';
 import { Progress } from './progress.ts';
+import { renderFaults } from './fault-table.ts';
 import { startFault } from './start-fault.ts';
 import { stopped } from './stopped.ts';
 import { suggestions } from './suggestions.ts';
@@ -104,17 +105,25 @@ async function runUp(flags: UpFlags, context: CliContext): Promise<void> {
   try {
     up = await openUp(deps, options);
   } catch (error) {
-    throw startFault(error);
+    throw startFault(error, {
+      '--api-listen': options.apiListen,
+      '--dns-listen': options.dnsListen,
+      '--ingress-http': options.ingressHttp,
+      '--ingress-https': options.ingressHttps,
+    });
   }
   await using running = up;
   await writeKubeconfigs(flags, dataDir ?? scratch.path, running, context);
   const faults = await applyAll(flags, running, context);
+  if (faults > 0)
+    throw new ExitError(
+      EXIT_FAILURE,
+      `${faults} of the manifests failed; the others are applied and kept. Everything was stopped again: correct them and start anew.`,
+    );
   if (!context.stop.aborted) {
     const seconds = ((performance.now() - started) / 1000).toFixed(2);
     context.stdout.write(`ready in ${seconds} s; Ctrl-C stops everything\nready\n`);
   }
-  if (faults > 0)
-    throw new ExitError(EXIT_FAILURE, `${faults} of the manifests failed; everything was stopped again`);
   await stopped(context.stop);
   context.stdout.write('stopping: draining connections, ending pods\n');
 }
@@ -218,9 +227,10 @@ async function applyAll(flags: UpFlags, up: Up, context: CliContext): Promise<nu
       httpPort: http,
       httpsPort: https,
       clusterDomain: flags.clusterDomain,
+      command: context.env['WEFT_COMMAND'] ?? 'weft',
     }),
   );
-  for (const fault of faults) context.stderr.write(`failed: ${formatManifestError(fault)}\n`);
+  if (faults.length > 0) context.stderr.write(`${renderFaults(faults)}\n`);
   return faults.length;
 }
 

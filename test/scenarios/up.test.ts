@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -129,6 +129,25 @@ describe.runIf(able)('weft up with the shop', () => {
     const script = join(folder, 'socket.mjs');
     writeFileSync(script, WEBSOCKET);
     expect(host.run(process.execPath, [script]).stdout).toContain('hello weft');
+  });
+
+  it('prints five commands that work as pasted', () => {
+    const [, tried = ''] = /^Try:\n((?: {2}.*\n)+)/m.exec(weft.output) ?? [];
+    const env = { ...process.env, XDG_STATE_HOME: join(folder, 'state'), HOME: folder };
+    mkdirSync(join(folder, 'state'), { recursive: true });
+    if (!existsSync(join(folder, 'state/weft')))
+      symlinkSync(join(folder, 'data'), join(folder, 'state/weft'));
+    const outputs = tried
+      .trimEnd()
+      .split('\n')
+      .map((line) => host.run('sh', ['-c', line.trim()], { env }).stdout);
+    expect(outputs).toEqual([
+      expect.stringMatching(/^127\.96\.\d+\.\d+\n(0 50 8080 cart-\d\S+\n){2}127\.244\.\d+\.\d+\n$/),
+      expect.stringContaining('The shop'),
+      expect.stringContaining('The shop'),
+      expect.stringMatching(/^HTTP\/1\.1 101 [^]*welcome to chat-/),
+      expect.stringMatching(/service\s+shop\/front[^]*verdict\s+to one of/),
+    ]);
   });
 
   it('kubectl gets, creates, describes, applies and deletes', async () => {

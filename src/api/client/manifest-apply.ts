@@ -132,7 +132,7 @@ async function applyOne(
     source,
     outcome: 'failed',
     object: undefined,
-    error: { file: source.file, line: source.line, field, message },
+    error: { file: source.file, line: source.lineOf(field), field, message },
   });
   const { apiVersion, kind, metadata } = source.object;
   try {

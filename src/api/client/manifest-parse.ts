@@ -17,8 +17,8 @@ export interface ManifestObject {
   readonly object: KubeObject;
   /** Path, or `-` for standard input. */
   readonly file: string;
-  /** Line of the object's first field, from 1. */
-  readonly line: number;
+  /** Line, from 1, where a field (`spec.ports[0].port`) is written; of the deepest part of it that is. */
+  readonly lineOf: (field: string) => number;
 }
 
 export interface ManifestError {
@@ -111,7 +111,11 @@ function readValue(value: unknown, node: unknown, path: string, reader: Reader):
     reader.errors.push({ file: reader.file, line, field: path + fault.field, message: fault.message });
     return;
   }
-  reader.objects.push({ object: value as KubeObject, file: reader.file, line: lineOf(node, reader) });
+  reader.objects.push({
+    object: value as KubeObject,
+    file: reader.file,
+    lineOf: (field) => lineOf(fieldNode(node, field) ?? node, reader),
+  });
 }
 
 function isList(value: unknown): value is { items: unknown[] } {
@@ -164,8 +168,8 @@ function required(field: string, value: unknown): { field: string; message: stri
 
 function fieldNode(node: unknown, field: string): unknown {
   let at = node;
-  for (const part of field ? field.split('.') : []) {
-    const next: unknown = isMap(at) ? at.get(part, true) : undefined;
+  for (const part of field.match(/[^.[\]]+/g) ?? []) {
+    const next: unknown = isMap(at) ? at.get(part, true) : isSeq(at) ? at.get(Number(part), true) : undefined;
     if (!isNode(next)) break;
     at = next;
   }

@@ -29,7 +29,7 @@ describe('parsing', () => {
   it('reads streams, lists in YAML and JSON, and says where each object is', () => {
     const list = `apiVersion: v1\nkind: List\nitems:\n- ${configMap('b').replaceAll('\n', '\n  ')}`;
     const { objects } = parseManifests(`${configMap('a')}---\n${list}`, 'f');
-    expect(objects.map(({ object, line }) => [object.metadata.name, line])).toEqual([
+    expect(objects.map(({ object, lineOf }) => [object.metadata.name, lineOf('')])).toEqual([
       ['a', 1],
       ['b', 9],
     ]);
@@ -84,6 +84,20 @@ describe('parsing', () => {
     expect(faults(bomb)[0]).toContain('alias');
   });
 
+  it.each([
+    ['', 1],
+    ['metadata.name', 3],
+    ['spec.ports[1].port', 8],
+    ['spec.ports[1].targetPort', 7],
+    ['spec.ports[9].port', 6],
+    ['status', 1],
+  ])('finds the line of %j, or of the nearest that is written', (field, line) => {
+    const text =
+      'apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec:\n  ports:\n' +
+      '  - {name: a, port: 1}\n  - name: b\n    port: 70000\n';
+    expect(parseManifests(text, 'f').objects[0]?.lineOf(field)).toBe(line);
+  });
+
   it('never throws', () => {
     fc.assert(fc.property(fc.string(), (text) => void parseManifests(text, 'f')));
     fc.assert(fc.property(fc.json(), (text) => void parseManifests(text, 'f')));
@@ -94,7 +108,7 @@ describe('parsing', () => {
     const sources = kinds.map((kind, i) => ({
       object: { apiVersion: 'v1', kind, metadata: { name: `${i}` } },
       file: 'f',
-      line: 1,
+      lineOf: () => 1,
     }));
     expect(applyOrder(sources).map(({ object }) => object.kind + object.metadata.name)).toEqual([
       'Namespace4',
