@@ -2,9 +2,10 @@ import type { SnapshotSource } from '../endpoints/snapshot.ts';
 import type { Clock } from '../src/base/clock.ts';
 import type { Logger } from '../src/base/log.ts';
 import type { Registry } from '../src/base/metrics.ts';
+import type { ClusterOptions } from './cluster/options.ts';
 import type { FastCounts } from './cluster/table/packed-reader.ts';
 import type { PackedTable } from './cluster/table/packed-table.ts';
-import type { ReaderOptions } from './cluster/table/reader-options.ts';
+import type { ReaderOptions, TableSurroundings } from './cluster/table/reader-options.ts';
 import type { Line, Token } from './corefile/syntax.ts';
 import type { Message, Question, ResourceRecord } from './wire/message.ts';
 import type { Opcode, Rcode, RecordClass, RecordType } from './wire/numbers.ts';
@@ -110,23 +111,13 @@ export interface Plugin {
   /** Called once when every plugin of the chain is open and may be looked at. */
   opened?(): void;
   /** Names compiled to flat memory, for engines that answer without a chain. */
-  compiled?(around: CompiledAround): CompiledNames | undefined;
+  compiled?(around: TableSurroundings): CompiledNames | undefined;
   /** Zones answered here even though the block's table of cluster names lies behind. */
   readonly ownsZones?: readonly string[];
   /** Called once when the server is told to stop, before it does; the server goes on answering until it resolves. */
   lameduck?(): Promise<void>;
   /** Releases timers, files, sockets. Called once, after the last question has ended. */
   [Symbol.asyncDispose]?(): Promise<void>;
-}
-
-/** What stands around a compiled table in its block and listener. */
-export interface CompiledAround {
-  /** Questions for this zone come to the table's plugin, and to no other block. */
-  ownsZone(zone: string): boolean;
-  /** Zones that somebody else answers: their names take the slow path. */
-  readonly foreignZones: readonly string[];
-  /** `loadbalance` is in the chain. */
-  readonly rotate: boolean;
 }
 
 export interface CompiledNames {
@@ -187,6 +178,8 @@ export interface ClusterNeeds {
   readonly imports: boolean;
   /** For the watches of services, slices and pods. */
   readonly labelSelector: string | undefined;
+  /** What is exposed, and how. */
+  readonly options: ClusterOptions;
   readonly api: ApiAccess;
 }
 

@@ -15,10 +15,19 @@ export function lookUp(
   question: Question,
 ): ClusterAnswer | Promise<ClusterAnswer> {
   const node = nodeAt(context, zone, question.name);
-  const asked = zoneAsAsked(question.name, zone);
   if (node.kind === 'alias') return chaseAlias(context, query, zone, question, node.target);
+  return answerAt(context, node, zone, question);
+}
+
+/** The answer of a node that is not an alias. */
+export function answerAt(
+  context: ClusterContext,
+  node: ClusterNode,
+  zone: string,
+  question: Question,
+): ClusterAnswer {
   const wart = context.options.strict ? strictVerdict(node, question, zone) : undefined;
-  return wart ?? answerFrom(context, node, question, asked);
+  return wart ?? answerFrom(context, node, question, zoneAsAsked(question.name, zone));
 }
 
 /** Where CoreDNS says something else (dns-plugins.md, kubernetes, strict); undefined = nothing special. */

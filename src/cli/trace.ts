@@ -20,11 +20,14 @@ import { addKubeProxyFlags, readProxyConfig, type KubeProxyFlags } from './proxy
 import { openProxySource } from './proxy-source.ts';
 import { readBatch } from './read-batch.ts';
 import { renderTable } from './text-table.ts';
+import { traceDns } from './trace-dns.ts';
 import { isWebUrl, traceUrl } from './trace-url.ts';
 
 interface TraceFlags extends KubeProxyFlags {
   readonly from?: string[];
   readonly to?: string;
+  readonly dns?: string;
+  readonly conf?: string;
   readonly batch?: string;
   readonly json?: boolean;
   readonly node?: string;
@@ -44,6 +47,8 @@ export const register: RegisterCommand = (program, context) => {
       'the client: IP, IP%interface, node/NAME or a pod (namespace/name); and manifests to read instead of an API server',
     )
     .option('--to <target>', 'IP:port/proto, or an http or https URL')
+    .option('--dns <name[/type]>', 'a name instead of a target: what the cluster DNS says to it, and why')
+    .option('--conf <file>', 'with --dns: the Corefile (default: the one that kubeadm installs)')
     .option('--batch <file>', 'one JSON question a line, one JSON answer a line; - is standard input')
     .option('--json', 'print the answer as JSON')
     .option('--node <name>', 'whose proxy (default: this host)')
@@ -61,15 +66,25 @@ export const register: RegisterCommand = (program, context) => {
         '\nExamples:\n  weft trace --from 10.244.1.7 --to 10.96.0.10:53/udp\n' +
         '  weft trace --from 198.51.100.7 manifests/ --node alpha --mode iptables --to 172.20.0.11:30080/tcp\n' +
         '  weft trace --from manifests/ --node alpha --mode nftables --batch questions.jsonl\n' +
+        '  weft trace --from shop/web-0 manifests/ --dns redis.cache\n' +
         '  weft trace --to https://shop.example/cart --from manifests/\n',
     )
     .action((flags: TraceFlags) => run(flags, context));
 };
 
 async function run(flags: TraceFlags, context: CliContext): Promise<void> {
-  if ((flags.to === undefined) === (flags.batch === undefined))
-    throw new ExitError(EXIT_USAGE, 'give either --to or --batch');
+  if ([flags.to, flags.batch, flags.dns].filter((flag) => flag !== undefined).length !== 1)
+    throw new ExitError(EXIT_USAGE, 'give one of --to, --dns and --batch');
   const { paths, who } = splitFrom(flags.from ?? []);
+  if (flags.dns !== undefined) {
+    const asked = { question: flags.dns, client: who, conf: flags.conf };
+    const how = { json: flags.json === true, strict: flags.strict === true };
+    return await traceDns(
+      context,
+      { ...asked, ...how },
+      { from: paths, kubeconfig: stringFlag(flags['kubeconfig']) },
+    );
+  }
   if (flags.to !== undefined && isWebUrl(flags.to)) {
     const asked = { url: flags.to, client: who, json: flags.json === true, strict: flags.strict === true };
     return await traceUrl(context, asked, { from: paths, kubeconfig: stringFlag(flags['kubeconfig']) });

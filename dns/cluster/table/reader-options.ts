@@ -1,3 +1,6 @@
+import { isWithin, labelCount, nameToWire } from '../../wire/name.ts';
+import { isReverseZone, SOA_TTL_MAX_SECONDS, type ClusterOptions } from '../options.ts';
+
 export interface ReaderZone {
   /** Folded wire form, the root label included. */
   readonly wire: Uint8Array;
@@ -19,4 +22,45 @@ export interface ReaderOptions {
   readonly rotate: boolean;
   /** Echo the client's UDP size. */
   readonly strict: boolean;
+}
+
+/** What stands around a compiled table in its block and listener. */
+export interface TableSurroundings {
+  /** Questions for this zone come to the table's plugin, and to no other block. */
+  ownsZone(zone: string): boolean;
+  /** Zones that somebody else answers: their names take the slow path. */
+  readonly foreignZones: readonly string[];
+  /** `loadbalance` is in the chain. */
+  readonly rotate: boolean;
+}
+
+/** How a reader of the compiled table must treat each zone of a stanza. */
+export function readerOptions(options: ClusterOptions, around: TableSurroundings): ReaderOptions {
+  const { ttlSeconds, strict } = options;
+  const own = options.zones.map((zone) => {
+    const made = readerZone(zone, options);
+    return { ...made, fast: made.fast && around.ownsZone(zone) };
+  });
+  const foreign = around.foreignZones.map((zone) => ({ ...readerZone(zone, options), fast: false }));
+  return {
+    // Of two with the same name the foreign one stands first: it is asked first in the chain too.
+    zones: [...foreign, ...own].sort((a, b) => b.labels - a.labels),
+    ttlSeconds,
+    soaTtlSeconds: Math.min(ttlSeconds, SOA_TTL_MAX_SECONDS),
+    soaMinimumSeconds: ttlSeconds,
+    rotate: around.rotate,
+    strict,
+  };
+}
+
+function readerZone(zone: string, options: ClusterOptions): ReaderZone {
+  const through = options.fallthrough;
+  const overlaps = (other: string): boolean => isWithin(other, zone) || isWithin(zone, other);
+  const forward = !isReverseZone(zone) && zone !== '.';
+  return {
+    wire: nameToWire(zone) ?? new Uint8Array(1),
+    labels: labelCount(zone),
+    fast: forward && !options.multiclusterZones.includes(zone),
+    fallsThrough: through !== undefined && (through.length === 0 || through.some(overlaps)),
+  };
 }

@@ -2,15 +2,15 @@ import { readFileSync } from 'node:fs';
 import { canonicalAddress } from '../../../src/net/ip.ts';
 import type { ClusterContext } from '../../cluster/answer.ts';
 import { LiveView } from '../../cluster/live-view.ts';
+import { explainName } from '../../cluster/explain.ts';
 import { lookUp, replyFrom, unlessLoading, zoneOf } from '../../cluster/look-up.ts';
 import type { ClusterOptions } from '../../cluster/options.ts';
 import { clusterZoneSource } from '../../cluster/zone-source.ts';
 import { parseResolvConf } from '../forward/resolv-conf.ts';
 import { ChangeLatency, VisibleMetrics } from './change-latency.ts';
-import { readerOptions } from './reader-options.ts';
+import { readerOptions, type TableSurroundings } from '../../cluster/table/reader-options.ts';
 import {
   failure,
-  type CompiledAround,
   type CompiledNames,
   type Handler,
   type Outcome,
@@ -19,7 +19,12 @@ import {
   type Query,
   type ZoneSource,
 } from '../../plugin.ts';
+import { record, replyTo } from '../../wire/message.ts';
 import { isWithin } from '../../wire/name.ts';
+
+const WHY = '_why.';
+/** A character string of a TXT record holds 255 bytes; the names in it are ASCII. */
+const TXT_STRING_CHARS = 255;
 
 /** Answers for the cluster's zones. */
 export class KubernetesPlugin implements Plugin {
@@ -29,9 +34,11 @@ export class KubernetesPlugin implements Plugin {
   readonly zoneSource: ZoneSource;
   readonly context: ClusterContext;
   readonly #hostSearch: readonly string[];
+  readonly #debug: boolean;
 
   private constructor(deps: PluginDeps, options: ClusterOptions) {
     this.options = options;
+    this.#debug = deps.block.debug;
     const metrics = deps.host.shared('metrics kubernetes', () => new VisibleMetrics(deps.metrics));
     const latency = new ChangeLatency({ ...deps, metrics });
     this.view = new LiveView({ ...deps, visible: (batch) => latency.observe(batch) }, options);
@@ -63,9 +70,21 @@ export class KubernetesPlugin implements Plugin {
     if (type === 'AXFR' || type === 'IXFR') {
       return failure('REFUSED', 'zone transfers need the transfer plugin and TCP');
     }
+    if (this.#debug && type === 'TXT' && query.name.startsWith(WHY)) return this.#why(query);
     const answer = lookUp(this.context, query, zone, query.question);
     if (answer instanceof Promise) return answer.then((settled) => this.#reply(query, next, zone, settled));
     return this.#reply(query, next, zone, answer);
+  }
+
+  /** `_why.NAME` TXT: how the A answer of NAME comes about, a record a step. */
+  #why({ request, question }: Query): Outcome {
+    const name = question.name.slice(WHY.length);
+    const { reasons } = explainName(this.view, this.options, name, 'A', this.context.serverAddresses());
+    const answers = reasons.map(({ topic, text }) => {
+      const line = `${topic}: ${text}`.slice(0, TXT_STRING_CHARS);
+      return record(question.name, 0, 'TXT', { texts: [line] });
+    });
+    return { kind: 'reply', message: replyTo(request, { answers, authoritative: true }) };
   }
 
   /** The search list of the pod that asks, found by its address; needs `pods verified`. */
@@ -77,7 +96,7 @@ export class KubernetesPlugin implements Plugin {
     return pod && [`${pod.namespace}.svc.${zone}`, `svc.${zone}`, zone, ...this.#hostSearch];
   }
 
-  compiled(around: CompiledAround): CompiledNames {
+  compiled(around: TableSurroundings): CompiledNames {
     return { table: this.view.table, options: readerOptions(this.options, around) };
   }
 

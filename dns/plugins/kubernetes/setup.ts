@@ -10,6 +10,7 @@ export const kubernetes: Directive = {
       pods: options.pods === 'verified',
       imports: options.multiclusterZones.length > 0,
       labelSelector: options.labels?.text,
+      options,
       api,
     };
     return (deps) => KubernetesPlugin.open(deps, options);

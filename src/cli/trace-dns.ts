@@ -1,0 +1,101 @@
+import { explainName, type NameExplanation } from '../../dns/cluster/explain.ts';
+import { LiveView } from '../../dns/cluster/live-view.ts';
+import { zoneOf } from '../../dns/cluster/look-up.ts';
+import type { ClusterOptions } from '../../dns/cluster/options.ts';
+import { DEFAULT_COREFILE, loadCorefile } from '../../dns/corefile/load.ts';
+import { parseName } from '../../dns/wire/name.ts';
+import { parseType, type RecordType } from '../../dns/wire/numbers.ts';
+import { Tracker } from '../../endpoints/tracker.ts';
+import { systemClock } from '../base/clock.ts';
+import { messageOf } from '../base/fault.ts';
+import { Registry } from '../base/metrics.ts';
+import { connect } from './api-access.ts';
+import { type CliContext, EXIT_USAGE, ExitError } from './context.ts';
+import { openProxySource } from './proxy-source.ts';
+import { namespaceSearch, searchCandidates } from './resolve-search.ts';
+
+interface AskedName {
+  /** NAME or NAME/TYPE. */
+  readonly question: string;
+  /** A pod, `namespace/name`: its search list counts for a name without a final dot. */
+  readonly client: string | undefined;
+  readonly conf: string | undefined;
+  readonly json: boolean;
+  readonly strict: boolean;
+}
+
+interface NameStep extends NameExplanation {
+  readonly name: string;
+}
+
+const SYNC_DEADLINE_MS = 30_000;
+
+/** `weft trace --dns NAME`: what the cluster's DNS would say to NAME, step by step, along the client's search list. */
+export async function traceDns(
+  context: CliContext,
+  asked: AskedName,
+  { from, kubeconfig }: { from: readonly string[]; kubeconfig: string | undefined },
+): Promise<void> {
+  const options = clusterOptions(asked, context);
+  const { name, type } = readQuestion(asked.question);
+  const tracker = new Tracker({ log: context.log }, { pods: options.pods === 'verified' });
+  const source = await openProxySource(context, {
+    sinks: [tracker],
+    from: from.length > 0 ? from : undefined,
+    kubeconfig: kubeconfig ?? '',
+    follow: false,
+    deadlineMs: SYNC_DEADLINE_MS,
+    metrics: new Registry(),
+    pods: options.pods === 'verified',
+    connect: () => connect(context, kubeconfig),
+  });
+  await source[Symbol.asyncDispose]();
+  tracker.flush();
+  using view = new LiveView({ snapshots: tracker, clock: systemClock }, options);
+  const steps: NameStep[] = [];
+  for (const candidate of candidates(name, asked.client, options)) {
+    const explanation = explainName(view, options, candidate, type);
+    steps.push({ name: candidate, ...explanation });
+    if (explanation.rcode === 'NOERROR') break;
+  }
+  const text = asked.json ? `${JSON.stringify({ type, steps }, undefined, 2)}\n` : stepsText(type, steps);
+  context.stdout.write(text);
+}
+
+/** Of the Corefile's first `kubernetes` stanza. */
+function clusterOptions({ conf, strict }: AskedName, { env }: CliContext): ClusterOptions {
+  const corefile =
+    conf === undefined ? { text: DEFAULT_COREFILE, name: 'built-in Corefile' } : { path: conf };
+  try {
+    const { plans } = loadCorefile(corefile, { dnsPort: 53, strict, env });
+    const needs = plans.flatMap(({ settings }) => settings.cluster ?? [])[0];
+    if (needs) return needs.options;
+  } catch (error) {
+    throw new ExitError(EXIT_USAGE, messageOf(error));
+  }
+  throw new ExitError(EXIT_USAGE, `--conf ${conf}: no kubernetes stanza, so no names of the cluster`);
+}
+
+function readQuestion(text: string): { name: string; type: RecordType } {
+  const [spelled = '', typeText = 'A'] = text.split('/');
+  const type = parseType(typeText.toUpperCase());
+  if (type === undefined) throw new ExitError(EXIT_USAGE, `--dns ${text}: ${typeText} is no record type`);
+  if (parseName(spelled) === undefined) throw new ExitError(EXIT_USAGE, `--dns ${text}: not a domain name`);
+  return { name: spelled, type };
+}
+
+/** What the resolver of the client's pod would ask, in order; a name in a zone of ours stands alone. */
+function candidates(name: string, client: string | undefined, options: ClusterOptions): readonly string[] {
+  const absolute = parseName(name)!;
+  const known = name.endsWith('.') || zoneOf(absolute.toLowerCase(), options.zones) !== undefined;
+  const namespace = client?.includes('/') ? client.split('/')[0]! : 'default';
+  return known ? [absolute] : searchCandidates(name, namespaceSearch(namespace, options.primaryZone));
+}
+
+function stepsText(type: RecordType, steps: readonly NameStep[]): string {
+  const lines = steps.flatMap(({ name, rcode, reasons }) => [
+    `${name} ${type}: ${rcode}`,
+    ...reasons.map(({ topic, text }) => `  ${topic.padEnd(10)}${text}`),
+  ]);
+  return `${lines.join('\n')}\n`;
+}
