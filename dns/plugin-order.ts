@@ -10,6 +10,9 @@ import { minimal } from './plugins/minimal/setup.ts';
 import { nsid } from './plugins/nsid/setup.ts';
 import { whoami } from './plugins/whoami/setup.ts';
 import { rewrite } from './plugins/rewrite/setup.ts';
+import { dns64 } from './plugins/dns64/setup.ts';
+import { template } from './plugins/template/setup.ts';
+import { view } from './plugins/view/setup.ts';
 import { autopath } from './plugins/autopath/setup.ts';
 import { cache } from './plugins/cache/setup.ts';
 import { hosts } from './plugins/hosts/setup.ts';
@@ -49,6 +52,7 @@ export const PLUGIN_ORDER: readonly Directive[] = [
   errors,
   log,
   local,
+  dns64,
   any,
   chaos,
   loadbalance,
@@ -58,6 +62,7 @@ export const PLUGIN_ORDER: readonly Directive[] = [
   cache,
   header,
   minimal,
+  template,
   transfer,
   hosts,
   k8sExternal,
@@ -65,6 +70,7 @@ export const PLUGIN_ORDER: readonly Directive[] = [
   loop,
   forward,
   whoami,
+  view,
 ];
 
 /** Directives of CoreDNS that weft does not have, with what to do instead. */

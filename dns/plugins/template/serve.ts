@@ -1,0 +1,130 @@
+import { messageOf } from '../../../src/base/fault.ts';
+import { failure, type Outcome, type Plugin, type PluginDeps, type Query } from '../../plugin.ts';
+import { sharedCounter } from '../../plugin-metrics.ts';
+import type { RegexMatch } from '../../user-regex.ts';
+import { replyTo, type ResourceRecord } from '../../wire/message.ts';
+import { isWithin } from '../../wire/name.ts';
+import { EDE, type RecordClass, type RecordType } from '../../wire/numbers.ts';
+import { parseRecord } from '../../wire/zone-text.ts';
+import { runTemplate } from './go-run.ts';
+import type { TemplateNode } from './go-syntax.ts';
+import type { TemplateBody } from './setup.ts';
+
+export interface TemplateOptions extends TemplateBody {
+  readonly zones: readonly string[];
+  /** ANY = every one. */
+  readonly recordClass: RecordClass;
+  readonly type: RecordType;
+}
+
+/** Makes answers from the question by a template. */
+export function openTemplate(deps: PluginDeps, options: TemplateOptions): Plugin {
+  const { recordClass, type, zones } = options;
+  const matched = sharedCounter(deps, {
+    name: 'coredns_template_matches_total',
+    help: 'Counter of template regex matches.',
+    labelNames: ['server', 'zone', 'view', 'class', 'type'],
+  });
+  const failures = sharedCounter(deps, {
+    name: 'coredns_template_template_failures_total',
+    help: 'Counter of go template failures.',
+    labelNames: ['server', 'zone', 'view', 'class', 'type'],
+  });
+  return {
+    name: 'template',
+    // Only the zones of the template are kept from the compiled table.
+    transparent: true,
+    ownsZones: zones,
+    classes: recordClass === 'IN' ? [] : recordClass === 'ANY' ? ['CH', 'HS', 'ANY'] : [recordClass],
+    serve: (query, next) => {
+      const { question, name } = query;
+      const zone = zones.find((one) => isWithin(name, one));
+      const fitting = zone !== undefined && fits(recordClass, question.class) && fits(type, question.type);
+      if (!fitting) return next(query);
+      const match = options.matches.map((regex) => regex.match(name)).find((each) => each !== undefined);
+      if (!match) return passes(options, name) ? next(query) : replyNxdomain(query);
+      const labels = { server: query.listener, zone, view: query.view, class: recordClass, type };
+      matched.inc(labels);
+      try {
+        return answer(deps, options, query, dataOf(query, zone, match));
+      } catch (error) {
+        failures.inc(labels);
+        const text = `template failed: ${messageOf(error)}`;
+        return failure('SERVFAIL', text, { code: EDE.OTHER, text });
+      }
+    },
+  };
+}
+
+function fits(wanted: string, asked: string): boolean {
+  return wanted === 'ANY' || asked === 'ANY' || wanted === asked;
+}
+
+function passes({ fallthrough }: TemplateOptions, name: string): boolean {
+  return (
+    fallthrough !== undefined &&
+    (fallthrough.length === 0 || fallthrough.some((zone) => isWithin(name, zone)))
+  );
+}
+
+function replyNxdomain({ request }: Query): Outcome {
+  return { kind: 'reply', message: replyTo(request, { rcode: 'NXDOMAIN' }) };
+}
+
+/** What a template sees, under CoreDNS's names. */
+function dataOf(query: Query, zone: string, match: RegexMatch): unknown {
+  const { question, request, name, client, metadata } = query;
+  return {
+    Zone: zone,
+    Name: name,
+    Class: question.class,
+    Type: question.type,
+    Match: match.groups,
+    Group: {
+      ...Object.fromEntries(match.groups.map((group, i) => [String(i), group])),
+      ...match.named,
+    },
+    Message: {
+      Id: request.id,
+      RecursionDesired: request.recursionDesired,
+      CheckingDisabled: request.checkingDisabled,
+    },
+    Question: { Name: question.name, Qtype: question.type, Qclass: question.class },
+    Remote: client.address,
+    Meta: (label: unknown): string => metadata.get(String(label))?.() ?? '',
+  };
+}
+
+function answer(
+  deps: PluginDeps,
+  options: TemplateOptions,
+  query: Query,
+  data: unknown,
+): Outcome | Promise<Outcome> {
+  const { rcode, extended } = options;
+  if (rcode === 'SERVFAIL') return failure('SERVFAIL', 'the template says so', extended);
+  const records = (templates: readonly (readonly TemplateNode[])[]): ResourceRecord[] =>
+    templates.map((nodes) => recordOf(runTemplate(nodes, data)));
+  const message = replyTo(query.request, {
+    authoritative: true,
+    rcode,
+    answers: records(options.answers),
+    authorities: records(options.authorities),
+    additionals: records(options.additionals),
+  });
+  const outcome: Outcome = { kind: 'reply', message, ...(extended && { extended }) };
+  const alias = message.answers.at(-1);
+  const { type } = query.question;
+  if (alias?.type !== 'CNAME' || (type !== 'A' && type !== 'AAAA')) return outcome;
+  const target = { name: alias.data.target, type, class: 'IN' } as const;
+  return deps.host.resolve(query, target).then(({ answers }) => ({
+    ...outcome,
+    message: { ...message, answers: [...message.answers, ...answers] },
+  }));
+}
+
+function recordOf(line: string): ResourceRecord {
+  const parsed = parseRecord(line);
+  if (parsed.ok) return parsed.record;
+  throw new Error(`"${line}": ${parsed.reason}`);
+}
