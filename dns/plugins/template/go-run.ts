@@ -85,7 +85,8 @@ function textOf(value: unknown): string {
     const pairs = Object.entries(value).map(([key, one]) => `${key}:${textOf(one)}`);
     return `map[${pairs.join(' ')}]`;
   }
-  return typeof value === 'function' ? '<function>' : String(value);
+  if (typeof value === 'string') return value;
+  return typeof value === 'function' ? '<function>' : JSON.stringify(value);
 }
 
 type TemplateFunction = (...args: unknown[]) => unknown;
