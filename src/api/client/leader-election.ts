@@ -1,5 +1,5 @@
 import { type Clock, sleep } from '../../base/clock.ts';
-import { messageOf } from '../../base/fault.ts';
+import { Fault, messageOf } from '../../base/fault.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Registry } from '../../base/metrics.ts';
 import { type Lease, microTime } from '../kinds/lease.ts';
@@ -26,6 +26,9 @@ interface ElectionDeps {
   readonly random: () => number;
   readonly metrics?: Registry;
 }
+
+/** Code of the Fault that ends a term for want of an answer; nobody is known to have taken over. */
+export const LEASE_NOT_RENEWED = 'LEASE_NOT_RENEWED';
 
 const LEASE_DURATION_MS = 15_000;
 const RENEW_DEADLINE_MS = 10_000;
@@ -129,7 +132,7 @@ class Election {
 
   #deadline(term: AbortController, renewedMs: number): Disposable {
     const leftMs = renewedMs + this.#options.renewDeadlineMs - this.#deps.clock.monotonicMs();
-    return this.#deps.clock.setTimer(leftMs, () => term.abort(new Error('the lease could not be renewed')));
+    return this.#deps.clock.setTimer(leftMs, () => term.abort(new Fault(LEASE_NOT_RENEWED, 'the lease could not be renewed')));
   }
 
   /** One try to take or renew the lease. */

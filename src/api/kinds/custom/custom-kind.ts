@@ -16,6 +16,7 @@ import { joinApiVersion, type KindInfo, type ScalePaths, type Subresource, type 
 import { keepServerFields, nextGeneration, takeStatusOnly } from '../server-fields.ts';
 import { validateMetadata, validateMetadataUpdate } from '../rules/metadata.ts';
 import { structuralSchema } from '../schema/structural-schema.ts';
+import { validateByRules } from './cel-rules.ts';
 import { customPrinter } from './custom-printer.ts';
 import { applySchemaDefaults } from './defaults.ts';
 import { parseJsonPath } from './json-path.ts';
@@ -88,7 +89,9 @@ function customKind(definition: UnknownObject, version: JsonObject, storedVersio
   const namespaced = spec['scope'] === 'Namespaced';
   const check = (object: UnknownObject, old: UnknownObject | undefined): FieldError[] => {
     const errors: FieldError[] = [];
-    validateBySchema({ value: object, old, path: '' }, openApiSchema, errors);
+    const place = { value: object, old, path: '' };
+    validateBySchema(place, openApiSchema, errors);
+    if (errors.length === 0) validateByRules(place, openApiSchema, schema, errors);
     return errors;
   };
   return {

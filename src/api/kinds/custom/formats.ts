@@ -1,5 +1,6 @@
 import { familyOf } from '../../../net/ip.ts';
 import { parseCidr } from '../../../net/cidr.ts';
+import { parseDurationMs } from '../cel/durations.ts';
 import { timeMs } from '../decode/time.ts';
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
@@ -9,9 +10,6 @@ const UUID = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$
 const EMAIL = /^[^\s@]{1,64}@[^\s@]{1,255}$/;
 const MAC = /^(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}$/i;
 const DATE = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])$/;
-/** Go's time.ParseDuration: `1h30m`, `-1.5s`. */
-const DURATION = /^[+-]?(?:0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)$/;
-
 /** Formats of the OpenAPI dialect that a custom resource's schema may name; others are not checked. */
 const FORMATS: ReadonlyMap<string, (text: string) => boolean> = new Map([
   ['date-time', (text) => timeMs(text) !== undefined],
@@ -25,7 +23,7 @@ const FORMATS: ReadonlyMap<string, (text: string) => boolean> = new Map([
   ['email', (text) => EMAIL.test(text)],
   ['mac', (text) => MAC.test(text)],
   ['uri', (text) => URL.canParse(text)],
-  ['duration', (text) => DURATION.test(text)],
+  ['duration', (text) => parseDurationMs(text) !== undefined],
 ]);
 
 export function fitsFormat(text: string, format: string): boolean {

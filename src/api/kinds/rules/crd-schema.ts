@@ -1,7 +1,11 @@
 import { RE2JS } from 're2js';
 import { messageOf } from '../../../base/fault.ts';
 import { type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts';
-import { arrayAt, isObject, type JsonObject, stringAt } from '../json-value.ts';
+import { checkRules } from '../custom/cel-rules.ts';
+import { applySchemaDefaults } from '../custom/defaults.ts';
+import { validateBySchema } from '../custom/schema-rules.ts';
+import { arrayAt, cloneJson, isObject, type JsonObject, stringAt } from '../json-value.ts';
+import { structuralSchema } from '../schema/structural-schema.ts';
 import { MAX_CRD_SCHEMA_DEPTH, MAX_FIELD_ERRORS } from '../limits.ts';
 
 const TYPES = ['array', 'boolean', 'integer', 'number', 'object', 'string'];
@@ -26,6 +30,7 @@ export function validateStructuralSchema(errors: FieldError[], root: JsonObject,
   else if (root['type'] !== 'object')
     errors.push(invalid(`${path}.type`, root['type'], 'must be object at the root'));
   validateNode(errors, root, path, 0, true);
+  if (errors.length === 0) checkRules(errors, root, structuralSchema(root), path);
 }
 
 function validateNode(
@@ -62,6 +67,7 @@ function validateNode(
     );
   }
   validatePattern(errors, node, path);
+  if (node['default'] !== undefined) validateDefault(errors, node, path);
   validateListType(errors, node, path);
   for (const junctor of JUNCTORS) {
     for (const [index, one] of arrayAt(node, junctor).entries())
@@ -97,6 +103,15 @@ function validateConstraint(errors: FieldError[], node: unknown, path: string, d
     validateConstraint(errors, child, `${path}.properties[${name}]`, depth + 1);
   }
   validateConstraint(errors, node['items'], `${path}.items`, depth + 1);
+}
+
+/** What is filled in must fit where it is filled in. */
+function validateDefault(errors: FieldError[], node: JsonObject, path: string): void {
+  const found: FieldError[] = [];
+  const value = cloneJson(node['default']);
+  applySchemaDefaults(value, node);
+  validateBySchema({ value, old: undefined, path: `${path}.default` }, node, found);
+  errors.push(...found);
 }
 
 function validatePattern(errors: FieldError[], node: JsonObject, path: string): void {
