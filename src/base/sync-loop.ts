@@ -56,7 +56,7 @@ export class SyncLoop implements AsyncDisposable {
     const delayMs = Math.max(0, dueMs - this.#deps.clock.monotonicMs());
     this.#timer = this.#deps.clock.setTimer(delayMs, () => {
       this.#dueMs = Number.POSITIVE_INFINITY;
-      this.#running = this.#run().finally(() => (this.#running = undefined));
+      this.#running = this.#run();
     });
   }
 
@@ -75,6 +75,8 @@ export class SyncLoop implements AsyncDisposable {
         });
       }
     }
+    // from here on a mark schedules for itself: between two steps it would be lost
+    this.#running = undefined;
     const now = this.#deps.clock.monotonicMs();
     this.#lastEndMs = now;
     if (failed) this.#schedule(now + this.#options.retryIntervalMs);

@@ -56,4 +56,21 @@ describe('sync loop', () => {
     await loop[Symbol.asyncDispose]();
     expect(clock.pendingTimers).toBe(0);
   });
+
+  it('loses no mark, however close to the end of a run it comes', async () => {
+    for (let steps = 0; steps < 12; steps++) {
+      const clock = new FakeClock();
+      let runs = 0;
+      await using loop: SyncLoop = new SyncLoop({ clock, log: silentLogger }, options, async () => {
+        if (++runs > 1) return;
+        void (async () => {
+          for (let step = 0; step < steps; step++) await undefined;
+          loop.mark();
+        })();
+      });
+      loop.mark();
+      await clock.advance(5000);
+      expect([steps, runs]).toEqual([steps, 2]);
+    }
+  });
 });
