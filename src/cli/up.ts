@@ -1,6 +1,5 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { hostname, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { applyObjects, applyOrder, type Applied } from '../api/client/manifest-apply.ts';
 import type { ManifestError } from '../api/client/manifest-parse.ts';
 import { readManifests } from '../api/client/manifest-read.ts';
@@ -19,6 +18,7 @@ import { packageVersion } from './package-version.ts';
 import { renderServices } from './service-table.ts';
 import { Progress } from './progress.ts';
 import { renderFaults } from './fault-table.ts';
+import { openScratch } from './scratch.ts';
 import { startFault } from './start-fault.ts';
 import { stopped } from './stopped.ts';
 import { suggestions } from './suggestions.ts';
@@ -87,9 +87,10 @@ export const register: RegisterCommand = (program, context) => {
 
 async function runUp(flags: UpFlags, context: CliContext): Promise<void> {
   const started = performance.now();
-  await using scratch = await scratchFolder();
   const dataDir = dataDirOf(flags, context);
-  const options = await upOptions(flags, context, dataDir, scratch.path);
+  using scratch = dataDir === undefined ? openScratch() : undefined;
+  const stateDir = dataDir ?? scratch?.path ?? '';
+  const options = await upOptions(flags, context, dataDir, stateDir);
   const registry = new Registry();
   const onReady = (name: string, detail: string): void =>
     context.stdout.write(`${name.padEnd(12)} ${detail}\n`);
@@ -113,7 +114,7 @@ async function runUp(flags: UpFlags, context: CliContext): Promise<void> {
     });
   }
   await using running = up;
-  await writeKubeconfigs(flags, dataDir ?? scratch.path, running, context);
+  await writeKubeconfigs(flags, stateDir, running, context);
   const faults = await applyAll(flags, running, context);
   if (faults > 0)
     throw new ExitError(
@@ -137,7 +138,7 @@ async function upOptions(
   flags: UpFlags,
   context: CliContext,
   dataDir: string | undefined,
-  scratchDir: string,
+  stateDir: string,
 ): Promise<UpOptions> {
   const { env } = context;
   const { apiListen, dnsListen, ingressHttp, ingressHttps, proxyMode, serviceCidr, podCidr, clusterDomain } =
@@ -145,7 +146,7 @@ async function upOptions(
   return {
     dataDir,
     store: undefined,
-    scratchDir,
+    stateDir,
     apiListen,
     dnsListen,
     ingressHttp,
@@ -232,9 +233,4 @@ async function applyAll(flags: UpFlags, up: Up, context: CliContext): Promise<nu
   );
   if (faults.length > 0) context.stderr.write(`${renderFaults(faults)}\n`);
   return faults.length;
-}
-
-async function scratchFolder(): Promise<{ path: string } & AsyncDisposable> {
-  const path = await mkdtemp(join(tmpdir(), 'weft-'));
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }

@@ -36,8 +36,8 @@ export interface UpOptions {
   readonly version: string;
   readonly strict: boolean;
   readonly kubelet: Pick<KubeletOptions, 'hostEnv' | 'imageMap' | 'staticPodDir'>;
-  /** Where pods and their logs lie when dataDir is undefined. */
-  readonly scratchDir: string;
+  /** Where pods and their logs lie: dataDir, or a folder that goes with this run. */
+  readonly stateDir: string;
   /** Given to LoadBalancer services. */
   readonly loadBalancerAddresses: readonly string[];
 }
@@ -101,7 +101,7 @@ async function openKubelet(
     {
       ...options.kubelet,
       nodeName: options.nodeName,
-      dataDir: join(options.dataDir ?? options.scratchDir, 'kubelet'),
+      dataDir: join(options.stateDir, 'kubelet'),
       hostIP: '127.0.0.1',
       podCidr: options.podCidr,
       clusterDns: clusterDnsAddress(options),
