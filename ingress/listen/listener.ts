@@ -1,6 +1,7 @@
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Fault } from '../../src/base/fault.ts';
+import { joinHostPort } from '../../src/net/ip.ts';
 import type { ClientHello } from '../certificates/client-hello.ts';
 import { readClientHello } from '../certificates/client-hello.ts';
 import type { ServerTls } from '../certificates/server-names.ts';
@@ -12,7 +13,7 @@ import { CLIENT_HELLO_BYTES_MAX, PROXY_V2_BYTES_MAX } from '../limits.ts';
 import { NetWire } from '../net-wire.ts';
 import type { GlobalSettings } from '../settings.ts';
 import type { TimerWheel } from '../timer-wheel.ts';
-import { plainAddress } from '../relay/context.ts';
+import { inCidrs, plainAddress } from '../relay/context.ts';
 import { Opening } from './opening.ts';
 import { TlsAcceptor } from './tls-acceptor.ts';
 import { type ProxyHeader, readProxyHeader } from './proxy-protocol.ts';
@@ -67,7 +68,7 @@ export class Listener implements AsyncDisposable {
         reject(
           new Fault(
             'INGRESS_LISTEN',
-            `cannot listen on ${options.host}:${options.port}: ${cause.code === 'EADDRINUSE' ? 'the port is in use' : cause.message}`,
+            `cannot listen on ${joinHostPort(options.host, options.port)}: ${cause.code === 'EADDRINUSE' ? 'the port is in use' : cause.message}`,
             { cause },
           ),
         ),
@@ -125,7 +126,9 @@ export class Listener implements AsyncDisposable {
     const opening = new Opening(socket, this.#deps.wheel, (reason) => this.#deps.refused(reason));
     if (!useProxyProtocol) return this.#readHello(opening, facts);
     opening.read(PROXY_V2_BYTES_MAX + PROXY_V2_BYTES_MAX, readProxyHeader, (header: ProxyHeader, rest) => {
-      const proxied = withProxyHeader(facts, header);
+      const { trustedProxies } = this.#deps.settings();
+      // a header of anybody else is read and not believed
+      const proxied = inCidrs(trustedProxies, peer) ? withProxyHeader(facts, header) : facts;
       opening.held = rest.subarray(header.length);
       if (this.#options.secure) this.#readHello(opening, proxied);
       else this.#startH1(opening.release(), proxied);

@@ -68,7 +68,7 @@ describe.runIf(able)('weft ingress --from', () => {
     expect(weftRun('--kubeconfig', '/nowhere').status).toBe(64);
     const taken = weftRun('--from', edge.folder);
     expect(taken.status).toBe(1);
-    expect(taken.stderr).toMatch(/80: EADDRINUSE/);
+    expect(taken.stderr).toMatch(/\[::\]:80: the port is in use/);
   });
 
   it('finishes what is under way, then ends with 0', async () => {
