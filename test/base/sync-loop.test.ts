@@ -64,7 +64,7 @@ describe('sync loop', () => {
       await using loop: SyncLoop = new SyncLoop({ clock, log: silentLogger }, options, async () => {
         if (++runs > 1) return;
         void (async () => {
-          for (let step = 0; step < steps; step++) await undefined;
+          for (let step = 0; step < steps; step++) await Promise.resolve();
           loop.mark();
         })();
       });
