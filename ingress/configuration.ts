@@ -123,11 +123,16 @@ export class Configuration {
     return true;
   }
 
+  /** The entries of a ConfigMap that may stand in a header. */
+  fieldsOf(key: string): readonly (readonly [string, string])[] {
+    const entries = Object.entries(this.objects.configMaps.get(key)?.data ?? {});
+    return entries.filter(([name, value]) => isSafeHeader(name, value));
+  }
+
   /** Fields of a custom-headers ConfigMap that global-allowed-response-headers lets through. */
   responseHeaders(key: string): readonly (readonly [string, string])[] {
     const allowed = this.#settings.allowedResponseHeaders;
-    const entries = Object.entries(this.objects.configMaps.get(key)?.data ?? {});
-    return entries.filter(([name, value]) => allowed.has(name.toLowerCase()) && isSafeHeader(name, value));
+    return this.fieldsOf(key).filter(([name]) => allowed.has(name.toLowerCase()));
   }
 
   /** What merging with other Ingresses cost this one. */

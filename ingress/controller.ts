@@ -87,6 +87,7 @@ const DRAIN_POLL_MS = 20;
 /** The ingress: takes objects in, serves HTTP out. Open returns it listening; disposal drains. */
 export class IngressController implements ObjectSink, AsyncDisposable {
   readonly #deps: IngressDeps;
+  readonly #options: IngressOptions;
   readonly #configuration: Configuration;
   readonly #gateway: Gateway;
   readonly #wheel: TimerWheel;
@@ -100,6 +101,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
 
   private constructor(deps: IngressDeps, options: IngressOptions, configuration: Configuration) {
     this.#deps = deps;
+    this.#options = options;
     this.#configuration = configuration;
     this.#wheel = new TimerWheel({ clock: deps.clock });
     this.#sideRequests = new SideRequests(deps);
@@ -136,7 +138,11 @@ export class IngressController implements ObjectSink, AsyncDisposable {
         gatekeeper: new Gatekeeper({
           secret: (key) => configuration.objects.secrets.get(key),
           limits: new RateLimits({ clock: deps.clock }),
-          external: new ExternalAuth({ clock: deps.clock, requests: this.#sideRequests }),
+          external: new ExternalAuth({
+            clock: deps.clock,
+            requests: this.#sideRequests,
+            fields: (key) => configuration.fieldsOf(key),
+          }),
         }),
         chooser: new Chooser({
           clock: deps.clock,
@@ -275,11 +281,18 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     }
   }
 
+  /** Redirects lead to the port we listen on, unless somebody says better. */
+  #withPort(settings: GlobalSettings): GlobalSettings {
+    if (this.#options.settings?.httpsPort !== undefined) return settings;
+    const port = this.#listeners.find(({ secure }) => secure)?.address.port;
+    return port === undefined ? settings : { ...settings, httpsPort: port };
+  }
+
   async #sync(): Promise<void> {
     const waiting = this.#applied;
     this.#applied = [];
     const next = this.#configuration.apply();
-    this.#gateway.publish(next.table, next.settings);
+    this.#gateway.publish(next.table, this.#withPort(next.settings));
     const secrets = this.#configuration.takeSecretReferences();
     if (secrets) this.#deps.needSecrets?.(secrets);
     for (const [ingress, report] of this.#configuration.takeReports()) this.#deps.report?.(ingress, report);

@@ -31,6 +31,7 @@ export function defaultSettings(strict: boolean): GlobalSettings {
     noTlsRedirectPaths: ['/.well-known/acme-challenge'],
     noAuthPaths: ['/.well-known/acme-challenge'],
     httpRedirectCode: 308,
+    httpsPort: 443,
     hsts: { value: 'max-age=31536000; includeSubDomains' },
     limitStatus: 503,
     connLimitStatus: 503,

@@ -92,7 +92,8 @@ export interface ExternalAuthPolicy {
   readonly signin: string | undefined;
   readonly signinRedirectParam: string;
   readonly responseHeaders: readonly string[];
-  readonly proxySetHeaders: Readonly<Record<string, string>>;
+  /** `namespace/name` of the ConfigMap with fields for the auth service. */
+  readonly proxySetHeaders: string | undefined;
   readonly cacheKey: string | undefined;
   /** Milliseconds by status; empty = no cache. */
   readonly cacheDurations: ReadonlyMap<number, number>;

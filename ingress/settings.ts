@@ -22,6 +22,8 @@ export interface GlobalSettings {
   readonly noTlsRedirectPaths: readonly string[];
   readonly noAuthPaths: readonly string[];
   readonly httpRedirectCode: number;
+  /** Where redirects to https lead; left out of the URL when it is 443. */
+  readonly httpsPort: number;
   readonly hsts: { readonly value: string } | undefined;
   readonly limitStatus: number;
   readonly connLimitStatus: number;

@@ -1,5 +1,6 @@
 import type { Secret } from '../../src/api/kinds/config.ts';
 import { secretText } from '../certificates/secrets.ts';
+import type { ClientCertificate } from '../http/exchange.ts';
 import type { Fields } from '../http/fields.ts';
 import type { ClientCertificatePolicy } from '../policy.ts';
 import type { RoutedRequest } from '../relay/context.ts';
@@ -16,8 +17,10 @@ export function clientCertificateReply(
   if (!secretText(secret(policy.secret), 'ca.crt'))
     return reply(503, `auth-tls-secret ${policy.secret} is missing or has no ca.crt`);
   if (request.connection.tls === undefined) return reply(403, 'auth-tls: only over TLS');
-  const client = request.connection.tls.client;
-  const verify = client?.verify ?? 'NONE';
+  const client = presented(request, policy);
+  if (!client && policy.verify === 'on' && request.connection.tls.client?.pem)
+    return reply(421, 'client certificate was checked for another host');
+  const verify = client ? verdictOn(client, policy) : 'NONE';
   const acceptable =
     verify === 'SUCCESS' || (verify === 'NONE' ? policy.verify !== 'on' : policy.verify === 'optional_no_ca');
   if (!acceptable) {
@@ -27,6 +30,17 @@ export function clientCertificateReply(
   }
   if (policy.matchCn && !policy.matchCn.test(client?.subject ?? '')) return reply(403, 'auth-tls-match-cn');
   return undefined;
+}
+
+/** A certificate counts only where it was checked against the CA of this host: the Host may differ from the server name. */
+function presented(request: RoutedRequest, policy: ClientCertificatePolicy): ClientCertificate | undefined {
+  const { tls } = request.connection;
+  return tls?.clientAuthority === policy.secret ? tls.client : undefined;
+}
+
+function verdictOn(client: ClientCertificate, policy: ClientCertificatePolicy): string {
+  const tooLong = client.verify === 'SUCCESS' && client.depth > policy.depth;
+  return tooLong ? 'FAILED:certificate chain too long' : client.verify;
 }
 
 /** Tells the backend about the certificate; a client's own ssl-client-* fields never pass. */
@@ -42,8 +56,8 @@ export function addClientCertificateFields(
     'ssl-client-cert',
   ])
     fields.remove(name);
-  const client = request.connection.tls?.client;
-  fields.set('ssl-client-verify', client?.verify ?? 'NONE');
+  const client = presented(request, policy);
+  fields.set('ssl-client-verify', client ? verdictOn(client, policy) : 'NONE');
   if (!client || client.verify === 'NONE') return;
   fields.set('ssl-client-subject-dn', latin1(client.subject));
   fields.set('ssl-client-issuer-dn', latin1(client.issuer));

@@ -21,10 +21,17 @@ interface AuthAnswer {
 export class ExternalAuth {
   readonly #clock: Clock;
   readonly #requests: SideRequests;
+  readonly #fields: (configMap: string) => readonly (readonly [string, string])[];
   readonly #cache = new Map<string, { answer: AuthAnswer; untilMs: number }>();
 
-  constructor(deps: { clock: Clock; requests: SideRequests }) {
+  constructor(deps: {
+    readonly clock: Clock;
+    readonly requests: SideRequests;
+    /** Fields of an auth-proxy-set-headers ConfigMap. */
+    readonly fields: (configMap: string) => readonly (readonly [string, string])[];
+  }) {
     this.#clock = deps.clock;
+    this.#fields = deps.fields;
     this.#requests = deps.requests;
   }
 
@@ -51,7 +58,7 @@ export class ExternalAuth {
     const answer = await this.#requests.send({
       method: policy.method ?? 'GET',
       url: expand(policy.url, request),
-      fields: subrequestFields(request, policy),
+      fields: this.#subrequestFields(request, policy),
       body: undefined,
       timeoutMs: request.route.policy.proxy.readMs,
     });
@@ -62,27 +69,28 @@ export class ExternalAuth {
     }
     return answer;
   }
-}
 
-function subrequestFields(request: RoutedRequest, policy: ExternalAuthPolicy): Fields {
-  const fields = plainRequestFields(request);
-  fields.remove('content-length');
-  fields.remove('content-type');
-  fields.remove('expect');
-  const original = `${request.scheme}://${request.head.authority}${request.head.target}`;
-  fields.set('X-Request-ID', request.head.fields.get('x-request-id') ?? '');
-  fields.set('X-Original-URL', original);
-  fields.set('X-Original-Method', request.head.method);
-  fields.set('X-Sent-From', 'weft-ingress');
-  fields.set('X-Real-IP', request.clientAddress);
-  fields.set('X-Forwarded-For', request.clientAddress);
-  fields.set('X-Forwarded-Host', request.host);
-  fields.set('X-Forwarded-Proto', request.scheme);
-  const redirect =
-    policy.requestRedirect === undefined ? request.head.target : expand(policy.requestRedirect, request);
-  fields.set('X-Auth-Request-Redirect', redirect);
-  for (const [name, value] of Object.entries(policy.proxySetHeaders)) fields.set(name, value);
-  return fields;
+  #subrequestFields(request: RoutedRequest, policy: ExternalAuthPolicy): Fields {
+    const fields = plainRequestFields(request);
+    fields.remove('content-length');
+    fields.remove('content-type');
+    fields.remove('expect');
+    const original = `${request.scheme}://${request.head.authority}${request.head.target}`;
+    fields.set('X-Request-ID', request.head.fields.get('x-request-id') ?? '');
+    fields.set('X-Original-URL', original);
+    fields.set('X-Original-Method', request.head.method);
+    fields.set('X-Sent-From', 'weft-ingress');
+    fields.set('X-Real-IP', request.clientAddress);
+    fields.set('X-Forwarded-For', request.clientAddress);
+    fields.set('X-Forwarded-Host', request.host);
+    fields.set('X-Forwarded-Proto', request.scheme);
+    const redirect =
+      policy.requestRedirect === undefined ? request.head.target : expand(policy.requestRedirect, request);
+    fields.set('X-Auth-Request-Redirect', redirect);
+    if (policy.proxySetHeaders !== undefined)
+      for (const [name, value] of this.#fields(policy.proxySetHeaders)) fields.set(name, value);
+    return fields;
+  }
 }
 
 function admission(answer: AuthAnswer, policy: ExternalAuthPolicy): Admission | undefined {

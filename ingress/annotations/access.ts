@@ -57,6 +57,7 @@ function readExternal(read: AnnotationReader): ExternalAuthPolicy | undefined {
     cacheKey: read.text('auth-cache-key'),
     cacheDurations: readCacheDurations(read),
     requestRedirect: read.fieldValue('auth-request-redirect'),
+    proxySetHeaders: read.reference('auth-proxy-set-headers'),
     alwaysSetCookie: read.bool('auth-always-set-cookie') ?? false,
   };
   for (const name of [
@@ -68,15 +69,12 @@ function readExternal(read: AnnotationReader): ExternalAuthPolicy | undefined {
     read.text(name);
     read.differs(name, 'connections to auth services are always kept');
   }
-  if (read.has('auth-proxy-set-headers')) {
-    read.reference('auth-proxy-set-headers');
-  }
   const enabled = read.bool('enable-global-auth');
   if (enabled === false && url === undefined)
     read.differs('enable-global-auth', 'there is no global auth to switch off');
   if (url === undefined) return undefined;
   if (!/^https?:\/\//.test(url)) return read.refuse('auth-url', 'must be an absolute URL');
-  return { url, signin, proxySetHeaders: {}, ...parts };
+  return { url, signin, ...parts };
 }
 
 function readNames(read: AnnotationReader, name: string): string[] {

@@ -1,6 +1,5 @@
 import { isAuthority } from '../http/framing.ts';
 import type { MirrorPolicy } from '../policy.ts';
-import { isExpression } from '../relay/variables.ts';
 import type { AnnotationReader } from './reader.ts';
 
 /** Row 30: mirror-*. */
@@ -10,6 +9,5 @@ export function readMirror(read: AnnotationReader): MirrorPolicy | undefined {
   const host = read.fieldValue('mirror-host');
   if (target === undefined) return undefined;
   if (!/^https?:\/\//.test(target)) return read.refuse('mirror-target', 'must be an absolute URL');
-  if (!isExpression(target)) return read.refuse('mirror-target', 'names a variable that is not known here');
   return { target, requestBody, host: host !== undefined && isAuthority(host) ? host : undefined };
 }

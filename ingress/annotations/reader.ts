@@ -1,7 +1,10 @@
 import { type Cidr, parseCidr } from '../../src/net/cidr.ts';
 import { familyOf } from '../../src/net/ip.ts';
+import { isExpression } from '../relay/variables.ts';
 import { isFieldValue, isToken } from '../http/bytes.ts';
 import { compileUserRegex, type UserRegex } from '../compile/user-regex.ts';
+
+const UNKNOWN_VARIABLE = 'names a variable that is not known here';
 
 export const PREFIX = 'nginx.ingress.kubernetes.io/';
 
@@ -136,10 +139,17 @@ export class AnnotationReader {
     return text === undefined || isToken(text) ? text : this.refuse(name, 'is no token');
   }
 
+  /** Text for a header field with $variables we know. */
+  expression(name: string): string | undefined {
+    const text = this.fieldValue(name);
+    return text === undefined || isExpression(text) ? text : this.refuse(name, UNKNOWN_VARIABLE);
+  }
+
   /** An absolute http(s) URL, or a path; variables are left in. */
   location(name: string): string | undefined {
     const text = this.fieldValue(name);
     if (text === undefined) return undefined;
+    if (!isExpression(text)) return this.refuse(name, UNKNOWN_VARIABLE);
     if (/^(https?:\/\/[^\s"'<>]+|\/[^\s"'<>]*|\$[a-z_]+[^\s"'<>]*)$/i.test(text)) return text;
     return this.refuse(name, 'must be an absolute URL');
   }

@@ -9,8 +9,8 @@ export function readUpstream(read: AnnotationReader): {
 } {
   const protocol = readProtocol(read);
   const tls = readTls(read);
-  const vhost = read.fieldValue('upstream-vhost');
-  const prefix = read.fieldValue('x-forwarded-prefix');
+  const vhost = read.expression('upstream-vhost');
+  const prefix = read.expression('x-forwarded-prefix');
   const version = read.oneOf('proxy-http-version', ['1.0', '1.1']);
   const upstream: UpstreamPolicy = {
     protocol: protocol ?? 'HTTP',
@@ -53,7 +53,7 @@ function readTls(read: AnnotationReader): UpstreamTlsPolicy | undefined {
   return {
     secret: read.reference('proxy-ssl-secret'),
     verify: read.bool('proxy-ssl-verify') ?? false,
-    name: read.fieldValue('proxy-ssl-name'),
+    name: read.expression('proxy-ssl-name'),
     serverName: read.bool('proxy-ssl-server-name') ?? false,
     ciphers: readCiphers(read, 'proxy-ssl-ciphers'),
     minVersion: protocols === undefined ? undefined : protocols.includes('TLSv1.2') ? 'TLSv1.2' : 'TLSv1.3',

@@ -56,7 +56,13 @@ export function readQuestion(asked: AskedRequest): Question | string {
       localPort: place.secure ? HTTPS_PORT : HTTP_PORT,
       secure: place.secure,
       tls: place.secure
-        ? { serverName: place.serverName, protocol: 'TLSv1.3', cipher: '', client: undefined }
+        ? {
+            serverName: place.serverName,
+            protocol: 'TLSv1.3',
+            cipher: '',
+            client: undefined,
+            clientAuthority: undefined,
+          }
         : undefined,
       proxiedPort: undefined,
     },

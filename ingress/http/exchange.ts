@@ -23,6 +23,8 @@ export interface TlsFacts {
   readonly protocol: string;
   readonly cipher: string;
   readonly client: ClientCertificate | undefined;
+  /** The auth-tls-secret the client certificate was checked against: that of the server name, not of the Host. */
+  readonly clientAuthority: string | undefined;
 }
 
 export interface ClientCertificate {
@@ -31,6 +33,8 @@ export interface ClientCertificate {
   readonly subject: string;
   readonly issuer: string;
   readonly pem: string;
+  /** Certificates above it in its chain. */
+  readonly depth: number;
 }
 
 /** Why the client side ended before the response did. */

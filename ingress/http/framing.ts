@@ -107,10 +107,18 @@ export function frameRequest(raw: RawHead): RequestHead | BadHead {
     fields: raw.fields,
     bodyLength,
     keepAlive: version === 11 ? !seen.close : seen.keepAlive && !seen.close,
-    upgrade: seen.upgradeAsked && version === 11 ? seen.upgrade : undefined,
+    upgrade: seen.upgradeAsked && version === 11 && mayUpgrade(seen.upgrade) ? seen.upgrade : undefined,
     expectContinue: version === 11 && seen.expect !== undefined && bodyLength !== NO_BODY,
     connectionNames: seen.names,
   };
+}
+
+/**
+ * h2c, TLS and HTTP versions would turn the tunnel into another HTTP connection to the backend, past every rule
+ * ("h2c smuggling"); they are hop-by-hop offers we do not take up (RFC 9110 section 7.8).
+ */
+function mayUpgrade(protocols: string | undefined): boolean {
+  return protocols !== undefined && !/(^|[\s,])(h2c?|http|tls)($|[\s,/])/.test(protocols);
 }
 
 function requestBodyLength(seen: Scanned, version: 10 | 11): number | BadHead {

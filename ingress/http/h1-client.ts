@@ -273,7 +273,7 @@ function requestHeadText(request: OutgoingRequest): string {
   else if (request.bodyLength > 0 || methodHasBody(request.method))
     text += `Content-Length: ${request.bodyLength}\r\n`;
   if (request.upgrade) text += `Connection: Upgrade\r\nUpgrade: ${request.upgrade}\r\n`;
-  else if (request.version === 10) text += 'Connection: close\r\n';
+  else if (request.version === 10 || request.close) text += 'Connection: close\r\n';
   return `${text}\r\n`;
 }
 

@@ -21,7 +21,9 @@ export class H2ClientConnection implements Disposable {
     this.#session = http2.connect(authority, {
       createConnection,
       settings: { enablePush: false, initialWindowSize: 256 * 1024 },
-    });
+      // a client that sends Content-Type twice is no reason to throw
+      strictSingleValueFields: false,
+    } as http2.ClientSessionOptions);
     this.#session.on('error', () => {}); // streams tell what it meant for them
     this.#session.on('goaway', () => {
       this.#closing = true;

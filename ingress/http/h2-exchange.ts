@@ -48,9 +48,8 @@ function placed(
   ) {
     return { status: 400, reason: 'connection-specific header field' };
   }
-  if (!isToken(method) || !/^(\/[^\u0000-\u0020#\u007f]*|\*)$/.test(target))
-    return { status: 400, reason: 'bad pseudo header field' };
-  if (method === 'CONNECT' && protocol === undefined) return { status: 405, reason: 'CONNECT is not served' };
+  const fault = pseudoFault(method, target, protocol);
+  if (fault) return fault;
   const host = fields.joined('host');
   const authority = pseudo[':authority'] ?? host ?? '';
   if (!isAuthority(authority)) return { status: 400, reason: 'bad authority' };
@@ -72,6 +71,19 @@ function placed(
     expectContinue: false,
     connectionNames: undefined,
   };
+}
+
+function pseudoFault(
+  method: string,
+  target: string,
+  protocol: string | undefined,
+): { status: number; reason: string } | undefined {
+  if (!isToken(method) || !/^(\/[^\u0000-\u0020#\u007f]*|\*)$/.test(target))
+    return { status: 400, reason: 'bad pseudo header field' };
+  if (method === 'CONNECT' && protocol === undefined) return { status: 405, reason: 'CONNECT is not served' };
+  if (protocol !== undefined && (method !== 'CONNECT' || protocol !== 'websocket'))
+    return { status: 501, reason: 'unknown :protocol' };
+  return undefined;
 }
 
 /** A request on an HTTP/2 stream. */

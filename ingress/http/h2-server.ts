@@ -13,10 +13,14 @@ export interface H2ServerHooks {
 }
 
 /** Limits of nghttp2 and node:http2 that keep one client from costing more than its share (RFC 9113 section 10.5). */
-function sessionOptions(
-  streamsMax: number,
-): http2.ServerOptions & { streamResetBurst: number; streamResetRate: number } {
+function sessionOptions(streamsMax: number): http2.ServerOptions & {
+  streamResetBurst: number;
+  streamResetRate: number;
+  strictSingleValueFields: boolean;
+} {
   return {
+    // a backend that sends Date twice is no reason to throw
+    strictSingleValueFields: false,
     settings: {
       maxConcurrentStreams: streamsMax,
       maxHeaderListSize: H2_HEADER_LIST_BYTES_MAX,

@@ -9,7 +9,7 @@ type Done = (socket: tls.TLSSocket, facts: TlsFacts) => void;
 
 interface Pending {
   readonly hello: ClientHello;
-  readonly asksCertificate: boolean;
+  readonly server: ServerTls;
   readonly done: Done;
 }
 
@@ -28,7 +28,7 @@ export class TlsAcceptor {
 
   accept(socket: net.Socket, server: ServerTls, hello: ClientHello, done: Done): void {
     const key = connectionKey(socket);
-    this.#pending.set(key, { hello, asksCertificate: server.options.requestCert === true, done });
+    this.#pending.set(key, { hello, server, done });
     socket.once('close', () => this.#pending.delete(key));
     socket.on('error', () => {}); // the TLS socket above reports it
     this.#serverFor(server).emit('connection', socket);
@@ -56,7 +56,8 @@ export class TlsAcceptor {
       serverName: pending.hello.serverName,
       protocol: socket.getProtocol() ?? '',
       cipher: socket.getCipher()?.name ?? '',
-      client: pending.asksCertificate ? clientCertificate(socket) : undefined,
+      client: pending.server.options.requestCert === true ? clientCertificate(socket) : undefined,
+      clientAuthority: pending.server.clientCertificate?.secret,
     });
   }
 }
@@ -68,13 +69,27 @@ function connectionKey(socket: net.Socket): string {
 
 function clientCertificate(socket: tls.TLSSocket): ClientCertificate {
   const certificate = socket.getPeerX509Certificate();
-  if (!certificate) return { verify: 'NONE', subject: '', issuer: '', pem: '' };
+  if (!certificate) return { verify: 'NONE', subject: '', issuer: '', pem: '', depth: 0 };
   return {
     verify: socket.authorized ? 'SUCCESS' : `FAILED:${String(socket.authorizationError)}`,
     subject: rfc2253(certificate.subject),
     issuer: rfc2253(certificate.issuer),
     pem: certificate.toString(),
+    depth: chainDepth(socket),
   };
+}
+
+const CHAIN_MAX = 16;
+
+function chainDepth(socket: tls.TLSSocket): number {
+  let depth = 0;
+  let at: tls.DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+  for (; depth < CHAIN_MAX; depth++) {
+    const issuer: tls.DetailedPeerCertificate | undefined = at.issuerCertificate;
+    if (!issuer || issuer.fingerprint256 === at.fingerprint256) break;
+    at = issuer;
+  }
+  return depth;
 }
 
 /** Node gives one attribute a line, outermost first; nginx writes RFC 2253, reversed with commas. */

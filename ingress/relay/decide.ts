@@ -3,6 +3,7 @@ import type { MatchTrace } from '../compile/path-table.ts';
 import { hostName } from '../compile/route-table.ts';
 import { fillCaptures } from './outgoing.ts';
 import { inCidrs, type RequestContext, type RoutedRequest } from './context.ts';
+import { expand } from './variables.ts';
 import { preflightReply } from '../access/cors.ts';
 import { redirect, type Reply, reply } from './reply.ts';
 
@@ -36,7 +37,8 @@ function unroutedReply(found: RouteMatch, context: RequestContext): Reply {
   if (found.kind === 'bad-path') return reply(400, 'path cannot be understood');
   if (found.kind === 'redirect-host') {
     const code = context.settings.httpRedirectCode;
-    return redirect(code, `${context.scheme}://${found.host}${context.head.target}`, 'from-to-www-redirect');
+    const origin = `${context.scheme}://${found.host}${portSuffix(context)}`;
+    return redirect(code, `${origin}${context.head.target}`, 'from-to-www-redirect');
   }
   return reply(404, 'no rule takes this host and path');
 }
@@ -48,7 +50,7 @@ function earlyReply(request: RoutedRequest): Reply | undefined {
   const limit = policy.proxy.bodyBytesMax;
   if (limit > 0 && request.head.bodyLength > limit) return reply(413, 'proxy-body-size');
   if (policy.redirect)
-    return redirect(policy.redirect.status, policy.redirect.location, 'redirect annotation');
+    return redirect(policy.redirect.status, expand(policy.redirect.location, request), 'redirect annotation');
   if (policy.cors && request.head.method === 'OPTIONS')
     return preflightReply(policy.cors, request.head.fields.get('origin'));
   const toHttps = sslRedirect(request);
@@ -71,8 +73,14 @@ function sslRedirect(request: RoutedRequest): Reply | undefined {
   let target = request.head.target;
   if (!policy.preserveTrailingSlash && request.settings.strict && target.length > 1 && target.endsWith('/'))
     target = target.slice(0, -1);
-  const host = hostName(request.host);
-  return redirect(request.settings.httpRedirectCode, `https://${host}${target}`, 'ssl-redirect');
+  const { httpRedirectCode, httpsPort } = request.settings;
+  const origin = `https://${hostName(request.host)}${httpsPort === 443 ? '' : `:${httpsPort}`}`;
+  return redirect(httpRedirectCode, `${origin}${target}`, 'ssl-redirect');
+}
+
+/** The port the client used, where it is not the scheme's own. */
+function portSuffix(context: RequestContext): string {
+  return /:\d+$/.exec(context.host)?.[0] ?? '';
 }
 
 /** Source ranges: undefined = nothing to say, true = allowed, false = refused. */

@@ -51,6 +51,7 @@ export function errorPageRequest(
       bodyLength: 0,
       upgrade: undefined,
       version: 11,
+      close: false,
     },
   };
 }

@@ -125,7 +125,9 @@ export class Gateway implements RelayServices {
   shapeResponse(request: RoutedRequest, status: number, fields: Fields, choice: Choice): void {
     shapeResponse(request, status, fields, this.#deps.responseHeaders);
     const given = this.#admissions.get(request)?.responseFields;
-    if (given) for (let i = 0; i < given.length; i++) fields.push(given.names[i]!, given.values[i]!);
+    const cookies = COOKIE_STATUSES.has(status) || request.route.policy.access.external?.alwaysSetCookie;
+    if (given && cookies)
+      for (let i = 0; i < given.length; i++) fields.push(given.names[i]!, given.values[i]!);
     if (choice.cookie !== undefined) fields.add('Set-Cookie', choice.cookie);
   }
 
@@ -223,6 +225,9 @@ export class Gateway implements RelayServices {
     return settings.generateRequestId ? this.#deps.requestIds.next() : '';
   }
 }
+
+/** Answers that carry cookies of the auth service without auth-always-set-cookie (nginx add_header). */
+const COOKIE_STATUSES = new Set([200, 201, 204, 206, 301, 302, 303, 304, 307, 308]);
 
 /** Stands in for the relay while something else is awaited: notices that the client has gone. */
 class Waiting implements ExchangeHandler {

@@ -2,7 +2,9 @@ import { type FieldName, fieldName, Fields, Role } from '../http/fields.ts';
 import { addClientCertificateFields } from '../access/client-certificate.ts';
 import type { RequestHead, ResponseHead } from '../http/message.ts';
 import type { OutgoingRequest } from '../upstream/stream.ts';
+import { isAuthority } from '../http/framing.ts';
 import type { RoutedRequest } from './context.ts';
+import { expand } from './variables.ts';
 
 const X_REQUEST_ID = fieldName('X-Request-ID');
 const X_REAL_IP = fieldName('X-Real-IP');
@@ -38,7 +40,8 @@ export function requestFields(
   if (theirs !== undefined) out.push(X_ORIGINAL_FORWARDED_FOR, theirs);
   if (request.settings.forwardedHeader) out.add('Forwarded', forwardedField(request));
   const prefix = request.route.policy.upstream.forwardedPrefix;
-  if (prefix !== undefined) out.set('X-Forwarded-Prefix', prefix);
+  if (prefix !== undefined)
+    out.set('X-Forwarded-Prefix', fillCaptures(expand(prefix, request), request.captures));
   for (const [name, value] of request.settings.proxySetHeaders) out.set(name, value);
   return out;
 }
@@ -126,6 +129,14 @@ export function isIdempotent(head: RequestHead): boolean {
   return method !== 'POST' && method !== 'PATCH' && method !== 'LOCK';
 }
 
+/** The Host an endpoint gets. */
+export function upstreamAuthority(request: RoutedRequest): string {
+  const { vhost } = request.route.policy.upstream;
+  if (vhost === undefined) return request.host;
+  const name = expand(vhost, request);
+  return isAuthority(name) ? name : request.host;
+}
+
 /** The request an endpoint gets; `added` are fields an auth service gave. */
 export function outgoingRequest(
   request: RoutedRequest,
@@ -144,11 +155,12 @@ export function outgoingRequest(
   return {
     method: head.method,
     target: outgoingTarget(request),
-    authority: upstream.vhost ?? request.host,
+    authority: upstreamAuthority(request),
     scheme: https || (upstream.protocol === 'AUTO_HTTP' && request.scheme === 'https') ? 'https' : 'http',
     fields,
     bodyLength: head.bodyLength,
     upgrade: head.upgrade,
     version: upstream.httpVersion,
+    close: upstream.connectionHeader?.toLowerCase() === 'close',
   };
 }

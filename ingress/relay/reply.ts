@@ -21,5 +21,15 @@ export function reply(status: number, why: string, ...fields: readonly (readonly
 }
 
 export function redirect(status: number, location: string, why: string): Reply {
-  return reply(status, why, ['Location', location]);
+  return reply(status, why, ['Location', urlText(location)]);
+}
+
+/** Nothing that does not belong in a URL gets into a header field, whatever it was made of. */
+function urlText(location: string): string {
+  return location.replaceAll(/[^\u0021-\u007e]/g, (char) => {
+    const code = char.charCodeAt(0);
+    return code < 256
+      ? `%${code.toString(16).toUpperCase().padStart(2, '0')}`
+      : encodeURIComponent(char.toWellFormed());
+  });
 }

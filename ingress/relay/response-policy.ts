@@ -2,6 +2,7 @@ import { applyCors } from '../access/cors.ts';
 import type { Fields } from '../http/fields.ts';
 import type { ResponsePolicy } from '../policy.ts';
 import type { RoutedRequest } from './context.ts';
+import { upstreamAuthority } from './outgoing.ts';
 
 /** The allowed fields of a custom-headers ConfigMap, by `namespace/name`. */
 export type ResponseHeaders = (configMap: string) => readonly (readonly [string, string])[];
@@ -34,7 +35,7 @@ function rewriteRedirect(request: RoutedRequest, policy: ResponsePolicy, fields:
   const rule =
     policy.redirectRewrite === 'default'
       ? {
-          from: `http://${request.route.policy.upstream.vhost ?? request.host}/`,
+          from: `http://${upstreamAuthority(request)}/`,
           to: `${request.scheme}://${request.host}/`,
         }
       : policy.redirectRewrite!;

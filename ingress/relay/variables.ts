@@ -1,3 +1,4 @@
+import { readBasic } from '../access/basic-auth.ts';
 import type { RoutedRequest } from './context.ts';
 
 /** The nginx variables that annotations may use, as functions of a request. Anything else is refused when it is read. */
@@ -14,6 +15,15 @@ const VARIABLES: Readonly<Record<string, Variable>> = {
   http_host: (request) => request.head.authority,
   best_http_host: (request) => request.host,
   scheme: (request) => request.scheme,
+  https: (request) => (request.scheme === 'https' ? 'on' : ''),
+  server_name: (request) => request.route.host,
+  server_protocol: ({ head }) =>
+    head.version === 20 ? 'HTTP/2.0' : head.version === 11 ? 'HTTP/1.1' : 'HTTP/1.0',
+  location_path: (request) => request.route.path,
+  content_type: (request) => request.head.fields.get('content-type') ?? '',
+  content_length: (request) => request.head.fields.get('content-length') ?? '',
+  remote_user: (request) => readBasic(request.head.fields.get('authorization'))?.user ?? '',
+  the_real_ip: (request) => request.clientAddress,
   pass_access_scheme: (request) => request.scheme,
   server_port: (request) => request.port,
   pass_server_port: (request) => request.port,
@@ -23,11 +33,16 @@ const VARIABLES: Readonly<Record<string, Variable>> = {
   remote_port: (request) => String(request.connection.clientPort),
   escaped_request_uri: (request) => encodeURIComponent(request.head.target),
   ssl_client_s_dn: (request) => request.connection.tls?.client?.subject ?? '',
+  ssl_client_i_dn: (request) => request.connection.tls?.client?.issuer ?? '',
+  ssl_client_verify: (request) => request.connection.tls?.client?.verify ?? 'NONE',
+  ssl_protocol: (request) => request.connection.tls?.protocol ?? '',
+  ssl_cipher: (request) => request.connection.tls?.cipher ?? '',
   ssl_server_name: (request) => request.connection.tls?.serverName ?? '',
   namespace: (request) => request.route.ingress.namespace,
   ingress_name: (request) => request.route.ingress.name,
   service_name: (request) =>
     request.route.target.kind === 'service' ? request.route.target.backend.service : '',
+  service_port: (request) => portText(request),
 };
 
 const NAME = /\$(?:\{([a-z0-9_]+)\}|([a-z0-9_]+))/gi;
@@ -45,7 +60,7 @@ function variable(name: string): Variable | undefined {
   }
   if (lower.startsWith('arg_')) {
     const argument = name.slice(4);
-    return (request) => new URLSearchParams(queryOf(request)).get(argument) ?? '';
+    return (request) => argumentOf(queryOf(request), argument);
   }
   return undefined;
 }
@@ -55,7 +70,7 @@ export function isExpression(text: string): boolean {
   return [...text.matchAll(NAME)].every((match) => variable(match[1] ?? match[2]!) !== undefined);
 }
 
-/** The text with its variables replaced. */
+/** The text with its variables replaced. The result may hold anything a client sent but no line end. */
 export function expand(text: string, request: RoutedRequest): string {
   if (!text.includes('$')) return text;
   return text.replace(
@@ -74,6 +89,14 @@ export function cookieValue(header: string | undefined, name: string): string | 
   return undefined;
 }
 
+/** An argument as it was sent: decoded it could hold a line end. */
+function argumentOf(query: string, name: string): string {
+  for (const part of query.split('&')) {
+    if (part.startsWith(`${name}=`)) return part.slice(name.length + 1);
+  }
+  return '';
+}
+
 function queryOf(request: RoutedRequest): string {
   const at = request.head.target.indexOf('?');
   return at < 0 ? '' : request.head.target.slice(at + 1);
@@ -81,4 +104,9 @@ function queryOf(request: RoutedRequest): string {
 
 function hostOnly(authority: string): string {
   return authority.replace(/:\d*$/, '').toLowerCase();
+}
+
+function portText({ route: { target } }: RoutedRequest): string {
+  if (target.kind !== 'service' || !target.backend.port) return '';
+  return 'name' in target.backend.port ? target.backend.port.name : String(target.backend.port.number);
 }

@@ -14,6 +14,8 @@ export interface OutgoingRequest {
   /** Value of Upgrade, when the request asks for one. */
   readonly upgrade: string | undefined;
   readonly version: 10 | 11;
+  /** The connection is not kept after it. */
+  readonly close: boolean;
 }
 
 /**

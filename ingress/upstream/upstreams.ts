@@ -3,8 +3,8 @@ import tls from 'node:tls';
 import type { Secret } from '../../src/api/kinds/config.ts';
 import { secretText } from '../certificates/secrets.ts';
 import { H2ClientConnection } from '../http/h2-client.ts';
-import type { UpstreamPolicy } from '../policy.ts';
 import type { RoutedRequest } from '../relay/context.ts';
+import { expand } from '../relay/variables.ts';
 import type { UpstreamTls } from '../wire.ts';
 import type { EndpointState } from './cluster.ts';
 import { H1Pool, type PoolDeps, type PoolOptions } from './pool.ts';
@@ -44,7 +44,7 @@ export class Upstreams implements Disposable {
     let connections = this.#endpoints.get(endpoint);
     if (!connections) this.#endpoints.set(endpoint, (connections = { pools: new Map(), h2: new Map() }));
     const { upstream } = request.route.policy;
-    const secured = outgoing.scheme === 'https' ? this.#tls(upstream, outgoing) : undefined;
+    const secured = outgoing.scheme === 'https' ? this.#tls(request, outgoing) : undefined;
     const key = secured ? JSON.stringify(secured) : '';
     if (upstream.protocol === 'GRPC' || upstream.protocol === 'GRPCS') {
       return this.#h2(connections, endpoint, key, secured, outgoing).open(outgoing, handler);
@@ -103,10 +103,11 @@ export class Upstreams implements Disposable {
   }
 
   /** proxy-ssl-*: nothing is verified unless asked for; then a missing CA refuses every certificate. */
-  #tls(upstream: UpstreamPolicy, outgoing: OutgoingRequest): UpstreamTls {
-    const policy = upstream.tls;
+  #tls(request: RoutedRequest, outgoing: OutgoingRequest): UpstreamTls {
+    const policy = request.route.policy.upstream.tls;
     const secret = policy?.secret === undefined ? undefined : this.#deps.secret(policy.secret);
-    const name = policy?.name ?? outgoing.authority.replace(/:\d*$/, '');
+    const name =
+      policy?.name === undefined ? outgoing.authority.replace(/:\d*$/, '') : expand(policy.name, request);
     const sendsName = policy?.serverName === true || policy?.verify === true;
     return {
       serverName: sendsName && name !== '' && !/^[\d.]+$|^\[/.test(name) ? name : undefined,
