@@ -1,0 +1,71 @@
+import { spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ServerProcess } from './process.ts';
+
+export interface LoadResult {
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly failed: number;
+  /** CPU time of the server for one request, µs: steady where the rate is noisy. */
+  readonly cpuMicros: number;
+}
+
+interface Load {
+  readonly path: string;
+  readonly token: string;
+  readonly clients: number;
+  /** A body makes it a POST. */
+  readonly body?: unknown;
+  readonly seconds?: number;
+  readonly requests?: number;
+}
+
+/** Drives the server with h2load over TLS 1.3 and HTTP/1.1, one request in flight a client. */
+export async function drive(server: ServerProcess, load: Load): Promise<LoadResult> {
+  const log = join(server.folder, 'h2load.log');
+  const body = join(server.folder, 'body.json');
+  writeFileSync(log, '');
+  const args = ['--h1', '-c', String(load.clients), '-t', '1', `--log-file=${log}`];
+  args.push('-H', `authorization: Bearer ${load.token}`);
+  if (load.body !== undefined) {
+    writeFileSync(body, JSON.stringify(load.body));
+    args.push('-d', body, '-H', 'content-type: application/json');
+  }
+  if (load.requests !== undefined) args.push('-n', String(load.requests));
+  else args.push('-D', String(load.seconds ?? 5));
+  const before = server.cpuMs();
+  const startAt = performance.now();
+  await run('h2load', [...args, `${server.url}${load.path}`]);
+  const tookMs = performance.now() - startAt;
+  const cpuMs = server.cpuMs() - before;
+  // start µs, status, duration µs
+  const lines = readFileSync(log, 'utf8').trimEnd().split('\n');
+  const durations: number[] = [];
+  let failed = 0;
+  for (const line of lines) {
+    const [, status, micros] = line.split('\t').map(Number);
+    if (status === undefined || status < 200 || status >= 300) failed++;
+    durations.push((micros ?? 0) / 1000);
+  }
+  durations.sort((a, b) => a - b);
+  const at = (share: number): number => durations[Math.floor(durations.length * share)] ?? 0;
+  return {
+    perSecond: (durations.length - failed) / (tookMs / 1000),
+    p50Ms: at(0.5),
+    p99Ms: at(0.99),
+    failed,
+    cpuMicros: (cpuMs * 1000) / durations.length,
+  };
+}
+
+function run(program: string, args: readonly string[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+    child.once('error', reject);
+    child.once('exit', (code) =>
+      code === 0 ? resolve() : reject(new Error(`${program} ended with ${code}`)),
+    );
+  });
+}
