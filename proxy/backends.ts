@@ -8,6 +8,7 @@ import type { Backend, Evaluator, ProxyMode } from './backend.ts';
 import { viewEvaluator } from './evaluate.ts';
 import type { KernelOptions } from './kernel-options.ts';
 import { iptablesEvaluator, openIptables, renderIptables } from './iptables/mode.ts';
+import { ipvsEvaluator, openIpvs, renderIpvs } from './ipvs/mode.ts';
 import { nftablesEvaluator, openNftables, renderNftables } from './nftables/mode.ts';
 import { UserspaceBackend } from './userspace/backend.ts';
 import type { ProxyProtocol } from './userspace/proxy-protocol.ts';
@@ -46,6 +47,8 @@ const MODES: Readonly<Partial<Record<ProxyMode, ModeEntry>>> = {
   },
   iptables: { open: openIptables, render: renderIptables, evaluator: iptablesEvaluator },
   nftables: { open: openNftables, render: renderNftables, evaluator: nftablesEvaluator },
+  // after iptables: chains that kube-proxy left may refer to sets
+  ipvs: { open: openIpvs, render: renderIpvs, evaluator: ipvsEvaluator },
 };
 
 /** Modes that are there, for messages and cleanup. */

@@ -54,3 +54,6 @@ export const INTACT_CHECK_INTERVAL_MS = 10_000;
 
 /** In large clusters iptables chains that are not needed any more are removed at most this often. */
 export const STALE_CHAINS_INTERVAL_MS = 30_000;
+
+/** Real servers that drain are looked at this often; kube-proxy's interval. */
+export const DRAIN_CHECK_INTERVAL_MS = 60_000;

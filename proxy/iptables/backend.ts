@@ -3,13 +3,14 @@ import type { Clock } from '../../src/base/clock.ts';
 import type { Logger } from '../../src/base/log.ts';
 import type { Exec } from '../../src/net/exec.ts';
 import type { Family } from '../../src/net/ip.ts';
-import { type IptablesTable, renderRule } from '../../src/net/iptables-rule.ts';
 import { Iptables, type IptablesVariant } from '../../src/net/iptables.ts';
+import { writeSysctl } from '../../src/net/sysctl.ts';
 import type { Applied, Backend } from '../backend.ts';
 import { FIRST_SLICE_PORTS, INTACT_CHECK_INTERVAL_MS, STALE_CHAINS_INTERVAL_MS } from '../limits.ts';
 import { growingSlices } from '../slices.ts';
-import { type BaseOptions, type EntryJump, entryJumps, sentinels, servesLocalhost } from './base-rules.ts';
+import { type BaseOptions, entryJumps, sentinels, servesLocalhost } from './base-rules.ts';
 import { KUBE, PORT_CHAIN_PREFIXES } from './chain-names.ts';
+import { chainsIn, hasJump, removal, withJumps } from './own-chains.ts';
 import { Ruleset } from './ruleset.ts';
 
 export interface IptablesDeps {
@@ -68,7 +69,7 @@ export class IptablesBackend implements Backend {
   /** Each table in one transaction: the jumps into our chains (kube-proxy's too), then the chains. */
   async cleanup(signal: AbortSignal): Promise<void> {
     for (const table of ['filter', 'nat', 'mangle'] as const) {
-      const text = removal(table, await this.#iptables.save(table, signal));
+      const text = removal(table, await this.#iptables.save(table, signal), isOurs);
       if (text !== undefined) await this.#iptables.restoreText(text, signal);
     }
     this.#ruleset = undefined;
@@ -80,17 +81,17 @@ export class IptablesBackend implements Backend {
   async #replace(view: NodeView, signal: AbortSignal): Promise<void> {
     this.#ruleset = undefined;
     const ruleset = new Ruleset(view.node, this.#options);
-    if (servesLocalhost(view.node)) await this.#allowLocalnet(signal);
-    const saved = {
+    if (servesLocalhost(view.node)) this.#allowLocalnet();
+    const saved: Readonly<Record<string, string>> = {
       filter: await this.#iptables.save('filter', signal),
       nat: await this.#iptables.save('nat', signal),
     };
-    const kept = portChainsIn(saved.nat);
+    const kept = portChainsIn(saved['nat'] ?? '');
     const keys = [...view.ports.keys()];
     // what the kernel holds goes on serving until all of the new is there; an empty one is filled by slices
     const [first, ...rest] = kept.length > 0 ? [keys] : growingSlices(keys, FIRST_SLICE_PORTS);
     ruleset.change(view, first ?? [], { removeStale: true });
-    const jumps = entryJumps().filter((jump) => !hasJump(saved[jump.table], jump));
+    const jumps = entryJumps().filter((jump) => !hasJump(saved[jump.table] ?? '', jump));
     await this.#iptables.restoreText(CANARIES + withJumps(ruleset.renderAll(kept), jumps), signal);
     for (const slice of rest)
       await this.#iptables.restoreText(ruleset.change(view, slice, { removeStale: true }), signal);
@@ -133,11 +134,9 @@ export class IptablesBackend implements Backend {
   }
 
   /** Lets 127.0.0.1:nodePort leave loopback after its translation; KUBE-FIREWALL keeps outsiders out. */
-  async #allowLocalnet(signal: AbortSignal): Promise<void> {
-    const result = await this.#deps.exec('sysctl', ['-qw', 'net.ipv4.conf.all.route_localnet=1'], { signal });
-    if (result.exitCode !== 0) {
-      this.#deps.log.warn('node ports on 127.0.0.1 will not work', { reason: result.stderr.trim() });
-    }
+  #allowLocalnet(): void {
+    const reason = writeSysctl('net.ipv4.conf.all.route_localnet', 1);
+    if (reason !== undefined) this.#deps.log.warn('node ports on 127.0.0.1 will not work', { reason });
   }
 }
 
@@ -146,58 +145,12 @@ const CANARIES = (['mangle', 'nat', 'filter'] as const)
   .map((table) => `*${table}\n:${KUBE.canary} - [0:0]\nCOMMIT\n`)
   .join('');
 
-/** The restore with the jumps put at the top of the kernel's chains; the last one to insert ends up first. */
-export function withJumps(restore: string, jumps: readonly EntryJump[]): string {
-  return restore
-    .split(/(?<=^COMMIT\n)/m)
-    .map((text) => {
-      const own = jumps.filter(({ table }) => text.startsWith(`*${table}\n`)).toReversed();
-      const lines = own.map(({ chain, rule }) => `-I ${chain} 1 ${renderRule(rule)}\n`);
-      return text.replace(/^COMMIT\n/m, `${lines.join('')}COMMIT\n`);
-    })
-    .join('');
-}
-
-function hasJump(saved: string, { chain, rule }: EntryJump): boolean {
-  const target = rule.target.kind === 'jump' ? rule.target.chain : '';
-  return jumpsIn(saved).some((line) => line.startsWith(`-A ${chain} `) && line.endsWith(` -j ${target}`));
-}
-
-/** Rules of the kernel's own chains that lead into ours. */
-function jumpsIn(saved: string): string[] {
-  return saved
-    .split('\n')
-    .filter((line) => /^-A (?!KUBE-).* -j KUBE-\S+$/.test(line))
-    .filter((line) => isShared(line.slice(line.lastIndexOf(' ') + 1)));
-}
-
-/** The restore that takes everything of ours out of a table; undefined when there is nothing. */
-function removal(table: IptablesTable, saved: string): string | undefined {
-  const chains = ownChains(saved);
-  if (chains.length === 0) return undefined;
-  const jumps = jumpsIn(saved).map((line) => line.replace(/^-A/, '-D'));
-  const lines = [
-    ...chains.map((chain) => `:${chain} - [0:0]`),
-    ...jumps,
-    ...chains.map((chain) => `-X ${chain}`),
-  ];
-  return `*${table}\n${lines.join('\n')}\nCOMMIT\n`;
-}
-
-function chainsIn(saved: string): string[] {
-  return Array.from(saved.matchAll(/^:(\S+) /gm), (match) => match[1]!);
-}
-
 function portChainsIn(saved: string): string[] {
   return chainsIn(saved).filter(isPortChain);
 }
 
-function ownChains(saved: string): string[] {
-  return chainsIn(saved).filter((chain) => isShared(chain) || isPortChain(chain));
-}
-
-function isShared(chain: string): boolean {
-  return (Object.values(KUBE) as readonly string[]).includes(chain);
+function isOurs(chain: string): boolean {
+  return (Object.values(KUBE) as readonly string[]).includes(chain) || isPortChain(chain);
 }
 
 function isPortChain(chain: string): boolean {

@@ -1,12 +1,12 @@
 import type { NodeSettings } from '../../endpoints/node-view.ts';
 import { cidrContains, parseCidr } from '../../src/net/cidr.ts';
-import type { Match, Rule } from '../../src/net/iptables-rule.ts';
+import type { IptablesTable, Match, Rule } from '../../src/net/iptables-rule.ts';
 import { KUBE } from './chain-names.ts';
 import { hostCidr } from './port-rules.ts';
 
 /** A jump from one of the kernel's chains into ours. */
 export interface EntryJump {
-  readonly table: 'filter' | 'nat';
+  readonly table: IptablesTable;
   readonly chain: string;
   readonly rule: Rule;
 }

@@ -3,18 +3,21 @@ import { cidrContains, parseCidr } from '../../src/net/cidr.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
 import type { IptablesTable, Match, Rule } from '../../src/net/iptables-rule.ts';
 import type { Packet, Verdict } from '../backend.ts';
-import { type EntryJump, entryJumps } from './base-rules.ts';
+import type { EntryJump } from './base-rules.ts';
 
 /** All chains of one family by table, as the kernel would hold them. */
 export interface CompiledTables {
   readonly node: NodeSettings;
-  readonly tables: Readonly<Record<'filter' | 'nat', ReadonlyMap<string, readonly Rule[]>>>;
+  readonly tables: Readonly<Record<string, ReadonlyMap<string, readonly Rule[]>>>;
+  readonly jumps: readonly EntryJump[];
+  /** Whether an ipset holds what these sides of the packet make; absent where the mode has no sets. */
+  readonly inSet?: (name: string, sides: readonly ('src' | 'dst')[], packet: Packet) => boolean;
+  readonly isLocal: (address: string) => boolean;
 }
 
 interface Walk {
   readonly rules: CompiledTables;
   readonly packet: Packet;
-  readonly translated: boolean;
   sticky: boolean;
 }
 
@@ -35,17 +38,29 @@ interface Outcome {
  * choices. A client is new: `recent` lists do not know it.
  */
 export function evaluate(rules: CompiledTables, packet: Packet): Verdict {
-  const own = isLocal(rules.node, packet.sourceAddress);
-  const walk: Walk = { rules, packet, translated: false, sticky: false };
+  const own = rules.isLocal(packet.sourceAddress);
+  const walk: Walk = { rules, packet, sticky: false };
   const outcomes = enter(walk, 'nat', own ? 'OUTPUT' : 'PREROUTING', false);
   const translated = outcomes.filter((outcome) => typeof outcome.end === 'object');
   if (translated.length > 0) return answer(walk, translated);
-  const hook = own ? 'OUTPUT' : isLocal(rules.node, packet.destinationAddress) ? 'INPUT' : 'FORWARD';
+  const hook = own ? 'OUTPUT' : rules.isLocal(packet.destinationAddress) ? 'INPUT' : 'FORWARD';
   for (const { end } of enter(walk, 'filter', hook, false)) {
     if (end === 'drop' || end === 'reject')
       return { verdict: end, backends: [], masquerade: false, hairpin: [], affinity: null };
   }
   return { verdict: 'pass', backends: [], masquerade: false, hairpin: [], affinity: null };
+}
+
+/** How a packet leaves one of the kernel's chains; for modes whose rules make no random choice. */
+export function passThrough(
+  rules: CompiledTables,
+  packet: Packet,
+  table: IptablesTable,
+  hook: string,
+): { readonly end: 'go' | 'drop' | 'reject'; readonly marked: boolean } {
+  const [outcome] = enter({ rules, packet, sticky: false }, table, hook, false);
+  const refused = outcome?.end === 'drop' || outcome?.end === 'reject' ? outcome.end : 'go';
+  return { end: refused, marked: outcome?.marked ?? false };
 }
 
 function answer(walk: Walk, outcomes: readonly Outcome[]): Verdict {
@@ -61,8 +76,8 @@ function answer(walk: Walk, outcomes: readonly Outcome[]): Verdict {
 }
 
 /** Our jumps from one of the kernel's chains, in order. */
-function enter(walk: Walk, table: 'filter' | 'nat', hook: string, marked: boolean): readonly Outcome[] {
-  const jumps = entryJumps().filter((entry: EntryJump) => entry.table === table && entry.chain === hook);
+function enter(walk: Walk, table: IptablesTable, hook: string, marked: boolean): readonly Outcome[] {
+  const jumps = walk.rules.jumps.filter((entry) => entry.table === table && entry.chain === hook);
   return through(
     walk,
     table,
@@ -86,7 +101,7 @@ function through(
       if (chance !== 'always') next.push(mark);
       if (chance === 'never') continue;
       for (const outcome of apply(walk, table, rule, mark)) {
-        if (outcome.end === 'fall' || outcome.end === 'return') next.push(outcome.marked);
+        if (outcome.end === 'fall') next.push(outcome.marked);
         else done.push(outcome);
       }
     }
@@ -100,7 +115,7 @@ function apply(walk: Walk, table: IptablesTable, rule: Rule, marked: boolean): r
   const { target } = rule;
   switch (target.kind) {
     case 'jump': {
-      const chain = walk.rules.tables[table as 'filter' | 'nat'].get(target.chain);
+      const chain = walk.rules.tables[table]?.get(target.chain);
       if (!chain) throw new Error(`no chain ${target.chain} in ${table}`);
       return returning(through(walk, table, chain, marked));
     }
@@ -115,6 +130,7 @@ function apply(walk: Walk, table: IptablesTable, rule: Rule, marked: boolean): r
     case 'mark-xor':
       return [{ end: 'fall', marked: false }];
     case 'return':
+      return [{ end: 'return', marked }];
     case 'notrack':
     case 'redirect':
     case 'masquerade':
@@ -157,11 +173,10 @@ function matchHolds(walk: Walk, match: Match, marked: boolean): boolean | 'somet
       return marked !== not;
     case 'address-type':
       return (
-        isLocal(rules.node, match.side === 'source' ? packet.sourceAddress : packet.destinationAddress) !==
-        not
+        rules.isLocal(match.side === 'source' ? packet.sourceAddress : packet.destinationAddress) !== not
       );
     case 'connection-state':
-      return match.states.includes(walk.translated ? 'DNAT' : 'NEW') !== not;
+      return match.states.includes('NEW') !== not;
     case 'statistic':
       return 'sometimes';
     case 'recent-check':
@@ -169,8 +184,10 @@ function matchHolds(walk: Walk, match: Match, marked: boolean): boolean | 'somet
       return false;
     case 'recent-set':
       return true;
-    case 'physical-in':
     case 'set':
+      if (!rules.inSet) throw new Error('sets are not part of this backend');
+      return rules.inSet(match.name, match.sides, packet) !== not;
+    case 'physical-in':
     case 'ipvs':
     case 'nfacct':
       throw new Error(`${match.kind} is not part of this backend`);
@@ -182,7 +199,7 @@ function interfaceMatches(pattern: string, name: string | undefined): boolean {
   return pattern.endsWith('+') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
 }
 
-function isLocal(node: NodeSettings, address: string): boolean {
+export function isNodeAddress(node: NodeSettings, address: string): boolean {
   return node.addresses.includes(address) || address === '::1' || address.startsWith('127.');
 }
 

@@ -3,9 +3,10 @@ import type { Evaluator } from '../backend.ts';
 import type { BackendDeps, BackendOptions } from '../backends.ts';
 import { familyEvaluator } from '../family-evaluator.ts';
 import { KERNEL_DEFAULT } from '../kernel-options.ts';
-import { IptablesBackend, withJumps } from './backend.ts';
+import { IptablesBackend } from './backend.ts';
 import { type BaseOptions, entryJumps } from './base-rules.ts';
-import { evaluate } from './evaluate.ts';
+import { evaluate, isNodeAddress } from './evaluate.ts';
+import { withJumps } from './own-chains.ts';
 import { Ruleset } from './ruleset.ts';
 
 function baseOptions({ kernel = KERNEL_DEFAULT }: Partial<BackendOptions>): BaseOptions {
@@ -28,7 +29,10 @@ export function renderIptables(view: NodeView, options: BackendOptions): string 
 
 export function iptablesEvaluator(views: readonly NodeView[]): Evaluator {
   return familyEvaluator(views, (view) => {
-    const rules = { node: view.node, tables: compiled(view, baseOptions({})).tables() };
+    const { node } = view;
+    const tables = compiled(view, baseOptions({})).tables();
+    const isLocal = (address: string): boolean => isNodeAddress(node, address);
+    const rules = { node, tables, jumps: entryJumps(), isLocal };
     return { evaluate: (packet) => evaluate(rules, packet) };
   });
 }

@@ -1,7 +1,8 @@
 import type { NodeSettings, NodeView, ServicePortView } from '../../endpoints/node-view.ts';
-import { type Rule, renderRule } from '../../src/net/iptables-rule.ts';
+import type { Rule } from '../../src/net/iptables-rule.ts';
 import { type BaseOptions, filterBaseChains, natBaseChains, nodePortEntries } from './base-rules.ts';
 import { KUBE } from './chain-names.ts';
+import { chainLines, declareChains } from './own-chains.ts';
 import { compilePort, type PortRules } from './port-rules.ts';
 
 /** Above this many endpoints in the cluster, per-endpoint comments are left out (kube-proxy's large-cluster mode). */
@@ -139,15 +140,15 @@ export class Ruleset {
     const natBase = natBaseChains(this.#base);
     return [
       '*filter\n',
-      declare([...filterChains, ...filterBase.keys()]),
+      declareChains([...filterChains, ...filterBase.keys()]),
       ...(
         ['filterServices', 'filterExternalServices', 'filterProxyFirewall', 'filterNodePorts'] as const
       ).map((each) => this.#sharedText(each)),
       renderChains(filterBase),
       'COMMIT\n*nat\n',
-      declare([KUBE.services, KUBE.nodePorts, ...natBase.keys(), ...written.keys(), ...removed]),
+      declareChains([KUBE.services, KUBE.nodePorts, ...natBase.keys(), ...written.keys(), ...removed]),
       this.#sharedText('natServices'),
-      lines(KUBE.services, nodePortEntries(this.#node)),
+      chainLines(KUBE.services, nodePortEntries(this.#node)),
       this.#sharedText('natNodePorts'),
       renderChains(natBase),
       ...written.values(),
@@ -165,24 +166,12 @@ export class Ruleset {
 
 function compiled(rules: PortRules, endpointCount: number): Compiled {
   const shared = Object.fromEntries(
-    SHARED.map((each) => [each, lines(SHARED_CHAIN[each], rules[each])]),
+    SHARED.map((each) => [each, chainLines(SHARED_CHAIN[each], rules[each])]),
   ) as Record<Shared, string>;
-  const chains = new Map(Array.from(rules.chains, ([chain, own]) => [chain, lines(chain, own)]));
+  const chains = new Map(Array.from(rules.chains, ([chain, own]) => [chain, chainLines(chain, own)]));
   return { rules, shared, chains, endpointCount };
 }
 
-function lines(chain: string, rules: readonly Rule[]): string {
-  let text = '';
-  for (const rule of rules) text += `-A ${chain} ${renderRule(rule)}\n`;
-  return text;
-}
-
 function renderChains(chains: ReadonlyMap<string, readonly Rule[]>): string {
-  return Array.from(chains, ([chain, rules]) => lines(chain, rules)).join('');
-}
-
-function declare(chains: Iterable<string>): string {
-  let text = '';
-  for (const chain of chains) text += `:${chain} - [0:0]\n`;
-  return text;
+  return Array.from(chains, ([chain, rules]) => chainLines(chain, rules)).join('');
 }

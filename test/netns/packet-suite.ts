@@ -76,17 +76,24 @@ export async function applyViews(
   return backends;
 }
 
-/** Lines of the kernel's rules that are the proxy's. */
+/** What the kernel still holds of the proxy's. Of what this kernel or host lacks there is nothing. */
 export function leftovers({ node }: PacketWorld): string[] {
   const programs = [
-    'iptables-legacy-save',
-    'ip6tables-legacy-save',
-    'iptables-nft-save',
-    'ip6tables-nft-save',
+    ...['', '6'].flatMap((ip) => [`ip${ip}tables-legacy-save`, `ip${ip}tables-nft-save`]),
+    'nft list tables',
+    'ipset list -n',
+    'ip -o link',
+    'ipvsadm --save -n',
   ];
-  const rules = programs.map((program) => node.run(program, []));
-  const text = [...rules, node.run('nft', ['list', 'tables']), node.run('ipset', ['list', '-n'])].join('');
-  return text.split('\n').filter((line) => /KUBE|weft/i.test(line));
+  const listed = programs.flatMap((command) => {
+    const [program = '', ...args] = command.split(' ');
+    try {
+      return node.run(program, args).split('\n');
+    } catch {
+      return [];
+    }
+  });
+  return listed.filter((line) => /KUBE|weft|^-[Aa] -[tu]/i.test(line));
 }
 
 async function check(world: PacketWorld, each: PacketCase, expected: Verdict): Promise<void> {

@@ -1,0 +1,106 @@
+import type { EndpointAddressPort, NodeSettings, ServicePortView } from '../../endpoints/node-view.ts';
+import { cidrContains, parseCidr } from '../../src/net/cidr.ts';
+import { joinHostPort } from '../../src/net/ip.ts';
+import { type IpvsProtocol, type IpvsServer, serverKey, type ServerKey } from '../../src/net/ipvs.ts';
+import { type EntranceKind } from '../decide.ts';
+import { entrancesOf } from '../entrances.ts';
+import { MODE_TRAITS } from '../mode-traits.ts';
+import { nodePortAddresses } from '../node-ports.ts';
+import type { SetKind } from './names.ts';
+
+/** A virtual server and where it sends to, `ip:port`. */
+export interface VirtualServer extends IpvsServer {
+  readonly reals: readonly string[];
+}
+
+/** What one service port has in the kernel. Set entries are `KIND|ENTRY`. */
+export interface CompiledPort {
+  readonly entries: ReadonlySet<string>;
+  readonly servers: ReadonlyMap<ServerKey, VirtualServer>;
+  /** To be bound on the dummy device. */
+  readonly addresses: ReadonlySet<string>;
+}
+
+export interface CompileOptions {
+  readonly node: NodeSettings;
+  readonly scheduler: string;
+}
+
+/** Separates the set's kind from the entry. */
+export const FIELD = '|';
+
+/** Compiles one service port with kube-proxy's sets. Pure. */
+export function compilePort(view: ServicePortView, options: CompileOptions): CompiledPort {
+  const { node } = options;
+  const entries = new Set<string>();
+  const servers = new Map<ServerKey, VirtualServer>();
+  const addresses = new Set<string>();
+  const put = (kind: SetKind, entry: string): void => void entries.add(kind + FIELD + entry);
+  const protocol = view.protocol.toLowerCase() as IpvsProtocol;
+  for (const { kind, address, port } of entrancesOf(view, nodePortAddresses(node, MODE_TRAITS.ipvs))) {
+    const reals = endpointsFor(view, kind).map((endpoint) => joinHostPort(endpoint.address, endpoint.port));
+    servers.set(serverKey(protocol, address, port), { ...serverOf(view, options), reals });
+    if (kind !== 'node-port') putAddress(put, view, kind, address, node);
+    if (kind !== 'node-port' && !node.addresses.includes(address)) {
+      addresses.add(address);
+      put('IPVS-IPS', address);
+    }
+  }
+  if (view.nodePort > 0) putNodePort(put, view, node);
+  if (view.healthCheckNodePort > 0) put('HEALTH-CHECK-NODE-PORT', String(view.healthCheckNodePort));
+  for (const endpoint of [...view.clusterEndpoints, ...view.localEndpoints])
+    put('LOOP-BACK', `${endpoint.address},${protocol}:${endpoint.port},${endpoint.address}`);
+  return { entries, servers, addresses };
+}
+
+/** policy Local without a local endpoint uses the cluster's; internally it leaves the virtual server empty. */
+function endpointsFor(view: ServicePortView, kind: EntranceKind): readonly EndpointAddressPort[] {
+  if (kind === 'cluster-ip') return view.internalLocal ? view.localEndpoints : view.clusterEndpoints;
+  const local = view.externalLocal && view.localEndpoints.length > 0;
+  return local ? view.localEndpoints : view.clusterEndpoints;
+}
+
+function serverOf({ affinitySeconds }: ServicePortView, { scheduler }: CompileOptions): IpvsServer {
+  // the Maglev hash of the source's address and port
+  return { scheduler, persistSeconds: affinitySeconds, flags: scheduler === 'mh' ? 'mh-port' : '' };
+}
+
+type Put = (kind: SetKind, entry: string) => void;
+
+function putAddress(
+  put: Put,
+  view: ServicePortView,
+  kind: EntranceKind,
+  address: string,
+  node: NodeSettings,
+): void {
+  const entry = `${address},${view.protocol.toLowerCase()}:${view.port}`;
+  if (kind === 'cluster-ip') return put('CLUSTER-IP', entry);
+  if (kind === 'external-ip') return put(view.externalLocal ? 'EXTERNAL-IP-LOCAL' : 'EXTERNAL-IP', entry);
+  put('LOAD-BALANCER', entry);
+  if (view.externalLocal) put('LOAD-BALANCER-LOCAL', entry);
+  // without endpoints everybody is told so, whatever the ranges say
+  if (view.sourceRanges.length === 0 || !view.anyEndpoints) return;
+  put('LOAD-BALANCER-FW', entry);
+  for (const range of view.sourceRanges) put('LOAD-BALANCER-SOURCE-CIDR', `${entry},${range}`);
+  // a node inside the ranges carries the address itself and then speaks with it as its source
+  if (admitsNode(view.sourceRanges, node)) put('LOAD-BALANCER-SOURCE-IP', `${entry},${address}`);
+}
+
+function admitsNode(ranges: readonly string[], node: NodeSettings): boolean {
+  const cidrs = ranges.map(parseCidr).filter((cidr) => cidr !== undefined);
+  return node.addresses.some((address) => cidrs.some((cidr) => cidrContains(cidr, address)));
+}
+
+function putNodePort(put: Put, view: ServicePortView, node: NodeSettings): void {
+  const { nodePort, protocol, externalLocal } = view;
+  if (protocol === 'SCTP') {
+    for (const address of nodePortAddresses(node, MODE_TRAITS.ipvs)) {
+      put('NODE-PORT-SCTP-HASH', `${address},sctp:${nodePort}`);
+      if (externalLocal) put('NODE-PORT-LOCAL-SCTP-HASH', `${address},sctp:${nodePort}`);
+    }
+    return;
+  }
+  put(`NODE-PORT-${protocol}`, String(nodePort));
+  if (externalLocal) put(`NODE-PORT-LOCAL-${protocol}`, String(nodePort));
+}

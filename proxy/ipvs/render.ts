@@ -1,0 +1,32 @@
+import { ipvsLine } from '../../src/net/ipvs.ts';
+import { chainLines, declareChains } from '../iptables/own-chains.ts';
+import { type IpvsRuleOptions, ipvsTables } from './rules.ts';
+import type { Ruleset } from './ruleset.ts';
+import { createSets } from './sets.ts';
+
+/** The constant chains for iptables-restore --noflush. */
+export function renderRules(options: IpvsRuleOptions): string {
+  return Object.entries(ipvsTables(options))
+    .map(([table, chains]) => {
+      const lines = Array.from(chains, ([chain, rules]) => chainLines(chain, rules)).join('');
+      return `*${table}\n${declareChains(chains.keys())}${lines}COMMIT\n`;
+    })
+    .join('');
+}
+
+/** What a first apply would run, tool by tool, for people. */
+export function renderAll(options: IpvsRuleOptions, rules: string, ruleset: Ruleset): string {
+  const servers = [...ruleset.serverKeys].flatMap((key) => {
+    const server = ruleset.server(key);
+    if (!server) return [];
+    return [ipvsLine.addServer(key, server), ...server.reals.map((real) => ipvsLine.addReal(key, real))];
+  });
+  const { family } = options.node;
+  const sections = [
+    ['ipset restore -exist', createSets(family, ruleset.entries.keys).join('\n')],
+    [`${family === 'IPv6' ? 'ip6tables' : 'iptables'}-restore --noflush`, rules.trimEnd()],
+    ['ipvsadm --restore', servers.join('\n')],
+    ['addresses of kube-ipvs0', [...ruleset.addresses.keys].join('\n')],
+  ];
+  return sections.map(([title, text]) => `# ${title}\n${text}\n`).join('');
+}
