@@ -1,4 +1,4 @@
-import { Option, type Command } from 'commander';
+import { Option } from 'commander';
 import {
   CorefileFault,
   DEFAULT_COREFILE,
@@ -10,7 +10,9 @@ import { Tracker } from '../../endpoints/tracker.ts';
 import { systemClock } from '../base/clock.ts';
 import { hasCode, messageOf } from '../base/fault.ts';
 import { Registry } from '../base/metrics.ts';
+import { exec } from '../net/exec.ts';
 import { joinHostPort } from '../net/ip.ts';
+import { openNodeLocal, type NodeLocal } from '../node/node-local-dns.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
 import { openDnsSource } from './dns-source.ts';
 
@@ -20,7 +22,9 @@ interface DnsFlags {
   readonly from?: readonly string[];
   readonly 'dns.port': string;
   readonly strict?: boolean;
-  readonly cookieSecretFile?: string;
+  readonly nodeLocal?: readonly string[];
+  readonly nodeLocalInterface: string;
+  readonly nodeLocalRules: boolean;
 }
 
 const EXAMPLES = `
@@ -28,6 +32,7 @@ Examples:
   weft dns --kubeconfig ~/.kube/config --dns.port 1053
   weft dns --conf /etc/coredns/Corefile
   weft dns --from manifests/ --conf Corefile --dns.port 1053
+  weft dns --kubeconfig kubelet.conf --node-local 169.254.20.10 10.96.0.10
   dig @127.0.0.1 -p 1053 kubernetes.default.svc.cluster.local
 
 Without --conf the Corefile that kubeadm installs is used. SIGHUP reads the Corefile again.`;
@@ -44,11 +49,17 @@ export const register: RegisterCommand = (program, context) => {
     )
     .addOption(new Option('--dns.port <port>', 'port of server blocks that name none').default('53'))
     .option('--strict', "CoreDNS's oddities to the letter")
+    .option(
+      '--node-local <address...>',
+      'node-local mode: give a dummy interface these addresses (a link-local one, the cluster DNS address), listen there, and keep their DNS untracked',
+    )
+    .option('--node-local-interface <name>', 'name of that interface', 'nodelocaldns')
+    .option('--no-node-local-rules', 'node-local mode without iptables rules')
     .addHelpText('after', EXAMPLES)
-    .action(async (flags: DnsFlags, command: Command) => await run(context, flags, command));
+    .action(async (flags: DnsFlags) => await run(context, flags));
 };
 
-async function run(context: CliContext, flags: DnsFlags, _command: Command): Promise<void> {
+async function run(context: CliContext, flags: DnsFlags): Promise<void> {
   const corefile: CorefileSource =
     flags.conf === undefined ? { text: DEFAULT_COREFILE, name: 'built-in Corefile' } : { path: flags.conf };
   const options = {
@@ -56,6 +67,7 @@ async function run(context: CliContext, flags: DnsFlags, _command: Command): Pro
     dnsPort: portOf(flags['dns.port']),
     strict: flags.strict ?? false,
     env: context.env,
+    ...(flags.nodeLocal && { defaultBind: flags.nodeLocal }),
   };
   const needs = readNeeds(corefile, options);
   const metrics = new Registry();
@@ -73,7 +85,9 @@ async function run(context: CliContext, flags: DnsFlags, _command: Command): Pro
     }),
   );
   const deps = { snapshots: tracker, clock: systemClock, log: context.log, metrics, random: Math.random };
+  const ground = flags.nodeLocal && stack.use(await openGround(context, flags, flags.nodeLocal));
   const server = stack.use(await openServer(deps, options));
+  if (ground) stack.defer(() => ground.withdraw());
   stack.use(context.onReload(() => void server.reload()));
   for (const { transport, address, port } of server.addresses) {
     context.stdout.write(`dns ${transport} ${joinHostPort(address, port)}\n`);
@@ -81,6 +95,26 @@ async function run(context: CliContext, flags: DnsFlags, _command: Command): Pro
   context.stdout.write('ready\n');
   await stopped(context.stop, server.failed);
   if (server.failed.aborted) throw new ExitError(EXIT_FAILURE, messageOf(server.failed.reason));
+}
+
+async function openGround(
+  { log }: CliContext,
+  flags: DnsFlags,
+  addresses: readonly string[],
+): Promise<NodeLocal> {
+  try {
+    return await openNodeLocal(
+      { clock: systemClock, log, exec },
+      {
+        addresses,
+        port: portOf(flags['dns.port']),
+        interfaceName: flags.nodeLocalInterface,
+        rules: flags.nodeLocalRules,
+      },
+    );
+  } catch (error) {
+    throw new ExitError(EXIT_FAILURE, messageOf(error));
+  }
 }
 
 function portOf(text: string): number {
