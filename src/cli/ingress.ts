@@ -16,6 +16,7 @@ import { LazyResolver } from '../node/lazy-resolver.ts';
 import { followPublishedService } from '../node/published-service.ts';
 import type { CliContext, RegisterCommand } from './context.ts';
 import { addCheck } from './ingress-check.ts';
+import { addDiff } from './ingress-diff.ts';
 import { addExplain } from './ingress-explain.ts';
 import {
   addObjectFlags,
@@ -55,6 +56,7 @@ export const register: RegisterCommand = (program, context) => {
     .action((flags: IngressFlags) => run(flags, context));
   addExplain(command, context);
   addCheck(command, context);
+  addDiff(command, context);
 };
 
 async function run(flags: IngressFlags, context: CliContext): Promise<void> {
