@@ -15,6 +15,7 @@ import { exec } from '../net/exec.ts';
 import { familyOf } from '../net/ip.ts';
 import { type DaemonOptions, NodeDaemon } from '../node/daemon.ts';
 import { SystemdNotifier } from '../node/systemd-notifier.ts';
+import { type AnnounceFlags, addAnnounceFlags, announceOptions } from './announce-flags.ts';
 import { defaultDataDir } from './api-access.ts';
 import { type CliContext, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
 import { cidrFlag, listenFlag, repeated } from './flags.ts';
@@ -24,7 +25,9 @@ import { addKubeProxyFlags, type KubeProxyFlags, proxySettings, readProxyConfig 
 import { startFault } from './start-fault.ts';
 import { stopped } from './stopped.ts';
 
-interface NodeFlags extends KubeProxyFlags {
+type NodeFlags = KubeProxyFlags & AnnounceFlags & OwnFlags;
+
+interface OwnFlags {
   readonly register?: boolean;
   readonly kubelet?: boolean;
   readonly nodeIp?: string;
@@ -51,6 +54,8 @@ Examples:
   weft node --kubeconfig /etc/weft/kubeconfig --proxy-mode nftables
   weft node --config /var/lib/kube-proxy/config.conf --dns-address 169.254.20.10
   weft node --kubeconfig admin.conf --kubelet --pod-cidr 10.244.1.0/24 --pod-routes --node-ip 192.0.2.11
+  weft node --kubeconfig admin.conf --announce-interface eth0
+  weft node --kubeconfig admin.conf --bgp-as 64513 --bgp-peer 64512@192.0.2.1
 
 The flags of kube-proxy all hold: see weft proxy --help. SIGHUP reads the configuration again. SIGTERM drains and
 leaves the kernel's rules serving; weft proxy --cleanup removes them. Under systemd: Type=notify, WatchdogSec.`;
@@ -78,6 +83,7 @@ export const register: RegisterCommand = (program, context) => {
     .option('--watch-ingress-without-class', 'Ingresses without a class are ours too')
     .option('--proxy-protocol <version>', 'announce clients to endpoints: v1 or v2 (mode userspace)')
     .option('--strict', 'follow each original’s oddities to the letter');
+  addAnnounceFlags(command);
   addKubeProxyFlags(command, true);
   command.addHelpText('after', EXAMPLES).action((flags: NodeFlags) => run(flags, context));
 };
@@ -166,6 +172,11 @@ async function daemonOptions(
         ? { ...host, ...(await kubeletOptions(flags, context)), podCidr, dataDir }
         : undefined,
     podRoutesCidr: flags.podRoutes ? podCidr : undefined,
+    announce: announceOptions(flags, {
+      nodeName,
+      nodeIP: host.hostIP,
+      keepsForwarding: config.mode !== 'userspace',
+    }),
     ...serverOptions(flags),
   };
 }

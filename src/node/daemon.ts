@@ -1,3 +1,4 @@
+import type { NodeSettings } from '../../endpoints/node-view.ts';
 import { Tracker } from '../../endpoints/tracker.ts';
 import type { ProxyConfig } from '../../proxy/config.ts';
 import type { Proxier } from '../../proxy/proxier.ts';
@@ -11,9 +12,10 @@ import { resources } from '../api/client/resources.ts';
 import { Kubelet, type KubeletOptions } from '../kubelet/kubelet.ts';
 import { NodeAgent, type NodeAgentOptions } from '../kubelet/node-agent.ts';
 import { joinHostPort } from '../net/ip.ts';
+import { type AnnounceOptions, Announcer } from './announce-part.ts';
 import { feedModel } from './cluster-model.ts';
 import { type ConntrackLoad, openConntrackWatch } from './conntrack-watch.ts';
-import { applyHostTuning } from './host-tuning.ts';
+import { applyHostTuning, applyTuning, strictArp } from './host-tuning.ts';
 import { type IngressPartOptions, openIngressPart } from './ingress-part.ts';
 import { type LocalDnsOptions, openLocalDns } from './local-dns.ts';
 import type { NodeDeps } from './parts.ts';
@@ -39,6 +41,7 @@ export interface DaemonOptions {
   readonly podRoutesCidr: string | undefined;
   readonly dns: LocalDnsOptions | undefined;
   readonly ingress: IngressPartOptions | undefined;
+  readonly announce: AnnounceOptions | undefined;
 }
 
 /**
@@ -105,6 +108,7 @@ export class NodeDaemon implements AsyncDisposable {
     await this.#openPods(tracker, signal);
     await this.#openProxy(tracker, recorder);
     await this.#openServers(tracker, informers, signal);
+    await this.#openAnnouncer(tracker);
     this.#isReady = true;
   }
 
@@ -162,6 +166,24 @@ export class NodeDaemon implements AsyncDisposable {
     const ingress = this.#stack.use(await openIngressPart({ ...deps, dns }, ingressOptions, signal));
     for (const { protocol, host, port } of ingress.addresses)
       this.#deps.onReady('ingress', `${protocol}://${joinHostPort(host, port)}`);
+  }
+
+  /** Last, and so the first to go: nobody is sent here before all serves. */
+  async #openAnnouncer(tracker: Tracker): Promise<void> {
+    const { announce, proxy } = this.#options;
+    const proxier = this.#proxy?.proxier;
+    if (!announce || !proxier) return;
+    const isLocal = proxy.config.mode === 'userspace' || proxy.config.mode === 'ipvs';
+    if (isLocal) await applyTuning(this.#deps.log, strictArp(announce.interfaces));
+    const settings = (): readonly NodeSettings[] => proxier.views.map(({ node }) => node);
+    this.#stack.use(new Announcer({ ...this.#deps, snapshots: tracker, settings }, announce));
+    const ways = [
+      ...announce.interfaces.map((name) => `ARP and NDP on ${name}`),
+      ...(announce.bgp?.peers ?? []).map(
+        ({ address, autonomousSystem }) => `BGP to ${address} in AS ${autonomousSystem}`,
+      ),
+    ];
+    this.#deps.onReady('announce', ways.join(', '));
   }
 
   #reconfigure(changed: Partial<ProxySettings>): void {

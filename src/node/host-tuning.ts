@@ -39,12 +39,28 @@ export function hostTuning(options: {
   ];
 }
 
-/** Writes what differs. What this host does not let us write is told once and left as it is, as kube-proxy does. */
+/** Makes the settings of this host; what cannot be made is no reason to stop, as for kube-proxy. */
 export async function applyHostTuning(
   log: Logger,
   options: { readonly conntrack: ConntrackOptions; readonly oomScoreAdj: number },
 ): Promise<void> {
-  for (const [path, value] of hostTuning({ ...options, cores: availableParallelism() })) {
+  await applyTuning(log, hostTuning({ ...options, cores: availableParallelism() }));
+}
+
+/**
+ * Modes that make service addresses the host's own let every host answer ARP for them. So that only the elected one
+ * does, the kernel keeps quiet about addresses an interface does not have (kube-proxy's strictARP).
+ */
+export function strictArp(interfaces: readonly string[]): Tuning {
+  return interfaces.flatMap((name) => [
+    [`/proc/sys/net/ipv4/conf/${name}/arp_ignore`, '1'] as const,
+    [`/proc/sys/net/ipv4/conf/${name}/arp_announce`, '2'] as const,
+  ]);
+}
+
+/** Writes what differs; what cannot be written is told and left as it is. */
+export async function applyTuning(log: Logger, tuning: Tuning): Promise<void> {
+  for (const [path, value] of tuning) {
     try {
       const before = (await readFile(path, 'utf8')).trim();
       if (before === value || (path.endsWith('_max') && Number(before) >= Number(value))) continue;

@@ -132,7 +132,9 @@ class Election {
 
   #deadline(term: AbortController, renewedMs: number): Disposable {
     const leftMs = renewedMs + this.#options.renewDeadlineMs - this.#deps.clock.monotonicMs();
-    return this.#deps.clock.setTimer(leftMs, () => term.abort(new Fault(LEASE_NOT_RENEWED, 'the lease could not be renewed')));
+    return this.#deps.clock.setTimer(leftMs, () =>
+      term.abort(new Fault(LEASE_NOT_RENEWED, 'the lease could not be renewed')),
+    );
   }
 
   /** One try to take or renew the lease. */
