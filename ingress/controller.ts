@@ -106,7 +106,6 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     this.#wheel = new TimerWheel({ clock: deps.clock });
     this.#sideRequests = new SideRequests(deps);
     this.#observer = new TrafficObserver({
-      log: deps.log,
       metrics: deps.metrics,
       clock: deps.clock,
       accessLog: deps.accessLog,

@@ -57,7 +57,7 @@ export function upstreamInfoLine({ record, request, status, bytes, seconds, time
     `${request.clientAddress} - ${text(record.user)} [${clfTime(timeMs)}] ` +
     `"${escaped(head.method)} ${escaped(head.target)} HTTP/${version}" ${status} ${bytes} ` +
     `"${text(head.fields.get('referer'))}" "${text(head.fields.get('user-agent'))}" ` +
-    `${Math.max(0, head.bodyLength)} ${seconds.toFixed(3)} [${upstream}] [${record.canary}] ` +
+    `${record.requestBytes} ${seconds.toFixed(3)} [${upstream}] [${record.canary}] ` +
     `${join(({ endpoint }) => endpoint)} ${tries ? record.upstreamBytes : '-'} ` +
     `${join((one) => (((one.endedMs || one.startedMs) - one.startedMs) / 1000).toFixed(3))} ` +
     `${join((one) => (one.status === 0 ? '502' : String(one.status)))} ${text(record.requestId)}`

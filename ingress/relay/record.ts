@@ -18,6 +18,8 @@ export class RequestRecord {
   connectedMs = 0;
   headMs = 0;
   upstreamBytes = 0;
+  /** Body bytes of the request so far. */
+  requestBytes = 0;
   aborted: AbortReason | undefined;
   /** Rule that answered, when no endpoint did. */
   why: string | undefined;

@@ -75,6 +75,7 @@ export class Relay implements ExchangeHandler, UpstreamHandler {
 
   bodyData(bytes: Buffer): void {
     this.#bodyBytes += bytes.length;
+    this.#record.requestBytes = this.#bodyBytes;
     const max = this.#request.route.policy.proxy.bodyBytesMax;
     if (max > 0 && this.#bodyBytes > max) return this.#answer(reply(413, 'proxy-body-size'));
     this.#keepForReplay(bytes);
@@ -198,7 +199,11 @@ export class Relay implements ExchangeHandler, UpstreamHandler {
 
   upstreamSwitched(fields: Fields, upstream: Duplex): void {
     this.#stream = undefined;
+    this.#record.headArrived(101, this.#services.nowMs());
     this.#record.status = 101;
+    this.#choice.answered(this.#endpoint!, 101);
+    fields.remove('content-length');
+    this.#services.shapeResponse(this.#request, 101, fields, this.#choice);
     this.#settle();
     const downstream = this.#exchange.switchProtocols(fields);
     const idleMs = Math.max(this.#request.route.policy.proxy.readMs, this.#request.route.policy.proxy.sendMs);
