@@ -5,7 +5,13 @@ import { builtinKinds } from '../kinds/builtin.ts';
 import { KindRegistry } from '../kinds/registry.ts';
 import { type Access, issuerPaths, openAccess } from './access.ts';
 import { AdmissionChain, type AdmissionPlugin } from './admission/admission.ts';
+import { defaultIngressClass, defaultStorageClass } from './admission/default-classes.ts';
+import { defaultTolerations } from './admission/default-tolerations.ts';
+import { limitRanger } from './admission/limit-ranger.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
+import { podSecurity } from './admission/pod-security/pod-security.ts';
+import { ensurePriorityClasses, priorityAdmission } from './admission/priority.ts';
+import { ResourceQuotas } from './admission/resource-quota.ts';
 import { serviceAccountAdmission } from './admission/service-account.ts';
 import { Claims } from './allocate/claims.ts';
 import { ServiceAllocation } from './allocate/service-allocation.ts';
@@ -69,13 +75,21 @@ export async function assemble(
   const access = openAccess(core, pki, options.issuer ?? DEFAULT_ISSUER);
   plugins.push(
     namespaceLifecycle(core),
+    priorityAdmission(core),
+    defaultTolerations,
     serviceAccountAdmission(core),
+    limitRanger(core),
+    defaultIngressClass(core),
+    defaultStorageClass(core),
+    podSecurity(core),
     csrIdentity,
     nodeRestriction,
     escalationCheck(access),
     allocation,
   );
-  await Promise.all([ensureNamespaces(core), reconcilePolicy(core)]);
+  await Promise.all([ensureNamespaces(core), reconcilePolicy(core), ensurePriorityClasses(core)]);
+  const quotas = ResourceQuotas.open(core);
+  if (quotas) plugins.push(stack.use(quotas).plugin);
   const custom = CustomResources.open(core);
   if (custom) stack.use(custom);
   startLoops(core, { pki, access, allocation }, stack);

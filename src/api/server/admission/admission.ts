@@ -22,6 +22,8 @@ export interface AdmissionRequest {
   readonly options: Readonly<Record<string, unknown>>;
   /** Text for the client's Warning header. */
   warn(text: string): void;
+  /** Adds an annotation to the request's audit event. */
+  annotate?(key: string, value: string): void;
 }
 
 /** A reservation that the write either keeps or gives back (addresses, ports, quota). */
