@@ -13,6 +13,9 @@ import { rewrite } from './plugins/rewrite/setup.ts';
 import { dns64 } from './plugins/dns64/setup.ts';
 import { template } from './plugins/template/setup.ts';
 import { view } from './plugins/view/setup.ts';
+import { auto } from './plugins/auto/setup.ts';
+import { file } from './plugins/file/setup.ts';
+import { secondary } from './plugins/secondary/setup.ts';
 import { autopath } from './plugins/autopath/setup.ts';
 import { cache } from './plugins/cache/setup.ts';
 import { hosts } from './plugins/hosts/setup.ts';
@@ -67,6 +70,9 @@ export const PLUGIN_ORDER: readonly Directive[] = [
   hosts,
   k8sExternal,
   kubernetes,
+  file,
+  auto,
+  secondary,
   loop,
   forward,
   whoami,

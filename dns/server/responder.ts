@@ -3,9 +3,11 @@ import type { Drain } from '../../src/base/drain.ts';
 import { messageOf as textOf } from '../../src/base/fault.ts';
 import type { Logger } from '../../src/base/log.ts';
 import { QUERIES_IN_FLIGHT, RESOLVE_DEPTH } from '../limits.ts';
+import { composeChain } from '../chain.ts';
 import {
   failure,
   type ExtendedError,
+  type Handler,
   type Outcome,
   type Peer,
   type Query,
@@ -130,7 +132,7 @@ export class Responder {
     const refusal = this.#refusal(chosen, block);
     if (refusal || !block) return { outcome: refusal ?? NO_ZONE, block: undefined, chosen };
     try {
-      const outcome = block.handler(chosen);
+      const outcome = handlerFor(block, chosen)(chosen);
       if (!(outcome instanceof Promise)) return { outcome, block, chosen };
       return outcome.then(
         (settled) => ({ outcome: settled, block, chosen }),
@@ -209,6 +211,12 @@ export class Responder {
     const reply = finishReply(request, made, extended, cookie, this.#options);
     return packReply({ transport: arrival.transport, request }, reply, maxBytes, this.#options);
   }
+}
+
+/** A NOTIFY is no question: it goes past every plugin that knows nothing of it. */
+function handlerFor(block: OpenBlock, { request }: Query): Handler {
+  if (request.opcode === 'QUERY') return block.handler;
+  return composeChain(block.plugins.filter(({ opcodes }) => opcodes?.includes(request.opcode)));
 }
 
 interface Asked {

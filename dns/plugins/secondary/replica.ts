@@ -1,0 +1,108 @@
+import { messageOf } from '../../../src/base/fault.ts';
+import type { Peer, PluginDeps } from '../../plugin.ts';
+import { fetchSerial, fetchZone, isNewerSerial } from '../../zone/transfer-client.ts';
+import { ZoneData } from '../../zone/zone-data.ts';
+
+/** Before the first transfer there is no SOA to say how often to try. */
+const FIRST_RETRY_MS = 1000;
+const FIRST_RETRY_MOST_MS = 60_000;
+/** SOA values below this would have us ask without pause. */
+const LEAST_PAUSE_MS = 1000;
+
+export interface ReplicaOptions {
+  readonly zone: string;
+  readonly primaries: readonly Peer[];
+  readonly onChange: () => void;
+}
+
+/**
+ * A copy of a zone, kept fresh by the timers of its SOA (RFC 1034 section 4.3.5): every `refresh` the serial is asked
+ * for, after a failure every `retry`; a copy that could not be checked for `expire` is no longer served.
+ */
+export class ZoneReplica implements Disposable {
+  readonly #deps: PluginDeps;
+  readonly #options: ReplicaOptions;
+  readonly #abort = new AbortController();
+  #zone: ZoneData | undefined;
+  #checkedMs = 0;
+  #retryMs = FIRST_RETRY_MS;
+  #timer: Disposable | undefined;
+  #running: Promise<void> | undefined;
+  #again = false;
+
+  constructor(deps: PluginDeps, options: ReplicaOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    void this.refresh();
+  }
+
+  /** The copy, unless it has expired. */
+  get zone(): ZoneData | undefined {
+    return this.#zone && !this.#expired(this.#zone) ? this.#zone : undefined;
+  }
+
+  /** Why there is none. */
+  get why(): string {
+    return this.#zone ? 'the zone has expired' : 'the zone has not been transferred yet';
+  }
+
+  /** Looks for a newer version now; one look at a time, and one more if asked meanwhile. */
+  async refresh(): Promise<void> {
+    if (this.#running) {
+      this.#again = true;
+      return await this.#running;
+    }
+    this.#timer?.[Symbol.dispose]();
+    this.#running = this.#look().finally(() => (this.#running = undefined));
+    await this.#running;
+    if (!this.#again || this.#abort.signal.aborted) return;
+    this.#again = false;
+    await this.refresh();
+  }
+
+  [Symbol.dispose](): void {
+    this.#abort.abort(new Error('server stops'));
+    this.#timer?.[Symbol.dispose]();
+  }
+
+  async #look(): Promise<void> {
+    const { zone: name, primaries } = this.#options;
+    for (const primary of primaries) {
+      if (this.#abort.signal.aborted) return;
+      try {
+        await this.#fetchFrom(primary);
+        this.#checkedMs = this.#deps.clock.monotonicMs();
+        this.#retryMs = FIRST_RETRY_MS;
+        return this.#wait(this.#zone!.soa.data.refresh * 1000);
+      } catch (error) {
+        if (this.#abort.signal.aborted) return;
+        this.#deps.log.warn('zone not transferred', { zone: name, reason: messageOf(error) });
+      }
+    }
+    const retryMs = this.#zone ? this.#zone.soa.data.retry * 1000 : this.#retryMs;
+    this.#retryMs = Math.min(this.#retryMs * 2, FIRST_RETRY_MOST_MS);
+    this.#wait(retryMs);
+  }
+
+  async #fetchFrom(primary: Peer): Promise<void> {
+    const { zone: name, onChange } = this.#options;
+    const { signal } = this.#abort;
+    if (this.#zone && !this.#expired(this.#zone)) {
+      const serial = await fetchSerial(this.#deps, primary, name, signal);
+      if (!isNewerSerial(serial, this.#zone.serial)) return;
+    }
+    const zone = ZoneData.of(name, await fetchZone(this.#deps, primary, name, signal));
+    this.#zone = zone;
+    this.#deps.log.info('zone transferred', { zone: name, serial: zone.serial, records: zone.size });
+    onChange();
+  }
+
+  #expired({ soa }: ZoneData): boolean {
+    return this.#deps.clock.monotonicMs() - this.#checkedMs > soa.data.expire * 1000;
+  }
+
+  #wait(delayMs: number): void {
+    if (this.#abort.signal.aborted) return;
+    this.#timer = this.#deps.clock.setTimer(Math.max(delayMs, LEAST_PAUSE_MS), () => void this.refresh());
+  }
+}
