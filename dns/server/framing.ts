@@ -1,17 +1,32 @@
 /** DNS over a byte stream: each message behind its length in two octets (RFC 1035 4.2.2). */
 export class FrameReader {
-  #rest: Uint8Array = new Uint8Array(0);
+  #chunks: Uint8Array[] = [];
+  #size = 0;
 
-  /** Whole messages in the bytes so far. An empty frame comes out as an empty message. */
+  /**
+   * Whole messages in the bytes so far. An empty frame comes out as an empty message. Bytes are joined once a frame
+   * is whole: a peer that sends one byte at a time costs no more than others.
+   */
   *push(chunk: Uint8Array): Iterable<Uint8Array> {
-    let bytes = this.#rest.length === 0 ? chunk : concat(this.#rest, chunk);
+    this.#chunks.push(chunk);
+    this.#size += chunk.length;
+    if (this.#size < this.#wanted()) return;
+    let bytes = this.#chunks.length === 1 ? chunk : Uint8Array.from(Buffer.concat(this.#chunks));
     while (bytes.length >= 2) {
       const length = (bytes[0]! << 8) | bytes[1]!;
       if (bytes.length < 2 + length) break;
       yield bytes.slice(2, 2 + length);
       bytes = bytes.subarray(2 + length);
     }
-    this.#rest = bytes.slice();
+    this.#chunks = bytes.length > 0 ? [bytes.slice()] : [];
+    this.#size = bytes.length;
+  }
+
+  /** Bytes until the first frame is whole, its length included. */
+  #wanted(): number {
+    const first = this.#chunks[0]!;
+    const second = first.length > 1 ? first[1] : this.#chunks.find((one, i) => i > 0 && one.length > 0)?.[0];
+    return first.length === 0 || second === undefined ? 2 : 2 + ((first[0]! << 8) | second);
   }
 }
 
@@ -21,11 +36,4 @@ export function frame(message: Uint8Array): Uint8Array {
   framed[1] = message.length & 0xff;
   framed.set(message, 2);
   return framed;
-}
-
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const joined = new Uint8Array(a.length + b.length);
-  joined.set(a);
-  joined.set(b, a.length);
-  return joined;
 }
