@@ -10,6 +10,7 @@ import type { KernelOptions } from './kernel-options.ts';
 import { iptablesEvaluator, openIptables, renderIptables } from './iptables/mode.ts';
 import { ipvsEvaluator, openIpvs, renderIpvs } from './ipvs/mode.ts';
 import { nftablesEvaluator, openNftables, renderNftables } from './nftables/mode.ts';
+import { StaleFlowBackend } from './stale-flows.ts';
 import { UserspaceBackend } from './userspace/backend.ts';
 import type { ProxyProtocol } from './userspace/proxy-protocol.ts';
 import { renderDoors } from './userspace/render.ts';
@@ -65,7 +66,9 @@ export async function openBackend(
   deps: BackendDeps,
   options: BackendOptions,
 ): Promise<Backend> {
-  return await entryOf(mode).open(deps, options);
+  const backend = await entryOf(mode).open(deps, options);
+  // sockets know their own flows
+  return mode === 'userspace' ? backend : new StaleFlowBackend(deps, backend);
 }
 
 export function renderMode(mode: ProxyMode, view: NodeView, options: BackendOptions): string {

@@ -1,5 +1,6 @@
 import type { EndpointSlice } from '../../src/api/kinds/endpoint-slice.ts';
 import { kubeAddress } from '../../endpoints/address.ts';
+import { cidrContains, parseCidr } from '../../src/net/cidr.ts';
 import { splitHostPort } from '../../src/net/ip.ts';
 import { packetOf, type CaseGroup } from '../suites/backend.ts';
 import { NetworkNamespace } from '../support/network-namespace.ts';
@@ -7,6 +8,14 @@ import { Listener } from './probe.ts';
 
 /** The node's address on every link: who is masqueraded comes from here, whatever else the node is called. */
 const GATEWAY = { IPv4: '192.168.255.1', IPv6: 'fd00:ffff::1' } as const;
+
+export interface MorePlaces {
+  readonly clients?: readonly string[];
+  /** Ranges of clients that share one place. */
+  readonly crowds?: readonly string[];
+  /** `ip:port/proto` where somebody listens when no proxy takes the packet. */
+  readonly destinations?: readonly string[];
+}
 
 /**
  * The world of a group of cases as network namespaces: the node that is looked at, and one for each other
@@ -28,14 +37,15 @@ export class PacketWorld implements AsyncDisposable {
     this.#nodeAddresses = new Set(group.node.ips.map(canonical));
   }
 
-  static async open(group: CaseGroup, crowds: readonly string[] = []): Promise<PacketWorld> {
+  static async open(group: CaseGroup, more: MorePlaces = {}): Promise<PacketWorld> {
     const world = new PacketWorld(group);
     const interfaces = new Map(group.cases.map(({ from }) => [canonical(from.ip), from.iface]));
     const clients = group.cases.filter(({ from }) => from.kind !== 'node').map(({ from }) => from.ip);
     const endpoints = endpointsOf(group);
+    clients.push(...(more.clients ?? []));
     for (const address of new Set([...clients, ...endpoints.map((each) => each.address)].map(canonical)))
       if (!world.#isNode(address)) world.#addPlace(address, interfaces.get(address));
-    for (const cidr of crowds) world.#addCrowd(cidr);
+    for (const cidr of more.crowds ?? []) world.#addCrowd(cidr);
     world.#connect();
     for (const { address, port, protocol } of endpoints)
       if (protocol !== 'SCTP') await world.#listen(address, port, protocol === 'UDP' ? 'udp' : 'tcp');
@@ -46,12 +56,20 @@ export class PacketWorld implements AsyncDisposable {
       if (world.#isNode(destinationAddress) && !passes) continue;
       if (protocol !== 'sctp') await world.#listen(destinationAddress, destinationPort, protocol);
     }
+    for (const to of more.destinations ?? []) {
+      const { destinationAddress, destinationPort, protocol } = packetOf('', to);
+      if (protocol !== 'sctp') await world.#listen(destinationAddress, destinationPort, protocol);
+    }
     return world;
   }
 
   /** Where a packet with this source is sent from. */
   namespaceOf(address: string): NetworkNamespace {
-    return this.#places.get(canonical(address)) ?? this.node;
+    const place = this.#places.get(canonical(address));
+    if (place) return place;
+    for (const [cidr, crowd] of this.#places)
+      if (cidr.includes('/') && cidrContains(parseCidr(cidr)!, address)) return crowd;
+    return this.node;
   }
 
   isGateway(address: string): boolean {

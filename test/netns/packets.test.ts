@@ -1,19 +1,16 @@
 import { describe, test } from 'vitest';
 import { KERNEL_DEFAULT, type KernelOptions } from '../../proxy/kernel-options.ts';
-import { canMakeNamespaces } from '../support/own-network.ts';
-import { missingTools } from '../support/system-tools.ts';
+import { cannotSendPackets } from './can-send-packets.ts';
 import { packetCases } from './packet-suite.ts';
 
 const kernel = (iptablesVariant: 'nft' | 'legacy'): KernelOptions => ({
   ...KERNEL_DEFAULT,
   iptablesVariant,
 });
-const missing = missingTools().filter((tool) => ['ip', 'iptables', 'nft', 'ipset'].includes(tool));
+const reason = cannotSendPackets();
 
-if (!canMakeNamespaces() || missing.length > 0) {
-  test('packets through the kernel', (context) =>
-    context.skip(`needs root and network namespaces; missing tools: ${missing.join(', ') || 'none'}`));
-} else {
+if (reason !== undefined) test('packets through the kernel', (context) => context.skip(reason));
+else {
   describe('packets through the kernel', () => {
     packetCases([
       { title: 'nftables', mode: 'nftables' },

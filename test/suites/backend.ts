@@ -127,7 +127,10 @@ export class CaseWorld {
   readonly settings: readonly NodeSettings[];
   readonly trackers: readonly NodeViewTracker[];
 
+  readonly group: CaseGroup;
+
   constructor(group: CaseGroup) {
+    this.group = group;
     for (const object of group.objects) this.tracker.upsert(object);
     this.tracker.flush();
     this.settings = (['IPv4', 'IPv6'] as const).map((family) => caseSettings(group, family));

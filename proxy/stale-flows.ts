@@ -1,0 +1,122 @@
+import type { NodeView, NodeViewChanges, ServicePortView } from '../endpoints/node-view.ts';
+import { hasCode, messageOf } from '../src/base/fault.ts';
+import type { Logger } from '../src/base/log.ts';
+import { Conntrack, type TrackedFlow } from '../src/net/conntrack.ts';
+import type { Exec } from '../src/net/exec.ts';
+import { joinHostPort } from '../src/net/ip.ts';
+import type { Applied, Backend, PortCounts } from './backend.ts';
+
+/**
+ * UDP has no end of a connection: the kernel would send a busy client to an endpoint that has gone for as long as
+ * it speaks, and leave flows untranslated that began before the service had an endpoint. After each apply that
+ * touched a UDP port, flows to its addresses are forgotten unless they go to one of its endpoints of now; the
+ * next datagram then chooses anew. TCP is left alone.
+ */
+export class StaleFlowBackend implements Backend {
+  readonly #inner: Backend;
+  readonly #log: Logger;
+  readonly #conntrack: Conntrack;
+
+  constructor(deps: { readonly log: Logger; readonly exec: Exec }, inner: Backend) {
+    this.#inner = inner;
+    this.#log = deps.log;
+    this.#conntrack = new Conntrack(deps);
+  }
+
+  get mode(): Backend['mode'] {
+    return this.#inner.mode;
+  }
+
+  get family(): Backend['family'] {
+    return this.#inner.family;
+  }
+
+  async apply(
+    view: NodeView,
+    changes: NodeViewChanges,
+    previous: ReadonlyMap<string, ServicePortView>,
+    signal: AbortSignal,
+  ): Promise<Applied> {
+    const applied = await this.#inner.apply(view, changes, previous, signal);
+    const keys = changes.complete ? changes.ports : new Set([...previous.keys(), ...view.ports.keys()]);
+    await this.#forgetStale(view, keys, previous, signal);
+    return applied;
+  }
+
+  cleanup(signal: AbortSignal): Promise<void> {
+    return this.#inner.cleanup(signal);
+  }
+
+  async counters(signal: AbortSignal): Promise<readonly PortCounts[]> {
+    return (await this.#inner.counters?.(signal)) ?? [];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#inner[Symbol.asyncDispose]();
+  }
+
+  async #forgetStale(
+    view: NodeView,
+    keys: ReadonlySet<string>,
+    previous: ReadonlyMap<string, ServicePortView>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const ports = [...keys].flatMap((key) => {
+      const [before, now] = [previous.get(key), view.ports.get(key)];
+      const isUdp = (now ?? before)?.protocol === 'UDP';
+      return isUdp ? [{ before, now }] : [];
+    });
+    if (ports.length === 0) return;
+    try {
+      const flows = await this.#conntrack.udpFlows(this.family, signal);
+      const stale = staleFlows(flows, ports);
+      await this.#conntrack.forgetUdp(this.family, stale, signal);
+      if (stale.length > 0) this.#log.debug('stale udp flows forgotten', { flows: stale.length });
+    } catch (error) {
+      if (signal.aborted) throw error;
+      // the rules are in place: what is stale ends by its timeout
+      const reason = hasCode(error, 'EXEC_NOT_FOUND') ? 'conntrack is not installed' : messageOf(error);
+      this.#log.warn('cannot forget stale udp flows', { reason });
+    }
+  }
+}
+
+interface PortChange {
+  readonly before: ServicePortView | undefined;
+  readonly now: ServicePortView | undefined;
+}
+
+/** Flows to an address of one of the ports that do not go to one of its endpoints of now. */
+export function staleFlows(
+  flows: readonly TrackedFlow[],
+  ports: readonly PortChange[],
+): readonly TrackedFlow[] {
+  const serving = new Map<string, Set<string>>();
+  for (const { before, now } of ports) {
+    const endpoints = [...(now?.clusterEndpoints ?? []), ...(now?.localEndpoints ?? [])];
+    const reached = endpoints.map(({ address, port }) => joinHostPort(address, port));
+    for (const place of new Set([...placesOf(before), ...placesOf(now)])) {
+      const known = serving.get(place) ?? new Set();
+      for (const endpoint of reached) known.add(endpoint);
+      serving.set(place, known);
+    }
+  }
+  return flows.filter((flow) => {
+    const endpoints =
+      serving.get(joinHostPort(flow.destination, flow.destinationPort)) ??
+      serving.get(`*:${flow.destinationPort}`);
+    if (!endpoints) return false;
+    // nothing to go to and never translated: it is refused as it is
+    const isTranslated = flow.replySource !== flow.destination;
+    if (endpoints.size === 0 && !isTranslated) return false;
+    return !endpoints.has(joinHostPort(flow.replySource, flow.replySourcePort));
+  });
+}
+
+/** Where the port is met, `ip:port`; its node port on every address, `*:port`. */
+function placesOf(view: ServicePortView | undefined): string[] {
+  if (!view) return [];
+  const addresses = [...(view.clusterIP === undefined ? [] : [view.clusterIP]), ...view.externalIPs];
+  const places = [...addresses, ...view.loadBalancerIPs].map((address) => joinHostPort(address, view.port));
+  return view.nodePort > 0 ? [...places, `*:${view.nodePort}`] : places;
+}
