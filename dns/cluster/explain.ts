@@ -19,6 +19,8 @@ export interface NameReason {
 export interface NameExplanation {
   readonly rcode: string;
   readonly reasons: readonly NameReason[];
+  /** Of the A or AAAA records of the answer, those of an alias's target within the cluster included. */
+  readonly addresses: readonly string[];
 }
 
 /** Names of neighbours shown when a service or namespace does not exist. */
@@ -42,7 +44,7 @@ export function explainName(
   const zone = zoneOf(name, options.zones);
   if (zone === undefined) {
     say('zone', `${name} lies in none of ${options.zones.join(' ')}: the plugins behind kubernetes answer`);
-    return { rcode: 'not answered here', reasons };
+    return { rcode: 'not answered here', reasons, addresses: [] };
   }
   say('zone', `${zone} is the longest zone that holds the name`);
   if (!view.synced) say('zone', 'the first lists are not complete: unknown names are SERVFAIL, not NXDOMAIN');
@@ -55,7 +57,10 @@ export function explainName(
     say('rule', 'fallthrough: the plugins behind kubernetes are asked instead');
   }
   for (const record of answer.answers) say('record', formatRecord(record));
-  return { rcode, reasons };
+  const addresses = answer.answers.flatMap((one) =>
+    one.type === 'A' || one.type === 'AAAA' ? [one.data.address] : [],
+  );
+  return { rcode, reasons, addresses };
 }
 
 function answerTo(

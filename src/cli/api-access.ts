@@ -1,5 +1,6 @@
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createApiClient } from '../api/client/api-client.ts';
 import type { ApiClient } from '../api/client/client.ts';
 import { loadKubeconfig } from '../api/client/kubeconfig.ts';
@@ -25,6 +26,12 @@ export function defaultDataDir(env: CliContext['env']): string {
 /** The kubeconfig that `weft up` writes into its data folder. */
 export function upKubeconfig(dataDir: string): string {
   return join(dataDir, 'kubeconfig');
+}
+
+/** Whether the kubeconfig that `connect` would take is one that `weft up` wrote: its pods lie beside it. */
+export function asksUp(env: CliContext['env'], flag: string | undefined): boolean {
+  const path = flag ?? env['KUBECONFIG'] ?? upKubeconfig(defaultDataDir(env));
+  return existsSync(path) && existsSync(join(dirname(path), 'kubelet', 'kubelet-id'));
 }
 
 /** --kubeconfig, else $KUBECONFIG, else what `weft up` wrote, else ~/.kube/config. */

@@ -27,6 +27,8 @@ export interface ProxySourceOptions {
   readonly metrics: Registry;
   /** Follow pods too. */
   readonly pods?: boolean;
+  /** Also what a proxy leaves to others and DNS does not: headless services, namespaces. */
+  readonly names?: boolean;
   /** How to reach the API, when not by kubeconfig or service account. */
   readonly connect?: () => Promise<{ readonly client: ApiClient } & AsyncDisposable>;
 }
@@ -45,6 +47,15 @@ const FOLLOWED: readonly Followed[] = [
   { resource: resources.endpointSlices, labelSelector: SELECTOR },
   { resource: resources.serviceCIDRs },
 ];
+
+function followedFor({ pods, names }: ProxySourceOptions): readonly Followed[] {
+  return [
+    ...(names
+      ? [...FOLLOWED.map(({ resource }) => ({ resource })), { resource: resources.namespaces }]
+      : FOLLOWED),
+    ...(pods ? [{ resource: resources.pods }] : []),
+  ];
+}
 
 /** Feeds the sinks with what a proxy needs; resolves when the first complete lists are in. */
 export async function openProxySource(
@@ -72,10 +83,7 @@ async function fromApi(context: CliContext, options: ProxySourceOptions): Promis
     const deps = { clock: systemClock, log, random: Math.random, metrics: options.metrics };
     const required: Promise<void>[] = [];
     const signal = AbortSignal.any([stop, AbortSignal.timeout(options.deadlineMs)]);
-    const followed: readonly Followed[] = options.pods
-      ? [...FOLLOWED, { resource: resources.pods }]
-      : FOLLOWED;
-    for (const { resource, labelSelector } of followed) {
+    for (const { resource, labelSelector } of followedFor(options)) {
       const selected = labelSelector === undefined ? {} : { labelSelector };
       const informer = stack.use(openInformer(client, resource, selected, deps));
       for (const sink of options.sinks) stack.use(feedSink(informer, sink));

@@ -23,7 +23,7 @@ export function openScratch(): Scratch {
     if (!isOurs(path, uid)) continue;
     try {
       const lock = new FileLock(join(path, 'scratch'));
-      return { path, [Symbol.dispose]: () => void release(path, lock) };
+      return { path, [Symbol.dispose]: () => release(path, lock) };
     } catch (error) {
       if (!hasCode(error, STORE_IN_USE)) throw error;
     }

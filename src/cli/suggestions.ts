@@ -97,5 +97,5 @@ function webSocketLine(url: string): string {
 
 function traceLine(services: readonly ServiceEntry[], { command }: SuggestionContext): string | undefined {
   const web = services.find((service) => service.clusterIPs.length > 0 && webPort(service));
-  return web && `${command} trace --from 127.0.0.1 --to ${web.clusterIPs[0]}:${webPort(web)?.port}/tcp`;
+  return web && `${command} trace --to ${web.name}.${web.namespace}:${webPort(web)?.port}`;
 }

@@ -20,7 +20,6 @@ interface AskedName {
   /** A pod, `namespace/name`: its search list counts for a name without a final dot. */
   readonly client: string | undefined;
   readonly conf: string | undefined;
-  readonly json: boolean;
   readonly strict: boolean;
 }
 
@@ -28,14 +27,36 @@ interface NameStep extends NameExplanation {
   readonly name: string;
 }
 
+export interface NameTrace {
+  readonly type: RecordType;
+  /** One for each name tried; the last one ends the search. */
+  readonly steps: readonly NameStep[];
+}
+
 const SYNC_DEADLINE_MS = 30_000;
 
 /** `weft trace --dns NAME`: what the cluster's DNS would say to NAME, step by step, along the client's search list. */
 export async function traceDns(
   context: CliContext,
-  asked: AskedName,
-  { from, kubeconfig }: { from: readonly string[]; kubeconfig: string | undefined },
+  asked: AskedName & { readonly json: boolean },
+  access: ObjectAccess,
 ): Promise<void> {
+  const trace = await explainAlong(context, asked, access);
+  context.stdout.write(asked.json ? `${JSON.stringify(trace, undefined, 2)}\n` : nameTraceText(trace));
+}
+
+/** Where the objects come from: manifests, else an API server. */
+interface ObjectAccess {
+  readonly from: readonly string[];
+  readonly kubeconfig: string | undefined;
+}
+
+/** Follows the client's search list until a name exists. */
+export async function explainAlong(
+  context: CliContext,
+  asked: AskedName,
+  { from, kubeconfig }: ObjectAccess,
+): Promise<NameTrace> {
   const options = clusterOptions(asked, context);
   const { name, type } = readQuestion(asked.question);
   const tracker = new Tracker({ log: context.log }, { pods: options.pods === 'verified' });
@@ -47,6 +68,7 @@ export async function traceDns(
     deadlineMs: SYNC_DEADLINE_MS,
     metrics: new Registry(),
     pods: options.pods === 'verified',
+    names: true,
     connect: () => connect(context, kubeconfig),
   });
   await source[Symbol.asyncDispose]();
@@ -58,8 +80,7 @@ export async function traceDns(
     steps.push({ name: candidate, ...explanation });
     if (explanation.rcode === 'NOERROR') break;
   }
-  const text = asked.json ? `${JSON.stringify({ type, steps }, undefined, 2)}\n` : stepsText(type, steps);
-  context.stdout.write(text);
+  return { type, steps };
 }
 
 /** Of the Corefile's first `kubernetes` stanza. */
@@ -92,7 +113,7 @@ function candidates(name: string, client: string | undefined, options: ClusterOp
   return known ? [absolute] : searchCandidates(name, namespaceSearch(namespace, options.primaryZone));
 }
 
-function stepsText(type: RecordType, steps: readonly NameStep[]): string {
+export function nameTraceText({ type, steps }: NameTrace): string {
   const lines = steps.flatMap(({ name, rcode, reasons }) => [
     `${name} ${type}: ${rcode}`,
     ...reasons.map(({ topic, text }) => `  ${topic.padEnd(10)}${text}`),

@@ -1,8 +1,7 @@
-import { existsSync } from 'node:fs';
 import { explanationText } from '../../ingress/explain/explanation.ts';
 import { readQuestion } from '../../ingress/explain/question.ts';
 import { familyOf } from '../net/ip.ts';
-import { defaultDataDir, upKubeconfig } from './api-access.ts';
+import { asksUp } from './api-access.ts';
 import { type CliContext, EXIT_USAGE, ExitError } from './context.ts';
 import { type IngressObjectFlags, NGINX_CLASS } from './ingress-flags.ts';
 import { loadIngress } from './ingress-still.ts';
@@ -46,9 +45,7 @@ function classFlags(
   from: readonly string[],
   kubeconfig: string | undefined,
 ): Pick<IngressObjectFlags, 'ingressClass' | 'controllerClass' | 'watchIngressWithoutClass'> {
-  const ofUp = upKubeconfig(defaultDataDir(env));
-  const asksUp = from.length === 0 && (kubeconfig ?? env['KUBECONFIG'] ?? ofUp) === ofUp && existsSync(ofUp);
-  if (!asksUp) return NGINX_CLASS;
+  if (from.length > 0 || !asksUp(env, kubeconfig)) return NGINX_CLASS;
   return {
     ingressClass: 'weft',
     controllerClass: 'weft.dev/ingress-controller',

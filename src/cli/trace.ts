@@ -14,13 +14,14 @@ import { parsePacket, traceProxy, type ProxyTrace, type ProxyTraceDeps } from '.
 import { messageOf } from '../base/fault.ts';
 import { Registry } from '../base/metrics.ts';
 import { familyOf } from '../net/ip.ts';
-import { connect, defaultDataDir, upKubeconfig } from './api-access.ts';
+import { asksUp, connect } from './api-access.ts';
 import { type CliContext, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
 import { addKubeProxyFlags, readProxyConfig, type KubeProxyFlags } from './proxy-flags.ts';
 import { openProxySource } from './proxy-source.ts';
 import { readBatch } from './read-batch.ts';
 import { renderTable } from './text-table.ts';
-import { traceDns } from './trace-dns.ts';
+import { explainAlong, nameTraceText, traceDns } from './trace-dns.ts';
+import { nameTarget, type NameTarget, packetTarget } from './trace-name.ts';
 import { isWebUrl, traceUrl } from './trace-url.ts';
 
 interface TraceFlags extends KubeProxyFlags {
@@ -37,6 +38,7 @@ interface TraceFlags extends KubeProxyFlags {
 }
 
 const SYNC_DEADLINE_MS = 30_000;
+const CLUSTER_DOMAIN = 'cluster.local';
 
 export const register: RegisterCommand = (program, context) => {
   const command = program
@@ -46,7 +48,7 @@ export const register: RegisterCommand = (program, context) => {
       '--from <who|path...>',
       'the client: IP, IP%interface, node/NAME or a pod (namespace/name); and manifests to read instead of an API server',
     )
-    .option('--to <target>', 'IP:port/proto, or an http or https URL')
+    .option('--to <target>', 'IP:port/proto, NAME:port/proto, or an http or https URL')
     .option('--dns <name[/type]>', 'a name instead of a target: what the cluster DNS says to it, and why')
     .option('--conf <file>', 'with --dns: the Corefile (default: the one that kubeadm installs)')
     .option('--batch <file>', 'one JSON question a line, one JSON answer a line; - is standard input')
@@ -63,7 +65,8 @@ export const register: RegisterCommand = (program, context) => {
     .addHelpText(
       'after',
       "\nkube-proxy's flags are understood too, for example --cluster-cidr and --nodeport-addresses.\n" +
-        '\nExamples:\n  weft trace --from 10.244.1.7 --to 10.96.0.10:53/udp\n' +
+        '\nExamples:\n  weft trace --from shop/front --to api.shop:8080\n' +
+        '  weft trace --from 10.244.1.7 --to 10.96.0.10:53/udp\n' +
         '  weft trace --from 198.51.100.7 manifests/ --node alpha --mode iptables --to 172.20.0.11:30080/tcp\n' +
         '  weft trace --from manifests/ --node alpha --mode nftables --batch questions.jsonl\n' +
         '  weft trace --from shop/web-0 manifests/ --dns redis.cache\n' +
@@ -85,25 +88,54 @@ async function run(flags: TraceFlags, context: CliContext): Promise<void> {
       { from: paths, kubeconfig: stringFlag(flags['kubeconfig']) },
     );
   }
+  const named = nameTarget(flags.to ?? '', CLUSTER_DOMAIN);
+  if (named) return await traceNamed(flags, context, named);
   if (flags.to !== undefined && isWebUrl(flags.to)) {
     const asked = { url: flags.to, client: who, json: flags.json === true, strict: flags.strict === true };
     return await traceUrl(context, asked, { from: paths, kubeconfig: stringFlag(flags['kubeconfig']) });
   }
-  const told = await readProxyConfig(withShortFlags(flags), context);
-  const config = { ...told, mode: paths.length > 0 ? told.mode : runningMode(flags, told, context) };
-  const deps = await load(flags, context, config, paths);
+  const deps = await proxyDeps(flags, context, paths);
   if (flags.batch !== undefined) {
     for (const line of (await readBatch(flags.batch, context)).split('\n'))
       if (line.trim() !== '') context.stdout.write(`${JSON.stringify(answer(deps, line))}\n`);
     return;
   }
-  const from = sourceOf(deps, who);
-  const to = flags.to?.includes('/') ? flags.to : `${flags.to}/tcp`;
-  const packet = parsePacket(from, to);
-  if (!packet)
-    throw new ExitError(EXIT_USAGE, `--from ${from} --to ${to}: give IP and IP:port/proto of one family`);
-  const trace = traceProxy(deps, packet);
+  const trace = tracePacket(deps, who, flags.to?.includes('/') ? flags.to : `${flags.to}/tcp`);
   context.stdout.write(flags.json ? `${JSON.stringify(trace, undefined, 2)}\n` : traceText(trace));
+}
+
+/** DNS first, then the way of a packet to the first address it gave. */
+async function traceNamed(flags: TraceFlags, context: CliContext, target: NameTarget): Promise<void> {
+  const { paths, who } = splitFrom(flags.from ?? []);
+  const access = { from: paths, kubeconfig: stringFlag(flags['kubeconfig']) };
+  const how = { client: who, conf: flags.conf, strict: flags.strict === true };
+  const dns = await explainAlong(context, { question: target.name, ...how }, access);
+  const address = dns.steps.at(-1)?.addresses[0];
+  const proxy =
+    address === undefined
+      ? undefined
+      : tracePacket(await proxyDeps(flags, context, paths), who, packetTarget(address, target));
+  const text = flags.json
+    ? `${JSON.stringify({ dns, proxy }, undefined, 2)}\n`
+    : nameTraceText(dns) + (proxy ? `\n${traceText(proxy)}` : '');
+  context.stdout.write(text);
+}
+
+async function proxyDeps(
+  flags: TraceFlags,
+  context: CliContext,
+  paths: readonly string[],
+): Promise<ProxyTraceDeps> {
+  const told = await readProxyConfig(withShortFlags(flags), context);
+  const config = { ...told, mode: paths.length > 0 ? told.mode : runningMode(flags, told, context) };
+  return await load(flags, context, config, paths);
+}
+
+function tracePacket(deps: ProxyTraceDeps, who: string | undefined, to: string): ProxyTrace {
+  const from = sourceOf(deps, who);
+  const packet = parsePacket(from, to);
+  if (packet) return traceProxy(deps, packet);
+  throw new ExitError(EXIT_USAGE, `--from ${from} --to ${to}: give IP and IP:port/proto of one family`);
 }
 
 function stringFlag(value: unknown): string | undefined {
@@ -121,9 +153,7 @@ function splitFrom(values: readonly string[]): { paths: readonly string[]; who: 
 /** Of `weft up`, when that is whom we ask and nothing else was said. */
 function runningMode(flags: TraceFlags, { mode, kubeconfig }: ProxyConfig, { env }: CliContext): ProxyMode {
   const said = flags.mode ?? flags['proxyMode'] ?? flags.config;
-  const elsewhere = kubeconfig !== '' || env['KUBECONFIG'] !== undefined;
-  if (said !== undefined || elsewhere) return mode;
-  return existsSync(upKubeconfig(defaultDataDir(env))) ? 'userspace' : mode;
+  return said === undefined && asksUp(env, kubeconfig || undefined) ? 'userspace' : mode;
 }
 
 /** --node and --mode are the short names of kube-proxy's flags. */

@@ -146,8 +146,21 @@ describe.runIf(able)('weft up with the shop', () => {
       expect.stringContaining('The shop'),
       expect.stringContaining('The shop'),
       expect.stringMatching(/^HTTP\/1\.1 101 [^]*welcome to chat-/),
-      expect.stringMatching(/service\s+shop\/front[^]*verdict\s+to one of/),
+      expect.stringMatching(
+        /record .*127\.96\.[^]*mode userspace[^]*service\s+shop\/[^]*verdict\s+to one of/,
+      ),
     ]);
+  });
+
+  it('traces a name through DNS and proxy, and a URL through the ingress', () => {
+    const trace = (to: string): string =>
+      sh(`${ROOT}bin/weft trace --kubeconfig ${join(folder, 'data/kubeconfig')} --to ${to}`);
+    expect(trace('cart.shop:8080')).toMatch(/headless[^]*verdict/);
+    expect(trace('http://front.shop.svc.cluster.local/')).toMatch(
+      /NOERROR[^]*ready, on this node[^]*verdict/,
+    );
+    expect(trace('https://shop.localhost:8443/api')).toMatch(/shop\/api/);
+    expect(trace('nothing.shop:80')).toContain('NXDOMAIN');
   });
 
   it('kubectl gets, creates, describes, applies and deletes', async () => {
