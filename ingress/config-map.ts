@@ -2,6 +2,7 @@ import type { ConfigMap } from '../src/api/kinds/config.ts';
 import { parseCidrList, parseDurationMs, parseSizeBytes } from './annotations/reader.ts';
 import { parseRetryConditions } from './annotations/proxying.ts';
 import { isFieldValue, isToken } from './http/bytes.ts';
+import { TRACING_KEYS, tracingFrom } from './observe/tracing/tracing-settings.ts';
 import type { AccessLogFormat, GlobalSettings } from './settings.ts';
 
 type Writable = { -readonly [K in keyof GlobalSettings]: GlobalSettings[K] };
@@ -21,10 +22,14 @@ export function settingsFrom(
   const settings: Writable = { ...base };
   const problems: string[] = [];
   for (const [key, value] of Object.entries(configMap?.data ?? {})) {
+    if (TRACING_KEYS.has(key)) continue;
     const set = Object.hasOwn(SETTERS, key) ? SETTERS[key] : undefined;
     const fault = set ? set(settings, value.trim(), configMaps) : 'is not known here and has no effect';
     if (fault) problems.push(`${key}: ${fault}`);
   }
+  const tracing = tracingFrom(configMap?.data ?? {});
+  if (typeof tracing === 'string') problems.push(tracing);
+  else settings.tracing = tracing ?? base.tracing;
   return { settings, problems };
 }
 

@@ -12,6 +12,7 @@ import { ExternalAuth } from './access/external-auth.ts';
 import { RateLimits } from './access/rate-limit.ts';
 import { Chooser } from './balance/chooser.ts';
 import { defaultHealthOptions } from './balance/health.ts';
+import { OtlpExporter } from './observe/tracing/otlp-exporter.ts';
 import { TrafficObserver } from './observe/traffic.ts';
 import { Mirrors } from './relay/mirrors.ts';
 import { SideRequests } from './upstream/side-requests.ts';
@@ -95,6 +96,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
   readonly #upstreams: Upstreams;
   readonly #sideRequests: SideRequests;
   readonly #observer: TrafficObserver;
+  readonly #exporter: OtlpExporter;
   readonly #listeners: Listener[] = [];
   readonly #loop: SyncLoop;
   #applied: (() => void)[] = [];
@@ -105,7 +107,9 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     this.#configuration = configuration;
     this.#wheel = new TimerWheel({ clock: deps.clock });
     this.#sideRequests = new SideRequests(deps);
+    this.#exporter = new OtlpExporter({ ...deps, requests: this.#sideRequests });
     this.#observer = new TrafficObserver({
+      exporter: this.#exporter,
       metrics: deps.metrics,
       clock: deps.clock,
       accessLog: deps.accessLog,
@@ -247,6 +251,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     for (const listener of this.#listeners.toReversed()) await listener[Symbol.asyncDispose]();
     this.#clusters[Symbol.dispose]();
     this.#upstreams[Symbol.dispose]();
+    await this.#exporter[Symbol.asyncDispose]();
     await this.#sideRequests[Symbol.asyncDispose]();
     this.#wheel[Symbol.dispose]();
   }

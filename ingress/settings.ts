@@ -38,6 +38,7 @@ export interface GlobalSettings {
   readonly upstreamRequestsMax: number;
   readonly upstreamIdleConnectionsMax: number;
   readonly tls: { readonly minVersion: 'TLSv1.2' | 'TLSv1.3'; readonly ciphers: string | undefined };
+  readonly tracing: TracingSettings | undefined;
   readonly accessLog: AccessLogFormat;
   readonly accessLogSkipPaths: readonly string[];
   readonly hideHeaders: readonly string[];
@@ -48,6 +49,18 @@ export interface GlobalSettings {
   readonly globalDeny: readonly Cidr[];
   readonly allowedResponseHeaders: ReadonlySet<string>;
   readonly drainMs: number;
+}
+
+/** Where spans go (enable-opentelemetry, otlp-collector-*, otel-*). */
+export interface TracingSettings {
+  readonly host: string;
+  readonly port: number;
+  readonly protocol: 'grpc' | 'http';
+  readonly serviceName: string;
+  /** Share of traces that start here and are recorded. */
+  readonly ratio: number;
+  /** A client that sends a trace decides whether it is recorded. */
+  readonly parentBased: boolean;
 }
 
 export type AccessLogFormat = 'off' | 'json' | 'upstreaminfo';

@@ -25,6 +25,7 @@ export function jsonLine({ record, request, status, bytes, seconds, timeMs }: Lo
     bytes,
     seconds: Number(seconds.toFixed(6)),
     requestId: record.requestId,
+    traceId: record.trace?.traceId,
     ingress: `${route.ingress.namespace}/${route.ingress.name}`,
     backend: route.target.kind === 'service' ? route.target.key : undefined,
     canary: record.canary === '' ? undefined : record.canary,

@@ -4,6 +4,8 @@ import type { RoutedRequest } from '../relay/context.ts';
 import type { RequestRecord } from '../relay/record.ts';
 import { jsonLine, upstreamInfoLine } from './access-log.ts';
 import type { RequestObserver } from './observer.ts';
+import type { OtlpExporter } from './tracing/otlp-exporter.ts';
+import { spansOf } from './tracing/spans.ts';
 import { Tallies } from './tallies.ts';
 import { registerTallies } from './tally-metrics.ts';
 
@@ -11,6 +13,7 @@ export interface TrafficDeps {
   readonly metrics: Registry;
   readonly clock: Clock;
   readonly accessLog: ((line: string) => void) | undefined;
+  readonly exporter: Pick<OtlpExporter, 'add'>;
 }
 
 /** Counts requests under ingress-nginx's metric names and writes the access log. */
@@ -42,6 +45,7 @@ export class TrafficObserver implements RequestObserver {
     nowMs: number,
   ): void {
     this.#tallies.count(record, request, status, bytes, nowMs);
+    this.#traced(record, request, status, nowMs);
     const { accessLog } = this.#deps;
     const format = request.settings.accessLog;
     if (!accessLog || format === 'off' || !request.route.policy.accessLog) return;
@@ -50,5 +54,13 @@ export class TrafficObserver implements RequestObserver {
     const timeMs = this.#deps.clock.nowMs();
     const line = format === 'json' ? jsonLine : upstreamInfoLine;
     accessLog(line({ record, request, status, bytes, seconds, timeMs }));
+  }
+
+  #traced(record: RequestRecord, request: RoutedRequest, status: number, nowMs: number): void {
+    const { trace } = record;
+    const { tracing } = request.settings;
+    if (!trace?.sampled || !tracing) return;
+    const end = { status, nowMs, wallMs: this.#deps.clock.nowMs() };
+    this.#deps.exporter.add(spansOf(trace, record, request, end), tracing);
   }
 }

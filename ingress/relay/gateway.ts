@@ -14,6 +14,7 @@ import type { OutgoingRequest, UpstreamHandler, UpstreamStream } from '../upstre
 import type { Upstreams } from '../upstream/upstreams.ts';
 import type { Admission, Admitted, Gatekeeper } from '../access/gatekeeper.ts';
 import type { Chooser } from '../balance/chooser.ts';
+import { RequestTrace } from '../observe/tracing/request-trace.ts';
 import type { RequestObserver } from '../observe/observer.ts';
 import { contextOf, type RequestContext, type RoutedRequest } from './context.ts';
 import { decide } from './decide.ts';
@@ -91,6 +92,7 @@ export class Gateway implements RelayServices {
     const settings = this.#settings;
     const context = contextOf(exchange.head, exchange.connection, settings);
     const record = new RequestRecord(this.nowMs(), this.#requestId(exchange, settings));
+    if (settings.tracing) record.trace = new RequestTrace(exchange.head.fields, settings.tracing);
     this.#active++;
     this.#budget.earn();
     const verdict = decide(this.#table, context);

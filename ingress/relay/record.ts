@@ -1,4 +1,5 @@
 import type { AbortReason } from '../http/exchange.ts';
+import type { RequestTrace } from '../observe/tracing/request-trace.ts';
 
 /** One try at an endpoint, for the access log. */
 export interface TryRecord {
@@ -25,6 +26,8 @@ export class RequestRecord {
   why: string | undefined;
   canary = '';
   user: string | undefined;
+  /** Set while tracing is on. */
+  trace: RequestTrace | undefined;
 
   constructor(startedMs: number, requestId: string) {
     this.startedMs = startedMs;

@@ -235,6 +235,7 @@ export class Relay implements ExchangeHandler, UpstreamHandler {
     this.#endpoint = endpoint;
     this.#connected = false;
     this.#record.tryStarted(endpoint.id, this.#services.nowMs());
+    this.#record.trace?.tryStarted(this.#outgoing!.fields);
     if (!fresh) this.#choice.started(endpoint);
     this.#services.wheel.arm(this.#deadline, this.#request.route.policy.proxy.connectMs);
     const stream = this.#services.open(endpoint, this.#request, this.#outgoing!, this, fresh);

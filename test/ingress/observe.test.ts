@@ -50,6 +50,7 @@ function setUp(): { observer: TrafficObserver; metrics: Registry; lines: string[
     metrics,
     clock: new FakeClock(),
     accessLog: (line) => lines.push(line),
+    exporter: { add() {} },
   });
   return { observer, metrics, lines };
 }
