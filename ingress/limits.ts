@@ -44,8 +44,6 @@ export const CLIENT_BODY_IDLE_MS = 60_000;
 export const TLS_HANDSHAKE_MS = 15_000;
 /** Bytes read while waiting for a whole ClientHello. Over: closed. */
 export const CLIENT_HELLO_BYTES_MAX = 16 * 1024 + 5;
-/** Idle time of an upgraded connection or a TCP stream when no timeout is annotated. */
-export const TUNNEL_IDLE_MS = 3_600_000;
 /** Time for streams to end at shutdown (nginx worker-shutdown-timeout). */
 export const DRAIN_MS = 240_000;
 /** Resolution of the timer wheel: no deadline is more exact than this. */

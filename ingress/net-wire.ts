@@ -1,7 +1,14 @@
 import net from 'node:net';
 import tls from 'node:tls';
 import type { Duplex } from 'node:stream';
-import { type Connector, deafHandler, type Wire, type WireHandler } from './wire.ts';
+import {
+  type Address,
+  type Connector,
+  deafHandler,
+  type UpstreamTls,
+  type Wire,
+  type WireHandler,
+} from './wire.ts';
 
 /** The portable engine: wires over node:net and node:tls sockets. */
 export class NetWire implements Wire {
@@ -80,24 +87,34 @@ export class NetWire implements Wire {
   };
 }
 
+/** A socket on its way to an endpoint, over TLS where asked; `connected` is called when it may be used. */
+export function connectSocket(
+  address: Address,
+  options: UpstreamTls | undefined,
+  connected: () => void,
+): net.Socket {
+  const socket = options
+    ? tls.connect({
+        host: address.host,
+        port: address.port,
+        rejectUnauthorized: options.verify,
+        ALPNProtocols: [...options.alpn],
+        ...(options.serverName !== undefined && { servername: options.serverName }),
+        ...(options.ca !== undefined && { ca: options.ca }),
+        ...(options.cert !== undefined && { cert: options.cert, key: options.key }),
+        ...(options.minVersion && { minVersion: options.minVersion }),
+        ...(options.ciphers && { ciphers: options.ciphers }),
+        ...(!options.verify && { checkServerIdentity: () => undefined }),
+      })
+    : net.connect({ host: address.host, port: address.port, noDelay: true, allowHalfOpen: true });
+  socket.once(options ? 'secureConnect' : 'connect', connected);
+  return socket;
+}
+
 /** Connects with node:net or node:tls. */
 export const netConnector: Connector = {
   connect(address, options, connected) {
-    const socket = options
-      ? tls.connect({
-          host: address.host,
-          port: address.port,
-          rejectUnauthorized: options.verify,
-          ALPNProtocols: [...options.alpn],
-          ...(options.serverName !== undefined && { servername: options.serverName }),
-          ...(options.ca !== undefined && { ca: options.ca }),
-          ...(options.cert !== undefined && { cert: options.cert, key: options.key }),
-          ...(options.minVersion && { minVersion: options.minVersion }),
-          ...(options.ciphers && { ciphers: options.ciphers }),
-          ...(!options.verify && { checkServerIdentity: () => undefined }),
-        })
-      : net.connect({ host: address.host, port: address.port, noDelay: true, allowHalfOpen: true });
-    socket.once(options ? 'secureConnect' : 'connect', connected);
+    const socket = connectSocket(address, options, connected);
     return new NetWire(socket, { address: address.host, port: address.port }, 0);
   },
 };

@@ -77,6 +77,4 @@ export interface Exchange {
   abort(): void;
   /** Answers an upgrade (101, or 200 to extended CONNECT) and hands over the byte stream. */
   switchProtocols(fields: Fields): Duplex;
-  /** Gives the raw stream away without an answer (the slow path will write one). HTTP/1.1 only. */
-  surrender(): { stream: Duplex; early: Buffer } | undefined;
 }

@@ -176,11 +176,6 @@ export class H1Exchange implements Exchange, ChunkedSink {
     return stream;
   }
 
-  surrender(): { stream: Duplex; early: Buffer } {
-    this.#over = true;
-    return this.#connection.detach();
-  }
-
   #failWithAnswer(reason: AbortReason): void {
     this.handler.exchangeAborted(reason);
     this.#over = true;

@@ -19,7 +19,12 @@ export class H2ClientConnection implements Disposable {
 
   constructor(authority: string, createConnection: () => Duplex, closed: () => void) {
     this.#session = http2.connect(authority, {
-      createConnection,
+      createConnection: () => {
+        const stream = createConnection();
+        // HTTP/2 has no half-open connections: a server that sent FIN is gone
+        stream.on('end', () => stream.destroy());
+        return stream;
+      },
       settings: { enablePush: false, initialWindowSize: 256 * 1024 },
       // a client that sends Content-Type twice is no reason to throw
       strictSingleValueFields: false,

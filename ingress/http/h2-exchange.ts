@@ -178,10 +178,6 @@ export class H2Exchange implements Exchange {
     return this.#stream;
   }
 
-  surrender(): undefined {
-    return undefined;
-  }
-
   /** The answer is complete before the request: the rest is not wanted (RFC 9113 section 8.1, NO_ERROR). */
   #stopBody(): void {
     const stream = this.#stream;

@@ -70,6 +70,8 @@ export class H2ServerConnection {
       hooks.wheel.remove(this.#idle);
       closed(this);
     });
+    // our sockets allow half-open connections, HTTP/2 has none: a client that sent FIN is gone
+    stream.on('end', () => this.#session.destroy());
     hooks.wheel.arm(this.#idle, H2_IDLE_MS);
   }
 

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { type FieldName, fieldName, Fields, Role } from '../http/fields.ts';
 import { addClientCertificateFields } from '../access/client-certificate.ts';
 import type { RequestHead, ResponseHead } from '../http/message.ts';
@@ -151,6 +152,8 @@ export function outgoingRequest(
   if (clientCertificate) addClientCertificateFields(request, clientCertificate, fields);
   if (head.fields.get('te')?.includes('trailers') && upstream.protocol.startsWith('GRPC'))
     fields.add('te', 'trailers');
+  if (head.version === 20 && head.upgrade !== undefined)
+    fields.set('Sec-WebSocket-Key', randomBytes(16).toString('base64')); // RFC 8441 section 5: HTTP/2 has none
   const https = upstream.protocol === 'HTTPS' || upstream.protocol === 'GRPCS';
   return {
     method: head.method,

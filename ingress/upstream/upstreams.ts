@@ -1,13 +1,13 @@
-import net from 'node:net';
-import tls from 'node:tls';
 import type { Secret } from '../../src/api/kinds/config.ts';
 import { secretText } from '../certificates/secrets.ts';
+import { connectSocket } from '../net-wire.ts';
 import { H2ClientConnection } from '../http/h2-client.ts';
 import type { RoutedRequest } from '../relay/context.ts';
 import { expand } from '../relay/variables.ts';
 import type { UpstreamTls } from '../wire.ts';
 import type { EndpointState } from './cluster.ts';
 import { H1Pool, type PoolDeps, type PoolOptions } from './pool.ts';
+import { UpgradeProxy } from './upgrade-proxy.ts';
 import type { OutgoingRequest, UpstreamHandler, UpstreamStream } from './stream.ts';
 
 /** Streams on one HTTP/2 connection before another is opened. */
@@ -23,10 +23,11 @@ export interface UpstreamsDeps extends PoolDeps {
   secret(key: string): Secret | undefined;
 }
 
-/** All connections to endpoints: HTTP/1.1 pools, and HTTP/2 for gRPC. */
+/** All connections to endpoints: HTTP/1.1 pools, HTTP/2 for gRPC, and http-proxy's for WebSockets. */
 export class Upstreams implements Disposable {
   readonly #deps: UpstreamsDeps;
   readonly #options: PoolOptions;
+  readonly #upgrades = new UpgradeProxy();
   readonly #endpoints = new Map<EndpointState, EndpointConnections>();
 
   constructor(deps: UpstreamsDeps, options: PoolOptions) {
@@ -49,6 +50,8 @@ export class Upstreams implements Disposable {
     if (upstream.protocol === 'GRPC' || upstream.protocol === 'GRPCS') {
       return this.#h2(connections, endpoint, key, secured, outgoing).open(outgoing, handler);
     }
+    if (outgoing.upgrade === 'websocket' && outgoing.method === 'GET')
+      return this.#upgrades.open(endpoint.address, secured, outgoing, handler);
     let pool = connections.pools.get(key);
     if (!pool)
       connections.pools.set(key, (pool = new H1Pool(this.#deps, this.#options, endpoint.address, secured)));
@@ -66,6 +69,7 @@ export class Upstreams implements Disposable {
 
   [Symbol.dispose](): void {
     for (const endpoint of this.#endpoints.keys()) this.retire(endpoint);
+    this.#upgrades[Symbol.dispose]();
   }
 
   #h2(
@@ -80,22 +84,9 @@ export class Upstreams implements Disposable {
     for (const connection of set)
       if (connection.usable && connection.streamCount < H2_STREAMS_PER_CONNECTION) return connection;
     const owned = set;
-    const { host, port } = endpoint.address;
     const made: H2ClientConnection = new H2ClientConnection(
       `${outgoing.scheme}://${outgoing.authority === '' ? 'localhost' : outgoing.authority}`,
-      () =>
-        secured
-          ? tls.connect({
-              host,
-              port,
-              ALPNProtocols: ['h2'],
-              rejectUnauthorized: secured.verify,
-              ...(secured.serverName !== undefined && { servername: secured.serverName }),
-              ...(secured.ca !== undefined && { ca: secured.ca }),
-              ...(secured.cert !== undefined && { cert: secured.cert, key: secured.key }),
-              ...(!secured.verify && { checkServerIdentity: () => undefined }),
-            })
-          : net.connect({ host, port, noDelay: true }),
+      () => connectSocket(endpoint.address, secured && { ...secured, alpn: ['h2'] }, () => {}),
       () => owned.delete(made),
     );
     owned.add(made);
