@@ -15,6 +15,7 @@ import type { Upstreams } from '../upstream/upstreams.ts';
 import type { Admission, Admitted, Gatekeeper } from '../access/gatekeeper.ts';
 import type { Chooser } from '../balance/chooser.ts';
 import { RequestTrace } from '../observe/tracing/request-trace.ts';
+import { LiveExplanations } from '../explain/live-explanation.ts';
 import type { RequestObserver } from '../observe/observer.ts';
 import { contextOf, type RequestContext, type RoutedRequest } from './context.ts';
 import { decide } from './decide.ts';
@@ -51,6 +52,7 @@ export class Gateway implements RelayServices {
   readonly #budget = new RetryBudget();
   readonly #tunnels = new Set<Tunnel>();
   readonly #admissions = new WeakMap<RoutedRequest, Admission>();
+  readonly #explanations = new LiveExplanations();
   #table: RouteTable = RouteTable.empty;
   #settings: GlobalSettings;
   #active = 0;
@@ -93,6 +95,7 @@ export class Gateway implements RelayServices {
     const context = contextOf(exchange.head, exchange.connection, settings);
     const record = new RequestRecord(this.nowMs(), this.#requestId(exchange, settings));
     if (settings.tracing) record.trace = new RequestTrace(exchange.head.fields, settings.tracing);
+    if (settings.explainAllow) this.#explanations.begin(this.#table, context, record);
     this.#active++;
     this.#budget.earn();
     const verdict = decide(this.#table, context);
@@ -131,6 +134,7 @@ export class Gateway implements RelayServices {
     if (given && cookies)
       for (let i = 0; i < given.length; i++) fields.push(given.names[i]!, given.values[i]!);
     if (choice.cookie !== undefined) fields.add('Set-Cookie', choice.cookie);
+    if (request.settings.explainAllow) this.#explanations.addTo(request.head, fields);
   }
 
   replaceError(
@@ -212,6 +216,7 @@ export class Gateway implements RelayServices {
     const fields = answer.fields.copy();
     shapeResponse(request, answer.status, fields, this.#deps.responseHeaders);
     const body = Buffer.from(answer.body);
+    if (request.settings.explainAllow) this.#explanations.addTo(request.head, fields);
     fields.set('Content-Length', String(body.length));
     if (answer.status === 204 || answer.status === 304) fields.remove('content-length');
     exchange.handler = new Waiting(exchange, () => {});
