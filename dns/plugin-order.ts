@@ -16,6 +16,7 @@ import { view } from './plugins/view/setup.ts';
 import { auto } from './plugins/auto/setup.ts';
 import { file } from './plugins/file/setup.ts';
 import { secondary } from './plugins/secondary/setup.ts';
+import { dnssec } from './plugins/dnssec/setup.ts';
 import { autopath } from './plugins/autopath/setup.ts';
 import { cache } from './plugins/cache/setup.ts';
 import { hosts } from './plugins/hosts/setup.ts';
@@ -64,6 +65,7 @@ export const PLUGIN_ORDER: readonly Directive[] = [
   acl,
   cache,
   header,
+  dnssec,
   minimal,
   template,
   transfer,
