@@ -7,6 +7,8 @@ import { type Access, issuerPaths, openAccess } from './access.ts';
 import { AdmissionChain, type AdmissionPlugin } from './admission/admission.ts';
 import { defaultIngressClass, defaultStorageClass } from './admission/default-classes.ts';
 import { defaultTolerations } from './admission/default-tolerations.ts';
+import { validatingPolicies } from './admission/dynamic/policies.ts';
+import { Webhooks } from './admission/dynamic/webhooks.ts';
 import { limitRanger } from './admission/limit-ranger.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
 import { podSecurity } from './admission/pod-security/pod-security.ts';
@@ -73,6 +75,7 @@ export async function assemble(
   const admission = new AdmissionChain(plugins);
   const core: Core = { store, objects, registry, admission, clock, log, random };
   const access = openAccess(core, pki, options.issuer ?? DEFAULT_ISSUER);
+  const webhooks = stack.use(new Webhooks(core, deps.metrics));
   plugins.push(
     namespaceLifecycle(core),
     priorityAdmission(core),
@@ -81,10 +84,13 @@ export async function assemble(
     limitRanger(core),
     defaultIngressClass(core),
     defaultStorageClass(core),
+    webhooks.mutating,
     podSecurity(core),
     csrIdentity,
     nodeRestriction,
     escalationCheck(access),
+    validatingPolicies(core),
+    webhooks.validating,
     allocation,
   );
   await Promise.all([ensureNamespaces(core), reconcilePolicy(core), ensurePriorityClasses(core)]);

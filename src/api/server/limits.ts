@@ -59,3 +59,11 @@ export const SPDY_STREAMS_MAX = 1_024;
 export const STREAM_MESSAGE_MAX_BYTES = 4 * 1024 * 1024;
 /** Unsent bytes of a stream above which its source is paused. */
 export const STREAM_BUFFER_MAX_BYTES = 1024 * 1024;
+/** ServiceAccount tokens whose signature is remembered as good (about 1 KiB each). */
+export const VERIFIED_TOKENS_MAX = 4_096;
+/** Memory of long replies that is kept for the next ones. */
+export const BODY_POOL_MAX_BYTES = 8 * 1024 * 1024;
+/** Reply of an admission webhook. */
+export const WEBHOOK_REPLY_MAX_BYTES = 3 * 1024 * 1024;
+/** Open connections to one webhook. */
+export const WEBHOOK_SOCKETS_MAX = 64;

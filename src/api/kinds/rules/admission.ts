@@ -1,3 +1,5 @@
+import { ADMISSION_VARIABLES } from '../cel/admission-variables.ts';
+import { compileCel } from '../cel/program.ts';
 import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts';
 import { dnsSubdomain } from '../formats.ts';
 import {
@@ -66,6 +68,9 @@ function validateWebhook(errors: FieldError[], webhook: JsonObject, path: string
   }
   for (const [index, rule] of objectsAt(webhook, 'rules').entries())
     validateRule(errors, rule, `${path}.rules[${index}]`);
+  for (const [index, one] of objectsAt(webhook, 'matchConditions').entries()) {
+    checkExpressions(errors, one, `${path}.matchConditions[${index}]`, ['expression']);
+  }
   oneOf(errors, webhook, 'failurePolicy', path, ['Fail', 'Ignore']);
   oneOf(errors, webhook, 'matchPolicy', path, ['Equivalent', 'Exact']);
   if (mutating) oneOf(errors, webhook, 'reinvocationPolicy', path, ['IfNeeded', 'Never']);
@@ -154,6 +159,21 @@ function defaultMatch(match: JsonObject): void {
   }
 }
 
+function checkExpressions(
+  errors: FieldError[],
+  source: JsonObject,
+  path: string,
+  fields: readonly string[],
+): void {
+  for (const field of fields) {
+    const text = stringAt(source, field);
+    const made = text.trim() === '' ? undefined : compileCel(text, ADMISSION_VARIABLES);
+    if (made && !made.ok) {
+      errors.push(invalid(`${path}.${field}`, text, `compilation failed: ${made.message}`));
+    }
+  }
+}
+
 function validatePolicy(object: UnknownObject): FieldError[] {
   const errors: FieldError[] = [];
   const spec = objectAt(object, 'spec');
@@ -164,8 +184,15 @@ function validatePolicy(object: UnknownObject): FieldError[] {
     );
   }
   for (const [index, one] of validations.entries()) {
-    if (stringAt(one, 'expression').trim() === '')
-      errors.push(required(`spec.validations[${index}].expression`, 'expression is not specified'));
+    const path = `spec.validations[${index}]`;
+    if (stringAt(one, 'expression').trim() === '') {
+      errors.push(required(`${path}.expression`, 'expression is not specified'));
+    } else checkExpressions(errors, one, path, ['expression', 'messageExpression']);
+  }
+  for (const list of ['matchConditions', 'variables', 'auditAnnotations']) {
+    for (const [index, one] of objectsAt(spec, list).entries()) {
+      checkExpressions(errors, one, `spec.${list}[${index}]`, ['expression', 'valueExpression']);
+    }
   }
   const match = spec['matchConstraints'];
   if (!isObject(match)) errors.push(required('spec.matchConstraints'));

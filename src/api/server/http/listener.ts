@@ -18,6 +18,12 @@ import type { ApiRequest, UpgradeSocket } from './request.ts';
 
 export const API_PORT_IN_USE = 'API_PORT_IN_USE';
 
+/** Long bodies go out in pieces of this size: the first is on its way while the next is encrypted. */
+const PIECE_BYTES = 64 * 1024;
+
+/** One for all: an AbortSignal without a reason makes an error with its stack for each request that ends. */
+const CLIENT_GONE = new Error('the client is gone');
+
 export type ApiHandler = (request: ApiRequest) => Promise<Reply | undefined>;
 
 export interface ListenerDeps {
@@ -142,8 +148,8 @@ export class ApiListener implements AsyncDisposable {
 
   async #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
     const gone = new AbortController();
-    stream.once('close', () => gone.abort());
-    stream.on('error', () => gone.abort());
+    stream.once('close', () => gone.abort(CLIENT_GONE));
+    stream.on('error', () => gone.abort(CLIENT_GONE));
     const socket = stream.session?.socket;
     if (!socket) {
       stream.destroy();
@@ -162,6 +168,7 @@ export class ApiListener implements AsyncDisposable {
     if (!reply || stream.destroyed || stream.closed) return;
     if (reply.body instanceof Uint8Array) {
       stream.respond({ ':status': reply.status, ...reply.headers, 'content-length': reply.body.length });
+      if (reply.release) stream.once('close', reply.release);
       stream.end(request.method === 'HEAD' ? undefined : reply.body);
       return;
     }
@@ -171,7 +178,7 @@ export class ApiListener implements AsyncDisposable {
 
   async #onRequest(message: IncomingMessage, response: ServerResponse): Promise<void> {
     const gone = new AbortController();
-    response.once('close', () => gone.abort());
+    response.once('close', () => gone.abort(CLIENT_GONE));
     const request = requestOf({
       method: message.method ?? 'GET',
       target: message.url ?? '/',
@@ -186,7 +193,10 @@ export class ApiListener implements AsyncDisposable {
     if (this.#deps.drain.signal.aborted) response.setHeader('connection', 'close');
     if (reply.body instanceof Uint8Array) {
       response.writeHead(reply.status, { ...reply.headers, 'content-length': reply.body.length });
-      response.end(request.method === 'HEAD' ? undefined : reply.body);
+      const { body, release } = reply;
+      if (release) response.once('close', release);
+      if (request.method === 'HEAD') response.end();
+      else writeBody(response, body);
       return;
     }
     response.writeHead(reply.status, reply.headers);
@@ -196,7 +206,7 @@ export class ApiListener implements AsyncDisposable {
 
   async #onUpgrade(message: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const gone = new AbortController();
-    socket.once('close', () => gone.abort());
+    socket.once('close', () => gone.abort(CLIENT_GONE));
     socket.on('error', () => socket.destroy());
     const upgrade: UpgradeSocket = { socket, head, raw: message };
     const request = requestOf({
@@ -229,6 +239,12 @@ export class ApiListener implements AsyncDisposable {
     }
     stream.end();
   }
+}
+
+function writeBody(response: ServerResponse, body: Uint8Array): void {
+  const last = Math.max(0, Math.ceil(body.length / PIECE_BYTES) - 1) * PIECE_BYTES;
+  for (let at = 0; at < last; at += PIECE_BYTES) response.write(body.subarray(at, at + PIECE_BYTES));
+  response.end(last === 0 ? body : body.subarray(last));
 }
 
 function streamSink(stream: ServerHttp2Stream | ServerResponse, closed: AbortSignal): ByteSink {

@@ -17,6 +17,8 @@ export interface Reply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array | StreamBody;
+  /** Called when the body has left, or will never: its memory may be used again. Nobody has to call it. */
+  readonly release?: () => void;
 }
 
 const JSON_HEADERS = Object.freeze({ 'content-type': 'application/json' });

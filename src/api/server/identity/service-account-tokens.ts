@@ -1,4 +1,5 @@
 import { createPublicKey, type KeyObject, randomUUID, sign, verify, createHash } from 'node:crypto';
+import { VERIFIED_TOKENS_MAX } from '../limits.ts';
 import type { Clock } from '../../../base/clock.ts';
 import { isObject, valueAt } from '../../kinds/json-value.ts';
 import type { UnknownObject } from '../../kinds/meta.ts';
@@ -51,6 +52,8 @@ export class TokenAuthority {
   readonly #deps: TokenAuthorityDeps;
   readonly #publicKey: KeyObject;
   readonly #keyId: string;
+  /** Tokens whose signature was good, and what they say. Expiry and what they are bound to are checked each time. */
+  readonly #verified = new Map<string, Claims>();
 
   constructor(deps: TokenAuthorityDeps) {
     this.#deps = deps;
@@ -124,6 +127,16 @@ export class TokenAuthority {
   }
 
   #checkedClaims(token: string): Claims | undefined {
+    const claims = this.#verified.get(token) ?? this.#signedClaims(token);
+    if (!claims) return undefined;
+    const nowSeconds = this.#deps.clock.nowMs() / 1000;
+    if (typeof claims.exp === 'number' && claims.exp < nowSeconds) return undefined;
+    if (typeof claims.nbf === 'number' && claims.nbf > nowSeconds + CLOCK_SKEW_SECONDS) return undefined;
+    return claims;
+  }
+
+  /** The signature is the costly part and can never change: a good one is remembered, the oldest forgotten. */
+  #signedClaims(token: string): Claims | undefined {
     const [head, body, signature, ...more] = token.split('.');
     if (!head || !body || !signature || more.length > 0) return undefined;
     const header = decode(head);
@@ -133,9 +146,11 @@ export class TokenAuthority {
     if (!verify('sha256', Buffer.from(`${head}.${body}`), key, bytes)) return undefined;
     const claims = decode(body) as Claims | undefined;
     if (!claims || claims.iss !== this.#deps.issuer) return undefined;
-    const nowSeconds = this.#deps.clock.nowMs() / 1000;
-    if (typeof claims.exp === 'number' && claims.exp < nowSeconds) return undefined;
-    if (typeof claims.nbf === 'number' && claims.nbf > nowSeconds + CLOCK_SKEW_SECONDS) return undefined;
+    if (this.#verified.size >= VERIFIED_TOKENS_MAX) {
+      const oldest = this.#verified.keys().next().value;
+      if (oldest !== undefined) this.#verified.delete(oldest);
+    }
+    this.#verified.set(token, claims);
     return claims;
   }
 

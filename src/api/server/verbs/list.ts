@@ -4,6 +4,7 @@ import { type Store, STORE_COMPACTED } from '../../../store/store.ts';
 import type { WatchHub } from '../cache/hub.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
 import type { StoredObject } from '../cache/stored-object.ts';
+import { BodyPool } from '../http/body-pool.ts';
 import type { Reply, StreamBody } from '../http/reply.ts';
 import { LIST_CHUNK_BYTES } from '../limits.ts';
 import { badRequest, expired } from '../status.ts';
@@ -50,7 +51,7 @@ export async function list(
   return {
     status: 200,
     headers: { 'content-type': encoder.contentType },
-    body: encodeList(head, page.entries, encoder),
+    ...encodeList(head, page.entries, encoder),
   };
 }
 
@@ -141,19 +142,22 @@ export function encodeList(
   head: string,
   entries: readonly StoredObject[],
   encoder: Encoder,
-): Uint8Array | StreamBody {
+): Pick<Reply, 'body' | 'release'> {
   let totalBytes = 0;
   for (const entry of entries) totalBytes += entry.sizeBytes();
   if (totalBytes <= LIST_CHUNK_BYTES * 4) {
-    return Buffer.concat([...listChunks(head, entries, encoder, Number.POSITIVE_INFINITY)]);
+    return encoder.raw
+      ? rawList(head, entries, encoder.listTail, totalBytes)
+      : { body: Buffer.concat([...listChunks(head, entries, encoder, Number.POSITIVE_INFINITY)]) };
   }
-  return async (sink) => {
+  const body: StreamBody = async (sink) => {
     for (const chunk of listChunks(head, entries, encoder, LIST_CHUNK_BYTES)) {
       if (sink.closed.aborted) return;
       sink.write(chunk);
       await sink.drained();
     }
   };
+  return { body };
 }
 
 function* listChunks(
@@ -175,6 +179,26 @@ function* listChunks(
 }
 
 const COMMA = 0x2c;
+const pool = new BodyPool();
+
+/** The whole list in one buffer: each byte is copied once. */
+function rawList(
+  head: string,
+  entries: readonly StoredObject[],
+  tail: string,
+  itemsBytes: number,
+): Pick<Reply, 'body' | 'release'> {
+  const around = Buffer.byteLength(head) + Buffer.byteLength(tail);
+  const { buffer: target, release } = pool.take(itemsBytes + entries.length + around);
+  let at = target.write(head, 0, 'utf8');
+  const first = at;
+  for (const entry of entries) {
+    if (at > first) target[at++] = COMMA;
+    at = entry.writeTo(target, at);
+  }
+  at += target.write(tail, at, 'utf8');
+  return { body: target.subarray(0, at), release };
+}
 
 function rawChunk(entries: readonly StoredObject[], sizeBytes: number, comma: boolean): Buffer {
   const target = Buffer.allocUnsafe(sizeBytes + 1);
