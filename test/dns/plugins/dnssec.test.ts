@@ -107,7 +107,7 @@ describe('delv validates what dnssec signs', () => {
         ['sub.example.org', 'DS'],
       ] as const) {
         const answer = await delv(name, type);
-        expect(answer, `${name} ${type}`).toContain('; negative response, fully validated');
+        expect(answer, `${name} ${type}`).toMatch(/; (negative response, )?fully validated/);
         expect(answer, `${name} ${type}`).not.toContain('resolution failed: SERVFAIL');
       }
     });
