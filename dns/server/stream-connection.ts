@@ -12,6 +12,9 @@ import { frame, FrameReader } from './framing.ts';
 import { plainAddress } from './portable-datagram.ts';
 import type { Answerer } from './responder.ts';
 
+/** Questions of one connection that are asked before other sockets get their turn. */
+const QUESTIONS_A_TURN = 8;
+
 export interface StreamConnectionOptions {
   readonly transport: Transport;
   readonly listener: string;
@@ -31,6 +34,8 @@ export class StreamConnection {
   readonly #abort = new AbortController();
   readonly #client: Peer;
   readonly #server: Peer;
+  readonly #waiting: Uint8Array[] = [];
+  #pumpQueued = false;
   #inFlight = 0;
   #draining = false;
   #timer: Disposable | undefined;
@@ -80,12 +85,32 @@ export class StreamConnection {
 
   #receive(chunk: Uint8Array): void {
     this.lastActiveMs = this.#clock.monotonicMs();
-    for (const message of this.#frames.push(chunk)) {
+    for (const message of this.#frames.push(chunk)) this.#waiting.push(message);
+    this.#pump();
+  }
+
+  /** Asks what was read, a few questions a turn: one connection must not hold up the others. */
+  #pump(): void {
+    for (let turn = 0; this.#waiting.length > 0 && !this.#busy() && turn < QUESTIONS_A_TURN; turn++) {
+      const message = this.#waiting.shift()!;
       // Shorter than a header: nothing can be answered, the stream is not DNS.
       if (message.length < HEADER_BYTES) return void this.#socket.destroy();
       this.#ask(message);
     }
-    if (this.#busy()) this.#socket.pause();
+    if (this.#waiting.length === 0 && !this.#busy()) return this.#mayEnd();
+    this.#socket.pause();
+    if (!this.#busy()) this.#pumpSoon();
+  }
+
+  #pumpSoon(): void {
+    if (this.#pumpQueued || this.#socket.destroyed) return;
+    this.#pumpQueued = true;
+    setImmediate(() => {
+      this.#pumpQueued = false;
+      if (this.#socket.destroyed) return;
+      this.#pump();
+      this.#mayResume();
+    });
   }
 
   #ask(message: Uint8Array): void {
@@ -113,7 +138,9 @@ export class StreamConnection {
   }
 
   #mayResume(): void {
-    if (!this.#draining && this.#socket.isPaused() && !this.#busy()) this.#socket.resume();
+    if (this.#busy()) return;
+    if (this.#waiting.length > 0) return this.#pumpSoon();
+    if (!this.#draining && this.#socket.isPaused()) this.#socket.resume();
   }
 
   #ended(): void {
@@ -122,7 +149,7 @@ export class StreamConnection {
   }
 
   #mayEnd(): void {
-    if (this.#draining && this.#inFlight === 0) this.#socket.end();
+    if (this.#draining && this.#inFlight === 0 && this.#waiting.length === 0) this.#socket.end();
   }
 
   /** Looks once in a while instead of on every packet. */
@@ -131,7 +158,8 @@ export class StreamConnection {
     const unsent = this.#socket.writableLength;
     this.#timer = this.#clock.setTimer(unsent > 0 ? STREAM_WRITE_STALL_MS : idleMs, () => {
       const quietMs = this.#clock.monotonicMs() - this.lastActiveMs;
-      const stalled = unsent > 0 && this.#socket.bytesWritten - this.#writtenAtTimer === 0;
+      const moved = this.#socket.writableLength < unsent || this.#socket.bytesWritten > this.#writtenAtTimer;
+      const stalled = unsent > 0 && !moved;
       if (stalled || (quietMs >= idleMs && this.#inFlight === 0)) return void this.#socket.destroy();
       this.#watch();
     });

@@ -9,6 +9,8 @@ export class WireWriter {
   #length = 0;
   readonly #compress: boolean;
   readonly #suffixes = new Map<string, number>();
+  /** Whole names as spelled: most records have an owner that was written before. */
+  readonly #names = new Map<string, number>();
 
   constructor(options: { readonly compress: boolean }) {
     this.#compress = options.compress;
@@ -54,21 +56,29 @@ export class WireWriter {
   truncate(length: number): void {
     this.#length = length;
     for (const [suffix, at] of this.#suffixes) if (at >= length) this.#suffixes.delete(suffix);
+    for (const [name, at] of this.#names) if (at >= length) this.#names.delete(name);
   }
 
   /** Names that must stand whole are remembered too: later names may point at them. */
   name(name: string, compressible: boolean): void {
     if (!this.#compress) return this.put(wireOf(name));
+    const written = this.#names.get(name);
+    if (written !== undefined && compressible) return this.u16(0xc000 | written);
+    const start = this.#length;
     const labels = splitLabels(name);
     for (let i = 0; i < labels.length; i++) {
       const suffix = foldName(labels.slice(i).join('.'));
       const known = this.#suffixes.get(suffix);
-      if (known !== undefined && compressible) return this.u16(0xc000 | known);
+      if (known !== undefined && compressible) {
+        if (i === 0) this.#names.set(name, known);
+        return this.u16(0xc000 | known);
+      }
       if (known === undefined && this.#length <= MAX_POINTER) this.#suffixes.set(suffix, this.#length);
       const label = wireOf(labels[i]! + '.');
       this.put(label.subarray(0, label.length - 1));
     }
     this.u8(0);
+    if (labels.length > 0 && start <= MAX_POINTER) this.#names.set(name, start);
   }
 
   #reserve(count: number): void {
