@@ -73,6 +73,7 @@ export function scanResponseHead(bytes: Buffer, start: number, limits: HeadLimit
   const lineEnd = bytes.indexOf(CR, start);
   if (lineEnd < 0 || lineEnd + 1 >= end) {
     if (end - start > limits.lineBytes) return bad(502, 'status line too long');
+    if (lineEnd < 0 && bytes.indexOf(LF, start) >= 0) return bad(502, 'bare LF after the status line');
     return looksLikeHttp(bytes, start) ? undefined : bad(502, 'not HTTP');
   }
   const line = bytes.toString('latin1', start, lineEnd);

@@ -125,7 +125,7 @@ describe('refused with one answer, and the connection closed', () => {
   });
 
   test.for(rows.slice(0, 20))('%s, byte by byte', async ([, bytes, status]) => {
-    const { text } = await talk(rig.http, ...bytes);
+    const { text } = await talk(rig.http, ...bytes.split(''));
     expect(statusesOf(text)).toEqual([status]);
   });
 });
