@@ -17,6 +17,7 @@ import { auto } from './plugins/auto/setup.ts';
 import { file } from './plugins/file/setup.ts';
 import { secondary } from './plugins/secondary/setup.ts';
 import { dnssec } from './plugins/dnssec/setup.ts';
+import { dnstap } from './plugins/dnstap/setup.ts';
 import { autopath } from './plugins/autopath/setup.ts';
 import { cache } from './plugins/cache/setup.ts';
 import { hosts } from './plugins/hosts/setup.ts';
@@ -55,6 +56,7 @@ export const PLUGIN_ORDER: readonly Directive[] = [
   prometheus,
   errors,
   log,
+  dnstap,
   local,
   dns64,
   any,
