@@ -100,11 +100,12 @@ export class UserspaceBackend implements Backend {
     const resettled = this.#settle(view.node);
     const everything = !changes.complete || resettled;
     const keys = everything ? new Set([...this.#servers.keys(), ...view.ports.keys()]) : changes.ports;
-    const opening = new Set(this.#refusing);
+    const opening = new Set<PortServer>();
     for (const key of keys) {
       const server = this.#prepare(key, view.ports.get(key));
       if (server) opening.add(server);
     }
+    for (const server of this.#refusing) opening.add(server); // those just removed are no longer among them
     await this.#route(signal);
     for (const server of opening) {
       signal.throwIfAborted();

@@ -21,7 +21,7 @@ import { type LocalDnsOptions, openLocalDns } from './local-dns.ts';
 import type { NodeDeps } from './parts.ts';
 import { openProxyPart, type ProxyPart } from './proxy-part.ts';
 import { PodRoutes } from './pod-routes.ts';
-import { reportRefusals } from './proxy-reports.ts';
+import { openProxyReports } from './proxy-reports.ts';
 
 export interface DaemonDeps extends NodeDeps {
   readonly client: ApiClient;
@@ -144,7 +144,7 @@ export class NodeDaemon implements AsyncDisposable {
     );
     this.#proxy = this.#stack.use(part);
     const uidOf = (key: string): string | undefined => tracker.snapshot.services.get(key)?.uid;
-    this.#stack.use(reportRefusals({ proxier: part.proxier, recorder, uidOf }));
+    this.#stack.use(openProxyReports({ ...this.#deps, proxier: part.proxier, uidOf }, { nodeName }));
     const onFull = (load: ConntrackLoad, droppedNow: number): void =>
       this.#conntrackFull(recorder, load, droppedNow);
     this.#stack.use(openConntrackWatch({ clock: this.#deps.clock, onFull }));

@@ -15,6 +15,7 @@ import { publishClusterDns } from './cluster-dns.ts';
 import { openIngressPart } from './ingress-part.ts';
 import { nodeCorefile } from './local-dns.ts';
 import type { NodeDeps } from './parts.ts';
+import { openProxyReports } from './proxy-reports.ts';
 
 export interface ListenAddress {
   readonly host: string;
@@ -81,6 +82,8 @@ export async function openUp(deps: NodeDeps, options: UpOptions): Promise<Up> {
     `${joinHostPort(boundDns(dns).host, boundDns(dns).port)} (UDP and TCP), zone ${options.clusterDomain}`,
   );
   const proxier = stack.use(await openProxier(deps, tracker, options));
+  const uidOf = (key: string): string | undefined => tracker.snapshot.services.get(key)?.uid;
+  stack.use(openProxyReports({ ...deps, client: control.client, proxier, uidOf }, options));
   deps.onReady('proxy', `${options.proxyMode}, services in ${options.serviceCidr}`);
   const ingress = stack.use(await openIngress(deps, control, tracker, dns, options));
   deps.onReady(

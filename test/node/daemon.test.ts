@@ -193,3 +193,24 @@ test(
   },
   DEADLINE_MS,
 );
+
+test(
+  'a port that cannot be served is told on its Service, until it can',
+  async (context) => {
+    const reason = needed('ip');
+    if (reason !== undefined) context.skip(reason);
+    await using cluster = await TestCluster.open('nd-refused');
+    const alpha = cluster.host('alpha', 11);
+    await using node = startNode(cluster, alpha, 'alpha', '--proxy-mode', 'userspace');
+    await node.ready();
+    const ports = (protocol: string) => ({ ports: [{ name: 'http', port: 80, targetPort: 8080, protocol }] });
+    cluster.apply(...web('web', VIP, ['192.0.2.11'], ports('SCTP')));
+    const conditions = (): string => cluster.weft(['get', 'service', 'web', '-o', 'json']);
+    await waitFor('the condition', () => conditions().includes('weft.dev/Served'), 30_000);
+    expect(conditions()).toContain('SCTP cannot be proxied in userspace');
+    await waitFor('the event', () => cluster.weft(['get', 'events']).includes('PortRefused'), 30_000);
+    cluster.apply(...web('web', VIP, ['192.0.2.11'], ports('TCP')));
+    await waitFor('the condition to go', () => !conditions().includes('weft.dev/Served'), 30_000);
+  },
+  DEADLINE_MS,
+);
