@@ -95,7 +95,7 @@ class H2ClientStream implements UpstreamStream {
     stream.on('headers', (headers) =>
       this.#handler?.upstreamInterim(Number(headers[':status']), fieldsOf(headers)),
     );
-    stream.on('response', (headers) => this.#response(headers));
+    stream.on('response', (headers, flags) => this.#response(headers, flags));
     stream.on('trailers', (headers: http2.IncomingHttpHeaders) => {
       this.#received = fieldsOf(headers);
     });
@@ -142,10 +142,12 @@ class H2ClientStream implements UpstreamStream {
     this.#stream.close(http2.constants.NGHTTP2_CANCEL);
   }
 
-  #response(headers: http2.IncomingHttpHeaders): void {
+  #response(headers: http2.IncomingHttpHeaders, flags: number): void {
     this.#headSeen = true;
     const fields = fieldsOf(headers);
-    const length = fields.get('content-length');
+    // a head that ends the stream must not be told as one with a body: gRPC puts its status there (Trailers-Only)
+    const ended = (flags & http2.constants.NGHTTP2_FLAG_END_STREAM) !== 0;
+    const length = ended ? '0' : fields.get('content-length');
     this.#handler?.upstreamHead({
       status: Number(headers[':status']),
       reason: '',

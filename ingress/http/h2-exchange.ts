@@ -86,6 +86,9 @@ function pseudoFault(
   return undefined;
 }
 
+/** Pieces up to this size wait for `flush` or the end. */
+const HOLD_BYTES_MAX = 8 * 1024;
+
 /** A request on an HTTP/2 stream. */
 export class H2Exchange implements Exchange {
   handler: ExchangeHandler = nobody;
@@ -99,6 +102,8 @@ export class H2Exchange implements Exchange {
   #over = false;
   #bodyless = false;
   #trailers: Fields | undefined;
+  /** A small piece that waits for the end, to go out with it. */
+  #held: Buffer | undefined;
 
   constructor(stream: http2.ServerHttp2Stream, head: RequestHead, connection: ConnectionFacts) {
     this.#stream = stream;
@@ -145,13 +150,19 @@ export class H2Exchange implements Exchange {
     this.#bodyless =
       this.head.method === 'HEAD' || status === 204 || status === 304 || bodyLength === NO_BODY;
     const waitForTrailers = !this.#bodyless && bodyLength < 0;
-    this.#stream.respond({ ':status': status, ...headersOf(fields) }, { endStream: false, waitForTrailers });
+    const endStream = this.#bodyless;
+    this.#stream.respond({ ':status': status, ...headersOf(fields) }, { endStream, waitForTrailers });
     if (waitForTrailers) this.#stream.on('wantTrailers', () => this.#sendTrailers());
   }
 
   sendData(bytes: Buffer): boolean {
     if (this.#bodyless || this.#over || bytes.length === 0 || this.#stream.destroyed) return true;
     this.sentBytes += bytes.length;
+    if (!this.#held && bytes.length <= HOLD_BYTES_MAX) {
+      this.#held = bytes;
+      return true;
+    }
+    this.flush();
     return this.#stream.write(bytes);
   }
 
@@ -159,11 +170,15 @@ export class H2Exchange implements Exchange {
     if (this.#over || this.#stream.destroyed) return;
     this.#trailers = trailers;
     this.#over = true;
-    this.#stream.end();
+    if (!this.#bodyless) this.#stream.end(this.#held);
     if (!this.bodyEnded) this.#stopBody();
   }
 
-  flush(): void {}
+  flush(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    if (held && !this.#over && !this.#stream.destroyed) this.#stream.write(held);
+  }
 
   abort(): void {
     if (this.#over) return;
