@@ -8,10 +8,11 @@ import { openControlPlane } from '../node/control-plane.ts';
 import { defaultDataDir, upKubeconfig } from './api-access.ts';
 import type { RegisterCommand } from './context.ts';
 import { cidrFlag, listenFlag, repeated } from './flags.ts';
+import { type ProtectionFlags, readProtection } from './server-protection.ts';
 import { startFault } from './start-fault.ts';
 import { stopped } from './stopped.ts';
 
-interface ServerFlags {
+interface ServerFlags extends ProtectionFlags {
   readonly store?: string;
   readonly dataDir?: string;
   readonly apiListen: { readonly host: string; readonly port: number };
@@ -36,6 +37,9 @@ export const register: RegisterCommand = (program, context) => {
       (text: string, all?: readonly string[]) => [...(all ?? []), cidrFlag(text)],
     )
     .option('--lb-pool <range>', 'addresses for LoadBalancer services (repeatable)', repeated)
+    .option('--audit-policy-file <file>', 'which requests are told in the audit log (audit.k8s.io/v1 Policy)')
+    .option('--audit-log-path <file>', 'where the audit log is written, one JSON event a line')
+    .option('--encryption-provider-config <file>', 'what is sealed in the store (EncryptionConfiguration)')
     .option('--kubeconfig-out <file>', 'write the administrator’s kubeconfig here too')
     .addHelpText(
       'after',
@@ -54,7 +58,9 @@ export const register: RegisterCommand = (program, context) => {
         random: Math.random,
         onReady,
       };
+      const protection = await readProtection(flags);
       const opening = openControlPlane(deps, {
+        ...protection,
         dataDir,
         store: flags.store,
         listen: flags.apiListen,

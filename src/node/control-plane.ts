@@ -6,6 +6,7 @@ import { createApiClient } from '../api/client/api-client.ts';
 import type { ApiClient } from '../api/client/client.ts';
 import { type InformerFactory, openInformerFactory } from '../api/client/informer-factory.ts';
 import { ApiServer } from '../api/server/server.ts';
+import type { ApiServerOptions } from '../api/server/server-options.ts';
 import { Fault, messageOf } from '../base/fault.ts';
 import { type ControllersOptions, openControllers } from '../controllers/open.ts';
 import { familyOf, joinHostPort } from '../net/ip.ts';
@@ -22,6 +23,8 @@ export interface ControlPlaneOptions {
   readonly serviceCidrs: readonly string[];
   readonly nodePortRange: { readonly from: number; readonly to: number };
   readonly controllers: ControllersOptions;
+  readonly audit?: ApiServerOptions['audit'];
+  readonly encryption?: ApiServerOptions['encryption'];
 }
 
 /** Store, API server and controllers, opened in that order and disposed in reverse. */

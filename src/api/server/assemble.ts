@@ -1,4 +1,3 @@
-import { Buffer } from 'node:buffer';
 import { join } from 'node:path';
 import { Drain } from '../../base/drain.ts';
 import { builtinKinds } from '../kinds/builtin.ts';
@@ -17,11 +16,14 @@ import { ResourceQuotas } from './admission/resource-quota.ts';
 import { serviceAccountAdmission } from './admission/service-account.ts';
 import { Claims } from './allocate/claims.ts';
 import { ServiceAllocation } from './allocate/service-allocation.ts';
+import { AuditLog } from './audit/audit-log.ts';
+import { type Auditor, auditor } from './audit/audit.ts';
 import { escalationCheck } from './authorize/escalation.ts';
 import { nodeRestriction } from './authorize/node.ts';
 import { reconcilePolicy } from './bootstrap/reconcile-policy.ts';
 import { ensureKubernetesService, ensureNamespaces } from './bootstrap/system-objects.ts';
 import { WatchHub } from './cache/hub.ts';
+import { openEncryption } from './encryption/encryption.ts';
 import { CustomResources } from './extension/custom-resources.ts';
 import { FairQueue } from './fairness.ts';
 import { createHandler } from './handler.ts';
@@ -62,14 +64,15 @@ export async function assemble(
 ): Promise<Parts> {
   const { store, clock, log } = deps;
   const random = deps.random ?? Math.random;
+  const encryption = openEncryption(options.encryption ?? []);
   const [pki, hub, claims] = await Promise.all([
     openPki(clock, pkiOptions(options)),
-    WatchHub.open({ store, clock, log, unseal: (_key, value) => asBuffer(value) }),
+    WatchHub.open({ store, clock, log, unseal: encryption.unseal }),
     Claims.open({ store, log }),
   ]);
   stack.use(hub);
   const registry = new KindRegistry(builtinKinds());
-  const objects = new ObjectStore({ store, hub, clock, seal: (_key, value) => value });
+  const objects = new ObjectStore({ store, hub, clock, seal: encryption.seal });
   const allocation = new ServiceAllocation({ claims, random }, options);
   const plugins: AdmissionPlugin[] = [];
   const admission = new AdmissionChain(plugins);
@@ -99,9 +102,10 @@ export async function assemble(
   const custom = CustomResources.open(core);
   if (custom) stack.use(custom);
   startLoops(core, { pki, access, allocation }, stack);
+  const audit = options.audit && (await openAudit(deps, options.audit, stack));
   const drain = new Drain();
   let address = '';
-  const handler = requestHandler(deps, core, access, drain, () => address, streams);
+  const handler = requestHandler({ ...deps, audit }, core, access, drain, () => address, streams);
   const listener = options.listen
     ? stack.use(
         await ApiListener.open(
@@ -116,8 +120,6 @@ export async function assemble(
 }
 
 const DEFAULT_ISSUER = 'https://kubernetes.default.svc.cluster.local';
-
-const asBuffer = (value: Uint8Array): Buffer => Buffer.from(value.buffer, value.byteOffset, value.byteLength);
 
 const SERVICE_NAMES = [
   'localhost',
@@ -135,8 +137,17 @@ function pkiOptions(options: ApiServerOptions): Parameters<typeof openPki>[1] {
   };
 }
 
-function requestHandler(
+async function openAudit(
   deps: ApiServerDeps,
+  { policy, path }: NonNullable<ApiServerOptions['audit']>,
+  stack: AsyncDisposableStack,
+): Promise<Auditor> {
+  const log = stack.use(await AuditLog.open(deps, path));
+  return auditor(deps.clock, policy, (event) => log.write(event));
+}
+
+function requestHandler(
+  deps: ApiServerDeps & { readonly audit: Auditor | undefined },
   core: Core,
   access: Access,
   drain: Drain,
@@ -171,6 +182,7 @@ function requestHandler(
         healthPaths({ metrics: deps.metrics, checks, builtAt: '', platform: '' }),
       ],
       drain,
+      ...(deps.audit && { audit: deps.audit }),
       impersonate: access.impersonate,
       observe: requestMetrics(deps.metrics, { hub: core.objects.hub, queue }, nowMs),
       admitRequest: async (user) => await queue.enter(user.username),

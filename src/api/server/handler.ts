@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Drain } from '../../base/drain.ts';
+import type { Auditor, AuditTrail } from './audit/audit.ts';
 import { type AccessAttributes, attributesOf, type Decision, denied } from './authorize/authorizer.ts';
 import { errorReply, type Reply, statusOf } from './http/reply.ts';
 import type { ApiRequest, UserInfo } from './http/request.ts';
 import { parseRequestInfo, type RequestInfo } from './http/request-info.ts';
 import { authenticate, type TokenVerifier } from './identity/authenticator.ts';
-import { badRequest, noSuchPath } from './status.ts';
+import { badRequest, noSuchPath, type StatusError } from './status.ts';
 import { dispatch, type Routes } from './verbs/dispatch.ts';
 
 /** Answers a path outside the resources (discovery, health, OpenAPI ...); undefined = not mine. */
@@ -22,6 +23,8 @@ export interface HandlerDeps {
   readonly drain: Drain;
   /** Another user the request wants to be (Impersonate-* headers); checks the right to be it. */
   readonly impersonate: (request: ApiRequest, user: UserInfo) => Promise<UserInfo>;
+  /** Absent = no audit log. */
+  readonly audit?: Auditor;
   /** Called once a request, when the reply is known. */
   readonly observe: (observation: Observation) => void;
   /** Waits for a place; released when the reply is known. */
@@ -44,19 +47,21 @@ export function createHandler(
   deps: HandlerDeps,
   nowMs: () => number,
 ): (request: ApiRequest) => Promise<Reply | undefined> {
-  return async (request) => {
+  return async (raw) => {
     const startedMs = nowMs();
-    const auditId = auditIdOf(request);
+    const auditId = auditIdOf(raw);
+    const trail = deps.audit?.(auditId, raw);
+    const request = trail?.request ?? raw;
     const seen: { info?: RequestInfo; user?: UserInfo; impersonated?: UserInfo } = {};
     let reply: Reply | undefined;
-    let reason = '';
+    let failure: StatusError | undefined;
     try {
-      reply = await serve(deps, request, seen);
+      reply = await serve(deps, request, seen, trail);
     } catch (error) {
-      const status = statusOf(error);
-      reason = status.message;
-      reply = errorReply(status);
+      failure = statusOf(error);
+      reply = errorReply(failure);
     }
+    trail?.answered(reply, failure);
     deps.observe({
       auditId,
       request,
@@ -64,7 +69,7 @@ export function createHandler(
       user: seen.user,
       impersonated: seen.impersonated,
       status: reply?.status ?? 101,
-      reason,
+      reason: failure?.message ?? '',
       startedMs,
     });
     if (!reply) return undefined;
@@ -82,6 +87,7 @@ async function serve(
   deps: HandlerDeps,
   request: ApiRequest,
   seen: { info?: RequestInfo; user?: UserInfo; impersonated?: UserInfo },
+  trail: AuditTrail | undefined,
 ): Promise<Reply | undefined> {
   const info = parseRequestInfo(request.method, request.path, request.query);
   if (!info) throw badRequest('the path is not valid');
@@ -90,8 +96,11 @@ async function serve(
   seen.user = authenticated;
   const user = await deps.impersonate(request, authenticated);
   if (user !== authenticated) seen.impersonated = user;
+  trail?.identified(info, authenticated, seen.impersonated);
   const attributes = attributesOf(user, info, request.query);
   const decision = await deps.authorize(attributes);
+  request.annotate?.('authorization.k8s.io/decision', decision.allowed ? 'allow' : 'forbid');
+  request.annotate?.('authorization.k8s.io/reason', decision.reason);
   if (!decision.allowed) throw denied(attributes, decision);
   using _place = await deps.admitRequest(user, info);
   if (info.isResource) return await dispatch(deps.routes, request, info, user);

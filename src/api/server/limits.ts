@@ -67,3 +67,17 @@ export const BODY_POOL_MAX_BYTES = 8 * 1024 * 1024;
 export const WEBHOOK_REPLY_MAX_BYTES = 3 * 1024 * 1024;
 /** Open connections to one webhook. */
 export const WEBHOOK_SOCKETS_MAX = 64;
+/** Unwritten bytes of the audit log; beyond it events are dropped and counted. */
+export const AUDIT_BUFFER_MAX_BYTES = 32 * 1024 * 1024;
+/** An audit file above this is renamed and a new one begun. */
+export const AUDIT_FILE_MAX_BYTES = 100 * 1024 * 1024;
+/** Renamed audit files that stay. */
+export const AUDIT_FILES_KEPT = 10;
+/** Open watches of one user; one more gets 429. */
+export const WATCHES_PER_USER_MAX = 4_096;
+/** A request that is neither a watch nor a stream and takes longer gets 504. */
+export const REQUEST_TIMEOUT_MS = 60_000;
+/** The same for writes. */
+export const WRITE_TIMEOUT_MS = 34_000;
+/** Connecting to a pod, service or node for its proxy subresource. */
+export const PROXY_CONNECT_TIMEOUT_MS = 30_000;

@@ -1,6 +1,8 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Registry } from '../../base/metrics.ts';
+import type { AuditPolicy } from './audit/policy.ts';
+import type { EncryptionRule } from './encryption/configuration.ts';
 import type { Store } from '../../store/store.ts';
 
 export interface ApiServerDeps {
@@ -27,4 +29,8 @@ export interface ApiServerOptions {
   /** More names and addresses clients may use for the server. */
   readonly serverNames?: readonly string[];
   readonly serverAddresses?: readonly string[];
+  /** Who is told of in which detail, and the file for it; absent = no audit log. */
+  readonly audit?: { readonly policy: AuditPolicy; readonly path: string };
+  /** What is sealed in the store, and how; absent = nothing. */
+  readonly encryption?: readonly EncryptionRule[];
 }

@@ -41,4 +41,6 @@ export interface ApiRequest {
   readonly upgrade: UpgradeSocket | undefined;
   /** Aborted when the client went away. */
   readonly signal: AbortSignal;
+  /** Adds an annotation to the audit event; absent = nobody audits. */
+  readonly annotate?: (key: string, value: string) => void;
 }

@@ -32,6 +32,8 @@ export interface WriteContext {
   /** metadata.managedFields is already right (server-side apply). */
   readonly applied?: boolean;
   warn(text: string): void;
+  /** Adds an annotation to the audit event. */
+  annotate?(key: string, value: string): void;
 }
 
 export type Change = (old: UnknownObject) => UnknownObject | Promise<UnknownObject>;

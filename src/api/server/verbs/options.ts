@@ -63,6 +63,7 @@ export function writeRequest(
       ...(validation && { fieldValidation: validation }),
     },
     warnings,
+    ...(request.annotate && { annotate: request.annotate }),
     warn: (text) => {
       if (!warnings.includes(text)) warnings.push(text);
     },
