@@ -12,6 +12,7 @@ import type { RouteTable } from './compile/route-table.ts';
 import { TableBuilder } from './compile/table-builder.ts';
 import { defaultSettings } from './default-settings.ts';
 import { settingsFrom } from './config-map.ts';
+import { clusterId } from './upstream/clusters.ts';
 import { IngressObjects } from './objects.ts';
 import { SecretReferences, secretsOf } from './secret-references.ts';
 import type { GlobalSettings } from './settings.ts';
@@ -121,6 +122,14 @@ export class Configuration {
     for (const problem of problems) this.#log.warn('ConfigMap entry without effect', { configMap, problem });
     this.#settings = settings;
     return true;
+  }
+
+  /** What ClusterSet knows the backends of all routes by. */
+  clusterIds(): ReadonlySet<string> {
+    const ids = new Set<string>();
+    for (const { target, serviceUpstream } of this.#builder.targets())
+      if (target.kind === 'service') ids.add(clusterId(target.key, serviceUpstream));
+    return ids;
   }
 
   /** The entries of a ConfigMap that may stand in a header. */

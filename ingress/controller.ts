@@ -10,8 +10,8 @@ import type { ObjectSink } from '../src/api/kinds/object-sink.ts';
 import { Gatekeeper } from './access/gatekeeper.ts';
 import { ExternalAuth } from './access/external-auth.ts';
 import { RateLimits } from './access/rate-limit.ts';
+import { ActiveChecks } from './balance/active-checks.ts';
 import { Chooser } from './balance/chooser.ts';
-import { defaultHealthOptions } from './balance/health.ts';
 import { OtlpExporter } from './observe/tracing/otlp-exporter.ts';
 import { TrafficObserver } from './observe/traffic.ts';
 import { Mirrors } from './relay/mirrors.ts';
@@ -19,6 +19,7 @@ import { SideRequests } from './upstream/side-requests.ts';
 import { Configuration, type AnnotationReport } from './configuration.ts';
 import type { RouteTable } from './compile/route-table.ts';
 import { defaultSettings } from './default-settings.ts';
+import { CLUSTER_SWEEP_MS } from './limits.ts';
 import { Listener } from './listen/listener.ts';
 import { netConnector } from './net-wire.ts';
 import { certificateOf } from './certificates/certificate-store.ts';
@@ -95,11 +96,13 @@ export class IngressController implements ObjectSink, AsyncDisposable {
   readonly #clusters: ClusterSet;
   readonly #upstreams: Upstreams;
   readonly #sideRequests: SideRequests;
+  readonly #checks: ActiveChecks;
   readonly #observer: TrafficObserver;
   readonly #exporter: OtlpExporter;
   readonly #listeners: Listener[] = [];
   readonly #loop: SyncLoop;
   #applied: (() => void)[] = [];
+  #sweepDueMs = 0;
 
   private constructor(deps: IngressDeps, options: IngressOptions, configuration: Configuration) {
     this.#deps = deps;
@@ -107,6 +110,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     this.#configuration = configuration;
     this.#wheel = new TimerWheel({ clock: deps.clock });
     this.#sideRequests = new SideRequests(deps);
+    this.#checks = new ActiveChecks(deps);
     this.#exporter = new OtlpExporter({ ...deps, requests: this.#sideRequests });
     this.#observer = new TrafficObserver({
       exporter: this.#exporter,
@@ -150,7 +154,6 @@ export class IngressController implements ObjectSink, AsyncDisposable {
         chooser: new Chooser({
           clock: deps.clock,
           random: deps.random,
-          health: defaultHealthOptions,
           ejected: (cluster, endpoint) =>
             deps.log.warn('endpoint left alone after failures', {
               backend: cluster.key,
@@ -160,6 +163,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
         observer: this.#observer,
         requestIds: new RequestIds(),
         mirrors: new Mirrors(this.#sideRequests),
+        checks: this.#checks,
         responseHeaders: (key) => configuration.responseHeaders(key),
         cluster: (target, serviceUpstream) => this.#clusters.get(target.key, target.backend, serviceUpstream),
       },
@@ -239,8 +243,9 @@ export class IngressController implements ObjectSink, AsyncDisposable {
   async drain(deadlineMs: number): Promise<boolean> {
     for (const listener of this.#listeners) listener.drain();
     const end = this.#deps.clock.monotonicMs() + deadlineMs;
-    while (this.#gateway.active > 0 && this.#deps.clock.monotonicMs() < end)
-      await sleep(this.#deps.clock, DRAIN_POLL_MS);
+    const busy = (): boolean =>
+      this.#gateway.active > 0 || this.#listeners.some(({ connectionCount }) => connectionCount > 0);
+    while (busy() && this.#deps.clock.monotonicMs() < end) await sleep(this.#deps.clock, DRAIN_POLL_MS);
     return this.#gateway.active === 0;
   }
 
@@ -252,6 +257,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     this.#clusters[Symbol.dispose]();
     this.#upstreams[Symbol.dispose]();
     await this.#exporter[Symbol.asyncDispose]();
+    await this.#checks[Symbol.asyncDispose]();
     await this.#sideRequests[Symbol.asyncDispose]();
     this.#wheel[Symbol.dispose]();
   }
@@ -292,11 +298,20 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     return port === undefined ? settings : { ...settings, httpsPort: port };
   }
 
+  /** Backends nothing routes to are forgotten now and then, not with every change. */
+  #sweepClusters(): void {
+    const nowMs = this.#deps.clock.monotonicMs();
+    if (nowMs < this.#sweepDueMs) return;
+    this.#sweepDueMs = nowMs + CLUSTER_SWEEP_MS;
+    this.#clusters.retain(this.#configuration.clusterIds());
+  }
+
   async #sync(): Promise<void> {
     const waiting = this.#applied;
     this.#applied = [];
     const next = this.#configuration.apply();
     this.#gateway.publish(next.table, this.#withPort(next.settings));
+    this.#sweepClusters();
     const secrets = this.#configuration.takeSecretReferences();
     if (secrets) this.#deps.needSecrets?.(secrets);
     for (const [ingress, report] of this.#configuration.takeReports()) this.#deps.report?.(ingress, report);

@@ -45,6 +45,7 @@ export function defaultSettings(strict: boolean): GlobalSettings {
     },
     retry: { conditions: new Set(['error', 'timeout'] as const), triesMax: TRIES_MAX, timeoutMs: 0 },
     balance: 'round_robin',
+    defaultBackend: undefined,
     customHttpErrors: new Set(),
     useHttp2: true,
     http2StreamsMax: H2_STREAMS_MAX,

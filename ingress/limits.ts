@@ -74,6 +74,16 @@ export const REGEX_LENGTH_MAX = 2048;
 export const RATE_LIMIT_CLIENTS_MAX = 65_536;
 /** Concurrent external authorization replies kept (auth-cache). */
 export const AUTH_CACHE_ENTRIES_MAX = 10_000;
+/** Copies of requests under way at once (mirror-target). Over: the copy is left out and counted. */
+export const MIRRORS_MAX = 256;
+/** Body bytes a mirror may lag behind. Over: that copy is cut off and counted. */
+export const MIRROR_BODY_PENDING_BYTES_MAX = 1024 * 1024;
+/** Time a mirror has to answer. */
+export const MIRROR_TIMEOUT_MS = 10_000;
+/** Between two looks for backends that nothing routes to any more. */
+export const CLUSTER_SWEEP_MS = 60_000;
+/** At drain: how long a connection between two requests may still send one. It is answered with Connection: close. */
+export const DRAIN_IDLE_MS = 1_000;
 /** Length of a PROXY protocol v1 line, CRLF included (specification section 2.1). */
 export const PROXY_V1_BYTES_MAX = 107;
 /** Length of a PROXY protocol v2 header with its TLVs. Over: closed. */

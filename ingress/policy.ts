@@ -161,6 +161,35 @@ export interface BalancePolicy {
   readonly hashBy: string | undefined;
   readonly hashSubset: boolean;
   readonly hashSubsetSize: number;
+  readonly health: HealthPolicy;
+  readonly check: ActiveCheckPolicy | undefined;
+}
+
+/** Passive outlier ejection and what counts as available. */
+export interface HealthPolicy {
+  /** Failures in a row before an endpoint is left alone. 0 = never. */
+  readonly consecutiveFailuresMax: number;
+  /** For so long, times the number of ejections so far. */
+  readonly ejectionMs: number;
+  readonly ejectionMsMax: number;
+  /** Below this share of available endpoints all of them are used (panic): better some than a storm on few. */
+  readonly panicShare: number;
+  /** Requests under way at one endpoint. Over: the endpoint is not picked. */
+  readonly endpointRequestsMax: number;
+  /** A new endpoint gets a growing share for so long. 0 = its full share at once. */
+  readonly slowStartMs: number;
+}
+
+/** Endpoints are asked for a path at an interval. */
+export interface ActiveCheckPolicy {
+  readonly path: string;
+  readonly host: string | undefined;
+  readonly tls: boolean;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Results in a row that change the verdict. */
+  readonly unhealthyCount: number;
+  readonly healthyCount: number;
 }
 
 export type BackendProtocol = 'HTTP' | 'HTTPS' | 'AUTO_HTTP' | 'GRPC' | 'GRPCS';

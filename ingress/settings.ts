@@ -1,4 +1,5 @@
 import type { Cidr } from '../src/net/cidr.ts';
+import type { BackendRef } from './compile/route.ts';
 import type { H1ServerOptions } from './http/h1-server.ts';
 import type { ProxyPolicy, RetryPolicy } from './policy.ts';
 
@@ -30,6 +31,8 @@ export interface GlobalSettings {
   readonly proxy: ProxyPolicy;
   readonly retry: RetryPolicy;
   readonly balance: 'round_robin' | 'ewma' | 'least_request';
+  /** The Service that answers what no rule takes, and shows the error pages of Ingresses without default-backend. */
+  readonly defaultBackend: BackendRef | undefined;
   readonly customHttpErrors: ReadonlySet<number>;
   readonly useHttp2: boolean;
   readonly http2StreamsMax: number;

@@ -17,7 +17,7 @@ export function readErrors(read: AnnotationReader, settings: GlobalSettings): Er
     return usable === undefined ? undefined : { defaultBackend: usable, statuses: new Set() };
   }
   read.bool('disable-proxy-intercept-errors');
-  if (codes && usable === undefined)
+  if (codes && usable === undefined && !settings.defaultBackend)
     read.differs(
       'custom-http-errors',
       'without default-backend there is no service to show the page: the answer passes',

@@ -7,6 +7,8 @@ import { compileUserRegex, type UserRegex } from '../compile/user-regex.ts';
 const UNKNOWN_VARIABLE = 'names a variable that is not known here';
 
 export const PREFIX = 'nginx.ingress.kubernetes.io/';
+/** Annotations of our own; they keep their prefix in verdicts. */
+export const WEFT = 'ingress.weft.dev/';
 
 export type VerdictKind = 'honoured' | 'differs' | 'refused';
 
@@ -32,6 +34,7 @@ export class AnnotationReader {
     const values = new Map<string, string>();
     for (const [name, value] of Object.entries(annotations ?? {})) {
       if (name.startsWith(PREFIX)) values.set(name.slice(PREFIX.length), value);
+      else if (name.startsWith(WEFT)) values.set(name, value);
     }
     this.#values = values;
   }

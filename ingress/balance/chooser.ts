@@ -8,21 +8,12 @@ import type { EndpointState } from '../upstream/cluster.ts';
 import type { Cluster } from '../upstream/clusters.ts';
 import { affinityCookie, type AffinityCookie, endpointMark, readAffinityCookie } from './affinity.ts';
 import { canaryTakes } from './canary.ts';
-import {
-  type HealthOptions,
-  inPanic,
-  isAvailable,
-  noteFailure,
-  noteLatency,
-  noteSuccess,
-  slowStartShare,
-} from './health.ts';
+import { inPanic, isAvailable, noteFailure, noteLatency, noteSuccess, slowStartShare } from './health.ts';
 import { ringOf } from './ring.ts';
 
 export interface ChooserDeps {
   readonly clock: Clock;
   readonly random: () => number;
-  readonly health: HealthOptions;
   /** Told when passive checks take an endpoint out. */
   ejected(cluster: Cluster, endpoint: EndpointState): void;
 }
@@ -119,7 +110,7 @@ class EndpointChoice implements Choice {
   }
 
   failed(endpoint: EndpointState, _failure: string): void {
-    if (noteFailure(endpoint, this.deps.clock.monotonicMs(), this.deps.health))
+    if (noteFailure(endpoint, this.deps.clock.monotonicMs(), this.#balance.health))
       this.deps.ejected(this.cluster, endpoint);
   }
 
@@ -133,18 +124,18 @@ class EndpointChoice implements Choice {
 
   /** A test of whether this endpoint may be taken now. */
   protected usable(tried: readonly EndpointState[], nowMs: number): (endpoint: EndpointState) => boolean {
-    const panic = inPanic(this.cluster.endpoints, nowMs, this.deps.health);
+    const panic = inPanic(this.cluster.endpoints, nowMs, this.#balance.health);
     return (endpoint) =>
       !tried.includes(endpoint) && !this.#full(endpoint) && (panic || isAvailable(endpoint, nowMs));
   }
 
   #full(endpoint: EndpointState): boolean {
-    return endpoint.active >= this.deps.health.endpointRequestsMax;
+    return endpoint.active >= this.#balance.health.endpointRequestsMax;
   }
 
   #roundRobin(usable: (endpoint: EndpointState) => boolean, nowMs: number): EndpointState | undefined {
     const { endpoints } = this.cluster;
-    const { slowStartMs } = this.deps.health;
+    const { slowStartMs } = this.#balance.health;
     let second: EndpointState | undefined;
     for (let i = 0; i < endpoints.length; i++) {
       const endpoint = endpoints[this.cluster.cursor++ % endpoints.length]!;
@@ -168,7 +159,7 @@ class EndpointChoice implements Choice {
   }
 
   #cost(endpoint: EndpointState): number {
-    const share = slowStartShare(endpoint, this.deps.clock.monotonicMs(), this.deps.health.slowStartMs);
+    const share = slowStartShare(endpoint, this.deps.clock.monotonicMs(), this.#balance.health.slowStartMs);
     const load = (endpoint.active + 1) / share;
     return this.#balance.algorithm === 'ewma' ? (endpoint.latencyMs || 1) * load : load;
   }

@@ -1,20 +1,7 @@
+import type { HealthPolicy } from '../policy.ts';
 import type { EndpointState } from '../upstream/cluster.ts';
 
-/** Passive outlier ejection and what counts as available. */
-export interface HealthOptions {
-  /** Failures in a row before an endpoint is left alone. 0 = never. */
-  readonly consecutiveFailuresMax: number;
-  readonly ejectionMs: number;
-  readonly ejectionMsMax: number;
-  /** Below this share of available endpoints all of them are used (panic): better some than a storm on few. */
-  readonly panicShare: number;
-  /** Requests under way at one endpoint. Over: the endpoint is not picked. */
-  readonly endpointRequestsMax: number;
-  /** A new endpoint gets a growing share for so long. 0 = its full share at once. */
-  readonly slowStartMs: number;
-}
-
-export const defaultHealthOptions: HealthOptions = {
+export const defaultHealth: HealthPolicy = {
   consecutiveFailuresMax: 5,
   ejectionMs: 10_000,
   ejectionMsMax: 300_000,
@@ -28,14 +15,14 @@ export function isAvailable(endpoint: EndpointState, nowMs: number): boolean {
 }
 
 /** True when too few endpoints are available to obey health. */
-export function inPanic(endpoints: readonly EndpointState[], nowMs: number, options: HealthOptions): boolean {
+export function inPanic(endpoints: readonly EndpointState[], nowMs: number, options: HealthPolicy): boolean {
   let available = 0;
   for (const endpoint of endpoints) if (isAvailable(endpoint, nowMs)) available++;
   return available < endpoints.length * options.panicShare;
 }
 
 /** Books a failure; enough in a row take the endpoint out for a while that grows each time. */
-export function noteFailure(endpoint: EndpointState, nowMs: number, options: HealthOptions): boolean {
+export function noteFailure(endpoint: EndpointState, nowMs: number, options: HealthPolicy): boolean {
   endpoint.failures++;
   endpoint.consecutiveFailures++;
   if (options.consecutiveFailuresMax === 0 || endpoint.consecutiveFailures < options.consecutiveFailuresMax)

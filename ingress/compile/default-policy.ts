@@ -1,3 +1,4 @@
+import { defaultHealth } from '../balance/health.ts';
 import type { RoutePolicy } from '../policy.ts';
 import type { GlobalSettings } from '../settings.ts';
 
@@ -22,7 +23,14 @@ export function defaultPolicy(settings: GlobalSettings): RoutePolicy {
     limits: undefined,
     canary: undefined,
     affinity: undefined,
-    balance: { algorithm: settings.balance, hashBy: undefined, hashSubset: false, hashSubsetSize: 3 },
+    balance: {
+      algorithm: settings.balance,
+      hashBy: undefined,
+      hashSubset: false,
+      hashSubsetSize: 3,
+      health: defaultHealth,
+      check: undefined,
+    },
     upstream: {
       protocol: 'HTTP',
       httpVersion: 11,

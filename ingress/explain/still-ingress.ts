@@ -5,7 +5,6 @@ import type { Clock } from '../../src/base/clock.ts';
 import type { Logger } from '../../src/base/log.ts';
 import { Gatekeeper } from '../access/gatekeeper.ts';
 import { Chooser } from '../balance/chooser.ts';
-import { defaultHealthOptions } from '../balance/health.ts';
 import { certificateOf } from '../certificates/certificate-store.ts';
 import { selfSignedCertificate } from '../certificates/self-signed.ts';
 import type { RouteTable } from '../compile/route-table.ts';
@@ -45,7 +44,7 @@ export class StillIngress implements ObjectSink, Disposable {
       limits: { check: () => undefined, release: () => {} },
       external: { check: () => Promise.resolve(undefined) },
     });
-    this.#chooser = new Chooser({ ...deps, health: defaultHealthOptions, ejected: () => {} });
+    this.#chooser = new Chooser({ ...deps, ejected: () => {} });
   }
 
   static async open(deps: StillDeps, options: ConfigurationOptions): Promise<StillIngress> {

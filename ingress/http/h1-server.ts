@@ -4,6 +4,7 @@ import {
   CLIENT_HEADER_MS,
   CLIENT_IDLE_MS,
   CLIENT_REQUESTS_MAX,
+  DRAIN_IDLE_MS,
   HEAD_LINE_BYTES_MAX,
   LINGER_MS,
   PIPELINE_BYTES_MAX,
@@ -86,10 +87,13 @@ export class H1ServerConnection implements WireHandler {
     return this.draining || this.#requests >= this.options.requestsMax;
   }
 
-  /** Stops after the request under way; an idle connection closes now. */
+  /**
+   * Stops after the request under way. One that is on its way to us may still come: an idle connection closes a
+   * moment later, and what it sends until then is answered with Connection: close.
+   */
   drain(): void {
     this.draining = true;
-    if (this.idle && this.#state === 'open') this.close();
+    if (this.idle && this.#state === 'open') this.hooks.wheel.arm(this.#deadline, DRAIN_IDLE_MS);
   }
 
   wireData(bytes: Buffer): void {

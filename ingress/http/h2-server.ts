@@ -1,6 +1,12 @@
 import http2 from 'node:http2';
 import type { Duplex } from 'node:stream';
-import { H2_HEADER_LIST_BYTES_MAX, H2_IDLE_MS, H2_RESET_BURST, H2_RESETS_PER_SECOND } from '../limits.ts';
+import {
+  DRAIN_IDLE_MS,
+  H2_HEADER_LIST_BYTES_MAX,
+  H2_IDLE_MS,
+  H2_RESET_BURST,
+  H2_RESETS_PER_SECOND,
+} from '../limits.ts';
 import { Deadline, type TimerWheel } from '../timer-wheel.ts';
 import type { ConnectionFacts, Exchange } from './exchange.ts';
 import { H2Exchange, readH2Head } from './h2-exchange.ts';
@@ -40,12 +46,15 @@ function sessionOptions(streamsMax: number): http2.ServerOptions & {
   };
 }
 
+const STREAM_ID_MAX = 2 ** 31 - 1;
+
 /** One HTTP/2 client connection over node:http2. Owns the stream it is given. */
 export class H2ServerConnection {
   readonly #session: http2.ServerHttp2Session;
   readonly #hooks: H2ServerHooks;
   readonly #facts: ConnectionFacts;
   readonly #idle: Deadline;
+  readonly #lastCall: Deadline;
   #streams = 0;
   #draining = false;
 
@@ -59,6 +68,7 @@ export class H2ServerConnection {
     this.#hooks = hooks;
     this.#facts = facts;
     this.#idle = new Deadline(() => this.drain());
+    this.#lastCall = new Deadline(() => this.#session.close());
     this.#session = http2.performServerHandshake(stream, sessionOptions(streamsMax));
     this.#session.on('stream', (h2stream, _headers, flags, raw: string[]) =>
       this.#onStream(h2stream, flags, raw),
@@ -68,6 +78,7 @@ export class H2ServerConnection {
     );
     this.#session.on('close', () => {
       hooks.wheel.remove(this.#idle);
+      hooks.wheel.remove(this.#lastCall);
       closed(this);
     });
     // our sockets allow half-open connections, HTTP/2 has none: a client that sent FIN is gone
@@ -79,11 +90,15 @@ export class H2ServerConnection {
     return this.#streams === 0;
   }
 
-  /** GOAWAY; the connection closes when its streams have ended. */
+  /**
+   * GOAWAY in two steps (RFC 9113 section 6.8): first a warning that takes every stream already on its way, a moment
+   * later the real one; the connection closes when its streams have ended.
+   */
   drain(): void {
     if (this.#draining || this.#session.destroyed) return;
     this.#draining = true;
-    this.#session.close();
+    this.#session.goaway(http2.constants.NGHTTP2_NO_ERROR, STREAM_ID_MAX);
+    this.#hooks.wheel.arm(this.#lastCall, DRAIN_IDLE_MS);
   }
 
   destroy(): void {

@@ -22,13 +22,12 @@ export function errorPageRequest(
 ): ErrorPage | undefined {
   const { policy, ingress, target } = request.route;
   const { errors } = policy;
-  if (!errors?.defaultBackend) return undefined;
-  if (!errors.statuses.has(status) && !noEndpoints) return undefined;
-  const backend: BackendRef = {
-    namespace: ingress.namespace,
-    service: errors.defaultBackend,
-    port: undefined,
-  };
+  const named = errors?.defaultBackend;
+  const own: BackendRef | undefined =
+    named === undefined ? undefined : { namespace: ingress.namespace, service: named, port: undefined };
+  const replaced = errors?.statuses.has(status) === true || (noEndpoints && own !== undefined);
+  const backend = own ?? request.settings.defaultBackend;
+  if (!replaced || !backend) return undefined;
   const fields = Fields.of(
     ['X-Code', String(status)],
     ['X-Format', request.head.fields.get('accept') ?? ''],
@@ -45,7 +44,7 @@ export function errorPageRequest(
     outgoing: {
       method: request.head.method === 'HEAD' ? 'HEAD' : 'GET',
       target: '/',
-      authority: request.host === '' ? errors.defaultBackend : request.host,
+      authority: request.host === '' ? backend.service : request.host,
       scheme: 'http',
       fields,
       bodyLength: 0,

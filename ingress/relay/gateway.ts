@@ -2,7 +2,8 @@ import type { Clock } from '../../src/base/clock.ts';
 import type { Logger } from '../../src/base/log.ts';
 import { noRoute } from '../compile/no-route.ts';
 import { RouteTable } from '../compile/route-table.ts';
-import type { Target } from '../compile/route.ts';
+import { normalPath } from '../compile/path-normal.ts';
+import { backendKey, type BackendRef, type Target } from '../compile/route.ts';
 import type { AbortReason, Exchange, ExchangeHandler } from '../http/exchange.ts';
 import type { Fields } from '../http/fields.ts';
 import { reasonPhrase } from '../http/status.ts';
@@ -13,6 +14,7 @@ import type { Cluster } from '../upstream/clusters.ts';
 import type { OutgoingRequest, UpstreamHandler, UpstreamStream } from '../upstream/stream.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
 import type { Admission, Admitted, Gatekeeper } from '../access/gatekeeper.ts';
+import type { ActiveChecks } from '../balance/active-checks.ts';
 import type { Chooser } from '../balance/chooser.ts';
 import { RequestTrace } from '../observe/tracing/request-trace.ts';
 import { LiveExplanations } from '../explain/live-explanation.ts';
@@ -41,6 +43,7 @@ export interface GatewayDeps {
   readonly observer: RequestObserver;
   readonly requestIds: RequestIds;
   readonly mirrors: Mirrors;
+  readonly checks: ActiveChecks;
   /** Fields of a custom-headers ConfigMap, filtered by what the controller allows. */
   readonly responseHeaders: ResponseHeaders;
   cluster(target: Target & { kind: 'service' }, serviceUpstream: boolean): Cluster;
@@ -99,6 +102,8 @@ export class Gateway implements RelayServices {
     this.#active++;
     this.#budget.earn();
     const verdict = decide(this.#table, context);
+    if (verdict.kind === 'reply' && verdict.reply.status === 404 && settings.defaultBackend)
+      return this.#forward(exchange, toDefaultBackend(context, settings.defaultBackend), record);
     if (verdict.kind === 'reply')
       return this.#send(exchange, verdict.routed ?? unrouted(context), verdict.reply, record);
     const admitted = this.#deps.gatekeeper.admit(verdict.routed, record);
@@ -204,10 +209,12 @@ export class Gateway implements RelayServices {
   }
 
   #start(exchange: Exchange, request: RoutedRequest, record: RequestRecord, cluster: Cluster): void {
+    const { check } = request.route.policy.balance;
+    if (check) this.#deps.checks.watch(cluster, check);
     const choice = this.#deps.chooser.choose(request, cluster, record.canary !== '', record.startedMs);
     const outgoing = outgoingRequest(request, record.requestId, this.#admissions.get(request)?.addFields);
-    if (request.route.policy.mirror) this.#deps.mirrors.send(request, outgoing);
-    new Relay(this, exchange, request, record, choice).start(outgoing);
+    const copy = request.route.policy.mirror && this.#deps.mirrors.send(request, outgoing);
+    new Relay(this, exchange, request, record, choice).start(outgoing, copy);
   }
 
   #send(exchange: Exchange, request: RoutedRequest, answer: Reply, record: RequestRecord): void {
@@ -253,6 +260,13 @@ class Waiting implements ExchangeHandler {
     this.gone = true;
     this.#left();
   }
+}
+
+/** What no rule takes goes to the controller's default backend, as it came. */
+function toDefaultBackend(context: RequestContext, backend: BackendRef): RoutedRequest {
+  const target: Target = { kind: 'service', backend, key: backendKey(backend) };
+  const path = normalPath(context.head.target) ?? context.head.target;
+  return { ...context, route: { ...noRoute, target }, path, captures: undefined };
 }
 
 /** For answers that no route gave: counted and logged like the others, with an empty policy. */

@@ -13,6 +13,7 @@ import type {
 } from '../upstream/stream.ts';
 import type { Choice, RelayServices } from './services.ts';
 import type { RoutedRequest } from './context.ts';
+import type { BodyCopy } from './mirrors.ts';
 import { isIdempotent, responseFields } from './outgoing.ts';
 import type { RequestRecord } from './record.ts';
 import { retryAllowed } from './retry.ts';
@@ -32,6 +33,7 @@ export class Relay implements ExchangeHandler, UpstreamHandler {
   readonly #choice: Choice;
   readonly #deadline: Deadline;
   #outgoing: OutgoingRequest | undefined;
+  #copy: BodyCopy | undefined;
   #endpoint: EndpointState | undefined;
   #stream: UpstreamStream | undefined;
   #tried: EndpointState[] = [];
@@ -64,8 +66,10 @@ export class Relay implements ExchangeHandler, UpstreamHandler {
     exchange.handler = this;
   }
 
-  start(outgoing: OutgoingRequest): void {
+  /** `copy` hears the body too. */
+  start(outgoing: OutgoingRequest, copy?: BodyCopy): void {
     this.#outgoing = outgoing;
+    this.#copy = copy;
     this.#bodyEnded = outgoing.bodyLength === NO_BODY;
     this.#triesStartedMs = this.#services.wheel.nowMs;
     this.#try(false);
@@ -74,11 +78,14 @@ export class Relay implements ExchangeHandler, UpstreamHandler {
   // The client's side.
 
   bodyData(bytes: Buffer): void {
+    // an error page is asked for without the body that is still coming
+    if (this.#bodyEnded) return;
     this.#bodyBytes += bytes.length;
     this.#record.requestBytes = this.#bodyBytes;
     const max = this.#request.route.policy.proxy.bodyBytesMax;
     if (max > 0 && this.#bodyBytes > max) return this.#answer(reply(413, 'proxy-body-size'));
     this.#keepForReplay(bytes);
+    this.#copy?.add(bytes);
     if (!this.#stream) return;
     if (!this.#stream.send(bytes)) this.#exchange.pauseBody();
     if (!this.#responding) this.#armSend();
@@ -86,6 +93,8 @@ export class Relay implements ExchangeHandler, UpstreamHandler {
   }
 
   bodyEnd(trailers: Fields | undefined): void {
+    if (this.#bodyEnded) return;
+    this.#copy?.end();
     this.#bodyEnded = true;
     this.#trailers = trailers;
     if (!this.#stream) return;
@@ -341,6 +350,7 @@ export class Relay implements ExchangeHandler, UpstreamHandler {
 
   #settle(): void {
     this.#over = true;
+    if (!this.#bodyEnded) this.#copy?.cut();
     this.#services.wheel.remove(this.#deadline);
     this.#choice.finished(this.#services.nowMs());
   }

@@ -24,6 +24,11 @@ export interface ClusterDeps {
   endpointGone(endpoint: EndpointState): void;
 }
 
+/** A backend reached through its cluster IP has endpoints of its own. */
+export function clusterId(key: string, serviceUpstream: boolean): string {
+  return serviceUpstream ? `${key}!` : key;
+}
+
 /** A backend with its endpoints now. The endpoints array is replaced when it changes, the states in it stay. */
 export class Cluster {
   readonly key: string;
@@ -41,6 +46,8 @@ export class Cluster {
   readonly derived = new Map<string, unknown>();
   externalName: { readonly name: string; readonly port: number } | undefined;
   resolveTimer: Disposable | undefined;
+  /** Nothing routes to it any more. */
+  forgotten = false;
   /** Settles when the first look-up of an ExternalName has ended. */
   resolving: Promise<void> | undefined;
 
@@ -67,7 +74,7 @@ export class ClusterSet implements Disposable {
   }
 
   get(key: string, backend: BackendRef, serviceUpstream: boolean): Cluster {
-    const id = serviceUpstream ? `${key}!` : key;
+    const id = clusterId(key, serviceUpstream);
     const known = this.#clusters.get(id);
     if (known) return known;
     const cluster = new Cluster(key, backend, serviceUpstream);
@@ -85,6 +92,7 @@ export class ClusterSet implements Disposable {
     for (const [id, cluster] of this.#clusters) {
       if (keys.has(id)) continue;
       this.#clusters.delete(id);
+      cluster.forgotten = true;
       this.#byService.get(`${cluster.backend.namespace}/${cluster.backend.service}`)?.delete(cluster);
       this.#setAddresses(cluster, []);
       cluster.resolveTimer?.[Symbol.dispose]();
