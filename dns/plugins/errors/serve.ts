@@ -1,4 +1,5 @@
 import { messageOf } from '../../../src/base/fault.ts';
+import type { UserRegex } from '../../user-regex.ts';
 import {
   failure,
   type Handler,
@@ -12,7 +13,7 @@ import { EDE } from '../../wire/numbers.ts';
 /** Failures whose text matches are counted and told once a period. */
 export interface Consolidation {
   readonly periodMs: number;
-  readonly regex: RegExp;
+  readonly regex: UserRegex;
   readonly level: string;
 }
 

@@ -1,5 +1,6 @@
 import { expectArgs, readDurationMs, readOptions } from '../../corefile/options.ts';
 import type { Directive } from '../../plugin.ts';
+import { readRegex } from '../../user-regex.ts';
 import { ErrorLog, type Consolidation } from './serve.ts';
 
 export const errors: Directive = {
@@ -13,8 +14,7 @@ export const errors: Directive = {
         if (!expectArgs(context, line, 2, 4)) return;
         const [duration, pattern, level] = line.args;
         const periodMs = readDurationMs(context, duration!);
-        const regex = compile(pattern!.text);
-        if (!regex) context.fault(pattern!, `"${pattern!.text}" is not a regular expression`);
+        const regex = readRegex(context, pattern!);
         const chosen = level?.text ?? 'error';
         if (!['error', 'warning', 'info', 'debug'].includes(chosen)) {
           context.fault(level!, `"${chosen}" is not one of error, warning, info, debug`);
@@ -25,11 +25,3 @@ export const errors: Directive = {
     return (deps) => new ErrorLog(deps, rules);
   },
 };
-
-function compile(text: string): RegExp | undefined {
-  try {
-    return new RegExp(text);
-  } catch {
-    return undefined;
-  }
-}
