@@ -58,6 +58,8 @@ export class UserspaceBackend implements Backend {
   readonly #refusing = new Set<PortServer>();
   readonly #routes: LocalRoutes;
   #routesFlushed = false;
+  /** Cleaned up, but for the routes of connections under way. */
+  #routesWait = false;
   #plan: DoorPlan;
   #sweep: Disposable | undefined;
   #disposed = false;
@@ -123,9 +125,12 @@ export class UserspaceBackend implements Backend {
     };
   }
 
-  /** Stops listening and removes the routes; connections under way go on. */
+  /** Stops listening and removes the routes; connections under way go on, and need their routes until they end. */
   async cleanup(signal: AbortSignal): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve)); // what the kernel has accepted is taken first
     this.#closeDoors();
+    this.#routesWait = this.#context.tcp.size > 0;
+    if (this.#routesWait) return;
     const fault = await this.#routes.flush(signal);
     if (fault !== undefined) this.#context.log.warn('routes not removed', { reason: fault });
   }
@@ -134,7 +139,7 @@ export class UserspaceBackend implements Backend {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
-    const hadRoutes = this.#routes.size > 0;
+    const hadRoutes = this.#routes.size > 0 || this.#routesWait;
     this.#closeDoors();
     await this.#drained();
     if (hadRoutes) await this.#routes.flush();
