@@ -9,6 +9,7 @@ import type { Service } from '../api/kinds/service.ts';
 import { mapSelects } from './label-selector.ts';
 
 const SELECTOR_INDEX = 'selector-pair';
+const LABEL_INDEX = 'label-pair';
 export const NODE_INDEX = 'node-name';
 
 export function nodeIndex(pod: Pod): readonly string[] {
@@ -17,7 +18,7 @@ export function nodeIndex(pod: Pod): readonly string[] {
 
 /**
  * Which pods each service selects, kept in step with the events: a pod's change costs the services that select
- * it, a service's change its namespace's pods once, whatever the size of the cluster.
+ * it, a service's change the pods that have one label of its selector, whatever the size of the cluster.
  */
 export class ServiceMembers implements Disposable {
   readonly pods: Informer<Pod>;
@@ -30,7 +31,10 @@ export class ServiceMembers implements Disposable {
   /** @param changed Called with `namespace/name` of each service whose endpoints may differ now. */
   constructor(informers: InformerFactory, changed: (serviceKey: string) => void) {
     this.#changed = changed;
-    this.pods = informers.informer<Pod>(resources.pods, { [NODE_INDEX]: nodeIndex });
+    this.pods = informers.informer<Pod>(resources.pods, {
+      [NODE_INDEX]: nodeIndex,
+      [LABEL_INDEX]: labelPairs,
+    });
     this.services = informers.informer<Service>(resources.services, { [SELECTOR_INDEX]: selectorPair });
     this.nodes = informers.informer<Node>(resources.nodes);
     this.#subscriptions = [
@@ -79,8 +83,8 @@ export class ServiceMembers implements Disposable {
     if (!old || !sameValue(old.spec.selector, service.spec.selector)) {
       const selector = service.spec.selector ?? {};
       const members = new Set<string>();
-      if (Object.keys(selector).length > 0) {
-        for (const pod of this.pods.list(service.metadata.namespace)) {
+      for (const pair of selectorPair(service)) {
+        for (const pod of this.pods.byIndex(LABEL_INDEX, pair)) {
           if (mapSelects(selector, pod.metadata.labels)) members.add(pod.metadata.name);
         }
       }
@@ -125,6 +129,10 @@ export class ServiceMembers implements Disposable {
 function selectorPair(service: Service): readonly string[] {
   const first = Object.entries(service.spec.selector ?? {})[0];
   return first ? [`${service.metadata.namespace ?? ''} ${first[0]}=${first[1]}`] : [];
+}
+
+function labelPairs({ metadata: { namespace = '', labels = {} } }: Pod): readonly string[] {
+  return Object.entries(labels).map(([label, value]) => `${namespace} ${label}=${value}`);
 }
 
 /** What of a pod its endpoints depend on. */

@@ -5,7 +5,10 @@ import type { IndexFunction } from './object-cache.ts';
 import { type InformerDeps, openInformer, type SharedInformer } from './open-informer.ts';
 import { collectionPath } from './paths.ts';
 
-/** One informer per collection for everybody in the process: a second caller shares the first one's cache. */
+/**
+ * One informer per collection for everybody in the process: a second caller shares the first one's cache. Objects
+ * are without metadata.managedFields, which is most of many objects' memory; a PUT without it leaves it as it is.
+ */
 export interface InformerFactory extends AsyncDisposable {
   /** Opens it on first use. Indices of all callers are kept; a name must always mean the same function. */
   informer<T extends KubeObject>(
@@ -27,7 +30,7 @@ export function openInformerFactory(client: ApiClient, deps: InformerDeps): Info
       const path = collectionPath(resource);
       const present = open.get(path) as SharedInformer<T> | undefined;
       if (!present) {
-        const options: InformerOptions<T> = { indices };
+        const options: InformerOptions<T> = { indices, trim: withoutManagedFields };
         const made = openInformer(client, resource, options, deps);
         open.set(path, made);
         return made;
@@ -43,4 +46,10 @@ export function openInformerFactory(client: ApiClient, deps: InformerDeps): Info
       await Promise.all([...open.values()].map((informer) => informer[Symbol.asyncDispose]()));
     },
   };
+}
+
+function withoutManagedFields<T extends KubeObject>(object: T): T {
+  if (!object.metadata.managedFields) return object;
+  const { managedFields: _, ...metadata } = object.metadata;
+  return { ...object, metadata };
 }

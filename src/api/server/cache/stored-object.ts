@@ -130,5 +130,9 @@ function digits(value: number): number {
 export function encodeStored(object: UnknownObject): Buffer {
   const { kind, apiVersion, metadata, ...rest } = object;
   const { resourceVersion: _, ...meta } = metadata;
-  return Buffer.from(JSON.stringify({ kind, apiVersion, metadata: meta, ...rest }), 'utf8');
+  const text = JSON.stringify({ kind, apiVersion, metadata: meta, ...rest });
+  // Kept for as long as the object lives: memory of its own, not a part of a pool's block that it would hold whole.
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
+  bytes.write(text, 'utf8');
+  return bytes;
 }
