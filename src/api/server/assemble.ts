@@ -35,6 +35,7 @@ import { approvalHandler, csrIdentity } from './identity/csr.ts';
 import { openPki, type Pki } from './identity/pki.ts';
 import { tokenRequestHandler } from './identity/token-request.ts';
 import { startLoops } from './loops.ts';
+import { proxyHandler } from './proxy/proxy-handler.ts';
 import { requestMetrics } from './request-metrics.ts';
 import type { ApiServerDeps, ApiServerOptions } from './server-options.ts';
 import { execHandler } from './stream/exec.ts';
@@ -44,6 +45,7 @@ import type { StreamsSource } from './stream/target.ts';
 import { evictionHandler } from './verbs/eviction.ts';
 import type { Core } from './verbs/context.ts';
 import type { SubresourceHandler } from './verbs/dispatch.ts';
+import { WatchSlots } from './watch-slots.ts';
 import { ObjectStore } from './verbs/object-store.ts';
 import { bindingHandler, finalizeHandler, scaleHandler, statusHandler } from './verbs/subresources.ts';
 
@@ -76,10 +78,46 @@ export async function assemble(
   const allocation = new ServiceAllocation({ claims, random }, options);
   const plugins: AdmissionPlugin[] = [];
   const admission = new AdmissionChain(plugins);
-  const core: Core = { store, objects, registry, admission, clock, log, random };
+  const watchSlots = new WatchSlots(options.watchesPerUserMax);
+  const core: Core = { store, objects, registry, admission, clock, log, random, watchSlots };
   const access = openAccess(core, pki, options.issuer ?? DEFAULT_ISSUER);
   const webhooks = stack.use(new Webhooks(core, deps.metrics));
-  plugins.push(
+  plugins.push(...admissionPlugins(core, access, webhooks), allocation);
+  await Promise.all([ensureNamespaces(core), reconcilePolicy(core), ensurePriorityClasses(core)]);
+  const quotas = ResourceQuotas.open(core);
+  if (quotas) plugins.push(stack.use(quotas).plugin);
+  const custom = CustomResources.open(core);
+  if (custom) stack.use(custom);
+  startLoops(core, { pki, access, allocation }, stack);
+  const audit = options.audit && (await openAudit(deps, options.audit, stack));
+  const drain = new Drain();
+  let address = '';
+  const proxy = proxyHandler();
+  stack.use(proxy.agents);
+  const handler = requestHandler(
+    { ...deps, audit, proxy: proxy.handler },
+    core,
+    access,
+    drain,
+    () => address,
+    streams,
+  );
+  const listener = options.listen
+    ? stack.use(
+        await ApiListener.open(
+          { handler, clock, log, drain },
+          { ...options.listen, ...pki.server, caPem: pki.ca.pem },
+        ),
+      )
+    : undefined;
+  address = listener?.address ?? '';
+  await ensureKubernetesService(core, allocation.pools[0], options.advertise ?? listener?.address);
+  return { handler, drain, listener, pki };
+}
+
+/** In upstream's order: what changes objects comes before what judges them. */
+function admissionPlugins(core: Core, access: Access, webhooks: Webhooks): AdmissionPlugin[] {
+  return [
     namespaceLifecycle(core),
     priorityAdmission(core),
     defaultTolerations,
@@ -94,29 +132,7 @@ export async function assemble(
     escalationCheck(access),
     validatingPolicies(core),
     webhooks.validating,
-    allocation,
-  );
-  await Promise.all([ensureNamespaces(core), reconcilePolicy(core), ensurePriorityClasses(core)]);
-  const quotas = ResourceQuotas.open(core);
-  if (quotas) plugins.push(stack.use(quotas).plugin);
-  const custom = CustomResources.open(core);
-  if (custom) stack.use(custom);
-  startLoops(core, { pki, access, allocation }, stack);
-  const audit = options.audit && (await openAudit(deps, options.audit, stack));
-  const drain = new Drain();
-  let address = '';
-  const handler = requestHandler({ ...deps, audit }, core, access, drain, () => address, streams);
-  const listener = options.listen
-    ? stack.use(
-        await ApiListener.open(
-          { handler, clock, log, drain },
-          { ...options.listen, ...pki.server, caPem: pki.ca.pem },
-        ),
-      )
-    : undefined;
-  address = listener?.address ?? '';
-  await ensureKubernetesService(core, allocation.pools[0], options.advertise ?? listener?.address);
-  return { handler, drain, listener, pki };
+  ];
 }
 
 const DEFAULT_ISSUER = 'https://kubernetes.default.svc.cluster.local';
@@ -147,7 +163,7 @@ async function openAudit(
 }
 
 function requestHandler(
-  deps: ApiServerDeps & { readonly audit: Auditor | undefined },
+  deps: ApiServerDeps & { readonly audit: Auditor | undefined; readonly proxy: SubresourceHandler },
   core: Core,
   access: Access,
   drain: Drain,
@@ -166,6 +182,9 @@ function requestHandler(
     ['/pods/exec', execHandler(streams, 'exec')],
     ['/pods/attach', execHandler(streams, 'attach')],
     ['/pods/portforward', portForwardHandler(streams)],
+    ['/pods/proxy', deps.proxy],
+    ['/services/proxy', deps.proxy],
+    ['/nodes/proxy', deps.proxy],
     ['/serviceaccounts/token', tokenRequestHandler(access.tokens)],
     ['certificates.k8s.io/certificatesigningrequests/approval', approvalHandler],
   ]);

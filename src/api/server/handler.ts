@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Drain } from '../../base/drain.ts';
 import type { Auditor, AuditTrail } from './audit/audit.ts';
 import { type AccessAttributes, attributesOf, type Decision, denied } from './authorize/authorizer.ts';
+import { withDeadline } from './deadline.ts';
 import { errorReply, type Reply, statusOf } from './http/reply.ts';
 import type { ApiRequest, UserInfo } from './http/request.ts';
 import { parseRequestInfo, type RequestInfo } from './http/request-info.ts';
@@ -103,7 +104,10 @@ async function serve(
   request.annotate?.('authorization.k8s.io/reason', decision.reason);
   if (!decision.allowed) throw denied(attributes, decision);
   using _place = await deps.admitRequest(user, info);
-  if (info.isResource) return await dispatch(deps.routes, request, info, user);
+  if (info.isResource) {
+    const { clock } = deps.routes.core;
+    return await withDeadline(clock, request, info, () => dispatch(deps.routes, request, info, user));
+  }
   for (const path of deps.paths) {
     const reply = await path(request, user);
     if (reply) return reply;

@@ -15,7 +15,7 @@ export const HISTORY_EVENTS_MAX = 1_024;
 /** A watcher whose unsent bytes exceed this is closed; it lists again. */
 export const WATCH_BUFFER_MAX_BYTES = 16 * 1024 * 1024;
 /** Parsed objects kept beside their bytes, over all resources. */
-export const PARSED_OBJECTS_MAX = 8_192;
+export const PARSED_OBJECTS_MAX = 2_048;
 /** A read of a revision the server has not reached waits this long, then gets 504. */
 export const FUTURE_REVISION_WAIT_MS = 3_000;
 /** Compare-and-swap attempts of one PATCH, delete or status write before 409. */

@@ -29,6 +29,8 @@ export interface ApiServerOptions {
   /** More names and addresses clients may use for the server. */
   readonly serverNames?: readonly string[];
   readonly serverAddresses?: readonly string[];
+  /** Default: WATCHES_PER_USER_MAX. */
+  readonly watchesPerUserMax?: number;
   /** Who is told of in which detail, and the file for it; absent = no audit log. */
   readonly audit?: { readonly policy: AuditPolicy; readonly path: string };
   /** What is sealed in the store, and how; absent = nothing. */

@@ -5,6 +5,7 @@ import type { KindInfo, KindRegistry } from '../../kinds/registry.ts';
 import type { Store } from '../../../store/store.ts';
 import type { AdmissionChain } from '../admission/admission.ts';
 import type { UserInfo } from '../http/request.ts';
+import type { WatchSlots } from '../watch-slots.ts';
 import type { ObjectStore } from './object-store.ts';
 
 /** What the verbs of every kind stand on. */
@@ -16,6 +17,7 @@ export interface Core {
   readonly clock: Clock;
   readonly log: Logger;
   readonly random: () => number;
+  readonly watchSlots: WatchSlots;
 }
 
 /** One write request: what is asked of which object by whom. */

@@ -71,14 +71,14 @@ function pathFits(namespaced: boolean, info: RequestInfo): boolean {
 }
 
 async function runVerb(call: Call): Promise<Reply> {
-  const { kind, info, core, request } = call;
+  const { kind, info, core, request, user } = call;
   if (!kind.verbs.includes(info.verb as Verb)) throw methodNotAllowed();
   switch (info.verb) {
     case 'get':
       return await get(core, kind, request, info);
     case 'list':
     case 'watch':
-      return await listOrWatch(core, kind, request, info);
+      return await listOrWatch(core, kind, request, info, user.username);
     case 'create':
       if (info.name || (kind.namespaced && !info.namespace)) throw methodNotAllowed();
       return await post(call);

@@ -31,6 +31,7 @@ export async function listOrWatch(
   kind: KindInfo,
   request: ApiRequest,
   info: RequestInfo,
+  username: string,
 ): Promise<Reply> {
   const parsed = parseListOptions(request.query);
   const options = { ...parsed, watch: parsed.watch || info.verb === 'watch' };
@@ -43,7 +44,16 @@ export async function listOrWatch(
     namespace,
   };
   const deps = { hub: core.objects.hub, store: core.store, clock: core.clock, random: core.random };
-  return options.watch
-    ? await watch(deps, scope, options, encoder)
-    : await list(deps, scope, options, encoder);
+  if (!options.watch) return await list(deps, scope, options, encoder);
+  core.watchSlots.check(username);
+  const reply = await watch(deps, scope, options, encoder);
+  const { body } = reply;
+  if (body instanceof Uint8Array) return reply;
+  return {
+    ...reply,
+    body: async (sink) => {
+      using _slot = core.watchSlots.enter(username);
+      await body(sink);
+    },
+  };
 }
