@@ -44,6 +44,8 @@ export async function openDnsSource(
     const deps = { stdin, clock: systemClock, log };
     return await openManifestSource(options.from, [options.sink], deps, { follow: options.follow });
   }
+  // A Corefile without kubernetes needs no cluster.
+  if (options.needs.length === 0) return new AsyncDisposableStack();
   return await fromApi(context, options);
 }
 

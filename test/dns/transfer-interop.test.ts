@@ -66,17 +66,11 @@ beforeAll(async () => {
   folder = new TestFolder({
     'knot/of-knot.db': zone(1, '192.0.2.1'),
     'of-weft.db': zone(1, '192.0.2.11'),
-    'objects/none.yaml': 'apiVersion: v1\nkind: Namespace\nmetadata: { name: none }\n',
   });
   folder.write('knot.conf', knotConf(folder.path));
   folder.write('Corefile', corefile(folder.path));
   host = new OwnNetwork('xfr');
-  weft = new WeftProcess(host, [
-    'dns',
-    `--conf=${folder.at('Corefile')}`,
-    `--dns.port=${WEFT}`,
-    `--from=${folder.at('objects')}`,
-  ]);
+  weft = new WeftProcess(host, ['dns', `--conf=${folder.at('Corefile')}`, `--dns.port=${WEFT}`]);
   await weft.ready();
   knot = host.start('knotd', ['-c', folder.at('knot.conf')], { ...process.env, PATH });
 }, 90_000);
