@@ -69,9 +69,8 @@ function readExternal(read: AnnotationReader): ExternalAuthPolicy | undefined {
     read.text(name);
     read.differs(name, 'connections to auth services are always kept');
   }
-  const enabled = read.bool('enable-global-auth');
-  if (enabled === false && url === undefined)
-    read.differs('enable-global-auth', 'there is no global auth to switch off');
+  read.bool('enable-global-auth');
+  read.differs('enable-global-auth', 'there is no global auth to switch off');
   if (url === undefined) return undefined;
   if (!/^https?:\/\//.test(url)) return read.refuse('auth-url', 'must be an absolute URL');
   return { url, signin, ...parts };

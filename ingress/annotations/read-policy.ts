@@ -19,6 +19,7 @@ import { readCiphers, readUpstream } from './upstream.ts';
 
 /** All annotations of an Ingress as one typed policy. The reader then holds the verdict on each. */
 export function readPolicy(read: AnnotationReader, settings: GlobalSettings): RoutePolicy {
+  const snippetClosed = readRefused(read);
   const sslPassthrough = read.bool('ssl-passthrough') ?? false;
   const clientCertificate = readClientCertificate(read);
   const { upstream, closed: upstreamClosed } = readUpstream(read);
@@ -28,7 +29,7 @@ export function readPolicy(read: AnnotationReader, settings: GlobalSettings): Ro
   if (preferServerCiphers === false) read.differs('ssl-prefer-server-ciphers', "the server's order counts");
   const minVersion = read.oneOf('ssl-min-version', ['TLSv1.2', 'TLSv1.3']);
   const policy: RoutePolicy = {
-    closed: closed ?? upstreamClosed,
+    closed: closed ?? snippetClosed ?? upstreamClosed,
     ...readRewrite(read),
     ...readRedirects(read, settings),
     proxy: readProxy(read, settings),
@@ -48,6 +49,5 @@ export function readPolicy(read: AnnotationReader, settings: GlobalSettings): Ro
     tls: { ciphers, minVersion },
     accessLog: read.bool('enable-access-log') ?? true,
   };
-  readRefused(read);
   return policy;
 }

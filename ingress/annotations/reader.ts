@@ -51,6 +51,11 @@ export class AnnotationReader {
     return this.#values.has(name);
   }
 
+  /** As written, unread: only to look at, never to use. */
+  raw(name: string): string {
+    return this.#values.get(name) ?? '';
+  }
+
   names(): Iterable<string> {
     return this.#values.keys();
   }

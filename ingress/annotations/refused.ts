@@ -26,10 +26,25 @@ const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   'backend-server-side-sort': 'not needed',
 };
 
-export function readRefused(read: AnnotationReader): void {
-  for (const [name, reason] of Object.entries(REFUSED)) if (read.has(name)) read.refuse(name, reason);
+/** nginx directives that keep somebody out. */
+const RESTRICTS =
+  /(^|[\s;{}])(deny|allow|auth_basic|auth_request|auth_jwt|satisfy|limit_except|return\s+4\d\d|secure_link)(?![\w-])/;
+
+/** Refuses them; the answer names a snippet that kept somebody out: without it the path has to be closed. */
+export function readRefused(read: AnnotationReader): string | undefined {
+  let closed: string | undefined;
+  for (const [name, reason] of Object.entries(REFUSED)) {
+    if (!read.has(name)) continue;
+    const restricts = name.endsWith('-snippet') && RESTRICTS.test(read.raw(name));
+    if (restricts) closed ??= `${name} restricts access`;
+    read.refuse(
+      name,
+      restricts ? `${reason}; it restricts access, so the paths are closed until it is gone` : reason,
+    );
+  }
   for (const [name, reason] of Object.entries(WITHOUT_EFFECT)) {
     read.text(name);
     read.differs(name, reason);
   }
+  return closed;
 }
