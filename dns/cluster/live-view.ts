@@ -10,8 +10,11 @@ import type { ClusterOptions } from './options.ts';
 import { PackedTable } from './table/packed-table.ts';
 import type { ClusterView } from './view.ts';
 
+const NO_KEYS: ReadonlySet<string> = new Set();
+
 /** A batch of changes that readers can see now. */
 export interface VisibleBatch {
+  /** Empty when everything was compiled anew. */
   readonly services: ReadonlySet<string>;
   /** From the arrival of the first change of the batch; undefined = not known. */
   readonly sinceArrivalMs: number | undefined;
@@ -120,10 +123,11 @@ export class LiveView implements ClusterView, Disposable {
     if (changes.complete) this.#apply(changes);
     else this.#rebuild();
     this.table.settle(this.#serial, this.synced);
-    if (this.synced && changes.complete && changes.services.size > 0) {
+    if (this.synced) {
       const { arrivedMs } = this.#source.snapshot;
       const sinceArrivalMs = arrivedMs === undefined ? undefined : this.#clock.monotonicMs() - arrivedMs;
-      this.#visible?.({ services: changes.services, sinceArrivalMs });
+      const services = changes.complete ? changes.services : NO_KEYS;
+      this.#visible?.({ services, sinceArrivalMs });
     }
     this.#version = this.#source.snapshot.version;
     if (this.#serial !== before) for (const listener of this.#serialListeners) listener();

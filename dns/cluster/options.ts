@@ -20,6 +20,8 @@ export interface ClusterOptions {
   readonly multiclusterZones: readonly string[];
   readonly zonal: boolean;
   readonly startupTimeoutMs: number;
+  /** Where the compiled table is kept for the next start; undefined = nowhere. */
+  readonly snapshotFile: string | undefined;
   /** CoreDNS's oddities to the letter. */
   readonly strict: boolean;
 }
@@ -49,6 +51,7 @@ export const DEFAULT_CLUSTER_OPTIONS: Omit<ClusterOptions, 'zones' | 'primaryZon
   multiclusterZones: [],
   zonal: false,
   startupTimeoutMs: DEFAULT_STARTUP_TIMEOUT_MS,
+  snapshotFile: undefined,
 };
 
 export function isReverseZone(zone: string): boolean {

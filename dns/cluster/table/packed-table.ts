@@ -53,6 +53,11 @@ export class PackedTable {
     return this.#memory.sizes;
   }
 
+  /** How much of ids and arena is in use. */
+  get used(): TableMemory['used'] {
+    return this.#memory.used;
+  }
+
   /** Hears of new buffers; threads that read must be sent them. */
   onBuffers(listener: (buffers: TableBuffers) => void): Disposable {
     this.#memory.listeners.add(listener);

@@ -50,6 +50,10 @@ export class TableMemory {
     };
   }
 
+  get used(): { readonly arenaBytes: number; readonly idCount: number } {
+    return { arenaBytes: this.#arenaEnd, idCount: this.#nextId };
+  }
+
   /** Marks the table as being written; nests with nothing. */
   begin(): void {
     Atomics.add(this.#buffers.control, CONTROL.SEQUENCE, 1);

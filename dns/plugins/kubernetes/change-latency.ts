@@ -54,7 +54,7 @@ export class ChangeLatency {
 
   observe({ services, sinceArrivalMs }: VisibleBatch): void {
     const { log, metrics, snapshots } = this.#deps;
-    const slow = sinceArrivalMs !== undefined && sinceArrivalMs > SLOW_MS;
+    const slow = services.size > 0 && sinceArrivalMs !== undefined && sinceArrivalMs > SLOW_MS;
     for (const key of services) {
       const entry = snapshots.snapshot.services.get(key);
       const programmingMs = this.#programmingMs(key, entry);

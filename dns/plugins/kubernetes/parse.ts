@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import {
   expectArgs,
   readDurationMs,
@@ -84,6 +85,9 @@ function answerReaders(context: SetupContext, options: Mutable<ClusterOptions>):
       if (expectArgs(context, line, 1, Infinity)) options.multiclusterZones = readZones(context, line.args);
     },
     zonal: flag(() => (options.zonal = true)),
+    snapshot: (line) => {
+      if (expectArgs(context, line, 1, 1)) options.snapshotFile = resolve(context.root, line.args[0]!.text);
+    },
     startup_timeout: (line) => {
       if (!expectArgs(context, line, 1, 1)) return;
       options.startupTimeoutMs = readDurationMs(context, line.args[0]!) ?? options.startupTimeoutMs;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { canonicalAddress } from '../../../src/net/ip.ts';
 import type { ClusterContext } from '../../cluster/answer.ts';
-import { LiveView } from '../../cluster/live-view.ts';
+import { LiveView, type VisibleBatch } from '../../cluster/live-view.ts';
 import { explainName } from '../../cluster/explain.ts';
 import { lookUp, replyFrom, unlessLoading, zoneOf } from '../../cluster/look-up.ts';
 import type { ClusterOptions } from '../../cluster/options.ts';
@@ -9,6 +9,7 @@ import { clusterZoneSource } from '../../cluster/zone-source.ts';
 import { parseResolvConf } from '../forward/resolv-conf.ts';
 import { ChangeLatency, VisibleMetrics } from './change-latency.ts';
 import { readerOptions, type TableSurroundings } from '../../cluster/table/reader-options.ts';
+import { StaleTable, TableSaver } from './stale-table.ts';
 import {
   failure,
   type CompiledNames,
@@ -35,13 +36,21 @@ export class KubernetesPlugin implements Plugin {
   readonly context: ClusterContext;
   readonly #hostSearch: readonly string[];
   readonly #debug: boolean;
+  readonly #saver: TableSaver | undefined;
+  #stale: StaleTable | undefined;
 
   private constructor(deps: PluginDeps, options: ClusterOptions) {
     this.options = options;
     this.#debug = deps.block.debug;
     const metrics = deps.host.shared('metrics kubernetes', () => new VisibleMetrics(deps.metrics));
     const latency = new ChangeLatency({ ...deps, metrics });
-    this.view = new LiveView({ ...deps, visible: (batch) => latency.observe(batch) }, options);
+    this.view = new LiveView({ ...deps, visible: (batch) => this.#changed(latency, batch) }, options);
+    const { snapshotFile } = options;
+    if (snapshotFile !== undefined) {
+      if (!this.view.synced) this.#stale = StaleTable.read(deps, snapshotFile, options);
+      this.#saver = new TableSaver(deps, snapshotFile, this.view.table, options);
+      if (this.view.synced) this.#saver.mark();
+    }
     this.context = {
       view: this.view,
       options,
@@ -55,12 +64,12 @@ export class KubernetesPlugin implements Plugin {
   /** Waits for the first complete lists, but not longer than startup_timeout. */
   static async open(deps: PluginDeps, options: ClusterOptions): Promise<KubernetesPlugin> {
     const plugin = new KubernetesPlugin(deps, options);
-    if (!plugin.view.synced) await plugin.#firstSync(deps, options.startupTimeoutMs);
+    if (!plugin.view.synced && !plugin.#stale) await plugin.#firstSync(deps, options.startupTimeoutMs);
     return plugin;
   }
 
   ready(): boolean {
-    return this.view.synced;
+    return this.view.synced || this.#stale !== undefined;
   }
 
   serve(query: Query, next: Handler): Outcome | Promise<Outcome> {
@@ -102,6 +111,13 @@ export class KubernetesPlugin implements Plugin {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.view[Symbol.dispose]();
+    await this.#saver?.[Symbol.asyncDispose]();
+  }
+
+  #changed(latency: ChangeLatency, batch: VisibleBatch): void {
+    this.#stale = undefined;
+    latency.observe(batch);
+    this.#saver?.mark();
   }
 
   async #firstSync({ clock, snapshots, log }: PluginDeps, timeoutMs: number): Promise<void> {
@@ -125,6 +141,10 @@ export class KubernetesPlugin implements Plugin {
     zone: string,
     answer: Parameters<typeof replyFrom>[3],
   ): Outcome | Promise<Outcome> {
+    if (answer.rcode === 'NXDOMAIN' && !this.view.synced) {
+      const known = this.#stale?.answer(query);
+      if (known) return known;
+    }
     if (answer.rcode === 'NXDOMAIN' && answer.answers.length === 0 && this.#fallsThrough(query.name)) {
       return next(query);
     }
