@@ -18,6 +18,7 @@ import { file } from './plugins/file/setup.ts';
 import { secondary } from './plugins/secondary/setup.ts';
 import { dnssec } from './plugins/dnssec/setup.ts';
 import { dnstap } from './plugins/dnstap/setup.ts';
+import { sign } from './plugins/sign/setup.ts';
 import { autopath } from './plugins/autopath/setup.ts';
 import { cache } from './plugins/cache/setup.ts';
 import { hosts } from './plugins/hosts/setup.ts';
@@ -80,6 +81,7 @@ export const PLUGIN_ORDER: readonly Directive[] = [
   loop,
   forward,
   whoami,
+  sign,
   view,
 ];
 
@@ -98,7 +100,6 @@ export const ABSENT_DIRECTIVES: Readonly<Record<string, string>> = {
   pprof: 'profile with node --inspect or --cpu-prof',
   root: 'give absolute paths; relative ones start at the folder of the Corefile',
   on: 'no external plugins are loaded',
-  sign: 'sign answers with dnssec, or sign the file offline and serve it with file',
   trace: 'see weft trace and weft resolve --trace',
   erratic: 'faults are not injected; use template or acl drop',
   nomad: 'nomad services are not served',

@@ -1,9 +1,7 @@
-import { resolve } from 'node:path';
-import { messageOf } from '../../../src/base/fault.ts';
 import { expectArgs, readInteger, readOptions, readWord, zonesOrBlock } from '../../corefile/options.ts';
-import type { Token } from '../../corefile/syntax.ts';
-import type { Directive, SetupContext } from '../../plugin.ts';
-import { readKeyPair, type SigningKey } from './key.ts';
+import type { Directive } from '../../plugin.ts';
+import type { SigningKey } from './key.ts';
+import { faultKeylessZones, readKey } from './read-keys.ts';
 import { openDnssec } from './serve.ts';
 
 const CAPACITY = 10_000;
@@ -31,21 +29,7 @@ export const dnssec: Directive = {
         capacity = readInteger(context, line.args[0]!, 1, CAPACITY_MOST) ?? capacity;
       },
     });
-    if (keys.length === 0) context.fault(context.stanza.name, 'dnssec needs "key file KEY"');
-    for (const zone of zones.filter((one) => keys.length > 0 && !keys.some((key) => key.zone === one))) {
-      context.fault(context.stanza.name, `there is no key for zone ${zone}`);
-    }
+    faultKeylessZones(context, zones, keys);
     return (deps) => openDnssec(deps, { zones, keys, capacity });
   },
 };
-
-function readKey(context: SetupContext, token: Token, zones: readonly string[]): SigningKey | undefined {
-  try {
-    const key = readKeyPair(resolve(context.root, token.text));
-    if (zones.includes(key.zone)) return key;
-    context.fault(token, `"${token.text}" is a key of ${key.zone}, not of ${zones.join(', ')}`);
-  } catch (error) {
-    context.fault(token, `"${token.text}" cannot be used: ${messageOf(error)}`);
-  }
-  return undefined;
-}
