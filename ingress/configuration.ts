@@ -144,6 +144,14 @@ export class Configuration {
     return this.fieldsOf(key).filter(([name]) => allowed.has(name.toLowerCase()));
   }
 
+  /** The Ingresses of ours, as they are written. */
+  *ownIngresses(): Generator<Ingress> {
+    for (const key of this.#builder.ingresses.keys()) {
+      const ingress = this.objects.ingresses.get(key);
+      if (ingress) yield ingress;
+    }
+  }
+
   /** What merging with other Ingresses cost this one. */
   conflictsOf(key: string): string[] {
     return this.#builder.problemsOf(key);

@@ -7,6 +7,9 @@ import { SyncLoop } from '../src/base/sync-loop.ts';
 import type { Ingress, IngressLoadBalancerIngress } from '../src/api/kinds/ingress.ts';
 import type { KubeObject } from '../src/api/kinds/meta.ts';
 import type { ObjectSink } from '../src/api/kinds/object-sink.ts';
+import type { Challenges } from './acme/challenges.ts';
+import type { WantedCertificate } from './acme/renewals.ts';
+import { wantedCertificates } from './acme/wanted.ts';
 import { Gatekeeper } from './access/gatekeeper.ts';
 import { ExternalAuth } from './access/external-auth.ts';
 import { RateLimits } from './access/rate-limit.ts';
@@ -22,6 +25,7 @@ import { defaultSettings } from './default-settings.ts';
 import { CLUSTER_SWEEP_MS } from './limits.ts';
 import { Listener } from './listen/listener.ts';
 import { netConnector } from './net-wire.ts';
+import type { ClientHello } from './certificates/client-hello.ts';
 import { certificateOf } from './certificates/certificate-store.ts';
 import { selfSignedCertificate } from './certificates/self-signed.ts';
 import { Gateway } from './relay/gateway.ts';
@@ -49,6 +53,10 @@ export interface IngressDeps {
   ) => Promise<void>;
   /** Told of the verdict on every annotation and of every rule that is not served: for conditions and events. */
   readonly report?: (ingress: Ingress, report: AnnotationReport) => void;
+  /** What is answered to an ACME CA; shared with who proves the names. */
+  readonly challenges?: Challenges;
+  /** Told which certificates Ingresses ask a CA for, after each change. */
+  readonly wantCertificates?: (wanted: readonly WantedCertificate[]) => void;
   /** Told which Secrets (`namespace/name`) are referred to, whenever that changes: no others are needed. */
   readonly needSecrets?: (keys: ReadonlySet<string>) => void;
   /** Another way to open upstream connections; node:net when absent. */
@@ -162,6 +170,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
         }),
         observer: this.#observer,
         requestIds: new RequestIds(),
+        challenges: deps.challenges,
         mirrors: new Mirrors(this.#sideRequests),
         checks: this.#checks,
         responseHeaders: (key) => configuration.responseHeaders(key),
@@ -275,7 +284,8 @@ export class IngressController implements ObjectSink, AsyncDisposable {
           reason: bad.reason,
         });
       },
-      serverTls: (hello: { serverName: string | undefined }) =>
+      serverTls: (hello: ClientHello) =>
+        this.#deps.challenges?.serverTls(hello.serverName, hello.alpn) ??
         this.#configuration.serverNames.lookup(hello.serverName),
       passThrough: () => false,
       refused: (reason: string) => this.#deps.log.debug('connection refused', { reason }),
@@ -314,6 +324,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     this.#sweepClusters();
     const secrets = this.#configuration.takeSecretReferences();
     if (secrets) this.#deps.needSecrets?.(secrets);
+    this.#deps.wantCertificates?.(wantedCertificates(this.#configuration.ownIngresses()));
     for (const [ingress, report] of this.#configuration.takeReports()) this.#deps.report?.(ingress, report);
     for (const resolve of waiting) resolve();
     for (const { ingress, addresses } of this.#configuration.takeStatuses())

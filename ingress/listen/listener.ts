@@ -1,5 +1,6 @@
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
+import { ACME_PROTOCOL } from '../acme/challenges.ts';
 import { Fault } from '../../src/base/fault.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
 import type { ClientHello } from '../certificates/client-hello.ts';
@@ -146,6 +147,8 @@ export class Listener implements AsyncDisposable {
   #startTls(socket: net.Socket, facts: ConnectionFacts, hello: ClientHello): void {
     this.#tls.accept(socket, this.#deps.serverTls(hello), hello, (secured, tlsFacts) => {
       const now: ConnectionFacts = { ...facts, secure: true, tls: tlsFacts };
+      // TLS-ALPN-01: the handshake was the answer (RFC 8737 section 3)
+      if (secured.alpnProtocol === ACME_PROTOCOL) return void secured.end();
       if (secured.alpnProtocol === 'h2') this.#startH2(secured, now);
       else this.#startH1(secured, now);
     });

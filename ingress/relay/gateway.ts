@@ -13,6 +13,7 @@ import type { EndpointState } from '../upstream/cluster.ts';
 import type { Cluster } from '../upstream/clusters.ts';
 import type { OutgoingRequest, UpstreamHandler, UpstreamStream } from '../upstream/stream.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
+import type { Challenges } from '../acme/challenges.ts';
 import type { Admission, Admitted, Gatekeeper } from '../access/gatekeeper.ts';
 import type { ActiveChecks } from '../balance/active-checks.ts';
 import type { Chooser } from '../balance/chooser.ts';
@@ -42,6 +43,8 @@ export interface GatewayDeps {
   readonly chooser: Chooser;
   readonly observer: RequestObserver;
   readonly requestIds: RequestIds;
+  /** Answers an ACME CA before any rule. */
+  readonly challenges: Challenges | undefined;
   readonly mirrors: Mirrors;
   readonly checks: ActiveChecks;
   /** Fields of a custom-headers ConfigMap, filtered by what the controller allows. */
@@ -101,6 +104,8 @@ export class Gateway implements RelayServices {
     if (settings.explainAllow) this.#explanations.begin(this.#table, context, record);
     this.#active++;
     this.#budget.earn();
+    const proof = this.#deps.challenges?.reply(exchange.head);
+    if (proof) return this.#send(exchange, unrouted(context), proof, record);
     const verdict = decide(this.#table, context);
     if (verdict.kind === 'reply' && verdict.reply.status === 404 && settings.defaultBackend)
       return this.#forward(exchange, toDefaultBackend(context, settings.defaultBackend), record);

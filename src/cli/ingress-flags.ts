@@ -2,6 +2,7 @@ import { networkInterfaces } from 'node:os';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { IngressLoadBalancerIngress } from '../api/kinds/ingress.ts';
 import { familyOf } from '../net/ip.ts';
+import type { AcmeFlags } from './ingress-acme.ts';
 import { listenFlag, oneOf, repeated } from './flags.ts';
 
 export interface ListenAddress {
@@ -21,7 +22,7 @@ export interface IngressObjectFlags {
   readonly strict?: boolean;
 }
 
-export interface IngressFlags extends IngressObjectFlags {
+export interface IngressFlags extends IngressObjectFlags, AcmeFlags {
   readonly http?: readonly ListenAddress[];
   readonly https?: readonly ListenAddress[];
   readonly httpPort: number;

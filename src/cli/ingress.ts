@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { Tracker } from '../../endpoints/tracker.ts';
 import type { AnnotationReport } from '../../ingress/configuration.ts';
+import { Challenges } from '../../ingress/acme/challenges.ts';
 import { IngressController, type IngressDeps } from '../../ingress/controller.ts';
 import { LineBuffer } from '../../ingress/observe/line-buffer.ts';
 import { openEventRecorder } from '../api/client/event-recorder.ts';
@@ -15,6 +16,7 @@ import { IngressStatusWriter } from '../node/ingress-status.ts';
 import { LazyResolver } from '../node/lazy-resolver.ts';
 import { followPublishedService } from '../node/published-service.ts';
 import type { CliContext, RegisterCommand } from './context.ts';
+import { type Acme, addAcmeFlags, openAcme } from './ingress-acme.ts';
 import { addCheck } from './ingress-check.ts';
 import { addDiff } from './ingress-diff.ts';
 import { addExplain } from './ingress-explain.ts';
@@ -51,7 +53,7 @@ export const register: RegisterCommand = (program, context) => {
     .command('ingress')
     .description('ingress controller in the place of ingress-nginx, with the same objects')
     .enablePositionalOptions();
-  addServeFlags(addObjectFlags(command))
+  addAcmeFlags(addServeFlags(addObjectFlags(command)))
     .addHelpText('after', EXAMPLES)
     .action((flags: IngressFlags) => run(flags, context));
   addExplain(command, context);
@@ -66,7 +68,14 @@ async function run(flags: IngressFlags, context: CliContext): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const api = await connectIngressApi(context, flags);
   if (api) stack.use(api);
-  const status = api && openStatus(deps, flags, context, api, stack);
+  const challenges = new Challenges();
+  const held: { controller?: IngressController } = {};
+  const acme = await openAcme({ ...deps, challenges }, flags, api, {
+    namespace: context.env['POD_NAMESPACE'] ?? api?.namespace ?? 'default',
+    changed: (secret) => held.controller?.upsert(secret),
+  });
+  if (acme) stack.use(acme);
+  const status = api && openStatus(deps, flags, context, api, stack, acme);
   const tracker = new Tracker({ log, metrics });
   const resolver = stack.use(new LazyResolver({ ...deps, snapshots: tracker }));
   const lines = stack.use(
@@ -80,6 +89,8 @@ async function run(flags: IngressFlags, context: CliContext): Promise<void> {
       resolve: (name) => resolver.resolve(name),
       publishStatus: async (ingress, addresses) => status?.writer.want(ingress, addresses),
       accessLog: lines.push,
+      challenges,
+      ...(acme && { wantCertificates: (wanted) => acme.renewals.want(wanted) }),
       needSecrets: (keys) => {
         secrets.keys = keys;
         void secrets.source?.needSecrets(keys);
@@ -89,6 +100,8 @@ async function run(flags: IngressFlags, context: CliContext): Promise<void> {
     flags,
   );
   stack.use(controller);
+  held.controller = controller;
+  for (const secret of acme?.kept ?? []) controller.upsert(secret);
   const sinks = { model: tracker, ingress: controller };
   const source = stack.use(await openIngressSource(context, { flags, api, ...sinks, follow: true, metrics }));
   tracker.flush();
@@ -102,6 +115,7 @@ async function run(flags: IngressFlags, context: CliContext): Promise<void> {
         controller.publishAddresses(found),
       ),
     );
+  if (acme && !status) stack.use(runUntilDisposed((signal) => acme.renewals.run(signal)));
   if (flags.healthzPort > 0) stack.use(await openPage(flags, context, controller, metrics));
   for (const { protocol, host, port } of controller.addresses)
     context.stdout.write(`${protocol} ${joinHostPort(host, port)}\n`);
@@ -143,14 +157,19 @@ function openStatus(
   { env }: CliContext,
   { client, namespace }: IngressApi,
   stack: AsyncDisposableStack,
+  acme: Acme | undefined,
 ): StatusOutput {
-  const elects = flags.updateStatus && flags.disableLeaderElection !== true;
+  const elects = (flags.updateStatus || acme !== undefined) && flags.disableLeaderElection !== true;
+  const lead = async (signal: AbortSignal): Promise<void> => {
+    await Promise.all([flags.updateStatus && writer.lead(signal), acme?.renewals.run(signal)]);
+  };
   const withClient = { ...deps, client };
   const identity = env['POD_NAME'] ?? `${hostname()}-${randomUUID().slice(0, 8)}`;
   const writer = stack.use(new IngressStatusWriter(withClient, { leading: flags.updateStatus && !elects }));
   const events = stack.use(openEventRecorder(withClient, { component: 'weft-ingress', host: identity }));
   const lease = { namespace: env['POD_NAMESPACE'] ?? namespace, name: flags.electionId, identity };
-  if (elects) stack.use(openLeaderElection(withClient, lease, (signal) => writer.lead(signal)));
+  if (elects) stack.use(openLeaderElection(withClient, lease, lead));
+  else if (acme) stack.use(runUntilDisposed((signal) => acme.renewals.run(signal)));
   return {
     writer,
     report: (ingress, report) => {
@@ -159,6 +178,18 @@ function openStatus(
         if (verdict === 'refused')
           events.record(ingress, 'Warning', 'AnnotationRefused', `${annotation}: ${detail}`);
       for (const problem of report.problems) events.record(ingress, 'Warning', 'NotServed', problem);
+    },
+  };
+}
+
+/** Background work that ends when it is disposed. */
+function runUntilDisposed(work: (signal: AbortSignal) => Promise<void>): AsyncDisposable {
+  const abort = new AbortController();
+  const working = work(abort.signal);
+  return {
+    async [Symbol.asyncDispose]() {
+      abort.abort(new Error('stopped'));
+      await working;
     },
   };
 }

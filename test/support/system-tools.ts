@@ -27,8 +27,13 @@ export const TOOLS: Readonly<Record<string, string>> = {
   nsd: 'nsd',
   knotd: 'knot',
   chromium: 'chromium',
+  pebble: 'pebble',
+  'pebble-challtestsrv': 'pebble',
   ps: 'procps',
   strace: 'strace',
+  'linux.uml': 'user-mode-linux',
+  busybox: 'busybox-static',
+  gcc: 'gcc',
 };
 
 /** Services that these packages start on installation and that would hold the ports tests compare on. */

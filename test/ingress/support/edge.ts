@@ -44,6 +44,14 @@ export class Edge implements AsyncDisposable {
     });
   }
 
+  /** Runs a program until the end; what it says is thrown away. */
+  run(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): void {
+    const child = this.network.start(program, args, { ...process.env, ...env });
+    child.stdout?.resume();
+    child.stderr?.resume();
+    this.#children.push(child);
+  }
+
   file(name: string, text: string): string {
     const path = join(this.folder, name);
     writeFileSync(path, text);
