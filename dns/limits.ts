@@ -22,3 +22,22 @@ export const QUERIES_IN_FLIGHT = 20_000;
 export const DRAIN_MS = 5000;
 /** Internal look-ups (ExternalName targets, autopath) may nest this deep. */
 export const RESOLVE_DEPTH = 8;
+
+/** Asked of the kernel for each direction of a UDP socket: rides out pauses. It may grant less. */
+export const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
+/** The most that fits a UDP datagram. */
+export const UDP_MESSAGE_BYTES = 65_535;
+
+/** Datagrams a native receiver takes from the kernel in one call. */
+export const NATIVE_BATCH = 64;
+/** Of a question; what is longer reaches the chain cut and is a FORMERR there. Real ones stay below 512. */
+export const NATIVE_RECEIVE_BYTES = 4096;
+/** Questions that wait for the chain, a receiver; beyond that the oldest is shed. A power of two. */
+export const NATIVE_RING_SLOTS = 512;
+/** Questions the chain takes from a ring before others have their turn. */
+export const NATIVE_RING_DRAIN = 64;
+/** A receiver wakes this often to say that it lives; one that misses two of its owner's looks is started anew. */
+export const NATIVE_RECEIVE_TIMEOUT_MS = 250;
+export const NATIVE_LOOK_MS = 500;
+/** Pause before a receiver that failed is started anew: one that fails at once must not take the host with it. */
+export const NATIVE_RESTART_MS = 200;

@@ -42,9 +42,11 @@ function writeQuestions(path: string, kind: 'A' | 'search', count: number): void
   writeFileSync(path, `${lines.join('\n')}\n`);
 }
 
-async function startWeft(count: number): Promise<{ child: ChildProcess; port: number }> {
+type Engine = 'portable' | 'native';
+
+async function startWeft(count: number, engine: Engine): Promise<{ child: ChildProcess; port: number }> {
   const script = new URL('./server.ts', import.meta.url).pathname;
-  const child = spawn('taskset', ['-c', '0', process.execPath, script, String(count)], {
+  const child = spawn('taskset', ['-c', '0', process.execPath, script, String(count), '0', engine], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   children.push(child);
@@ -102,19 +104,23 @@ async function answering(port: number): Promise<void> {
   throw new Error(`nothing answers on port ${port}`);
 }
 
-async function weftRows(): Promise<Row[]> {
+async function weftRows(engine: Engine): Promise<Row[]> {
   const rows: Row[] = [];
   for (const count of new Set([...SIZES, services])) {
-    const { child, port } = await startWeft(count);
+    const { child, port } = await startWeft(count, engine);
     const questions = join(folder, `a-${count}`);
     writeQuestions(questions, 'A', count);
     load(port, questions, 2); // once unmeasured: the compiler of V8 has to see it
-    rows.push(measure(`weft ${count} services, A`, child.pid!, port, questions));
+    rows.push(measure(`weft ${engine}, ${count} services, A`, child.pid!, port, questions));
     if (count === services) {
-      rows.push(measure(`weft ${count} services, A, EDNS`, child.pid!, port, questions, ['-e']));
+      rows.push(measure(`weft ${engine}, ${count} services, A, EDNS`, child.pid!, port, questions, ['-e']));
       const mixed = join(folder, 'mixed');
       writeQuestions(mixed, 'search', count);
-      rows.push(measure(`weft ${count} services, A, AAAA and search path`, child.pid!, port, mixed, ['-e']));
+      rows.push(
+        measure(`weft ${engine}, ${count} services, A, AAAA and search path`, child.pid!, port, mixed, [
+          '-e',
+        ]),
+      );
     }
     await stop(child);
   }
@@ -141,7 +147,7 @@ async function peerRows(): Promise<Row[]> {
 }
 
 function print(rows: readonly Row[], baseline: number): void {
-  const head = '| what | CPU us/query | ratio to weft | queries/s |\n| --- | --- | --- | --- |\n';
+  const head = '| what | CPU us/query | ratio to weft native | queries/s |\n| --- | --- | --- | --- |\n';
   const lines = rows.map(
     ({ what, cpuMicroseconds, queriesPerSecond }) =>
       `| ${what} | ${cpuMicroseconds.toFixed(2)} | ${(cpuMicroseconds / baseline).toFixed(2)} | ${queriesPerSecond} |\n`,
@@ -150,11 +156,11 @@ function print(rows: readonly Row[], baseline: number): void {
 }
 
 try {
-  const ours = await weftRows();
+  const ours = [...(await weftRows('native')), ...(await weftRows('portable'))];
   const all = [...ours, ...(await peerRows())];
   const cpuOf = (count: number): number =>
-    ours.find(({ what }) => what === `weft ${count} services, A`)!.cpuMicroseconds;
-  print(all, cpuOf(services));
+    ours.find(({ what }) => what === `weft portable, ${count} services, A`)!.cpuMicroseconds;
+  print(all, ours.find(({ what }) => what === `weft native, ${services} services, A`)!.cpuMicroseconds);
   const growth = Math.max(...SIZES.map(cpuOf)) / Math.min(...SIZES.map(cpuOf));
   process.stdout.write(`growth 1 to 100,000 services ${growth.toFixed(2)}, limit ${GROWTH_LIMIT}\n`);
   process.stdout.write(`CPU per query ${cpuOf(services).toFixed(2)} us, limit ${CPU_LIMIT_MICROSECONDS}\n`);

@@ -1,14 +1,17 @@
 /**
- * The server under test: `node bench/dns/server.ts services endpoints`. The kubeadm Corefile's chain with metrics on;
+ * The server under test: `node bench/dns/server.ts services endpoints engine`. The kubeadm Corefile's chain with metrics on;
  * prints its port.
  */
 import { DnsServer } from '../../dns/server/dns-server.ts';
+import { nativeDatagram } from '../../dns/server/native/native-datagram.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { Registry } from '../../src/base/metrics.ts';
 import { clusterOf } from './cluster.ts';
 
-const [services = 10_000, endpoints = 0] = process.argv.slice(2).map(Number);
+const [services = 10_000, endpoints = 0] = process.argv.slice(2, 4).map(Number);
+const native = process.argv[4] === 'native';
+const clock = systemClock;
 const corefile = `. {
   errors
   kubernetes cluster.local in-addr.arpa ip6.arpa {
@@ -23,10 +26,11 @@ const corefile = `. {
 const server = await DnsServer.open(
   {
     snapshots: clusterOf(services, endpoints),
-    clock: systemClock,
+    clock,
     log: silentLogger,
     metrics: new Registry(),
     random: Math.random,
+    ...(native && { openDatagram: nativeDatagram({ clock, log: silentLogger }, { receivers: 1 }) }),
   },
   { corefile: { text: corefile }, dnsPort: 0, defaultBind: ['127.0.0.1'] },
 );

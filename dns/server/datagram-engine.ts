@@ -1,4 +1,5 @@
-import type { Peer } from '../plugin.ts';
+import type { FastCounts } from '../cluster/table/packed-reader.ts';
+import type { CompiledNames, Peer } from '../plugin.ts';
 
 /** Receives one datagram. `reply` may be called later, more than once or never; bytes belong to the receiver. */
 export type DatagramHandler = (bytes: Uint8Array, client: Peer, reply: (bytes: Uint8Array) => void) => void;
@@ -9,6 +10,16 @@ export type DatagramHandler = (bytes: Uint8Array, client: Peer, reply: (bytes: U
  */
 export type FastAnswer = (bytes: Uint8Array, length: number, out: Uint8Array) => number;
 
+/** How a listener answers without a chain. */
+export interface FastPath {
+  /** On the thread of the table. */
+  readonly answer: FastAnswer;
+  /** What other threads need for readers of their own. */
+  readonly names: CompiledNames;
+  /** Adds what such readers counted to what is told of this path. */
+  addCounts(counts: () => Readonly<FastCounts>): void;
+}
+
 /**
  * A bound UDP socket that hands datagrams to the fast path first and to the handler if that declines. Engines differ
  * in how they talk to the kernel (node:dgram here; batched calls elsewhere), never in what they answer.
@@ -16,7 +27,7 @@ export type FastAnswer = (bytes: Uint8Array, length: number, out: Uint8Array) =>
 export interface DatagramEngine extends AsyncDisposable {
   readonly address: Peer;
   /** Replaces the fast path; undefined = everything goes to the handler. */
-  useFastPath(answer: FastAnswer | undefined): void;
+  useFastPath(fast: FastPath | undefined): void;
   readonly counts: DatagramCounts;
 }
 

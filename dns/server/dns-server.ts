@@ -184,7 +184,7 @@ export class DnsServer implements AsyncDisposable {
     this.#generation = generation;
     this.#listeners = listeners;
     for (const { label, datagram } of listeners.values()) {
-      datagram?.useFastPath(generation.fastPaths.get(label)?.answer);
+      datagram?.useFastPath(generation.fastPaths.get(label));
     }
     for (const label of unused) {
       const listener = listeners.get(label);

@@ -1,22 +1,35 @@
-import { PackedReader } from '../cluster/table/packed-reader.ts';
+import { type FastCounts, PackedReader } from '../cluster/table/packed-reader.ts';
 import type { CompiledNames, FastSample } from '../plugin.ts';
 import { isWithin, parentName } from '../wire/name.ts';
 import type { BlockTable, OpenBlock } from './blocks.ts';
-import type { FastAnswer } from './datagram-engine.ts';
+import type { FastAnswer, FastPath } from './datagram-engine.ts';
 
 /** A reader of the compiled table for one listener. */
-export class FastPath implements Disposable {
+export class TablePath implements FastPath, Disposable {
   readonly answer: FastAnswer;
   readonly sample: FastSample;
   readonly names: CompiledNames;
   readonly #subscription: Disposable;
+  readonly #elsewhere: (() => Readonly<FastCounts>)[] = [];
 
   constructor(listener: string, zone: string, names: CompiledNames) {
     const reader = new PackedReader(names.table.buffers, names.options);
     this.names = names;
     this.answer = (bytes, length, out) => reader.answer(bytes, length, out);
-    this.sample = { listener, zone, counts: reader.counts };
+    const counts = (): FastCounts =>
+      this.#elsewhere.reduce((sum, one) => added(sum, one()), { ...reader.counts });
+    this.sample = {
+      listener,
+      zone,
+      get counts() {
+        return counts();
+      },
+    };
     this.#subscription = names.table.onBuffers((buffers) => reader.useBuffers(buffers));
+  }
+
+  addCounts(counts: () => Readonly<FastCounts>): void {
+    this.#elsewhere.push(counts);
   }
 
   [Symbol.dispose](): void {
@@ -24,11 +37,16 @@ export class FastPath implements Disposable {
   }
 }
 
+function added(sum: FastCounts, more: Readonly<FastCounts>): FastCounts {
+  for (const name of Object.keys(sum) as (keyof FastCounts)[]) sum[name] += more[name];
+  return sum;
+}
+
 /**
  * The fast path of a listener: the first of its blocks with a compiled table that nothing in front of it changes or
  * must see. Names that another block or plugin answers are left to the slow path.
  */
-export function fastPathOf(listener: string, table: BlockTable): FastPath | undefined {
+export function fastPathOf(listener: string, table: BlockTable): TablePath | undefined {
   for (const block of new Set(table.blocks)) {
     const at = block.plugins.findIndex((plugin) => plugin.compiled !== undefined);
     const inFront = block.plugins.slice(0, at);
@@ -41,7 +59,7 @@ export function fastPathOf(listener: string, table: BlockTable): FastPath | unde
       rotate: inFront.some(({ name }) => name === 'loadbalance'),
     });
     const zone = block.settings.zones[0] ?? '.';
-    if (names) return new FastPath(listener, zone, names);
+    if (names) return new TablePath(listener, zone, names);
   }
   return undefined;
 }

@@ -10,7 +10,7 @@ import type { HostView, Plugin, PluginDeps } from '../plugin.ts';
 import { BlockTable, type OpenBlock } from './blocks.ts';
 import type { ServerCookies } from './cookie.ts';
 import type { ListenSpec } from './listen-plan.ts';
-import { fastPathOf, type FastPath } from './fast-path.ts';
+import { fastPathOf, type TablePath } from './fast-path.ts';
 import { Responder } from './responder.ts';
 import type { SharedLease } from './shared-things.ts';
 
@@ -36,7 +36,7 @@ export class Generation implements AsyncDisposable {
   readonly responder: Responder;
   readonly tables: ReadonlyMap<string, BlockTable>;
   /** By listener label, for those that have one. */
-  readonly fastPaths: ReadonlyMap<string, FastPath>;
+  readonly fastPaths: ReadonlyMap<string, TablePath>;
   readonly #drain: Drain;
   readonly #deps: GenerationDeps;
 
@@ -44,7 +44,7 @@ export class Generation implements AsyncDisposable {
     deps: GenerationDeps,
     blocks: readonly OpenBlock[],
     tables: ReadonlyMap<string, BlockTable>,
-    fastPaths: ReadonlyMap<string, FastPath>,
+    fastPaths: ReadonlyMap<string, TablePath>,
     responder: Responder,
     drain: Drain,
   ) {
@@ -67,7 +67,7 @@ export class Generation implements AsyncDisposable {
     const tables = new Map<string, BlockTable>();
     const responder = new Responder({ ...deps, drain }, options, (listener) => tables.get(listener));
     const blocks: OpenBlock[] = [];
-    const fastPaths = new Map<string, FastPath>();
+    const fastPaths = new Map<string, TablePath>();
     const host = hostView(deps, responder, blocks, fastPaths);
     try {
       for (const plan of plans) blocks.push(await openBlock(deps, plan, host, firstLabel(plan)));
@@ -112,7 +112,7 @@ function hostView(
   deps: GenerationDeps,
   responder: Responder,
   blocks: readonly OpenBlock[],
-  fastPaths: ReadonlyMap<string, FastPath>,
+  fastPaths: ReadonlyMap<string, TablePath>,
 ): HostView {
   return {
     resolve: (query, question) => responder.resolve(query, question),

@@ -1,7 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { Fault, messageOf } from '../../src/base/fault.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
-import { UDP_PAYLOAD_BYTES } from '../limits.ts';
+import { SOCKET_BUFFER_BYTES, UDP_PAYLOAD_BYTES } from '../limits.ts';
 import type { Peer } from '../plugin.ts';
 import type {
   DatagramCounts,
@@ -9,10 +9,9 @@ import type {
   DatagramHandler,
   DatagramOptions,
   FastAnswer,
+  FastPath,
   OpenDatagramEngine,
 } from './datagram-engine.ts';
-
-const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
 
 /** The engine on node:dgram: works wherever Node does. */
 export const openPortableDatagram: OpenDatagramEngine = async (options, handler) => {
@@ -44,8 +43,8 @@ class PortableDatagram implements DatagramEngine {
     socket.on('error', () => void this.counts.sendErrors++);
   }
 
-  useFastPath(answer: FastAnswer | undefined): void {
-    this.#fast = answer;
+  useFastPath(fast: FastPath | undefined): void {
+    this.#fast = fast?.answer;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -6,6 +6,7 @@ import {
   type CorefileSource,
 } from '../../dns/corefile/load.ts';
 import { DnsServer } from '../../dns/server/dns-server.ts';
+import { datagramEngine, type EngineName, ENGINES } from '../../dns/server/engine.ts';
 import { Tracker } from '../../endpoints/tracker.ts';
 import { systemClock } from '../base/clock.ts';
 import { hasCode, messageOf } from '../base/fault.ts';
@@ -22,6 +23,8 @@ interface DnsFlags {
   readonly from?: readonly string[];
   readonly 'dns.port': string;
   readonly strict?: boolean;
+  readonly engine: EngineName;
+  readonly receivers: string;
   readonly nodeLocal?: readonly string[];
   readonly nodeLocalInterface: string;
   readonly nodeLocalRules: boolean;
@@ -49,6 +52,12 @@ export const register: RegisterCommand = (program, context) => {
     )
     .addOption(new Option('--dns.port <port>', 'port of server blocks that name none').default('53'))
     .option('--strict', "CoreDNS's oddities to the letter")
+    .addOption(
+      new Option('--engine <name>', 'how UDP is spoken: threads on batched system calls, or node:dgram')
+        .choices(ENGINES)
+        .default('auto'),
+    )
+    .addOption(new Option('--receivers <count>', 'threads of the native engine').default('1'))
     .option(
       '--node-local <address...>',
       'node-local mode: give a dummy interface these addresses (a link-local one, the cluster DNS address), listen there, and keep their DNS untracked',
@@ -84,7 +93,13 @@ async function run(context: CliContext, flags: DnsFlags): Promise<void> {
       metrics,
     }),
   );
-  const deps = { snapshots: tracker, clock: systemClock, log: context.log, metrics, random: Math.random };
+  const { log } = context;
+  const openDatagram = datagramEngine(
+    flags.engine,
+    { clock: systemClock, log },
+    { receivers: receiversOf(flags) },
+  );
+  const deps = { snapshots: tracker, clock: systemClock, log, metrics, random: Math.random, openDatagram };
   const ground = flags.nodeLocal && stack.use(await openGround(context, flags, flags.nodeLocal));
   const server = stack.use(await openServer(deps, options));
   if (ground) stack.defer(() => ground.withdraw());
@@ -115,6 +130,11 @@ async function openGround(
   } catch (error) {
     throw new ExitError(EXIT_FAILURE, messageOf(error));
   }
+}
+
+function receiversOf({ receivers }: DnsFlags): number {
+  if (/^\d{1,2}$/.test(receivers) && Number(receivers) > 0) return Number(receivers);
+  throw new ExitError(EXIT_USAGE, `--receivers ${receivers}: use a number from 1 to 99`);
 }
 
 function portOf(text: string): number {

@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseSelector } from '../../../dns/cluster/selector.ts';
+import { datagramEngine } from '../../../dns/server/engine.ts';
 import { encodeMessage } from '../../../dns/wire/encode.ts';
 import { queryMessage, type Message } from '../../../dns/wire/message.ts';
 import type { RecordClass, RecordType } from '../../../dns/wire/numbers.ts';
 import type { KubeObject } from '../../../src/api/kinds/meta.ts';
+import { systemClock } from '../../../src/base/clock.ts';
+import { silentLogger } from '../../../src/base/log.ts';
 import { cannedReplies, CannedUpstream } from '../support/canned-upstream.ts';
 import { corefileOf, differences, readCases, type CaseGroup, type DnsCase } from '../support/case-file.ts';
 import { TestCertificate } from '../support/certificate.ts';
@@ -86,7 +89,15 @@ function visible({ config, objects }: CaseGroup): readonly KubeObject[] {
 
 const GROUPS = readCases().filter((group) => group.cases.some((one) => !hasOwnClient(group, one)));
 
-describe.each(GROUPS.map((group) => [group.id, group] as const))('%s', (_id, group) => {
+const ENGINES = [
+  { engine: 'portable', wires: ['udp', 'tcp', 'tls', 'https'] },
+  { engine: 'native', wires: ['udp'] },
+] as const;
+const RUNS = ENGINES.flatMap(({ engine, wires }) =>
+  GROUPS.map((group) => ({ id: group.id, group, engine, wires })),
+);
+
+describe.each(RUNS)('$id on the $engine engine', ({ group, engine, wires }) => {
   let upstream: CannedUpstream | undefined;
   let on: TestServer;
 
@@ -100,6 +111,7 @@ describe.each(GROUPS.map((group) => [group.id, group] as const))('%s', (_id, gro
         synced: group.config.synced ?? true,
       }),
       advertisedAddresses: group.config.serverIPs ?? [],
+      openDatagram: datagramEngine(engine, { clock: systemClock, log: silentLogger }, { receivers: 1 }),
     });
   });
 
@@ -108,7 +120,7 @@ describe.each(GROUPS.map((group) => [group.id, group] as const))('%s', (_id, gro
     await upstream?.[Symbol.asyncDispose]();
   });
 
-  for (const wire of ['udp', 'tcp', 'tls', 'https'] as const) {
+  for (const wire of wires) {
     const cases = group.cases.filter((one) => !hasOwnClient(group, one) && suits(one, wire));
     if (cases.length === 0) continue;
     it(`over ${wire}`, { timeout: 60_000 }, async () => {

@@ -1,4 +1,5 @@
 import type { Tracker } from '../../../endpoints/tracker.ts';
+import type { OpenDatagramEngine } from '../../../dns/server/datagram-engine.ts';
 import { DnsServer, type DnsServerOptions } from '../../../dns/server/dns-server.ts';
 import { decodeMessage } from '../../../dns/wire/decode.ts';
 import { encodeMessage } from '../../../dns/wire/encode.ts';
@@ -22,15 +23,23 @@ export interface TestServerOptions extends Partial<Omit<DnsServerOptions, 'coref
   readonly cluster?: Tracker;
   readonly clock?: Clock;
   readonly random?: () => number;
+  readonly openDatagram?: OpenDatagramEngine;
 }
 
 /** A real server on free ports of 127.0.0.1. */
 export async function openServer(corefile: string, options: TestServerOptions = {}): Promise<TestServer> {
   const logs: LogRecord[] = [];
   const metrics = new Registry();
-  const { cluster = clusterOf([]), clock = systemClock, random = () => 0.5, ...rest } = options;
+  const { cluster = clusterOf([]), clock = systemClock, random = () => 0.5, openDatagram, ...rest } = options;
   const server = await DnsServer.open(
-    { snapshots: cluster, clock, random, metrics, log: createLogger((line) => logs.push(line), 'debug') },
+    {
+      snapshots: cluster,
+      clock,
+      random,
+      metrics,
+      log: createLogger((line) => logs.push(line), 'debug'),
+      ...(openDatagram && { openDatagram }),
+    },
     { corefile: { text: corefile }, dnsPort: 0, defaultBind: ['127.0.0.1'], drainMs: 200, ...rest },
   );
   const udp = server.addresses.find(({ transport }) => transport === 'udp');

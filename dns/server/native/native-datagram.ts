@@ -1,0 +1,215 @@
+import { Worker } from 'node:worker_threads';
+import type { Clock } from '../../../src/base/clock.ts';
+import { messageOf } from '../../../src/base/fault.ts';
+import type { Logger } from '../../../src/base/log.ts';
+import { siblingModule } from '../../../src/base/module-url.ts';
+import { DatagramSender } from '../../../src/net/native/datagram-batch.ts';
+import { type DatagramSocket, openDatagramSocket } from '../../../src/net/native/datagram-socket.ts';
+import { readSocketAddress } from '../../../src/net/native/socket-address.ts';
+import type { FastCounts } from '../../cluster/table/packed-reader.ts';
+import {
+  NATIVE_LOOK_MS,
+  NATIVE_RECEIVE_BYTES,
+  NATIVE_RECEIVE_TIMEOUT_MS,
+  NATIVE_RESTART_MS,
+  NATIVE_RING_DRAIN,
+  NATIVE_RING_SLOTS,
+  SOCKET_BUFFER_BYTES,
+  UDP_MESSAGE_BYTES,
+} from '../../limits.ts';
+import type { Peer } from '../../plugin.ts';
+import type {
+  DatagramCounts,
+  DatagramEngine,
+  DatagramHandler,
+  FastPath,
+  OpenDatagramEngine,
+} from '../datagram-engine.ts';
+import { CONTROL, COUNT_NAMES, type ReceiverData, type ReceiverTable, TOTAL } from './receiver-memory.ts';
+import { SlowRing, slowRingMemory } from './slow-ring.ts';
+
+export interface NativeDatagramDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface NativeDatagramOptions {
+  /** Receiving threads, each with a socket of its own on the same port. */
+  readonly receivers: number;
+}
+
+/**
+ * The engine on recvmmsg and sendmmsg: threads that sleep in the kernel, answer from the compiled table and hand over
+ * the rest. Answers leave from the address they were asked at. Rejects with LISTEN_FAILED, FFI or NATIVE_UNSUPPORTED.
+ */
+export function nativeDatagram(
+  deps: NativeDatagramDeps,
+  { receivers }: NativeDatagramOptions,
+): OpenDatagramEngine {
+  return async ({ address, port }, handler) => {
+    const sockets: DatagramSocket[] = [];
+    try {
+      // A shared port would be shared with another program too: see first that there is none.
+      if (receivers > 1 && port !== 0) openOn(address, port, false)[Symbol.dispose]();
+      for (let i = 0; i < receivers; i++) {
+        sockets.push(openOn(address, sockets[0]?.port ?? port, receivers > 1));
+      }
+      return await Promise.resolve(new NativeDatagram(deps, sockets, handler));
+    } catch (error) {
+      for (const socket of sockets) socket[Symbol.dispose]();
+      throw error;
+    }
+  };
+}
+
+function openOn(address: string, port: number, reusePort: boolean): DatagramSocket {
+  const receiveTimeoutMs = NATIVE_RECEIVE_TIMEOUT_MS;
+  return openDatagramSocket({ address, port, reusePort, bufferBytes: SOCKET_BUFFER_BYTES, receiveTimeoutMs });
+}
+
+class NativeDatagram implements DatagramEngine {
+  readonly address: Peer;
+  readonly #receivers: readonly Receiver[];
+  #open = true;
+
+  constructor(deps: NativeDatagramDeps, sockets: readonly DatagramSocket[], handler: DatagramHandler) {
+    const { address, port } = sockets[0]!;
+    this.address = { address, port };
+    this.#receivers = sockets.map((socket) => new Receiver(deps, socket, handler));
+  }
+
+  get counts(): DatagramCounts {
+    const sum = { received: 0, fast: 0, sendErrors: 0 };
+    for (const { totals, refused } of this.#receivers) {
+      sum.received += totals[TOTAL.RECEIVED]!;
+      sum.fast += totals[TOTAL.FAST]!;
+      sum.sendErrors += totals[TOTAL.SEND_ERRORS]! + refused;
+    }
+    return sum;
+  }
+
+  useFastPath(fast: FastPath | undefined): void {
+    for (const receiver of this.#receivers) receiver.useFastPath(fast);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    await Promise.all(this.#receivers.map((receiver) => receiver[Symbol.asyncDispose]()));
+  }
+}
+
+/** One thread and its socket, and what the thread hands over. */
+class Receiver implements AsyncDisposable {
+  readonly totals = new Float64Array(new SharedArrayBuffer(TOTAL.WORDS * 8));
+  refused = 0;
+  readonly #deps: NativeDatagramDeps;
+  readonly #socket: DatagramSocket;
+  readonly #handler: DatagramHandler;
+  readonly #data: ReceiverData;
+  readonly #ring: SlowRing;
+  readonly #sender: DatagramSender;
+  #worker: Worker;
+  #table: ReceiverTable | undefined;
+  #following: Disposable | undefined;
+  #watch: Disposable;
+  #restart: Disposable | undefined;
+  #beats = -1;
+  #open = true;
+
+  constructor(deps: NativeDatagramDeps, socket: DatagramSocket, handler: DatagramHandler) {
+    this.#deps = deps;
+    this.#socket = socket;
+    this.#handler = handler;
+    const ring = slowRingMemory(NATIVE_RING_SLOTS, NATIVE_RECEIVE_BYTES);
+    const { fd, wildcard } = socket;
+    const control = new Int32Array(new SharedArrayBuffer(CONTROL.WORDS * 4));
+    this.#data = { fd, wildcard, control, totals: this.totals, ring };
+    this.#ring = new SlowRing(ring);
+    this.#sender = new DatagramSender(fd, { sendBytes: UDP_MESSAGE_BYTES, wildcard });
+    this.#worker = this.#start();
+    this.#watch = this.#look();
+  }
+
+  useFastPath(fast: FastPath | undefined): void {
+    this.#following?.[Symbol.dispose]();
+    this.#following = undefined;
+    if (!fast) return this.#tell(undefined);
+    const { table, options } = fast.names;
+    const counts = new Float64Array(new SharedArrayBuffer(COUNT_NAMES.length * 8));
+    fast.addCounts(() => countsOf(counts));
+    this.#tell({ buffers: table.buffers, options, counts });
+    this.#following = table.onBuffers((buffers) => this.#tell({ buffers, options, counts }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#open = false;
+    this.#watch[Symbol.dispose]();
+    this.#following?.[Symbol.dispose]();
+    Atomics.store(this.#data.control, CONTROL.STOP, 1);
+    if (this.#restart) this.#restart[Symbol.dispose]();
+    else await new Promise((resolve) => this.#worker.once('exit', resolve));
+    this.#socket[Symbol.dispose]();
+  }
+
+  #start(): Worker {
+    const worker = new Worker(siblingModule(import.meta.url, './receiver-worker'), {
+      workerData: this.#data,
+    });
+    worker.on('message', () => this.#drain());
+    worker.on('error', (error) =>
+      this.#deps.log.error('dns receiver failed', { port: this.#socket.port, reason: messageOf(error) }),
+    );
+    worker.once('exit', () => this.#ended(worker));
+    return worker;
+  }
+
+  /** The socket stays open meanwhile: what comes waits in the kernel for the next thread. */
+  #ended(worker: Worker): void {
+    if (!this.#open || worker !== this.#worker) return;
+    this.#deps.log.warn('dns receiver started anew', { port: this.#socket.port });
+    this.#beats = -1;
+    this.#restart = this.#deps.clock.setTimer(NATIVE_RESTART_MS, () => {
+      Atomics.store(this.#data.control, CONTROL.NEWS, 0);
+      Atomics.store(this.#data.control, CONTROL.BEATS, 0);
+      this.#restart = undefined;
+      this.#worker = this.#start();
+      this.#tell(this.#table);
+    });
+  }
+
+  /** Ends a thread that answers nothing any more. A first look finds a thread that may still be loading. */
+  #look(): Disposable {
+    return this.#deps.clock.setTimer(NATIVE_LOOK_MS, () => {
+      const beats = Atomics.load(this.#data.control, CONTROL.BEATS);
+      if (beats === this.#beats && !this.#restart) void this.#worker.terminate();
+      if (beats > 0) this.#beats = beats;
+      this.#watch = this.#look();
+    });
+  }
+
+  #tell(table: ReceiverTable | undefined): void {
+    this.#table = table;
+    if (this.#restart) return; // the next thread is told when it starts
+    this.#worker.postMessage({ news: table }, []);
+    Atomics.add(this.#data.control, CONTROL.NEWS, 1);
+  }
+
+  #drain(): void {
+    const more = this.#ring.drain(NATIVE_RING_DRAIN, (datagram, peer) => {
+      const client = readSocketAddress(peer);
+      if (client.port === 0) return; // forged: nobody can hear an answer there
+      this.#handler(datagram, client, (reply) => this.#send(reply, peer));
+    });
+    if (more && this.#open) setImmediate(() => this.#drain());
+  }
+
+  #send(reply: Uint8Array, peer: Uint8Array): void {
+    if (this.#open && !this.#sender.send(reply, peer)) this.refused++;
+  }
+}
+
+function countsOf(memory: Float64Array): FastCounts {
+  const entries = COUNT_NAMES.map((name, i) => [name, memory[i] ?? 0] as const);
+  return Object.fromEntries(entries) as unknown as FastCounts;
+}

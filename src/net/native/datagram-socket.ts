@@ -1,0 +1,114 @@
+import { Fault } from '../../base/fault.ts';
+import { familyOf, joinHostPort } from '../ip.ts';
+import { socketCalls } from '../libc.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  assertLayout,
+  IP_PKTINFO,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPV6_RECVPKTINFO,
+  IPV6_V6ONLY,
+  SO_RCVBUF,
+  SO_RCVTIMEO,
+  SO_REUSEPORT,
+  SO_SNDBUF,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCKADDR,
+  SOL_SOCKET,
+} from './abi.ts';
+import { Arena } from './arena.ts';
+import { callFault, datagramCalls } from './datagram-calls.ts';
+import { readSocketAddress, type SocketAddress, writeSocketAddress } from './socket-address.ts';
+
+export interface DatagramSocketOptions extends SocketAddress {
+  /** Others of this process may bind the same port; the kernel spreads clients over them. */
+  readonly reusePort: boolean;
+  readonly bufferBytes: number;
+  /** How long a blocking receive waits at most. */
+  readonly receiveTimeoutMs: number;
+}
+
+/** A bound UDP socket by its descriptor. Whoever opened it closes it, after everybody stopped using it. */
+export interface DatagramSocket extends SocketAddress, Disposable {
+  readonly fd: number;
+  /** Bound to no address of its own: each datagram says where it was sent to, and answers must leave from there. */
+  readonly wildcard: boolean;
+}
+
+/** Throws Fault LISTEN_FAILED, FFI or NATIVE_UNSUPPORTED. */
+export function openDatagramSocket(options: DatagramSocketOptions): DatagramSocket {
+  assertLayout();
+  const { socket, close } = socketCalls();
+  const six = familyOf(options.address) === 'IPv6';
+  const fd = socket(six ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) throw callFault('no UDP socket');
+  try {
+    const wildcard = options.address === '::' || options.address === '0.0.0.0';
+    configure(fd, options, { six, wildcard });
+    bindTo(fd, options);
+    const { address, port } = boundAddress(fd);
+    return { fd, wildcard, address, port, [Symbol.dispose]: () => void close(fd) };
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}
+
+function configure(
+  fd: number,
+  { reusePort, bufferBytes, receiveTimeoutMs }: DatagramSocketOptions,
+  { six, wildcard }: { six: boolean; wildcard: boolean },
+): void {
+  // the kernel may grant smaller buffers: not fatal
+  setOption(fd, SOL_SOCKET, SO_RCVBUF, bufferBytes);
+  setOption(fd, SOL_SOCKET, SO_SNDBUF, bufferBytes);
+  must(setOption(fd, SOL_SOCKET, SO_RCVTIMEO, ...timeval(receiveTimeoutMs)), 'SO_RCVTIMEO');
+  if (reusePort) must(setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1), 'SO_REUSEPORT');
+  if (six) must(setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, wildcard ? 0 : 1), 'IPV6_V6ONLY');
+  if (!wildcard) return;
+  must(
+    six ? setOption(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) : setOption(fd, IPPROTO_IP, IP_PKTINFO, 1),
+    'PKTINFO',
+  );
+}
+
+function bindTo(fd: number, options: SocketAddress): void {
+  const name = new Uint8Array(SOCKADDR.V6_BYTES);
+  const size = writeSocketAddress(options, name);
+  if (socketCalls().bind(fd, name, size) === 0) return;
+  const cause = callFault('bind');
+  const at = joinHostPort(options.address, options.port);
+  const why = cause.code === 'EADDRINUSE' ? 'the port is in use' : cause.message;
+  throw new Fault('LISTEN_FAILED', `cannot listen on ${at}/udp: ${why}`, { cause });
+}
+
+function boundAddress(fd: number): SocketAddress {
+  const arena = new Arena(SOCKADDR.V6_BYTES + 32);
+  const name = arena.allocate(SOCKADDR.V6_BYTES);
+  const size = arena.allocate(4);
+  arena.setU32(size, SOCKADDR.V6_BYTES);
+  const result = datagramCalls().getsockname(
+    fd,
+    arena.address(name, SOCKADDR.V6_BYTES),
+    arena.address(size, 4),
+  );
+  if (result !== 0) throw callFault('getsockname');
+  return readSocketAddress(arena.bytes, name);
+}
+
+function setOption(fd: number, level: number, name: number, ...words: readonly number[]): boolean {
+  const value = new Uint8Array(Int32Array.from(words).buffer);
+  return socketCalls().setsockopt(fd, level, name, value, value.length) === 0;
+}
+
+function must(done: boolean, option: string): void {
+  if (!done) throw callFault(option);
+}
+
+/** struct timeval: seconds and microseconds, each 64 bits. */
+function timeval(milliseconds: number): number[] {
+  return [Math.floor(milliseconds / 1000), 0, (milliseconds % 1000) * 1000, 0];
+}
