@@ -64,6 +64,8 @@ export type Outcome =
       readonly extended?: ExtendedError;
       /** Over UDP the reply is cut to this, if that is less than the client takes (`bufsize`). */
       readonly maxBytes?: number;
+      /** The order of the records was chosen for this client: `loadbalance` leaves it. */
+      readonly ordered?: boolean;
       /** Sent instead of the RD bit of the question (`header`). */
       readonly recursionDesired?: boolean;
       /** Name of the plugin that made it; filled in by the chain. */

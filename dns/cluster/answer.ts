@@ -15,6 +15,8 @@ export interface ClusterContext {
   readonly options: ClusterOptions;
   /** Where the server can be reached: NS glue. */
   serverAddresses(): readonly string[];
+  /** For `zone_order`; absent = off. */
+  readonly clientZones?: { zoneOf(address: string): string | undefined; random(): number } | undefined;
   /** Asks the whole server, for targets outside of our zones. */
   resolve(query: Query, question: Question): Promise<Message>;
 }
@@ -29,6 +31,8 @@ export interface ClusterAnswer {
   /** From elsewhere, with answers of elsewhere. */
   readonly authorities?: readonly ResourceRecord[];
   readonly truncated?: boolean;
+  /** The order of the records means something. */
+  readonly ordered?: boolean;
 }
 
 export const NXDOMAIN: ClusterAnswer = { rcode: 'NXDOMAIN', answers: [], additionals: [], negative: true };

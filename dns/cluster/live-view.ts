@@ -6,6 +6,7 @@ import type {
   SnapshotSource,
 } from '../../endpoints/snapshot.ts';
 import type { Clock } from '../../src/base/clock.ts';
+import { ClientZones } from './client-zones.ts';
 import type { ClusterOptions } from './options.ts';
 import { PackedTable } from './table/packed-table.ts';
 import type { ClusterView } from './view.ts';
@@ -32,6 +33,8 @@ export class LiveView implements ClusterView, Disposable {
   readonly #subscription: Disposable;
   readonly #serialListeners = new Set<() => void>();
   readonly #visible: ((batch: VisibleBatch) => void) | undefined;
+  /** Made anew when it is asked for after nodes have changed. */
+  #clientZones: ClientZones | undefined;
   #version = -1;
   #serial: number;
 
@@ -86,6 +89,12 @@ export class LiveView implements ClusterView, Disposable {
     return !strict && !namespaces && !namespaceLabels && (this.#serviceCounts.get(name) ?? 0) > 0;
   }
 
+  /** Topology zone of a client's node. */
+  zoneOfClient(address: string): string | undefined {
+    this.#clientZones ??= new ClientZones(this.#source.snapshot.nodes);
+    return this.#clientZones.zoneOf(address);
+  }
+
   podAt(address: string): PodEntry | undefined {
     return this.#source.snapshot.podsByAddress.get(address);
   }
@@ -120,6 +129,7 @@ export class LiveView implements ClusterView, Disposable {
     const changes = this.#source.changesSince(this.#version);
     const before = this.#serial;
     this.#serial = Math.max(before, Math.floor(this.#clock.nowMs() / 1000));
+    if (!changes.complete || changes.nodes.size > 0) this.#clientZones = undefined;
     if (changes.complete) this.#apply(changes);
     else this.#rebuild();
     this.table.settle(this.#serial, this.synced);

@@ -6,6 +6,7 @@ import { chaseAlias } from './alias.ts';
 import { answerFrom, NODATA, nodeAt, NXDOMAIN, type ClusterAnswer, type ClusterContext } from './answer.ts';
 import { soaRecord } from './apex.ts';
 import type { ClusterNode } from './node.ts';
+import { nodeForZone } from './zone-order.ts';
 
 /** What the cluster says to name and type in zone. Never falls through; never looks at the query's flags. */
 export function lookUp(
@@ -16,7 +17,11 @@ export function lookUp(
 ): ClusterAnswer | Promise<ClusterAnswer> {
   const node = nodeAt(context, zone, question.name);
   if (node.kind === 'alias') return chaseAlias(context, query, zone, question, node.target);
-  return answerAt(context, node, zone, question);
+  const { clientZones } = context;
+  if (!clientZones) return answerAt(context, node, zone, question);
+  const near = nodeForZone(node, clientZones.zoneOf(query.client.address), clientZones.random);
+  const answer = answerAt(context, near.node, zone, question);
+  return near.ordered ? { ...answer, ordered: true } : answer;
 }
 
 /** The answer of a node that is not an alias. */
@@ -72,9 +77,8 @@ export function replyFrom(
     truncated,
     authoritative: true,
   });
-  return rcode === 'SERVFAIL' && !context.view.synced
-    ? { kind: 'reply', message, extended: notReady }
-    : { kind: 'reply', message };
+  if (rcode === 'SERVFAIL' && !context.view.synced) return { kind: 'reply', message, extended: notReady };
+  return answer.ordered ? { kind: 'reply', message, ordered: true } : { kind: 'reply', message };
 }
 
 /** SERVFAIL for names that are not known while the first lists are under way: denying them would be a guess. */

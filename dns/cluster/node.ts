@@ -1,4 +1,5 @@
 import type { Family } from '../../src/net/ip.ts';
+import type { ZoneMode } from './zone-order.ts';
 
 /** One address behind a name, and under which name and port an SRV record would point at it. */
 export interface Host {
@@ -8,6 +9,8 @@ export interface Host {
   readonly port: number;
   /** SRV target relative to the zone, for example `db-0.db.data.svc`. */
   readonly target: string;
+  /** Topology zone of the endpoint. */
+  readonly zone?: string | undefined;
   /** How often it counts for SRV weights. */
   readonly listings: number;
 }
@@ -20,7 +23,12 @@ export type ClusterNode =
   | { readonly kind: 'apex' }
   | { readonly kind: 'name-server' }
   | { readonly kind: 'version' }
-  | { readonly kind: 'hosts'; readonly hosts: readonly Host[] }
+  | {
+      readonly kind: 'hosts';
+      readonly hosts: readonly Host[];
+      /** The client's zone decides order or choice. */
+      readonly zoneMode?: ZoneMode;
+    }
   | { readonly kind: 'alias'; readonly target: string }
   | { readonly kind: 'pointers'; readonly targets: readonly string[] };
 

@@ -20,6 +20,8 @@ export interface ClusterOptions {
   readonly multiclusterZones: readonly string[];
   readonly zonal: boolean;
   readonly startupTimeoutMs: number;
+  /** Answers for headless services by the zone of the client. */
+  readonly zoneOrder: boolean;
   /** Where the compiled table is kept for the next start; undefined = nowhere. */
   readonly snapshotFile: string | undefined;
   /** CoreDNS's oddities to the letter. */
@@ -51,6 +53,7 @@ export const DEFAULT_CLUSTER_OPTIONS: Omit<ClusterOptions, 'zones' | 'primaryZon
   multiclusterZones: [],
   zonal: false,
   startupTimeoutMs: DEFAULT_STARTUP_TIMEOUT_MS,
+  zoneOrder: false,
   snapshotFile: undefined,
 };
 

@@ -6,6 +6,7 @@ import { parseName } from '../wire/name.ts';
 import { endpointName } from './endpoint-name.ts';
 import { ABSENT, EMPTY, type ClusterNode, type Host } from './node.ts';
 import type { ClusterOptions } from './options.ts';
+import { zoneModeOf } from './zone-order.ts';
 
 /** What the labels left of `service.namespace.svc` ask for; all folded. */
 export interface ServiceRequest {
@@ -31,7 +32,9 @@ export function serviceNode(
   }
   const path = `${service.name}.${service.namespace}.svc`;
   if (service.headless || request.endpoint !== undefined) {
-    return hostsOrAbsent(endpointHosts(endpoints, path, request, options));
+    const node = hostsOrAbsent(endpointHosts(endpoints, path, request, options));
+    const byZone = options.zoneOrder && request === WHOLE_SERVICE && node.kind === 'hosts';
+    return byZone ? { ...node, zoneMode: zoneModeOf(service) } : node;
   }
   return clusterIpNode(service.clusterIPs, service.ports, path, request);
 }
@@ -100,15 +103,15 @@ function endpointHosts(
     if (!endpoint.ready) continue;
     const name = endpointName(endpoint, options.endpointPodNames);
     if (request.endpoint !== undefined && name.toLowerCase() !== request.endpoint) continue;
-    const { address, family, listings = 1 } = endpoint;
+    const { address, family, zone, listings = 1 } = endpoint;
     const target = `${name}.${path}`;
     for (const [key, port] of endpoint.ports) {
       const slash = key.lastIndexOf('/');
       if (!matches(request, key.slice(0, slash), key.slice(slash + 1))) continue;
-      hosts.push({ address, family, port, target, listings });
+      hosts.push({ address, family, port, target, zone, listings });
     }
     if (endpoint.ports.size === 0 && request.port === undefined) {
-      hosts.push({ address, family, port: -1, target, listings });
+      hosts.push({ address, family, port: -1, target, zone, listings });
     }
   }
   return hosts;

@@ -4,6 +4,7 @@ import { endpointName } from '../endpoint-name.ts';
 import type { ClusterNode } from '../node.ts';
 import type { ClusterOptions } from '../options.ts';
 import { serviceKind } from '../service-node.ts';
+import { dependsOnClient } from '../zone-order.ts';
 import { AddressBlocks } from './address-blocks.ts';
 import { writeAddress } from './address-bytes.ts';
 import { EndpointBlocks } from './endpoint-blocks.ts';
@@ -94,8 +95,9 @@ export class PackedTable {
     }
     const kind = serviceKind(after, this.#options);
     const hidden = !exposed || kind === 'absent';
+    const slow = kind === 'hosts' && this.#options.zoneOrder && dependsOnClient(after);
     const id = found > 0 ? readU32(this.#memory.buffers.arena, found + 4) : this.#memory.newId();
-    this.#writeService(after, found, id, hidden ? 'absent' : kind);
+    this.#writeService(after, found, id, hidden ? 'absent' : slow ? 'alias' : kind);
     const changed = changedEndpoints(this.#visible(old), this.#visible(after));
     if (wasHidden || hidden) this.#replaceNames(id, wasHidden ? undefined : old, hidden ? undefined : after);
     else this.#endpoints.replace(id, changed, this.#visible(after), this.#nameOf);

@@ -96,6 +96,7 @@ function fingerprint(options: ClusterOptions): string {
     endpointPodNames,
     ignoreEmptyService,
     strict,
+    options.zoneOrder,
     namespaces ? [...namespaces].sort() : null,
     namespaceLabels?.text ?? null,
     labels?.text ?? null,

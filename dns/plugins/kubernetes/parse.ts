@@ -85,6 +85,7 @@ function answerReaders(context: SetupContext, options: Mutable<ClusterOptions>):
       if (expectArgs(context, line, 1, Infinity)) options.multiclusterZones = readZones(context, line.args);
     },
     zonal: flag(() => (options.zonal = true)),
+    zone_order: flag(() => (options.zoneOrder = true)),
     snapshot: (line) => {
       if (expectArgs(context, line, 1, 1)) options.snapshotFile = resolve(context.root, line.args[0]!.text);
     },

@@ -56,6 +56,9 @@ export class KubernetesPlugin implements Plugin {
       options,
       serverAddresses: () => deps.host.addresses,
       resolve: (query, question) => deps.host.resolve(query, question),
+      ...(options.zoneOrder && {
+        clientZones: { zoneOf: (address) => this.view.zoneOfClient(address), random: deps.random },
+      }),
     };
     this.zoneSource = clusterZoneSource(this.context, this.view);
     this.#hostSearch = deps.host.searchDomains ?? hostSearch();

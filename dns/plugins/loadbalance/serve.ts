@@ -23,7 +23,7 @@ export async function openLoadBalance(deps: PluginDeps, options: LoadBalanceOpti
     return options.prefer.length === 0 ? mixed : preferring(mixed, options.prefer);
   };
   const reorder = (outcome: Outcome): Outcome => {
-    if (outcome.kind !== 'reply' || outcome.message.rcode !== 'NOERROR') return outcome;
+    if (outcome.kind !== 'reply' || outcome.message.rcode !== 'NOERROR' || outcome.ordered) return outcome;
     const { answers } = outcome.message;
     return answers.length < 2
       ? outcome
