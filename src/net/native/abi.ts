@@ -32,7 +32,6 @@ export const IPPROTO_IPV6 = 41;
 export const IP_PKTINFO = 8;
 export const IPV6_V6ONLY = 26;
 export const IPV6_RECVPKTINFO = 49;
-export const IPV6_PKTINFO = 50;
 /** recvmmsg: wait for the first datagram only. */
 export const MSG_WAITFORONE = 0x10000;
 export const MSG_TRUNC = 0x20;
