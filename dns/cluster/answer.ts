@@ -16,7 +16,9 @@ export interface ClusterContext {
   /** Where the server can be reached: NS glue. */
   serverAddresses(): readonly string[];
   /** For `zone_order`; absent = off. */
-  readonly clientZones?: { zoneOf(address: string): string | undefined; random(): number } | undefined;
+  readonly clientZones?:
+    | { zoneOf(address: string): string | undefined; readonly random: () => number }
+    | undefined;
   /** Asks the whole server, for targets outside of our zones. */
   resolve(query: Query, question: Question): Promise<Message>;
 }
