@@ -40,7 +40,7 @@ function presented(request: RoutedRequest, policy: ClientCertificatePolicy): Cli
 
 function verdictOn(client: ClientCertificate, policy: ClientCertificatePolicy): string {
   // the depth counts intermediate certificates, neither the client's nor the trusted one (SSL_CTX_set_verify_depth)
-  const tooLong = client.verify === 'SUCCESS' && client.depth > policy.depth + 1;
+  const tooLong = client.verify === 'SUCCESS' && client.depth > policy.depth;
   return tooLong ? 'FAILED:certificate chain too long' : client.verify;
 }
 

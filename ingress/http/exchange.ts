@@ -33,7 +33,7 @@ export interface ClientCertificate {
   readonly subject: string;
   readonly issuer: string;
   readonly pem: string;
-  /** Certificates above it in its chain. */
+  /** Certificates between it and the trusted one. */
   readonly depth: number;
 }
 

@@ -81,12 +81,13 @@ function clientCertificate(socket: tls.TLSSocket): ClientCertificate {
 
 const CHAIN_MAX = 16;
 
+/** Certificates between the client's and a self-issued one, whether that was sent along or not. */
 function chainDepth(socket: tls.TLSSocket): number {
   let depth = 0;
   let at: tls.DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
   for (; depth < CHAIN_MAX; depth++) {
     const issuer: tls.DetailedPeerCertificate | undefined = at.issuerCertificate;
-    if (!issuer || issuer.fingerprint256 === at.fingerprint256) break;
+    if (!issuer || JSON.stringify(issuer.subject) === JSON.stringify(issuer.issuer)) break;
     at = issuer;
   }
   return depth;
