@@ -54,7 +54,7 @@ export async function openPki(clock: Clock, options: PkiOptions): Promise<Pki> {
     usage: 'client',
   });
   const saved = await files.read('sa.key');
-  const serviceAccountKey = saved ? createPrivateKey(saved) : generateKey();
+  const serviceAccountKey = saved ? files.parsed('sa.key', () => createPrivateKey(saved)) : generateKey();
   if (!saved) await files.write('sa.key', keyToPem(serviceAccountKey), 0o600);
   return { ca, server, admin, serviceAccountKey };
 }
@@ -63,9 +63,11 @@ async function openCa(files: PkiFiles, nowMs: number): Promise<Pki['ca']> {
   const keyPem = await files.read('ca.key');
   const pem = await files.read('ca.crt');
   if (keyPem && pem) {
-    const certificate = new X509Certificate(pem);
     // A CA is not replaced behind the users' back: kubeconfigs in use name it.
-    return { key: createPrivateKey(keyPem), certificate, pem };
+    const certificate = files.parsed('ca.crt', () => new X509Certificate(pem));
+    const key = files.parsed('ca.key', () => createPrivateKey(keyPem));
+    if (!certificate.checkPrivateKey(key)) throw files.unusable('ca.key', 'it is not the key of ca.crt');
+    return { key, certificate, pem };
   }
   const key = generateKey();
   const made = issueCertificate(
@@ -94,7 +96,7 @@ async function openCertificate(
 ): Promise<KeyAndCertificate> {
   const keyPem = await files.read(`${name}.key`);
   const certificatePem = await files.read(`${name}.crt`);
-  if (keyPem && certificatePem && isUsable(certificatePem, nowMs, ca, request))
+  if (keyPem && certificatePem && isUsable({ keyPem, certificatePem }, nowMs, ca, request))
     return { keyPem, certificatePem };
   const made = issueFor(ca, nowMs, request);
   await files.write(`${name}.key`, made.keyPem, 0o600);
@@ -117,11 +119,18 @@ export function issueFor(ca: Pki['ca'], nowMs: number, request: IssueRequest): K
   return { keyPem: keyToPem(key), certificatePem };
 }
 
-/** Signed by this CA, holds every name, and at least a third of its life is left. */
-function isUsable(pem: string, nowMs: number, ca: Pki['ca'], request: IssueRequest): boolean {
+/** Signed by this CA for this key, holds every name, and at least a third of its life is left. */
+function isUsable(
+  { keyPem, certificatePem }: KeyAndCertificate,
+  nowMs: number,
+  ca: Pki['ca'],
+  request: IssueRequest,
+): boolean {
   let certificate: X509Certificate;
   try {
-    certificate = new X509Certificate(pem);
+    certificate = new X509Certificate(certificatePem);
+    // written one after the other: a crash between them leaves a pair that is none
+    if (!certificate.checkPrivateKey(createPrivateKey(keyPem))) return false;
   } catch {
     return false;
   }
@@ -155,6 +164,22 @@ class PkiFiles {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw new Fault(PKI_UNREADABLE, `cannot read ${path}: ${messageOf(error)}`, { cause: error });
     }
+  }
+
+  /** What a file holds; a file that nothing can be made of is named. */
+  parsed<T>(name: string, parse: () => T): T {
+    try {
+      return parse();
+    } catch (error) {
+      throw this.unusable(name, messageOf(error), error);
+    }
+  }
+
+  unusable(name: string, reason: string, cause?: unknown): Fault {
+    const way = `restore it, or move ${this.#dir} away: then a new CA is made and kubeconfigs in use are void`;
+    return new Fault(PKI_UNREADABLE, `cannot use ${join(this.#dir ?? '', name)}: ${reason}; ${way}`, {
+      cause,
+    });
   }
 
   async write(name: string, text: string, mode: number): Promise<void> {
