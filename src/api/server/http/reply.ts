@@ -5,6 +5,7 @@ import {
   STORE_CLOSED,
   STORE_COMPACTED,
   STORE_FULL,
+  STORE_INVALID,
   STORE_OUTCOME_UNKNOWN,
   STORE_UNAVAILABLE,
 } from '../../../store/store.ts';
@@ -51,6 +52,9 @@ export function errorReply(error: unknown): Reply {
 export function statusOf(error: unknown): StatusError {
   if (error instanceof StatusError) return error;
   if (hasCode(error, STORE_FULL)) return new StatusError(507, 'StorageError', messageOf(error));
+  if (hasCode(error, STORE_INVALID)) {
+    return new StatusError(413, 'RequestEntityTooLarge', `Request entity too large: ${messageOf(error)}`);
+  }
   if (hasCode(error, STORE_COMPACTED)) {
     return new StatusError(410, 'Expired', 'The resourceVersion for the provided list is too old.');
   }

@@ -1,5 +1,5 @@
 import { cloneJson, equalJson, isObject, setField } from '../../kinds/json-value.ts';
-import { JSON_PATCH_OPERATIONS_MAX } from '../limits.ts';
+import { BODY_MAX_BYTES, JSON_PATCH_OPERATIONS_MAX } from '../limits.ts';
 import { badRequest, StatusError, tooLarge } from '../status.ts';
 
 interface Operation {
@@ -12,8 +12,9 @@ interface Operation {
 /** RFC 6902. Returns a new document; the given one is not changed. */
 export function applyJsonPatch(document: unknown, patch: unknown): unknown {
   const operations = decodeOperations(patch);
+  const copied = { sizeBytes: 0 };
   let result = cloneJson(document);
-  for (const operation of operations) result = applyOperation(result, operation);
+  for (const operation of operations) result = applyOperation(result, operation, copied);
   return result;
 }
 
@@ -39,7 +40,20 @@ function decodeOperations(patch: unknown): Operation[] {
   });
 }
 
-function applyOperation(document: unknown, operation: Operation): unknown {
+/** What all `copy` operations of one patch made; they could double a document with each. */
+interface Copied {
+  sizeBytes: number;
+}
+
+function copyOf(value: unknown, copied: Copied): unknown {
+  copied.sizeBytes += JSON.stringify(value).length;
+  if (copied.sizeBytes > BODY_MAX_BYTES) {
+    throw tooLarge(`The copies of a JSON patch may not be larger than ${BODY_MAX_BYTES} bytes together`);
+  }
+  return cloneJson(value);
+}
+
+function applyOperation(document: unknown, operation: Operation, copied: Copied): unknown {
   const path = parsePointer(operation.path);
   switch (operation.op) {
     case 'add':
@@ -55,7 +69,7 @@ function applyOperation(document: unknown, operation: Operation): unknown {
       return add(remove(document, from), path, value);
     }
     case 'copy':
-      return add(document, path, cloneJson(read(document, parsePointer(requireFrom(operation)))));
+      return add(document, path, copyOf(read(document, parsePointer(requireFrom(operation))), copied));
     case 'test':
       if (!equalJson(tryRead(document, path), operation.value ?? null)) {
         throw rejected(`testing value ${operation.path} failed: test failed`);
