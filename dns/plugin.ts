@@ -110,6 +110,10 @@ export interface Plugin {
   readonly zoneSource?: ZoneSource;
   /** Offers search paths to `autopath @name`. */
   searchPath?(query: Query): readonly string[] | undefined;
+  /** Offers the search path that the question itself tells, to `autopath @question`. */
+  searchPathOfQuestion?(query: Query): readonly string[] | undefined;
+  /** Must see names below namespaces that the table would deny: they may come from a search path. */
+  readonly walksSearchPath?: boolean;
   /** Called once when every plugin of the chain is open and may be looked at. */
   opened?(): void;
   /** Names compiled to flat memory, for engines that answer without a chain. */

@@ -110,6 +110,7 @@ async function changeToVisible(): Promise<void> {
     soaTtlSeconds: 5,
     soaMinimumSeconds: 5,
     rotate: true,
+    leavesDeepNames: false,
     strict: false,
   });
   view.table.onBuffers((buffers) => reader.useBuffers(buffers));

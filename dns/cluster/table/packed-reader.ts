@@ -122,7 +122,10 @@ export class PackedReader {
     if (below < 3) return 0;
     const service = this.#findService(bytes, starts[below - 3]!, root);
     const flags = service === 0 ? SERVICE_FLAG_HIDDEN : this.#buffers.arena[service + 2]!;
-    if ((flags & SERVICE_FLAG_HIDDEN) !== 0) return this.#negative(bytes, zone, RCODE_NXDOMAIN, out);
+    if ((flags & SERVICE_FLAG_HIDDEN) !== 0) {
+      if (below > 3 && this.#options.leavesDeepNames) return 0;
+      return this.#negative(bytes, zone, RCODE_NXDOMAIN, out);
+    }
     if ((flags & SERVICE_FLAG_SLOW) !== 0) return 0;
     if (below === 3) return this.#serviceAnswer(bytes, zone, service, out);
     if (below > 4) return 0;

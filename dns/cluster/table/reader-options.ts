@@ -22,6 +22,8 @@ export interface ReaderOptions {
   readonly rotate: boolean;
   /** Echo the client's UDP size. */
   readonly strict: boolean;
+  /** Names below `<label>.<namespace>.svc` that do not exist go to the slow path: somebody walks search paths. */
+  readonly leavesDeepNames: boolean;
 }
 
 /** What stands around a compiled table in its block and listener. */
@@ -32,6 +34,8 @@ export interface TableSurroundings {
   readonly foreignZones: readonly string[];
   /** `loadbalance` is in the chain. */
   readonly rotate: boolean;
+  /** As in ReaderOptions; default false. */
+  readonly leavesDeepNames?: boolean;
 }
 
 /** How a reader of the compiled table must treat each zone of a stanza. */
@@ -49,6 +53,7 @@ export function readerOptions(options: ClusterOptions, around: TableSurroundings
     soaTtlSeconds: Math.min(ttlSeconds, SOA_TTL_MAX_SECONDS),
     soaMinimumSeconds: ttlSeconds,
     rotate: around.rotate,
+    leavesDeepNames: around.leavesDeepNames ?? false,
     strict,
   };
 }

@@ -8,7 +8,11 @@ import {
   type Query,
 } from '../../plugin.ts';
 import { record, type Message } from '../../wire/message.ts';
+import { EDE } from '../../wire/numbers.ts';
 import { absoluteName, isWithin, labelsBelow } from '../../wire/name.ts';
+
+/** `@question`: no plugin's name, but the path that the question tells. */
+export const QUESTION = 'question';
 
 export interface AutopathOptions {
   readonly zones: readonly string[];
@@ -23,10 +27,18 @@ export interface AutopathOptions {
  */
 export function openAutopath(deps: PluginDeps, options: AutopathOptions): Plugin {
   const metrics = deps.host.shared('metrics autopath', () => new AutopathMetrics(deps));
-  const searchOf = (query: Query): readonly string[] | undefined =>
-    options.plugin === undefined ? options.search : deps.chain.plugin(options.plugin)?.searchPath?.(query);
+  const byQuestion = options.plugin === QUESTION;
+  const searchOf = (query: Query): readonly string[] | undefined => {
+    if (byQuestion) return deps.chain.plugin('kubernetes')?.searchPathOfQuestion?.(query);
+    return options.plugin === undefined
+      ? options.search
+      : deps.chain.plugin(options.plugin)?.searchPath?.(query);
+  };
+  const steps = byQuestion ? walkTogether : walk;
   return {
     name: 'autopath',
+    transparent: byQuestion,
+    walksSearchPath: byQuestion,
     serve: (query, next) => {
       const { type, class: asked } = query.question;
       const applies = asked === 'IN' && (type === 'A' || type === 'AAAA');
@@ -34,7 +46,7 @@ export function openAutopath(deps: PluginDeps, options: AutopathOptions): Plugin
       const search = searchOf(query)?.map(absoluteName);
       const first = search?.[0];
       if (!search || first === undefined || !isWithin(query.name, first)) return next(query);
-      return walk(query, next, search, () => metrics.success.inc({ server: query.listener }));
+      return steps(query, next, search, () => metrics.success.inc({ server: query.listener }));
     },
   };
 }
@@ -60,6 +72,34 @@ async function walk(
     first ??= outcome;
   }
   return first ?? (await next(query));
+}
+
+/**
+ * As `walk`, but what is not found at once is asked everywhere together, so a slow upstream is waited for once; and
+ * the answer says where it was found.
+ */
+async function walkTogether(
+  query: Query,
+  next: Handler,
+  search: readonly string[],
+  succeeded: () => void,
+): Promise<Outcome> {
+  const first = await next(query);
+  const bare = labelsBelow(query.question.name, search[0]!).join('.');
+  if (first.kind !== 'reply' || first.message.rcode !== 'NXDOMAIN' || bare === '') return first;
+  const names = [...search.slice(1).map((suffix) => `${bare}.${suffix}`), `${bare}.`];
+  const outcomes = await Promise.all(
+    names.map(async (name) => await next(withQuestion(query, { ...query.question, name }))),
+  );
+  for (const [i, outcome] of outcomes.entries()) {
+    // A failure says nothing of the names behind it: the client goes on by itself.
+    if (outcome.kind !== 'reply' || outcome.message.rcode === 'SERVFAIL') return first;
+    if (outcome.message.rcode === 'NXDOMAIN') continue;
+    succeeded();
+    const extended = { code: EDE.SYNTHESIZED, text: `found as ${names[i]} along the search path` };
+    return { ...outcome, extended, message: aliased(query, outcome.message, names[i]!) };
+  }
+  return first;
 }
 
 /** In front of the answers, a CNAME from what was asked to what was found, with the ttl of the first record found. */

@@ -4,7 +4,7 @@ import type { ClusterContext } from '../../cluster/answer.ts';
 import { LiveView, type VisibleBatch } from '../../cluster/live-view.ts';
 import { explainName } from '../../cluster/explain.ts';
 import { lookUp, replyFrom, unlessLoading, zoneOf } from '../../cluster/look-up.ts';
-import type { ClusterOptions } from '../../cluster/options.ts';
+import { isReverseZone, type ClusterOptions } from '../../cluster/options.ts';
 import { clusterZoneSource } from '../../cluster/zone-source.ts';
 import { parseResolvConf } from '../forward/resolv-conf.ts';
 import { ChangeLatency, VisibleMetrics } from './change-latency.ts';
@@ -12,6 +12,7 @@ import { readerOptions, type TableSurroundings } from '../../cluster/table/reade
 import { StaleTable, TableSaver } from './stale-table.ts';
 import {
   failure,
+  type ChainView,
   type CompiledNames,
   type Handler,
   type Outcome,
@@ -21,7 +22,7 @@ import {
   type ZoneSource,
 } from '../../plugin.ts';
 import { record, replyTo } from '../../wire/message.ts';
-import { isWithin } from '../../wire/name.ts';
+import { isWithin, labelsBelow } from '../../wire/name.ts';
 
 const WHY = '_why.';
 /** A character string of a TXT record holds 255 bytes; the names in it are ASCII. */
@@ -36,12 +37,14 @@ export class KubernetesPlugin implements Plugin {
   readonly context: ClusterContext;
   readonly #hostSearch: readonly string[];
   readonly #debug: boolean;
+  readonly #chain: ChainView;
   readonly #saver: TableSaver | undefined;
   #stale: StaleTable | undefined;
 
   private constructor(deps: PluginDeps, options: ClusterOptions) {
     this.options = options;
     this.#debug = deps.block.debug;
+    this.#chain = deps.chain;
     const metrics = deps.host.shared('metrics kubernetes', () => new VisibleMetrics(deps.metrics));
     const latency = new ChangeLatency({ ...deps, metrics });
     this.view = new LiveView({ ...deps, visible: (batch) => this.#changed(latency, batch) }, options);
@@ -108,8 +111,23 @@ export class KubernetesPlugin implements Plugin {
     return pod && [`${pod.namespace}.svc.${zone}`, `svc.${zone}`, zone, ...this.#hostSearch];
   }
 
+  /**
+   * The search list of a pod in the namespace that the name itself ends in, when nothing of the cluster has the name:
+   * no pod need be known, and it works behind NAT and node-local caches.
+   */
+  searchPathOfQuestion(query: Query): readonly string[] | undefined {
+    const zone = zoneOf(query.name, this.options.zones);
+    if (zone === undefined || isReverseZone(zone)) return undefined;
+    const labels = labelsBelow(query.name, zone);
+    const [service, namespace, root] = labels.slice(-3);
+    if (labels.length < 4 || root !== 'svc' || !this.view.hasNamespace(namespace!)) return undefined;
+    if (this.view.service(namespace!, service!)) return undefined;
+    return [`${namespace}.svc.${zone}`, `svc.${zone}`, zone, ...this.#hostSearch];
+  }
+
   compiled(around: TableSurroundings): CompiledNames {
-    return { table: this.view.table, options: readerOptions(this.options, around) };
+    const leavesDeepNames = this.#chain.plugin('autopath')?.walksSearchPath === true;
+    return { table: this.view.table, options: readerOptions(this.options, { ...around, leavesDeepNames }) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
