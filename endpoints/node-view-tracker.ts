@@ -1,5 +1,5 @@
 import type { NodeSettings, NodeView, NodeViewChanges, ServicePortView } from './node-view.ts';
-import { samePortView, servicePortViews } from './port-views.ts';
+import { type IsOut, samePortView, servicePortViews, withoutDead } from './port-views.ts';
 import type { SnapshotSource } from './snapshot.ts';
 
 /** What a refresh brought: the keys that differ and the values they had before. */
@@ -16,6 +16,8 @@ export interface NodeViewDelta {
  */
 export class NodeViewTracker {
   readonly #source: SnapshotSource;
+  readonly #isOut: IsOut | undefined;
+  readonly #marked = new Set<string>();
   readonly #ports = new Map<string, ServicePortView>();
   readonly #keysOfService = new Map<string, readonly string[]>();
   #node: NodeSettings;
@@ -23,8 +25,10 @@ export class NodeViewTracker {
   #seen = 0;
   #rebuild = true;
 
-  constructor(source: SnapshotSource, node: NodeSettings) {
+  /** `isOut` leaves endpoints out that somebody found dead; `mark` services when its answers change. */
+  constructor(source: SnapshotSource, node: NodeSettings, isOut?: IsOut) {
     this.#source = source;
+    this.#isOut = isOut;
     this.#node = node;
     this.#view = { version: 0, node, ports: this.#ports };
   }
@@ -39,6 +43,11 @@ export class NodeViewTracker {
     this.#rebuild = true;
   }
 
+  /** The next refresh looks at these services (`namespace/name`) too. */
+  mark(services: ReadonlySet<string>): void {
+    for (const key of services) this.#marked.add(key);
+  }
+
   refresh(): NodeViewDelta {
     const { snapshot } = this.#source;
     const since = this.#source.changesSince(this.#seen);
@@ -49,6 +58,8 @@ export class NodeViewTracker {
     const previous = new Map<string, ServicePortView>();
     const changed = new Set<string>();
     for (const key of services) this.#refreshService(key, changed, previous);
+    for (const key of this.#marked) if (!services.has(key)) this.#refreshService(key, changed, previous);
+    this.#marked.clear();
     this.#seen = snapshot.version;
     this.#rebuild = false;
     if (changed.size > 0 || this.#view.node !== this.#node)
@@ -58,7 +69,9 @@ export class NodeViewTracker {
 
   #refreshService(serviceKey: string, changed: Set<string>, previous: Map<string, ServicePortView>): void {
     const entry = this.#source.snapshot.services.get(serviceKey);
-    const views = entry ? servicePortViews(entry, this.#node) : [];
+    const isOut = this.#isOut;
+    const found = entry ? servicePortViews(entry, this.#node) : [];
+    const views = isOut ? found.map((view) => withoutDead(view, isOut)) : found;
     const keys = views.map((view) => view.key);
     for (const key of this.#keysOfService.get(serviceKey) ?? []) {
       const before = this.#ports.get(key);

@@ -165,3 +165,20 @@ export function sameEndpoints(a: readonly EndpointAddressPort[], b: readonly End
     })
   );
 }
+
+/** Says of an endpoint that it was found dead though its conditions say ready. */
+export type IsOut = (address: string, port: number) => boolean;
+
+/** Leaves dead endpoints out. A set that would be empty stays whole: then the finding itself is in doubt. */
+export function withoutDead(view: ServicePortView, isOut: IsOut): ServicePortView {
+  if (view.protocol !== 'TCP') return view;
+  const clusterEndpoints = living(view.clusterEndpoints, isOut);
+  const localEndpoints = living(view.localEndpoints, isOut);
+  const same = clusterEndpoints === view.clusterEndpoints && localEndpoints === view.localEndpoints;
+  return same ? view : { ...view, clusterEndpoints, localEndpoints };
+}
+
+function living(endpoints: readonly EndpointAddressPort[], isOut: IsOut): readonly EndpointAddressPort[] {
+  const left = endpoints.filter(({ address, port }) => !isOut(address, port));
+  return left.length === 0 || left.length === endpoints.length ? endpoints : left;
+}

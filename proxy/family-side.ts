@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { NodeViewTracker, type NodeViewDelta } from '../endpoints/node-view-tracker.ts';
 import type { NodeView } from '../endpoints/node-view.ts';
+import type { IsOut } from '../endpoints/port-views.ts';
 import type { SnapshotSource } from '../endpoints/snapshot.ts';
 import type { Clock } from '../src/base/clock.ts';
 import type { Logger } from '../src/base/log.ts';
@@ -18,6 +19,8 @@ export interface FamilySideDeps {
   readonly log: Logger;
   readonly metrics: ProxyMetrics;
   readonly health: ProxyHealth;
+  /** Leaves out endpoints that do not answer probes. */
+  readonly isOut?: IsOut;
 }
 
 /** One address family of the proxy: its view, its backend, its health check ports. */
@@ -37,7 +40,7 @@ export class FamilySide implements AsyncDisposable {
     this.family = backend.family;
     this.#deps = deps;
     this.#backend = backend;
-    this.#tracker = new NodeViewTracker(deps.snapshots, node);
+    this.#tracker = new NodeViewTracker(deps.snapshots, node, deps.isOut);
     const isHealthy = (): boolean => deps.health.healthy;
     this.#healthChecks = new HealthCheckPorts(
       { log: deps.log, isHealthy },
@@ -59,6 +62,11 @@ export class FamilySide implements AsyncDisposable {
 
   get appliedVersion(): number {
     return this.#appliedVersion;
+  }
+
+  /** What probes say of these services' endpoints has changed. */
+  mark(services: ReadonlySet<string>): void {
+    this.#tracker.mark(services);
   }
 
   /** Brings the backend to the newest snapshot; rejects with what the backend rejected with. */

@@ -57,3 +57,18 @@ export const STALE_CHAINS_INTERVAL_MS = 30_000;
 
 /** Real servers that drain are looked at this often; kube-proxy's interval. */
 export const DRAIN_CHECK_INTERVAL_MS = 60_000;
+
+/** Endpoints are probed this long after the round before has ended. */
+export const PROBE_INTERVAL_MS = 2_000;
+
+/** How long an endpoint may take to accept a probe. */
+export const PROBE_TIMEOUT_MS = 1_000;
+
+/** Failed probes in a row after which an endpoint is left out: one lost packet is no death. */
+export const PROBE_FAILURES_MAX = 2;
+
+/** Probes under way at one time. */
+export const PROBES_IN_FLIGHT_MAX = 64;
+
+/** Endpoints probed by one node; those beyond are believed, and a line in the log says so. */
+export const PROBE_TARGETS_MAX = 5_000;

@@ -15,6 +15,7 @@ import { openHealthz } from './healthz.ts';
 import type { HttpListener } from './http-listener.ts';
 import { NO_METRICS, openProxyMetrics, type ProxyMetrics } from './metrics.ts';
 import { nodeSettings, type ProxySettings } from './settings.ts';
+import { EndpointProber } from './probe/endpoint-prober.ts';
 import { openTrafficMetrics } from './traffic-metrics.ts';
 
 export interface ProxierDeps {
@@ -37,6 +38,8 @@ export interface ProxierOptions extends Omit<BackendOptions, 'family'> {
   readonly syncPeriodMs: number;
   /** Where /healthz, /livez and /readyz answer; undefined = nowhere. */
   readonly healthz?: { readonly address: string | undefined; readonly port: number };
+  /** Connects to endpoints at times and leaves out those that do not answer. */
+  readonly probeEndpoints?: boolean;
 }
 
 /** What the proxy did last, for conditions on Services, health and trace. */
@@ -61,6 +64,7 @@ export class Proxier implements AsyncDisposable {
   readonly #loop: SyncLoop;
   #subscription: Disposable | undefined;
   #healthz: HttpListener | undefined;
+  #prober: EndpointProber | undefined;
   #settings: ProxySettings;
   #mode: ProxyMode;
   #seenVersion = 0;
@@ -144,12 +148,15 @@ export class Proxier implements AsyncDisposable {
     this.#subscription?.[Symbol.dispose]();
     await this.#loop[Symbol.asyncDispose]();
     await this.#healthz?.[Symbol.asyncDispose]();
+    await this.#prober?.[Symbol.asyncDispose]();
     await Promise.all([...this.#sides, ...this.#retired].map((owner) => owner[Symbol.asyncDispose]()));
   }
 
   async #start(signal: AbortSignal): Promise<void> {
     const { healthz, settings } = this.#options;
-    const deps = { ...this.#deps, metrics: this.#metrics, health: this.health };
+    const prober = this.#options.probeEndpoints ? this.#openProber() : undefined;
+    const isOut = prober && ((address: string, port: number) => prober.isOut(address, port));
+    const deps = { ...this.#deps, metrics: this.#metrics, health: this.health, ...(isOut && { isOut }) };
     for (const family of settings.families) {
       const backend = await this.#openBackend(family);
       this.#sides.push(new FamilySide(deps, backend, this.#nodeSettings(family)));
@@ -161,6 +168,14 @@ export class Proxier implements AsyncDisposable {
     await this.#sync(signal);
     this.#subscription = this.#deps.snapshots.subscribe((version) => this.#changed(version));
     this.#changed(this.#deps.snapshots.snapshot.version);
+  }
+
+  #openProber(): EndpointProber {
+    const onChange = (services: ReadonlySet<string>): void => {
+      for (const side of this.#sides) side.mark(services);
+      this.#loop.mark();
+    };
+    return (this.#prober = new EndpointProber({ ...this.#deps, onChange }));
   }
 
   #changed(version: number): void {

@@ -1,4 +1,5 @@
 import { connect, Socket } from 'node:net';
+import { TCP_BUFFER_BYTES } from '../limits.ts';
 
 /** Takes bytes that were read; false asks to stop reading until `resume`. The bytes are the taker's to keep. */
 export type Taker = (bytes: Buffer) => boolean;
@@ -10,6 +11,9 @@ const READ_BUFFER_BYTES = 65_536;
  * small message; here each read is copied out at once, before any other socket can read.
  */
 const shared = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+
+/** Duplex takes it; the types of node:net do not say so. */
+const BUFFER = { writableHighWaterMark: TCP_BUFFER_BYTES };
 
 interface ReadOptions {
   readonly buffer: Buffer;
@@ -29,7 +33,15 @@ function readInto(take: Taker): ReadOptions {
 
 /** A connection that reads into the shared buffer. `address` is never a name. */
 export function dial(address: string, port: number, take: Taker): Socket {
-  return connect({ host: address, port, allowHalfOpen: true, noDelay: true, onread: readInto(take) });
+  const options = {
+    host: address,
+    port,
+    allowHalfOpen: true,
+    noDelay: true,
+    onread: readInto(take),
+    ...BUFFER,
+  };
+  return connect(options);
 }
 
 interface WithHandle {
@@ -47,6 +59,6 @@ export function adopt(accepted: Socket, take: Taker): Socket {
     return accepted;
   }
   (accepted as Socket & WithHandle)._handle = null;
-  const options = { handle, allowHalfOpen: true, pauseOnCreate: true, onread: readInto(take) };
+  const options = { handle, allowHalfOpen: true, pauseOnCreate: true, onread: readInto(take), ...BUFFER };
   return new Socket(options as ConstructorParameters<typeof Socket>[0]);
 }

@@ -46,6 +46,7 @@ interface OwnFlags {
   readonly controllerName: string;
   readonly watchIngressWithoutClass?: boolean;
   readonly proxyProtocol?: string;
+  readonly probeEndpoints?: boolean;
   readonly strict?: boolean;
 }
 
@@ -82,6 +83,7 @@ export const register: RegisterCommand = (program, context) => {
     .option('--controller-name <name>', 'spec.controller of our classes', 'weft.dev/ingress-controller')
     .option('--watch-ingress-without-class', 'Ingresses without a class are ours too')
     .option('--proxy-protocol <version>', 'announce clients to endpoints: v1 or v2 (mode userspace)')
+    .option('--probe-endpoints', 'connect to TCP endpoints at times; leave out those that do not answer')
     .option('--strict', 'follow each original’s oddities to the letter');
   addAnnounceFlags(command);
   addKubeProxyFlags(command, true);
@@ -164,7 +166,7 @@ async function daemonOptions(
   const host = { nodeName, hostIP: flags.nodeIp ?? firstAddress(), version: packageVersion() };
   return {
     nodeName,
-    proxy: { config, settings, proxyProtocol },
+    proxy: { config, settings, proxyProtocol, probeEndpoints: flags.probeEndpoints === true },
     registration:
       flags.register && !flags.kubelet ? { ...host, podCidr, dataDir: '/', labels: {} } : undefined,
     kubelet:

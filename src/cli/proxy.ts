@@ -32,6 +32,7 @@ interface ProxyFlags extends KubeProxyFlags {
   readonly once?: boolean;
   readonly strict?: boolean;
   readonly proxyProtocol?: 'v1' | 'v2';
+  readonly probeEndpoints?: boolean;
 }
 
 /** How long the objects of an API server may take to arrive before --render and --once give up. */
@@ -46,6 +47,7 @@ export const register: RegisterCommand = (program, context) => {
       'manifests (file, folder or -) instead of an API server; changes are followed',
     )
     .option('--proxy-protocol <version>', 'announce clients to endpoints: v1 or v2 (mode userspace)')
+    .option('--probe-endpoints', 'connect to TCP endpoints at times; leave out those that do not answer')
     .option('--strict', "follow kube-proxy's oddities to the letter")
     .option('--render', 'print what would be written to the kernel, then exit')
     .option('--once', 'write the rules once, then exit and leave them serving')
@@ -87,10 +89,20 @@ async function run(flags: ProxyFlags, context: CliContext): Promise<void> {
   tracker.flush();
   const known = { ...settings, serviceCIDRs: cidrs.cidrs };
   if (flags.render) return render(context, config, known, tracker);
-  await applyHostTuning(context.log, { conntrack: config.kernel.conntrack, oomScoreAdj: config.oomScoreAdj });
+  if (config.mode !== 'userspace')
+    await applyHostTuning(context.log, {
+      conntrack: config.kernel.conntrack,
+      oomScoreAdj: config.oomScoreAdj,
+    });
   const part = await openProxyPart(
     { snapshots: tracker, clock: systemClock, log: context.log, exec, metrics, isReady: () => true },
-    { config, settings: known, proxyProtocol: flags.proxyProtocol, listen: !flags.once },
+    {
+      config,
+      settings: known,
+      proxyProtocol: flags.proxyProtocol,
+      probeEndpoints: flags.probeEndpoints === true && !flags.once,
+      listen: !flags.once,
+    },
   );
   stack.use(part);
   ({ proxier } = part);

@@ -24,6 +24,8 @@ export interface ProxyPartOptions {
   readonly config: ProxyConfig;
   readonly settings: ProxySettings;
   readonly proxyProtocol: 'v1' | 'v2' | undefined;
+  /** Leave out endpoints that do not answer probes. */
+  readonly probeEndpoints: boolean;
   /** False: no health and no metrics are served. */
   readonly listen: boolean;
 }
@@ -55,13 +57,14 @@ export async function openProxyPart(deps: ProxyPartDeps, options: ProxyPartOptio
 
 async function openProxier(
   deps: ProxyPartDeps,
-  { config, settings, proxyProtocol, listen }: ProxyPartOptions,
+  { config, settings, proxyProtocol, probeEndpoints, listen }: ProxyPartOptions,
 ): Promise<Proxier> {
   const options: ProxierOptions = {
     settings,
     minSyncMs: config.minSyncMs,
     syncPeriodMs: config.syncPeriodMs,
     kernel: config.kernel,
+    probeEndpoints,
     ...(proxyProtocol !== undefined && { proxyProtocol }),
   };
   const all = { ...deps, hostAddresses };
