@@ -105,7 +105,6 @@ export interface ClientCertificatePolicy {
   /** `namespace/name` of the secret with ca.crt. */
   readonly secret: string;
   readonly verify: 'on' | 'off' | 'optional' | 'optional_no_ca';
-  readonly depth: number;
   readonly passToUpstream: boolean;
   readonly matchCn: UserRegex | undefined;
   readonly errorPage: string | undefined;

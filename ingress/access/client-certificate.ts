@@ -20,7 +20,7 @@ export function clientCertificateReply(
   const client = presented(request, policy);
   if (!client && policy.verify === 'on' && request.connection.tls.client?.pem)
     return reply(421, 'client certificate was checked for another host');
-  const verify = client ? verdictOn(client, policy) : 'NONE';
+  const verify = client?.verify ?? 'NONE';
   const acceptable =
     verify === 'SUCCESS' || (verify === 'NONE' ? policy.verify !== 'on' : policy.verify === 'optional_no_ca');
   if (!acceptable) {
@@ -38,12 +38,6 @@ function presented(request: RoutedRequest, policy: ClientCertificatePolicy): Cli
   return tls?.clientAuthority === policy.secret ? tls.client : undefined;
 }
 
-function verdictOn(client: ClientCertificate, policy: ClientCertificatePolicy): string {
-  // the depth counts intermediate certificates, neither the client's nor the trusted one (SSL_CTX_set_verify_depth)
-  const tooLong = client.verify === 'SUCCESS' && client.depth > policy.depth;
-  return tooLong ? 'FAILED:certificate chain too long' : client.verify;
-}
-
 /** Tells the backend about the certificate; a client's own ssl-client-* fields never pass. */
 export function addClientCertificateFields(
   request: RoutedRequest,
@@ -58,7 +52,7 @@ export function addClientCertificateFields(
   ])
     fields.remove(name);
   const client = presented(request, policy);
-  fields.set('ssl-client-verify', client ? verdictOn(client, policy) : 'NONE');
+  fields.set('ssl-client-verify', client?.verify ?? 'NONE');
   if (!client || client.verify === 'NONE') return;
   fields.set('ssl-client-subject-dn', latin1(client.subject));
   fields.set('ssl-client-issuer-dn', latin1(client.issuer));

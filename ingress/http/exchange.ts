@@ -33,8 +33,6 @@ export interface ClientCertificate {
   readonly subject: string;
   readonly issuer: string;
   readonly pem: string;
-  /** Certificates between it and the trusted one. */
-  readonly depth: number;
 }
 
 /** Why the client side ended before the response did. */

@@ -69,28 +69,13 @@ function connectionKey(socket: net.Socket): string {
 
 function clientCertificate(socket: tls.TLSSocket): ClientCertificate {
   const certificate = socket.getPeerX509Certificate();
-  if (!certificate) return { verify: 'NONE', subject: '', issuer: '', pem: '', depth: 0 };
+  if (!certificate) return { verify: 'NONE', subject: '', issuer: '', pem: '' };
   return {
     verify: socket.authorized ? 'SUCCESS' : `FAILED:${String(socket.authorizationError)}`,
     subject: rfc2253(certificate.subject),
     issuer: rfc2253(certificate.issuer),
     pem: certificate.toString(),
-    depth: chainDepth(socket),
   };
-}
-
-const CHAIN_MAX = 16;
-
-/** Certificates between the client's and a self-issued one, whether that was sent along or not. */
-function chainDepth(socket: tls.TLSSocket): number {
-  let depth = 0;
-  let at: tls.DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
-  for (; depth < CHAIN_MAX; depth++) {
-    const issuer: tls.DetailedPeerCertificate | undefined = at.issuerCertificate;
-    if (!issuer || JSON.stringify(issuer.subject) === JSON.stringify(issuer.issuer)) break;
-    at = issuer;
-  }
-  return depth;
 }
 
 /** Node gives one attribute a line, outermost first; nginx writes RFC 2253, reversed with commas. */

@@ -29,7 +29,6 @@ const TABLE: Readonly<Record<VerdictKind, Readonly<Record<string, string>>>> = {
     'auth-tls-pass-certificate-to-upstream': 'true',
     'auth-tls-secret': 'default/ca',
     'auth-tls-verify-client': 'optional',
-    'auth-tls-verify-depth': '2',
     'auth-type': 'basic',
     'auth-url': 'http://auth.default.svc/check',
     'backend-protocol': 'GRPCS',
@@ -122,6 +121,7 @@ const TABLE: Readonly<Record<VerdictKind, Readonly<Record<string, string>>>> = {
     'ingress.weft.dev/slow-start': '30s',
   },
   differs: {
+    'auth-tls-verify-depth': '2',
     'auth-keepalive': '10',
     'auth-keepalive-requests': '10',
     'auth-keepalive-share-vars': 'true',
