@@ -33,7 +33,9 @@ export function readNameRule(
   if (answers.auto && mapping && !mapping.back) {
     context.fault(more[0]!, `"answer auto" has no way back for ${kind}; use "answer name FROM TO"`);
   }
-  return mapping && nameRule(mapping, answers, { stop, strict: context.strict });
+  // CoreDNS takes exact names back without being told.
+  const auto = answers.auto || kind === 'exact';
+  return mapping && nameRule(mapping, { ...answers, auto }, { stop, strict: context.strict });
 }
 
 /** The kind of comparison in front of the arguments, `exact` if none is named. */

@@ -39,6 +39,7 @@ class Sign implements Plugin {
   readonly #options: SignOptions;
   #timer: Disposable | undefined;
   #closed = false;
+  #looking: Promise<void> | undefined;
 
   constructor(deps: PluginDeps, options: SignOptions) {
     this.#deps = deps;
@@ -47,7 +48,19 @@ class Sign implements Plugin {
 
   serve: Plugin['serve'] = (query, next) => next(query);
 
-  async look(): Promise<void> {
+  look(): Promise<void> {
+    this.#looking = this.#look();
+    return this.#looking;
+  }
+
+  /** What is being written is written to its end. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    this.#timer?.[Symbol.dispose]();
+    await this.#looking;
+  }
+
+  async #look(): Promise<void> {
     for (const zone of this.#options.zones) {
       try {
         await this.#signIfDue(zone);
@@ -56,11 +69,6 @@ class Sign implements Plugin {
       }
     }
     if (!this.#closed) this.#timer = this.#deps.clock.setTimer(LOOK_MS, () => void this.look());
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true;
-    this.#timer?.[Symbol.dispose]();
   }
 
   async #signIfDue(zone: string): Promise<void> {

@@ -77,9 +77,17 @@ describe('rewrite name', () => {
   });
 
   it('changes no owner without an answer clause in strict mode', async () =>
-    expect((await asked('rewrite name web.old web.new', 'web.old. A', { strict: true })).lines).toEqual([
+    expect((await asked('rewrite name suffix .old .new', 'web.old. A', { strict: true })).lines).toEqual([
       'web.new. 60 IN A 192.0.2.1',
     ]));
+
+  it('takes exact names back in strict mode too, in values as well', async () => {
+    const rule = 'rewrite name exact alias.old alias.new';
+    expect((await asked(rule, 'alias.old. A', { strict: true })).lines).toEqual([
+      'alias.old. 60 IN CNAME web.new.',
+      'web.new. 60 IN A 192.0.2.1',
+    ]);
+  });
 
   it('leaves a name that would become too long as it is', async () => {
     const long = 'a'.repeat(60);

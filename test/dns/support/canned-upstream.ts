@@ -39,7 +39,11 @@ export class CannedUpstream implements AsyncDisposable {
       const request = decoded(bytes);
       upstream.asked.push(request);
       const message = reply(request);
-      return message && encodeMessage({ ...message, id: request.id, questions: request.questions });
+      // Uncompressed: the question's mixed case must not leak into names that end alike.
+      return (
+        message &&
+        encodeMessage({ ...message, id: request.id, questions: request.questions }, { compress: false })
+      );
     };
     udp.on('message', (bytes, from) => {
       const out = answer(bytes);
