@@ -28,6 +28,7 @@ import { k8sExternal } from './plugins/k8s_external/setup.ts';
 import { bind } from './plugins/bind/setup.ts';
 import { debug } from './plugins/debug/setup.ts';
 import { errors } from './plugins/errors/setup.ts';
+import { families } from './plugins/families/setup.ts';
 import { forward } from './plugins/forward/setup.ts';
 import { health } from './plugins/health/setup.ts';
 import { kubernetes } from './plugins/kubernetes/setup.ts';
@@ -78,6 +79,7 @@ export const PLUGIN_ORDER: readonly Directive[] = [
   file,
   auto,
   secondary,
+  families,
   loop,
   forward,
   whoami,
