@@ -42,38 +42,75 @@ function modeCases(group: CaseGroup, { title, mode, kernel }: PacketMode, world:
     let backends: readonly Backend[] = [];
     beforeAll(async () => {
       using _inside = world().node.enter();
-      backends = await applyViews(group, mode, kernel);
+      backends = await openBackends(group, mode, kernel);
+      await applyViews(group, mode, backends);
     });
-    afterAll(async () => {
-      using _inside = world().node.enter();
-      for (const backend of backends) {
-        await backend.cleanup(AbortSignal.timeout(PATIENCE_MS));
-        await backend[Symbol.asyncDispose]();
-      }
-      expect(leftovers(world())).toEqual([]);
-    });
+    afterAll(async () => await cleanUp(world(), backends));
     const cases = group.cases.filter(({ modes }) => modes.includes(mode));
-    test.each(cases)('$id: $note', async (each) => {
-      await check(world(), each, { hairpin: [], ...(each.overrides?.[mode] ?? each.expect) });
-    });
+    test.each(cases)('$id: $note', async (each) => await checkCase(world(), each, mode));
   });
 }
 
-export async function applyViews(
+/**
+ * The same with one world for all groups, whose backends go from one group's rules to the next by full syncs:
+ * for where starting programs is slow. All groups must look from the same node.
+ */
+export function packetCasesInOneWorld({ title, mode, kernel }: PacketMode): void {
+  const groups = PROXY_CASES.groups.filter(({ cases }) => cases.some(({ modes }) => modes.includes(mode)));
+  const cases = groups.flatMap((group) => group.cases.filter(({ modes }) => modes.includes(mode)));
+  const merged: CaseGroup = { ...groups[0]!, cases, objects: groups.flatMap(({ objects }) => objects) };
+  let world: PacketWorld;
+  let backends: readonly Backend[] = [];
+  beforeAll(async () => {
+    world = await PacketWorld.open(merged);
+    using _inside = world.node.enter();
+    backends = await openBackends(groups[0]!, mode, kernel);
+  });
+  afterAll(async () => {
+    await cleanUp(world, backends);
+    await world[Symbol.asyncDispose]();
+  });
+  describe.each(groups)(`${title}: $title`, (group) => {
+    beforeAll(async () => {
+      using _inside = world.node.enter();
+      await applyViews(group, mode, backends);
+    });
+    const own = group.cases.filter(({ modes }) => modes.includes(mode));
+    test.each(own)('$id: $note', async (each) => await checkCase(world, each, mode));
+  });
+}
+
+async function openBackends(
   group: CaseGroup,
   mode: ProxyMode,
   kernel: KernelOptions | undefined,
 ): Promise<readonly Backend[]> {
-  const backends: Backend[] = [];
+  const deps = { clock: systemClock, log: silentLogger, exec };
+  const families = new CaseWorld(group).settings.map(({ family }) => family);
+  return await Promise.all(
+    families.map((family) => openBackend(mode, deps, { family, ...(kernel && { kernel }) })),
+  );
+}
+
+/** Families that no packet of the group has are left as they are. */
+async function applyViews(group: CaseGroup, mode: ProxyMode, backends: readonly Backend[]): Promise<void> {
+  const cases = group.cases.filter(({ modes }) => modes.includes(mode));
+  const families = new Set(cases.map(({ to }) => (to.startsWith('[') ? 'IPv6' : 'IPv4')));
   for (const view of new CaseWorld(group).views()) {
-    const { family } = view.node;
-    const deps = { clock: systemClock, log: silentLogger, exec };
-    const backend = await openBackend(mode, deps, { family, ...(kernel && { kernel }) });
-    backends.push(backend);
+    const backend = backends.find(({ family }) => family === view.node.family);
+    if (!families.has(view.node.family)) continue;
     const changes = { complete: false, ports: new Set<string>() };
-    await backend.apply(view, changes, new Map(), AbortSignal.timeout(60_000));
+    await backend?.apply(view, changes, new Map(), AbortSignal.timeout(60_000));
   }
-  return backends;
+}
+
+async function cleanUp(world: PacketWorld, backends: readonly Backend[]): Promise<void> {
+  using _inside = world.node.enter();
+  for (const backend of backends) {
+    await backend.cleanup(AbortSignal.timeout(PATIENCE_MS));
+    await backend[Symbol.asyncDispose]();
+  }
+  expect(leftovers(world)).toEqual([]);
 }
 
 /** What the kernel still holds of the proxy's. Of what this kernel or host lacks there is nothing. */
@@ -96,7 +133,8 @@ export function leftovers({ node }: PacketWorld): string[] {
   return listed.filter((line) => /KUBE|weft|^-[Aa] -[tu]/i.test(line));
 }
 
-async function check(world: PacketWorld, each: PacketCase, expected: Verdict): Promise<void> {
+async function checkCase(world: PacketWorld, each: PacketCase, mode: ProxyMode): Promise<void> {
+  const expected: Verdict = { hairpin: [], ...(each.overrides?.[mode] ?? each.expect) };
   const { sourceAddress, destinationAddress, destinationPort, protocol } = packetOf(each.from.ip, each.to);
   const route: Route = {
     source: sourceAddress,

@@ -49,17 +49,18 @@ export class PacketWorld implements AsyncDisposable {
     world.#connect();
     for (const { address, port, protocol } of endpoints)
       if (protocol !== 'SCTP') await world.#listen(address, port, protocol === 'UDP' ? 'udp' : 'tcp');
-    for (const each of group.cases) {
-      const { destinationAddress, destinationPort, protocol } = packetOf(each.from.ip, each.to);
-      // on the node itself a listener is in nobody's way only where no proxy listens
-      const passes = each.expect.verdict === 'pass' || each.overrides?.nftables?.verdict === 'pass';
-      if (world.#isNode(destinationAddress) && !passes) continue;
+    // on the node itself a listener is in nobody's way only where no proxy listens
+    const passing = group.cases.filter(
+      ({ expect, overrides }) => expect.verdict === 'pass' || overrides?.nftables?.verdict === 'pass',
+    );
+    const wanted = group.cases
+      .map((each) => ({ to: each.to, always: passing.includes(each) }))
+      .concat((more.destinations ?? []).map((to) => ({ to, always: true })))
+      .map(({ to, always }) => ({ ...packetOf('', to), always }))
+      .filter(({ destinationAddress, always }) => always || !world.#isNode(destinationAddress));
+    world.#claim(wanted.map(({ destinationAddress }) => destinationAddress));
+    for (const { destinationAddress, destinationPort, protocol } of wanted)
       if (protocol !== 'sctp') await world.#listen(destinationAddress, destinationPort, protocol);
-    }
-    for (const to of more.destinations ?? []) {
-      const { destinationAddress, destinationPort, protocol } = packetOf('', to);
-      if (protocol !== 'sctp') await world.#listen(destinationAddress, destinationPort, protocol);
-    }
     return world;
   }
 
@@ -172,13 +173,13 @@ export class PacketWorld implements AsyncDisposable {
     if (this.#listeners.has(id)) return;
     const namespace =
       this.#places.get(canonical(address)) ?? (this.#isNode(address) ? this.node : this.#rest);
-    if (namespace === this.#rest) this.#claim(address);
     this.#listeners.set(id, await Listener.open(namespace, address, port, protocol));
   }
 
-  #claim(address: string): void {
-    const held = [...this.#listeners.keys()].some((id) => id.startsWith(`${canonical(address)} `));
-    if (!held) this.#rest.ip([`addr add ${hostCidr(address)} dev eth0${nodad(address)}`]);
+  /** What is nobody else's is the rest of the world's. */
+  #claim(addresses: readonly string[]): void {
+    const free = addresses.map(canonical).filter((each) => !this.#places.has(each) && !this.#isNode(each));
+    this.#rest.ip(Array.from(new Set(free), (each) => `addr add ${hostCidr(each)} dev eth0${nodad(each)}`));
   }
 }
 

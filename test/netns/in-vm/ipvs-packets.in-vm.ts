@@ -1,0 +1,8 @@
+import { KERNEL_DEFAULT } from '../../../proxy/kernel-options.ts';
+import { packetCasesInOneWorld } from '../packet-suite.ts';
+
+packetCasesInOneWorld({
+  title: 'ipvs',
+  mode: 'ipvs',
+  kernel: { ...KERNEL_DEFAULT, iptablesVariant: 'legacy' },
+});
