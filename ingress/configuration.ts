@@ -16,6 +16,7 @@ import { clusterId } from './upstream/clusters.ts';
 import { IngressObjects } from './objects.ts';
 import { SecretReferences, secretsOf } from './secret-references.ts';
 import type { GlobalSettings } from './settings.ts';
+import { passthroughTargets, type ServiceTarget } from './streams/passthrough.ts';
 
 /** What became of one Ingress: a verdict per annotation and what is not served. */
 export interface AnnotationReport {
@@ -51,6 +52,7 @@ export class Configuration {
   >();
   #serverNames: ServerNames;
   #settings: GlobalSettings;
+  #passthrough: ReadonlyMap<string, ServiceTarget> = new Map();
   #statusAddresses: readonly IngressLoadBalancerIngress[];
   #applied = false;
 
@@ -80,6 +82,11 @@ export class Configuration {
 
   get serverNames(): ServerNames {
     return this.#serverNames;
+  }
+
+  /** Backends of ssl-passthrough by server name. */
+  get passthrough(): ReadonlyMap<string, ServiceTarget> {
+    return this.#passthrough;
   }
 
   get settings(): GlobalSettings {
@@ -221,6 +228,7 @@ export class Configuration {
     const ordered = [...this.#builder.ingresses.values()].sort((a, b) =>
       a.created === b.created ? (a.key < b.key ? -1 : 1) : a.created < b.created ? -1 : 1,
     );
+    this.#passthrough = passthroughTargets(ordered);
     return new ServerNames(
       {
         certificate: (key) => this.certificates.get(key),

@@ -1,3 +1,4 @@
+import type net from 'node:net';
 import type { SnapshotSource } from '../endpoints/snapshot.ts';
 import type { Clock } from '../src/base/clock.ts';
 import { sleep } from '../src/base/clock.ts';
@@ -31,6 +32,9 @@ import { selfSignedCertificate } from './certificates/self-signed.ts';
 import { Gateway } from './relay/gateway.ts';
 import { RequestIds } from './relay/request-id.ts';
 import type { GlobalSettings } from './settings.ts';
+import { StreamExposure } from './streams/exposure.ts';
+import { passthroughFor } from './streams/passthrough.ts';
+import { type StreamDeps, tie } from './streams/tcp-port.ts';
 import { TimerWheel } from './timer-wheel.ts';
 import { ClusterSet, type ResolveName } from './upstream/clusters.ts';
 import { IdleBudget } from './upstream/pool.ts';
@@ -85,6 +89,12 @@ export interface IngressOptions {
   /** `namespace/name` of the Secret with the default certificate. */
   readonly defaultCertificate?: string;
   readonly strict: boolean;
+  /** Ports beside HTTP, by ConfigMaps of ingress-nginx's form (`namespace/name`). */
+  readonly streams?: {
+    readonly host: string;
+    readonly tcpConfigMap?: string | undefined;
+    readonly udpConfigMap?: string | undefined;
+  };
   /** What clients can reach us by; empty = the status is left alone. */
   readonly statusAddresses: readonly IngressLoadBalancerIngress[];
   /** Settings that no ConfigMap changes. */
@@ -102,6 +112,9 @@ export class IngressController implements ObjectSink, AsyncDisposable {
   readonly #gateway: Gateway;
   readonly #wheel: TimerWheel;
   readonly #clusters: ClusterSet;
+  /** Backends of TCP and UDP ports and of ssl-passthrough. */
+  readonly #streamClusters: ClusterSet;
+  #exposure: StreamExposure | undefined;
   readonly #upstreams: Upstreams;
   readonly #sideRequests: SideRequests;
   readonly #checks: ActiveChecks;
@@ -137,6 +150,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
       { idleMs: settings.upstreamIdleMs, requestsMax: settings.upstreamRequestsMax },
     );
     this.#upstreams = upstreams;
+    this.#streamClusters = new ClusterSet({ ...deps, endpointGone: () => {} });
     this.#clusters = new ClusterSet({
       snapshots: deps.snapshots,
       clock: deps.clock,
@@ -261,9 +275,11 @@ export class IngressController implements ObjectSink, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#loop[Symbol.asyncDispose]();
     await this.drain(this.#gateway.settings.drainMs);
+    await this.#exposure?.[Symbol.asyncDispose]();
     this.#gateway.cutTunnels();
     for (const listener of this.#listeners.toReversed()) await listener[Symbol.asyncDispose]();
     this.#clusters[Symbol.dispose]();
+    this.#streamClusters[Symbol.dispose]();
     this.#upstreams[Symbol.dispose]();
     await this.#exporter[Symbol.asyncDispose]();
     await this.#checks[Symbol.asyncDispose]();
@@ -287,7 +303,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
       serverTls: (hello: ClientHello) =>
         this.#deps.challenges?.serverTls(hello.serverName, hello.alpn) ??
         this.#configuration.serverNames.lookup(hello.serverName),
-      passThrough: () => false,
+      passThrough: (socket: net.Socket, hello: ClientHello) => this.#passThrough(socket, hello),
       refused: (reason: string) => this.#deps.log.debug('connection refused', { reason }),
     };
     try {
@@ -299,6 +315,43 @@ export class IngressController implements ObjectSink, AsyncDisposable {
       await this[Symbol.asyncDispose]();
       throw error;
     }
+    if (!options.streams) return;
+    const reserved = new Set(this.#listeners.map(({ address }) => address.port));
+    const { log, metrics } = this.#deps;
+    this.#exposure = new StreamExposure(
+      { ...this.#streamDeps(), log, metrics },
+      { host: options.streams.host, reserved },
+    );
+  }
+
+  #streamDeps(): StreamDeps {
+    return {
+      wheel: this.#wheel,
+      nowMs: () => this.#deps.clock.monotonicMs(),
+      cluster: (target) => this.#streamClusters.get(target.key, target.backend, false),
+      tunnelOpened: (tunnel) => this.#gateway.tunnelOpened(tunnel),
+      dropped: (reason) => this.#deps.log.debug('stream went nowhere', { reason }),
+    };
+  }
+
+  /** ssl-passthrough: the endpoint speaks TLS itself; the bytes are not ours to read. */
+  #passThrough(socket: net.Socket, { serverName }: ClientHello): boolean {
+    const target = passthroughFor(this.#configuration.passthrough, serverName);
+    if (!target) return false;
+    const deps = this.#streamDeps();
+    void tie(socket, deps.cluster(target), deps, '');
+    return true;
+  }
+
+  async #applyStreams(): Promise<void> {
+    const { streams } = this.#options;
+    if (!streams || !this.#exposure) return;
+    const { configMaps } = this.#configuration.objects;
+    for (const [protocol, key] of [
+      ['tcp', streams.tcpConfigMap],
+      ['udp', streams.udpConfigMap],
+    ] as const)
+      if (key !== undefined) await this.#exposure.apply(protocol, configMaps.get(key));
   }
 
   /** Redirects lead to the port we listen on, unless somebody says better. */
@@ -322,6 +375,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     const next = this.#configuration.apply();
     this.#gateway.publish(next.table, this.#withPort(next.settings));
     this.#sweepClusters();
+    await this.#applyStreams();
     const secrets = this.#configuration.takeSecretReferences();
     if (secrets) this.#deps.needSecrets?.(secrets);
     this.#deps.wantCertificates?.(wantedCertificates(this.#configuration.ownIngresses()));

@@ -11,6 +11,8 @@ export interface BackendRef {
   readonly namespace: string;
   readonly service: string;
   readonly port: { readonly name: string } | { readonly number: number } | undefined;
+  /** TCP when absent. */
+  readonly protocol?: 'UDP';
 }
 
 /** Where requests of a route go. */
@@ -49,5 +51,6 @@ export interface Route {
 export function backendKey(backend: BackendRef): string {
   const port =
     backend.port === undefined ? '' : 'name' in backend.port ? backend.port.name : backend.port.number;
-  return `${backend.namespace}/${backend.service}:${port}`;
+  const protocol = backend.protocol === undefined ? '' : '/udp';
+  return `${backend.namespace}/${backend.service}:${port}${protocol}`;
 }

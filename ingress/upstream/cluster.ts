@@ -61,10 +61,10 @@ export function endpointsOf(
   serviceUpstream: boolean,
 ): EndpointsOf {
   if (!service) return none('service does not exist');
-  const wanted = backend.port;
+  const { port: wanted, protocol = 'TCP' } = backend;
   if (service.type === 'ExternalName') return externalEndpoints(service, wanted);
   const port = service.ports.find((candidate) => {
-    if (candidate.protocol !== 'TCP') return false;
+    if (candidate.protocol !== protocol) return false;
     if (!wanted) return true;
     return 'name' in wanted ? candidate.name === wanted.name : candidate.port === wanted.number;
   });
@@ -79,7 +79,7 @@ export function endpointsOf(
       portNumber: port.port,
     };
   }
-  const key = portKey(port.name, 'TCP');
+  const key = portKey(port.name, protocol);
   const addresses = usable(service.endpoints, key, service.publishNotReady);
   const reason = addresses.length === 0 ? 'service has no ready endpoints' : undefined;
   return { addresses, reason, externalName: undefined, portNumber: port.port };

@@ -31,6 +31,8 @@ export interface IngressFlags extends IngressObjectFlags, AcmeFlags {
   readonly healthzHost?: string;
   readonly watchNamespace?: string;
   readonly defaultSslCertificate?: string;
+  readonly tcpServicesConfigmap?: string;
+  readonly udpServicesConfigmap?: string;
   readonly publishService?: string;
   readonly publishStatusAddress?: readonly string[];
   readonly updateStatus: boolean;
@@ -78,6 +80,8 @@ export function addServeFlags(command: Command): Command {
     .option('--healthz-host <address>', 'address of that port; default: all')
     .option('--watch-namespace <name>', 'look at this namespace only')
     .option('--default-ssl-certificate <namespace/name>', 'Secret for names without one', namespacedName)
+    .option('--tcp-services-configmap <namespace/name>', 'TCP ports and their services', namespacedName)
+    .option('--udp-services-configmap <namespace/name>', 'UDP ports and their services', namespacedName)
     .option(
       '--publish-service <namespace/name>',
       'Service whose addresses become the status of Ingresses',

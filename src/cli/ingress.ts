@@ -137,12 +137,22 @@ async function openController(deps: IngressDeps, flags: IngressFlags): Promise<I
       strict: flags.strict === true,
       statusAddresses: settled ? [] : statusEntries(published),
       settings: { accessLog: flags.accessLog ?? (flags.from ? 'off' : 'upstreaminfo') },
+      streams: {
+        host: streamHost(listens),
+        tcpConfigMap: flags.tcpServicesConfigmap,
+        udpConfigMap: flags.udpServicesConfigmap,
+      },
       ...(flags.configmap !== undefined && { configMap: flags.configmap }),
       ...(flags.defaultSslCertificate !== undefined && { defaultCertificate: flags.defaultSslCertificate }),
     });
   } catch (error) {
     throw startFault(error);
   }
+}
+
+/** Exposed ports listen where HTTP listens. */
+function streamHost({ http, https }: ReturnType<typeof listenAddresses>): string {
+  return (http[0] ?? https[0])?.host ?? '::';
 }
 
 interface StatusOutput {
