@@ -10,6 +10,7 @@ import type { ApiServerOptions } from '../api/server/server-options.ts';
 import { Fault, messageOf } from '../base/fault.ts';
 import { type ControllersOptions, openControllers } from '../controllers/open.ts';
 import { familyOf, joinHostPort } from '../net/ip.ts';
+import { registerStoreMetrics } from '../store/metrics.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import type { NodeDeps } from './parts.ts';
@@ -46,6 +47,7 @@ export async function openControlPlane(deps: NodeDeps, options: ControlPlaneOpti
     options.store ??
     (options.dataDir === undefined ? 'memory:' : `sqlite:${join(options.dataDir, 'store.db')}`);
   const store = stack.use(await openStore(deps, url));
+  registerStoreMetrics(deps.metrics, store);
   deps.onReady('store', url);
   const server = stack.use(
     await ApiServer.open(

@@ -11,21 +11,33 @@ export function etcdInstalled(): boolean {
   return spawnSync('etcd', ['--version']).status === 0;
 }
 
+/** PEM files. */
+interface EtcdTls {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
 /** A real etcd cluster on loopback ports, its data in a folder of its own. */
 export class EtcdCluster implements AsyncDisposable {
   readonly endpoints: readonly string[];
   readonly #peers: readonly string[];
   readonly #folder = mkdtempSync(join(tmpdir(), 'weft-etcd-'));
   readonly #children: (ChildProcess | undefined)[] = [];
+  readonly #tls: EtcdTls | undefined;
 
-  private constructor(ports: readonly number[], memberCount: number) {
-    this.endpoints = ports.slice(0, memberCount).map((port) => `http://127.0.0.1:${port}`);
+  private constructor(ports: readonly number[], memberCount: number, tls: EtcdTls | undefined) {
+    this.#tls = tls;
+    const scheme = tls ? 'https' : 'http';
+    this.endpoints = ports.slice(0, memberCount).map((port) => `${scheme}://127.0.0.1:${port}`);
     this.#peers = ports.slice(memberCount).map((port) => `http://127.0.0.1:${port}`);
   }
 
-  static async start(memberCount: number): Promise<EtcdCluster> {
-    const cluster = new EtcdCluster(await freePorts(memberCount * 2), memberCount);
+  /** @param tls clients must show a certificate; nobody waits then until the members are healthy */
+  static async start(memberCount: number, tls?: EtcdTls): Promise<EtcdCluster> {
+    const cluster = new EtcdCluster(await freePorts(memberCount * 2), memberCount, tls);
     for (let member = 0; member < memberCount; member++) cluster.startMember(member);
+    if (tls) return cluster;
     await Promise.all(cluster.endpoints.map((_, member) => cluster.healthy(member)));
     return cluster;
   }
@@ -45,6 +57,12 @@ export class EtcdCluster implements AsyncDisposable {
       ['--election-timeout', '500'],
       ['--experimental-watch-progress-notify-interval', '500ms'],
       ['--log-level', 'error'],
+      ...(this.#tls
+        ? [
+            ['--client-cert-auth', '--trusted-ca-file', this.#tls.ca],
+            ['--cert-file', this.#tls.cert, '--key-file', this.#tls.key],
+          ]
+        : []),
     ].flat();
     this.#children[member] = spawn('etcd', args, { stdio: 'ignore' });
   }
