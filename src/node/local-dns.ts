@@ -1,15 +1,15 @@
 import type { SnapshotSource } from '../../endpoints/snapshot.ts';
 import { DnsServer } from '../../dns/server/dns-server.ts';
+import { datagramEngine } from '../../dns/server/engine.ts';
 import { hostAddresses } from '../../proxy/host-addresses.ts';
-import { Fault } from '../base/fault.ts';
-import { HostRoutes } from './host-routes.ts';
+import { openNodeLocal } from './node-local-dns.ts';
 import type { NodeDeps } from './parts.ts';
 
-/** See HostRoutes: 151 is the userspace proxy's, 152 the pod network's. */
-const ROUTE_PROTOCOL = 153;
+/** Carries the addresses that the host lacks; the name that node-local DNS has everywhere. */
+const INTERFACE = 'nodelocaldns';
 
 export interface LocalDnsOptions {
-  /** Where pods of this node ask; an address that the host lacks becomes its own by a route of type local. */
+  /** Where pods of this node ask; an address that the host lacks is put on a dummy interface. */
   readonly addresses: readonly string[];
   readonly port: number;
   /** Path of a Corefile; undefined: kubeadm's, without the parts that open further ports. */
@@ -30,20 +30,25 @@ export async function openLocalDns(
   await using stack = new AsyncDisposableStack();
   const own = new Set(hostAddresses());
   const foreign = addresses.filter((each) => !own.has(each) && !each.startsWith('127.') && each !== '::1');
-  if (foreign.length > 0) {
-    const routes = stack.use(new HostRoutes(deps, { protocol: ROUTE_PROTOCOL }));
-    const fault = await routes.set(foreign.map((to) => ({ to, via: undefined })));
-    if (fault !== undefined) throw foreignFault(foreign, fault);
-  }
+  const ground =
+    foreign.length > 0
+      ? stack.use(await openNodeLocal(deps, { addresses: foreign, port, interfaceName: INTERFACE }))
+      : undefined;
+  const openDatagram = datagramEngine('auto', deps, { receivers: 1 });
   const server = stack.use(
-    await DnsServer.open(deps, {
-      corefile:
-        corefile === undefined ? { text: nodeCorefile(clusterDomain, 'insecure') } : { path: corefile },
-      dnsPort: port,
-      defaultBind: addresses,
-      strict,
-    }),
+    await DnsServer.open(
+      { ...deps, openDatagram },
+      {
+        corefile:
+          corefile === undefined ? { text: nodeCorefile(clusterDomain, 'insecure') } : { path: corefile },
+        dnsPort: port,
+        defaultBind: addresses,
+        strict,
+      },
+    ),
   );
+  // before the server drains: new questions go elsewhere
+  if (ground) stack.defer(() => ground.withdraw());
   const owned = stack.move();
   return { server, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
@@ -67,12 +72,4 @@ export function nodeCorefile(clusterDomain: string, pods: 'insecure' | 'verified
     loadbalance
 }
 `;
-}
-
-function foreignFault(addresses: readonly string[], reason: string): Fault {
-  return new Fault(
-    'DNS_ADDRESS',
-    `${addresses.join(', ')} cannot become an address of this host (${reason}). ` +
-      'Grant net_admin, or choose an address it has with --dns-address.',
-  );
 }
