@@ -9,14 +9,15 @@ export interface MasterEntry {
   readonly words: readonly ZoneWord[];
 }
 
-export type MasterEntries =
-  | { readonly ok: true; readonly entries: readonly MasterEntry[] }
-  | { readonly ok: false; readonly line: number; readonly reason: string };
+/** Where the text cannot be split; nothing follows it. */
+export interface EntryFault {
+  readonly line: number;
+  readonly reason: string;
+}
 
 /** Splits a master file (RFC 1035 5.1): comments away, brackets joined, quotes kept whole, escapes left as they are. */
-export function masterEntries(text: string): MasterEntries {
-  const reader = new EntryReader(text);
-  return reader.read();
+export function masterEntries(text: string): Iterable<MasterEntry | EntryFault> {
+  return new EntryReader(text).read();
 }
 
 const BLANK = /[ \t\r]/;
@@ -27,7 +28,7 @@ class EntryReader {
   #at = 0;
   #line = 1;
   #depth = 0;
-  #entries: MasterEntry[] = [];
+  readonly #entries: MasterEntry[] = [];
   #words: ZoneWord[] = [];
   #start = 1;
   #sameOwner = false;
@@ -36,15 +37,16 @@ class EntryReader {
     this.#text = text;
   }
 
-  read(): MasterEntries {
+  *read(): Iterable<MasterEntry | EntryFault> {
     this.#sameOwner = BLANK.test(this.#text[0] ?? '');
     while (this.#at < this.#text.length) {
       const reason = this.#step(this.#text[this.#at]!);
-      if (reason !== undefined) return { ok: false, line: this.#line, reason };
+      if (reason !== undefined) return yield { line: this.#line, reason };
+      if (this.#entries.length > 0) yield* this.#entries.splice(0);
     }
-    if (this.#depth > 0) return { ok: false, line: this.#start, reason: '"(" is never closed' };
+    if (this.#depth > 0) return yield { line: this.#start, reason: '"(" is never closed' };
     this.#finish();
-    return { ok: true, entries: this.#entries };
+    yield* this.#entries;
   }
 
   /** Takes one character or word; the reason when it cannot. */

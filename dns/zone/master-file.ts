@@ -36,9 +36,22 @@ const TTL_SECONDS = 3600;
 /** Reads a master file (RFC 1035 section 5, RFC 2308 section 4, BIND's `$GENERATE`). Never throws. */
 export function readMasterFile(source: MasterSource, origin: string): MasterFile {
   const reader = new MasterReader(source, origin);
-  reader.read(source.name, source.text, origin, 0);
+  for (const _turn of reader.read(source.name, source.text, origin, 0));
   return reader.result;
 }
+
+/** The same, with `turn` awaited every thousand entries: a big zone must not hold other answers up. */
+export async function readMasterFileInTurns(
+  source: MasterSource,
+  origin: string,
+  turn: () => Promise<void>,
+): Promise<MasterFile> {
+  const reader = new MasterReader(source, origin);
+  for (const _turn of reader.read(source.name, source.text, origin, 0)) await turn();
+  return reader.result;
+}
+
+const ENTRIES_PER_TURN = 1000;
 
 class MasterReader {
   readonly #source: MasterSource;
@@ -46,6 +59,7 @@ class MasterReader {
   readonly #records: ResourceRecord[] = [];
   readonly #faults: MasterFault[] = [];
   #outside = 0;
+  #entries = 0;
   #origin: string;
   #owner: string | undefined;
   #defaultTtl: number | undefined;
@@ -61,12 +75,12 @@ class MasterReader {
     return { records: this.#records, faults: this.#faults, outside: this.#outside };
   }
 
-  read(file: string, text: string, origin: string, depth: number): void {
-    const split = masterEntries(text);
-    if (!split.ok) return void this.#faults.push({ file, line: split.line, reason: split.reason });
+  /** Yields nothing, now and then: a place to stop at. */
+  *read(file: string, text: string, origin: string, depth: number): Generator<undefined, void> {
     this.#origin = origin;
-    for (const entry of split.entries) {
-      const reason = this.#entry(file, entry, depth);
+    for (const entry of masterEntries(text)) {
+      if (++this.#entries % ENTRIES_PER_TURN === 0) yield undefined;
+      const reason = 'reason' in entry ? entry.reason : yield* this.#entry(file, entry, depth);
       if (reason !== undefined) this.#faults.push({ file, line: entry.line, reason });
       if (this.#records.length > ZONE_RECORDS) {
         this.#faults.push({ file, line: entry.line, reason: `more than ${ZONE_RECORDS} records` });
@@ -75,10 +89,12 @@ class MasterReader {
     }
   }
 
-  #entry(file: string, entry: MasterEntry, depth: number): string | undefined {
+  *#entry(file: string, entry: MasterEntry, depth: number): Generator<undefined, string | undefined> {
     const [first, ...rest] = entry.words;
     if (!entry.sameOwner && first && !first.quoted && first.text.startsWith('$')) {
-      return this.#directive(file, first.text.toUpperCase(), rest, depth);
+      const name = first.text.toUpperCase();
+      if (name === '$INCLUDE') return yield* this.#include(file, rest[0]?.text, rest[1]?.text, depth);
+      return this.#directive(name, rest);
     }
     if (entry.sameOwner) {
       if (this.#owner === undefined) return 'the first record has no owner';
@@ -90,8 +106,8 @@ class MasterReader {
     return this.#record(owner, rest);
   }
 
-  #directive(file: string, name: string, args: readonly ZoneWord[], depth: number): string | undefined {
-    const [first, second] = args;
+  #directive(name: string, args: readonly ZoneWord[]): string | undefined {
+    const [first] = args;
     switch (name) {
       case '$ORIGIN': {
         const origin = first && zoneName(first.text, this.#origin);
@@ -102,8 +118,6 @@ class MasterReader {
       case '$TTL':
         this.#defaultTtl = first && parseTtl(first.text);
         return this.#defaultTtl === undefined ? '$TTL needs a number of seconds' : undefined;
-      case '$INCLUDE':
-        return this.#include(file, first?.text, second?.text, depth);
       case '$GENERATE': {
         const made = generate(args);
         if (!made.ok) return made.reason;
@@ -120,12 +134,12 @@ class MasterReader {
     }
   }
 
-  #include(
+  *#include(
     file: string,
     path: string | undefined,
     origin: string | undefined,
     depth: number,
-  ): string | undefined {
+  ): Generator<undefined, string | undefined> {
     if (path === undefined) return '$INCLUDE needs a file';
     if (depth >= INCLUDE_DEPTH) return `files include one another deeper than ${INCLUDE_DEPTH}`;
     const included = this.#source.include(path, file);
@@ -133,7 +147,7 @@ class MasterReader {
     const inside = origin === undefined ? this.#origin : zoneName(origin, this.#origin);
     if (inside === undefined) return `"${origin}" is not a name`;
     const [outer, owner] = [this.#origin, this.#owner];
-    this.read(included.name, included.text, inside, depth + 1);
+    yield* this.read(included.name, included.text, inside, depth + 1);
     // RFC 1035 5.1: whatever the file did to them, origin and owner are as before.
     [this.#origin, this.#owner] = [outer, owner];
     return undefined;

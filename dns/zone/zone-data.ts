@@ -26,18 +26,24 @@ export class ZoneData {
 
   /** Throws Fault ZONE_INVALID for a zone without exactly one SOA at its apex, or with a CNAME beside other data. */
   static of(origin: string, records: Iterable<ResourceRecord>): ZoneData {
+    const builder = new ZoneBuilder(origin);
+    for (const record of records) builder.add(record);
+    return ZoneData.#finish(origin, builder);
+  }
+
+  /** The same, with `turn` awaited every thousand records: a big zone must not hold other answers up. */
+  static async inTurns(
+    origin: string,
+    records: Iterable<ResourceRecord>,
+    turn: () => Promise<void>,
+  ): Promise<ZoneData> {
+    const builder = new ZoneBuilder(origin);
+    for (const record of records) if (builder.add(record) % RECORDS_PER_TURN === 0) await turn();
+    return ZoneData.#finish(origin, builder);
+  }
+
+  static #finish(origin: string, { nodes, size }: ZoneBuilder): ZoneData {
     const apex = foldName(origin);
-    const nodes = new Map<string, Map<RecordType, ResourceRecord[]>>([[apex, new Map()]]);
-    let size = 0;
-    for (const record of records) {
-      if (!isWithin(record.name, apex))
-        throw new Fault('ZONE_INVALID', `${record.name} is outside of ${origin}`);
-      const node = nodeAt(nodes, foldName(record.name), apex);
-      const set = node.get(record.type) ?? [];
-      node.set(record.type, set);
-      if (record.type !== 'SOA' || set.length === 0) set.push(record);
-      size++;
-    }
     const soa = nodes.get(apex)?.get('SOA')?.[0];
     if (soa?.type !== 'SOA') throw new Fault('ZONE_INVALID', `zone ${origin} has no SOA`);
     for (const [name, node] of nodes) checkNode(name, node);
@@ -65,8 +71,8 @@ export class ZoneData {
   /** Every record, the SOA first. */
   *records(): Iterable<ResourceRecord> {
     yield this.soa;
-    for (const name of this.names()) {
-      for (const [type, set] of this.#nodes.get(name)!) if (type !== 'SOA') yield* set;
+    for (const node of this.#nodes.values()) {
+      for (const [type, set] of node) if (type !== 'SOA') yield* set;
     }
   }
 
@@ -91,6 +97,33 @@ export class ZoneData {
       if (found.length > 0) return found;
     }
     return [];
+  }
+}
+
+const RECORDS_PER_TURN = 1000;
+
+class ZoneBuilder {
+  readonly nodes: Map<string, Map<RecordType, ResourceRecord[]>>;
+  readonly #origin: string;
+  readonly #apex: string;
+  size = 0;
+
+  constructor(origin: string) {
+    this.#origin = origin;
+    this.#apex = foldName(origin);
+    this.nodes = new Map([[this.#apex, new Map()]]);
+  }
+
+  /** How many there are now. */
+  add(record: ResourceRecord): number {
+    if (!isWithin(record.name, this.#apex)) {
+      throw new Fault('ZONE_INVALID', `${record.name} is outside of ${this.#origin}`);
+    }
+    const node = nodeAt(this.nodes, foldName(record.name), this.#apex);
+    const set = node.get(record.type) ?? [];
+    node.set(record.type, set);
+    if (record.type !== 'SOA' || set.length === 0) set.push(record);
+    return ++this.size;
   }
 }
 

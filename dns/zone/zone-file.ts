@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { Fault } from '../../src/base/fault.ts';
 import type { Logger } from '../../src/base/log.ts';
-import { readMasterFile } from './master-file.ts';
+import { readMasterFileInTurns } from './master-file.ts';
 import { ZoneData } from './zone-data.ts';
 
 const FAULTS_SHOWN = 5;
@@ -34,7 +35,7 @@ export class ZoneFile {
   async load(): Promise<boolean> {
     const mark = await fileMark(this.path);
     if (mark === this.#read) return false;
-    const zone = parseZone(this.path, await readFile(this.path, 'utf8'), this.origin, this.#log);
+    const zone = await parseZone(this.path, await readFile(this.path, 'utf8'), this.origin, this.#log);
     this.#read = mark;
     if (this.#zone?.serial === zone.serial) {
       this.#log.warn('zone file changed without its serial, not reloaded', {
@@ -57,7 +58,7 @@ async function fileMark(path: string): Promise<string> {
   }
 }
 
-function parseZone(path: string, text: string, origin: string, log: Logger): ZoneData {
+async function parseZone(path: string, text: string, origin: string, log: Logger): Promise<ZoneData> {
   const include = (name: string, from: string): { name: string; text: string } | undefined => {
     const full = resolve(dirname(from), name);
     try {
@@ -66,12 +67,13 @@ function parseZone(path: string, text: string, origin: string, log: Logger): Zon
       return undefined;
     }
   };
-  const { records, faults, outside } = readMasterFile({ name: path, text, include }, origin);
+  const source = { name: path, text, include };
+  const { records, faults, outside } = await readMasterFileInTurns(source, origin, setImmediate);
   if (faults.length > 0) {
     const lines = faults.slice(0, FAULTS_SHOWN).map(({ file, line, reason }) => `${file}:${line}: ${reason}`);
     const more = faults.length > FAULTS_SHOWN ? [`and ${faults.length - FAULTS_SHOWN} more`] : [];
     throw new Fault('ZONE_INVALID', [...lines, ...more].join('\n'));
   }
   if (outside > 0) log.warn('records outside of the zone left out', { path, zone: origin, records: outside });
-  return ZoneData.of(origin, records);
+  return await ZoneData.inTurns(origin, records, setImmediate);
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { messageOf } from '../../../src/base/fault.ts';
 import type { Peer, PluginDeps } from '../../plugin.ts';
 import { fetchSerial, fetchZone, isNewerSerial } from '../../zone/transfer-client.ts';
@@ -91,7 +92,8 @@ export class ZoneReplica implements Disposable {
       const serial = await fetchSerial(this.#deps, primary, name, signal);
       if (!isNewerSerial(serial, this.#zone.serial)) return;
     }
-    const zone = ZoneData.of(name, await fetchZone(this.#deps, primary, name, signal));
+    const records = await fetchZone(this.#deps, primary, name, signal);
+    const zone = await ZoneData.inTurns(name, records, setImmediate);
     this.#zone = zone;
     this.#deps.log.info('zone transferred', { zone: name, serial: zone.serial, records: zone.size });
     onChange();

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readMasterFile, type MasterFile } from '../../../dns/zone/master-file.ts';
+import { readMasterFile, readMasterFileInTurns, type MasterFile } from '../../../dns/zone/master-file.ts';
+import { ZoneData } from '../../../dns/zone/zone-data.ts';
 import { formatRecord } from '../../../dns/wire/zone-text.ts';
 
 const FILES: Readonly<Record<string, string>> = {
@@ -149,6 +150,17 @@ VENERA  A       10.1.0.52
         for (const record of records) expect(formatRecord(record)).not.toBe('');
       }),
     );
+  });
+
+  it('lets others have their turn while it reads a big zone', async () => {
+    const text = `@ 1 SOA a b 1 2 3 4 5\n${Array.from({ length: 4999 }, (_, i) => `h${i} 1 A 192.0.2.1`).join('\n')}`;
+    let turns = 0;
+    const turn = async (): Promise<void> => void turns++;
+    const source = { name: 'big.db', text, include: () => undefined };
+    const { records } = await readMasterFileInTurns(source, 'example.org.', turn);
+    expect([records.length, turns]).toEqual([5000, 5]);
+    const zone = await ZoneData.inTurns('example.org.', records, turn);
+    expect([zone.size, turns]).toEqual([5000, 10]);
   });
 
   it('reads its own output back', () => {
