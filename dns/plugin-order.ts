@@ -106,5 +106,5 @@ export const ABSENT_DIRECTIVES: Readonly<Record<string, string>> = {
   erratic: 'faults are not injected; use template or acl drop',
   nomad: 'nomad services are not served',
   shed: 'the receive loop is bounded by construction: see docs/dns.md, limits',
-  multisocket: 'threads are chosen by --dns.threads',
+  multisocket: 'threads are chosen by --receivers',
 };

@@ -146,7 +146,7 @@ function explainPod(
 ): void {
   if (options.pods === 'disabled') return say('pod', 'pods disabled: no pod has a name');
   if (options.pods === 'insecure')
-    return say('pod', 'pods insecure: any address spelled in the name is the answer');
+    return say('pod', 'pods insecure: the address that the name spells is the answer');
   say('pod', `pods verified: ${label} must be the address of a live pod in ${namespace}`);
 }
 
