@@ -5,7 +5,7 @@ import type { EndpointState } from '../upstream/cluster.ts';
 import { hashText } from './ring.ts';
 
 /**
- * The affinity cookie: `id`, `id.endpoint` (persistent) and a `c` in front of ids that belong to a canary. It holds
+ * The affinity cookie: `id`, `id.endpoint` (persistent) and `canary-` in front of ids that belong to a canary. It holds
  * hashes only: nobody learns addresses from it.
  */
 export interface AffinityCookie {
@@ -20,8 +20,8 @@ export function readAffinityCookie(
   policy: AffinityPolicy,
 ): AffinityCookie | undefined {
   const value = cookieValue(request.head.fields.joined('cookie'), policy.cookie);
-  const match = /^(c?)([0-9a-f]{16,32})(?:\.([0-9a-f]{8}))?$/.exec(value ?? '');
-  return match ? { id: match[2]!, endpoint: match[3], canary: match[1] === 'c' } : undefined;
+  const match = /^(canary-)?([0-9a-f]{16,32})(?:\.([0-9a-f]{8}))?$/.exec(value ?? '');
+  return match ? { id: match[2]!, endpoint: match[3], canary: match[1] !== undefined } : undefined;
 }
 
 export function endpointMark(endpoint: EndpointState): string {
@@ -35,7 +35,7 @@ export function affinityCookie(
   cookie: AffinityCookie,
   nowMs: number,
 ): string {
-  const value = `${cookie.canary ? 'c' : ''}${cookie.id}${cookie.endpoint === undefined ? '' : `.${cookie.endpoint}`}`;
+  const value = `${cookie.canary ? 'canary-' : ''}${cookie.id}${cookie.endpoint === undefined ? '' : `.${cookie.endpoint}`}`;
   const { route } = request;
   const rulePath = route.pathType === 'Regex' ? '/' : route.path;
   let text = `${policy.cookie}=${value}; Path=${policy.path ?? rulePath}`;
