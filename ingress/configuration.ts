@@ -151,6 +151,18 @@ export class Configuration {
     return this.fieldsOf(key).filter(([name]) => allowed.has(name.toLowerCase()));
   }
 
+  /** The certificate of each host that Ingresses name one for. */
+  *servedCertificates(): Generator<{ host: string; certificate: Certificate }> {
+    const seen = new Set<string>();
+    for (const { tls } of this.#builder.ingresses.values()) {
+      for (const host of tls.flatMap(({ hosts }) => hosts)) {
+        if (seen.has(host)) continue;
+        seen.add(host);
+        yield { host, certificate: this.#serverNames.lookup(host).certificate };
+      }
+    }
+  }
+
   /** The Ingresses of ours, as they are written. */
   *ownIngresses(): Generator<Ingress> {
     for (const key of this.#builder.ingresses.keys()) {

@@ -1,26 +1,21 @@
 import type net from 'node:net';
-import type { SnapshotSource } from '../endpoints/snapshot.ts';
-import type { Clock } from '../src/base/clock.ts';
 import { sleep } from '../src/base/clock.ts';
-import type { Logger } from '../src/base/log.ts';
-import type { Registry } from '../src/base/metrics.ts';
 import { SyncLoop } from '../src/base/sync-loop.ts';
-import type { Ingress, IngressLoadBalancerIngress } from '../src/api/kinds/ingress.ts';
+import type { IngressLoadBalancerIngress } from '../src/api/kinds/ingress.ts';
 import type { KubeObject } from '../src/api/kinds/meta.ts';
 import type { ObjectSink } from '../src/api/kinds/object-sink.ts';
-import type { Challenges } from './acme/challenges.ts';
-import type { WantedCertificate } from './acme/renewals.ts';
 import { wantedCertificates } from './acme/wanted.ts';
 import { Gatekeeper } from './access/gatekeeper.ts';
 import { ExternalAuth } from './access/external-auth.ts';
 import { RateLimits } from './access/rate-limit.ts';
 import { ActiveChecks } from './balance/active-checks.ts';
 import { Chooser } from './balance/chooser.ts';
+import { orphansOf } from './observe/orphans.ts';
 import { OtlpExporter } from './observe/tracing/otlp-exporter.ts';
 import { TrafficObserver } from './observe/traffic.ts';
 import { Mirrors } from './relay/mirrors.ts';
 import { SideRequests } from './upstream/side-requests.ts';
-import { Configuration, type AnnotationReport } from './configuration.ts';
+import { Configuration } from './configuration.ts';
 import type { RouteTable } from './compile/route-table.ts';
 import { defaultSettings } from './default-settings.ts';
 import { CLUSTER_SWEEP_MS } from './limits.ts';
@@ -31,75 +26,16 @@ import { certificateOf } from './certificates/certificate-store.ts';
 import { selfSignedCertificate } from './certificates/self-signed.ts';
 import { Gateway } from './relay/gateway.ts';
 import { RequestIds } from './relay/request-id.ts';
+import type { IngressDeps, IngressOptions } from './controller-options.ts';
+import { ControllerMetrics, type ControllerState } from './observe/controller-metrics.ts';
 import type { GlobalSettings } from './settings.ts';
 import { StreamExposure } from './streams/exposure.ts';
 import { passthroughFor } from './streams/passthrough.ts';
 import { type StreamDeps, tie } from './streams/tcp-port.ts';
 import { TimerWheel } from './timer-wheel.ts';
-import { ClusterSet, type ResolveName } from './upstream/clusters.ts';
+import { ClusterSet } from './upstream/clusters.ts';
 import { IdleBudget } from './upstream/pool.ts';
 import { Upstreams } from './upstream/upstreams.ts';
-import type { Connector } from './wire.ts';
-
-export interface IngressDeps {
-  readonly snapshots: SnapshotSource;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly metrics: Registry;
-  /** 0 <= random() < 1. */
-  readonly random: () => number;
-  /** For ExternalName services; rejects when the name does not exist. */
-  readonly resolve: ResolveName;
-  /** Writes status.loadBalancer of one Ingress; an empty list clears it. Rejections are retried. */
-  readonly publishStatus: (
-    ingress: Ingress,
-    addresses: readonly IngressLoadBalancerIngress[],
-  ) => Promise<void>;
-  /** Told of the verdict on every annotation and of every rule that is not served: for conditions and events. */
-  readonly report?: (ingress: Ingress, report: AnnotationReport) => void;
-  /** What is answered to an ACME CA; shared with who proves the names. */
-  readonly challenges?: Challenges;
-  /** Told which certificates Ingresses ask a CA for, after each change. */
-  readonly wantCertificates?: (wanted: readonly WantedCertificate[]) => void;
-  /** Told which Secrets (`namespace/name`) are referred to, whenever that changes: no others are needed. */
-  readonly needSecrets?: (keys: ReadonlySet<string>) => void;
-  /** Another way to open upstream connections; node:net when absent. */
-  readonly connector?: Connector;
-  /** Takes access log lines, without a line end; needed when the settings ask for a log. */
-  readonly accessLog?: (line: string) => void;
-}
-
-export interface ListenAddress {
-  readonly host: string;
-  readonly port: number;
-}
-
-export interface IngressOptions {
-  readonly http: readonly ListenAddress[];
-  readonly https: readonly ListenAddress[];
-  /** The class name of the legacy annotation. */
-  readonly ingressClass: string;
-  /** spec.controller of the IngressClasses that are ours. */
-  readonly controllerName: string;
-  readonly watchWithoutClass: boolean;
-  /** Objects come from manifests: the default class is applied here, as admission would have. */
-  readonly applyDefaultClass: boolean;
-  /** `namespace/name` of the ConfigMap with the settings. */
-  readonly configMap?: string;
-  /** `namespace/name` of the Secret with the default certificate. */
-  readonly defaultCertificate?: string;
-  readonly strict: boolean;
-  /** Ports beside HTTP, by ConfigMaps of ingress-nginx's form (`namespace/name`). */
-  readonly streams?: {
-    readonly host: string;
-    readonly tcpConfigMap?: string | undefined;
-    readonly udpConfigMap?: string | undefined;
-  };
-  /** What clients can reach us by; empty = the status is left alone. */
-  readonly statusAddresses: readonly IngressLoadBalancerIngress[];
-  /** Settings that no ConfigMap changes. */
-  readonly settings?: Partial<GlobalSettings>;
-}
 
 const SYNC = { minIntervalMs: 20, retryIntervalMs: 1_000, maxIntervalMs: 0 };
 const DRAIN_POLL_MS = 20;
@@ -120,6 +56,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
   readonly #checks: ActiveChecks;
   readonly #observer: TrafficObserver;
   readonly #exporter: OtlpExporter;
+  readonly #metrics: ControllerMetrics;
   readonly #listeners: Listener[] = [];
   readonly #loop: SyncLoop;
   #applied: (() => void)[] = [];
@@ -164,23 +101,17 @@ export class IngressController implements ObjectSink, AsyncDisposable {
         log: deps.log,
         wheel: this.#wheel,
         upstreams,
-        gatekeeper: new Gatekeeper({
-          secret: (key) => configuration.objects.secrets.get(key),
-          limits: new RateLimits({ clock: deps.clock }),
-          external: new ExternalAuth({
-            clock: deps.clock,
-            requests: this.#sideRequests,
-            fields: (key) => configuration.fieldsOf(key),
-          }),
-        }),
+        gatekeeper: gatekeeperOf(deps, configuration, this.#sideRequests),
         chooser: new Chooser({
           clock: deps.clock,
           random: deps.random,
-          ejected: (cluster, endpoint) =>
+          ejected: (cluster, endpoint) => {
+            this.#metrics.ejected(cluster.key);
             deps.log.warn('endpoint left alone after failures', {
               backend: cluster.key,
               endpoint: endpoint.id,
-            }),
+            });
+          },
         }),
         observer: this.#observer,
         requestIds: new RequestIds(),
@@ -192,6 +123,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
       },
       settings,
     );
+    this.#metrics = new ControllerMetrics(deps.metrics, options.controllerName, this.#state());
     this.#loop = new SyncLoop({ clock: deps.clock, log: deps.log }, SYNC, () => this.#sync());
   }
 
@@ -304,7 +236,10 @@ export class IngressController implements ObjectSink, AsyncDisposable {
         this.#deps.challenges?.serverTls(hello.serverName, hello.alpn) ??
         this.#configuration.serverNames.lookup(hello.serverName),
       passThrough: (socket: net.Socket, hello: ClientHello) => this.#passThrough(socket, hello),
-      refused: (reason: string) => this.#deps.log.debug('connection refused', { reason }),
+      refused: (reason: string) => {
+        this.#metrics.refused(reason);
+        this.#deps.log.debug('connection refused', { reason });
+      },
     };
     try {
       for (const address of options.http)
@@ -322,6 +257,22 @@ export class IngressController implements ObjectSink, AsyncDisposable {
       { ...this.#streamDeps(), log, metrics },
       { host: options.streams.host, reserved },
     );
+  }
+
+  #state(): ControllerState {
+    const sum = (pick: (listener: Listener) => number): number =>
+      this.#listeners.reduce((total, listener) => total + pick(listener), 0);
+    return {
+      connections: () => ({
+        active: sum((listener) => listener.connectionCount),
+        accepted: sum((listener) => listener.acceptedCount),
+      }),
+      requests: () => ({ active: this.#gateway.active }),
+      hosts: () => this.#gateway.table.hosts.size,
+      ingresses: () => this.#configuration.ingresses.size,
+      certificates: () => this.#configuration.servedCertificates(),
+      orphans: () => orphansOf(this.#configuration.ingresses.values(), this.#deps.snapshots.snapshot),
+    };
   }
 
   #streamDeps(): StreamDeps {
@@ -375,6 +326,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     const next = this.#configuration.apply();
     this.#gateway.publish(next.table, this.#withPort(next.settings));
     this.#sweepClusters();
+    this.#metrics.swapped(this.#deps.clock.nowMs());
     await this.#applyStreams();
     const secrets = this.#configuration.takeSecretReferences();
     if (secrets) this.#deps.needSecrets?.(secrets);
@@ -384,4 +336,16 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     for (const { ingress, addresses } of this.#configuration.takeStatuses())
       await this.#deps.publishStatus(ingress, addresses);
   }
+}
+
+function gatekeeperOf(deps: IngressDeps, configuration: Configuration, requests: SideRequests): Gatekeeper {
+  return new Gatekeeper({
+    secret: (key) => configuration.objects.secrets.get(key),
+    limits: new RateLimits({ clock: deps.clock }),
+    external: new ExternalAuth({
+      clock: deps.clock,
+      requests,
+      fields: (key) => configuration.fieldsOf(key),
+    }),
+  });
 }

@@ -51,6 +51,7 @@ export class Listener implements AsyncDisposable {
   readonly #sockets = new Set<net.Socket>();
   readonly #tls: TlsAcceptor;
   #draining = false;
+  #accepted = 0;
 
   private constructor(deps: ListenerDeps, options: ListenerOptions) {
     this.#deps = deps;
@@ -88,6 +89,11 @@ export class Listener implements AsyncDisposable {
     return this.#options.secure;
   }
 
+  /** Connections so far. */
+  get acceptedCount(): number {
+    return this.#accepted;
+  }
+
   get connectionCount(): number {
     return this.#sockets.size;
   }
@@ -110,6 +116,7 @@ export class Listener implements AsyncDisposable {
   }
 
   #accept(socket: net.Socket): void {
+    this.#accepted++;
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
     const peer = plainAddress(socket.remoteAddress ?? '');

@@ -1,4 +1,6 @@
+import { X509Certificate } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { selfSignedCertificate } from '../../ingress/certificates/self-signed.ts';
 import { noRoute } from '../../ingress/compile/no-route.ts';
 import type { Route } from '../../ingress/compile/route.ts';
 import { defaultSettings } from '../../ingress/default-settings.ts';
@@ -9,6 +11,10 @@ import { contextOf, type RoutedRequest } from '../../ingress/relay/context.ts';
 import { RequestRecord } from '../../ingress/relay/record.ts';
 import { Registry } from '../../src/base/metrics.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { Backend } from './support/backend.ts';
+import { ask } from './support/client.ts';
+import { ingress, service } from './support/objects.ts';
+import { Rig } from './support/rig.ts';
 
 const route: Route = {
   ...noRoute,
@@ -126,5 +132,35 @@ describe('access log', () => {
       buffer.push('c');
     }
     expect(written).toEqual(['a\nb\n', 'c\n']);
+  });
+});
+
+describe('metrics of the controller', () => {
+  it('tell of connections, certificates, orphans and configurations', async () => {
+    const metrics = new Registry();
+    await using backend = await Backend.open();
+    const { cert, key } = await selfSignedCertificate('web.test', ['web.test'], Date.now());
+    const objects = [
+      ...service('web', backend.endpoint),
+      ingress({ tls: 'web' }),
+      ingress({ host: 'none.test', service: 'none' }),
+      {
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { namespace: 'default', name: 'web' },
+        stringData: { 'tls.crt': cert, 'tls.key': key },
+      },
+    ];
+    await using rig = await Rig.open(objects, { deps: { metrics } });
+    expect((await ask(rig.https, { sni: 'web.test' })).status).toBe(200);
+    const prefix = 'nginx_ingress_controller_';
+    expect(await sampleOf(metrics, `${prefix}success`)).toBeGreaterThan(0);
+    expect(await sampleOf(metrics, `${prefix}nginx_process_connections_total{state="handled"}`)).toBe(1);
+    expect(await sampleOf(metrics, `${prefix}orphan_ingress{`)).toBe(1);
+    expect(await metrics.metrics()).toContain('ingress="none.test",type="no-service"} 1');
+    const expires = await sampleOf(metrics, `${prefix}ssl_expire_time_seconds{host="web.test"`);
+    expect(expires).toBe(Math.floor(Date.parse(new X509Certificate(cert).validTo) / 1000));
+    expect(await sampleOf(metrics, `${prefix}ssl_certificate_info{host="web.test"`)).toBe(1);
+    expect(await sampleOf(metrics, 'weft_ingress_hosts')).toBe(2);
   });
 });

@@ -1,5 +1,6 @@
 import { Tracker } from '../../../endpoints/tracker.ts';
-import { type IngressDeps, type IngressOptions, IngressController } from '../../../ingress/controller.ts';
+import { IngressController } from '../../../ingress/controller.ts';
+import type { IngressDeps, IngressOptions } from '../../../ingress/controller-options.ts';
 import type { AnnotationReport } from '../../../ingress/configuration.ts';
 import type { GlobalSettings } from '../../../ingress/settings.ts';
 import type { UnknownObject } from '../../../src/api/kinds/meta.ts';
