@@ -27,6 +27,8 @@ export interface BackendOptions {
   readonly kernel?: KernelOptions;
   readonly proxyProtocol?: ProxyProtocol;
   readonly drainDeadlineMs?: number;
+  /** How mode userspace gets at its clients. */
+  readonly capture?: 'bind' | 'redirect';
 }
 
 /** What a mode brings. */

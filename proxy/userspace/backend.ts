@@ -1,13 +1,16 @@
 import type { NodeSettings, NodeView, NodeViewChanges, ServicePortView } from '../../endpoints/node-view.ts';
 import type { Clock } from '../../src/base/clock.ts';
+import { messageOf } from '../../src/base/fault.ts';
 import type { Logger } from '../../src/base/log.ts';
 import type { Exec } from '../../src/net/exec.ts';
 import type { Family } from '../../src/net/ip.ts';
+import { Nft } from '../../src/net/nft.ts';
 import type { Applied, Backend, PortCounts } from '../backend.ts';
 import * as limits from '../limits.ts';
 import { MODE_TRAITS } from '../mode-traits.ts';
 import { sourceClassifier } from '../source.ts';
-import { bindPlan, CLOSED_PLAN, type DoorPlan } from './door-plan.ts';
+import { Capture } from './capture.ts';
+import { bindPlan, capturePlan, CLOSED_PLAN, type DoorPlan } from './door-plan.ts';
 import { Ejections } from './ejection.ts';
 import { LocalRoutes } from './local-routes.ts';
 import { PortServer, type DoorRegister } from './port-server.ts';
@@ -28,6 +31,8 @@ export interface UserspaceOptions {
   readonly limits?: Partial<RelayLimits>;
   /** For services without an annotation of their own. */
   readonly proxyProtocol?: ProxyProtocol;
+  /** `redirect`: the kernel sends TCP clients of service addresses to one listener (needs nft). Default: a socket each. */
+  readonly capture?: 'bind' | 'redirect';
   /** How long open connections may finish at dispose. */
   readonly drainDeadlineMs?: number;
 }
@@ -57,9 +62,10 @@ export class UserspaceBackend implements Backend {
   /** Servers with closed doors; each apply tries them again. */
   readonly #refusing = new Set<PortServer>();
   readonly #routes: LocalRoutes;
+  readonly #capture: Capture | undefined;
   #routesFlushed = false;
-  /** Cleaned up, but for the routes of connections under way. */
-  #routesWait = false;
+  /** Cleaned up, but for what connections under way still need of the kernel. */
+  #cleanupWaits = false;
   #plan: DoorPlan;
   #sweep: Disposable | undefined;
   #disposed = false;
@@ -70,6 +76,7 @@ export class UserspaceBackend implements Backend {
     this.#drainDeadlineMs = options.drainDeadlineMs ?? limits.DRAIN_DEADLINE_MS;
     this.#plan = CLOSED_PLAN;
     this.#routes = new LocalRoutes(deps, options);
+    if (options.capture === 'redirect') this.#capture = new Capture({ nft: new Nft(deps) }, options);
     const bounds = { ...LIMITS, ...options.limits };
     this.#context = {
       clock: deps.clock,
@@ -115,6 +122,7 @@ export class UserspaceBackend implements Backend {
       if (server.refused.length > 0) this.#refusing.add(server);
       else this.#refusing.delete(server);
     }
+    await this.#capture?.commit(signal);
     return {
       full: everything,
       changedPorts: keys.size,
@@ -125,40 +133,54 @@ export class UserspaceBackend implements Backend {
     };
   }
 
-  /** Stops listening and removes the routes; connections under way go on, and need their routes until they end. */
+  /** Stops listening; connections under way go on, and what they need of the kernel stays until they end. */
   async cleanup(signal: AbortSignal): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve)); // what the kernel has accepted is taken first
     this.#closeDoors();
-    this.#routesWait = this.#context.tcp.size > 0;
-    if (this.#routesWait) return;
-    const fault = await this.#routes.flush(signal);
-    if (fault !== undefined) this.#context.log.warn('routes not removed', { reason: fault });
+    await this.#capture?.release(signal);
+    this.#cleanupWaits = this.#context.tcp.size > 0;
+    if (!this.#cleanupWaits) await this.#removeTraces(signal);
   }
 
   /** Stops listening, lets open connections finish until the drain deadline, then cuts them. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
-    const hadRoutes = this.#routes.size > 0 || this.#routesWait;
+    const hasTraces = this.#routes.size > 0 || this.#capture !== undefined || this.#cleanupWaits;
     this.#closeDoors();
+    this.#capture?.stopAccepting();
     await this.#drained();
-    if (hadRoutes) await this.#routes.flush();
+    if (hasTraces) await this.#removeTraces();
     this.#sweep?.[Symbol.dispose]();
     this.#context.tcp.destroyAll();
     this.#context.udp.destroyAll();
     await this.#context.tcp.empty();
   }
 
+  /** Routes and the table of captured addresses, those of an earlier process too. */
+  async #removeTraces(signal?: AbortSignal): Promise<void> {
+    const fault = await this.#routes.flush(signal);
+    if (fault !== undefined) this.#context.log.warn('routes not removed', { reason: fault });
+    const capture = this.#capture ?? new Capture({ nft: new Nft(this.#deps) }, { family: this.family });
+    try {
+      await capture.remove(signal);
+    } catch (error) {
+      // a host without nft has no table
+      this.#context.log.debug('captured addresses not looked for', { reason: messageOf(error) });
+    }
+  }
+
   #settle(node: NodeView['node']): boolean {
     if (this.#context.node === node) return false;
-    this.#plan = bindPlan(node);
+    this.#plan = this.#capture ? capturePlan(node, this.#capture) : bindPlan(node);
     Object.assign(this.#context, standing(node));
     return true;
   }
 
   #prepare(key: string, view: ServicePortView | undefined): PortServer | undefined {
     let server = this.#servers.get(key);
-    this.#routes.set(key, view ? foreignAddresses(view, this.#context.classifier) : []);
+    const isCaptured = this.#capture !== undefined && view?.protocol === 'TCP';
+    this.#routes.set(key, view && !isCaptured ? foreignAddresses(view, this.#context.classifier) : []);
     if (!view) {
       if (!server) return undefined;
       server[Symbol.dispose]();

@@ -2,6 +2,7 @@ import type { NodeSettings, ServicePortView } from '../../endpoints/node-view.ts
 import type { Entrance } from '../entrances.ts';
 import { MODE_TRAITS } from '../mode-traits.ts';
 import { nodePortAddresses } from '../node-ports.ts';
+import type { Capture } from './capture.ts';
 import type { Door, DoorDeps, DoorOptions } from './door.ts';
 import { openTcpDoor } from './tcp-door.ts';
 import { openUdpDoor } from './udp-door.ts';
@@ -23,6 +24,19 @@ export function bindPlan(node: NodeSettings): DoorPlan {
     wants: hasReason,
     openTcp: openTcpDoor,
     openUdp: openUdpDoor,
+  };
+}
+
+/**
+ * Service addresses are captured by the kernel for one listener; node ports are listened on all the same. What has no
+ * endpoint is captured too, so that clients are refused and not sent elsewhere.
+ */
+export function capturePlan(node: NodeSettings, capture: Capture): DoorPlan {
+  return {
+    ...bindPlan(node),
+    wants: (view, entrance) => view.protocol === 'TCP' || hasReason(view, entrance),
+    openTcp: (deps, options) =>
+      options.entrance === 'node-port' ? openTcpDoor(deps, options) : capture.open(deps, options),
   };
 }
 

@@ -23,7 +23,8 @@ function listening(server: Server, { address, port }: DoorOptions): Promise<void
   });
 }
 
-function welcome({ context, state }: DoorDeps, { entrance }: DoorOptions, client: Socket): void {
+/** Takes a client in, or resets it when it may not come. */
+export function welcome({ context, state }: DoorDeps, { entrance }: DoorOptions, client: Socket): void {
   const clientAddress = client.remoteAddress;
   const decision =
     clientAddress !== undefined && context.tcp.hasRoom ? state.decide(entrance, clientAddress) : undefined;

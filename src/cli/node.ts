@@ -18,7 +18,7 @@ import { SystemdNotifier } from '../node/systemd-notifier.ts';
 import { type AnnounceFlags, addAnnounceFlags, announceOptions } from './announce-flags.ts';
 import { defaultDataDir } from './api-access.ts';
 import { type CliContext, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
-import { cidrFlag, listenFlag, repeated } from './flags.ts';
+import { cidrFlag, listenFlag, oneOf, repeated } from './flags.ts';
 import { readImageMap } from './image-map-flag.ts';
 import { packageVersion } from './package-version.ts';
 import { addKubeProxyFlags, type KubeProxyFlags, proxySettings, readProxyConfig } from './proxy-flags.ts';
@@ -47,6 +47,7 @@ interface OwnFlags {
   readonly watchIngressWithoutClass?: boolean;
   readonly proxyProtocol?: string;
   readonly probeEndpoints?: boolean;
+  readonly userspaceCapture: 'bind' | 'redirect';
   readonly strict?: boolean;
 }
 
@@ -84,6 +85,12 @@ export const register: RegisterCommand = (program, context) => {
     .option('--watch-ingress-without-class', 'Ingresses without a class are ours too')
     .option('--proxy-protocol <version>', 'announce clients to endpoints: v1 or v2 (mode userspace)')
     .option('--probe-endpoints', 'connect to TCP endpoints at times; leave out those that do not answer')
+    .option(
+      '--userspace-capture <how>',
+      'mode userspace: bind (a socket for each address) or redirect (by nft, one listener for TCP)',
+      oneOf('bind', 'redirect'),
+      'bind',
+    )
     .option('--strict', 'follow each original’s oddities to the letter');
   addAnnounceFlags(command);
   addKubeProxyFlags(command, true);
@@ -166,7 +173,13 @@ async function daemonOptions(
   const host = { nodeName, hostIP: flags.nodeIp ?? firstAddress(), version: packageVersion() };
   return {
     nodeName,
-    proxy: { config, settings, proxyProtocol, probeEndpoints: flags.probeEndpoints === true },
+    proxy: {
+      config,
+      settings,
+      proxyProtocol,
+      probeEndpoints: flags.probeEndpoints === true,
+      capture: flags.userspaceCapture,
+    },
     registration:
       flags.register && !flags.kubelet ? { ...host, podCidr, dataDir: '/', labels: {} } : undefined,
     kubelet:

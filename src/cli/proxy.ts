@@ -21,6 +21,7 @@ import {
   readProxyConfig,
   type KubeProxyFlags,
 } from './proxy-flags.ts';
+import { oneOf } from './flags.ts';
 import { openProxySource } from './proxy-source.ts';
 import { stopped } from './stopped.ts';
 
@@ -33,6 +34,7 @@ interface ProxyFlags extends KubeProxyFlags {
   readonly strict?: boolean;
   readonly proxyProtocol?: 'v1' | 'v2';
   readonly probeEndpoints?: boolean;
+  readonly userspaceCapture: 'bind' | 'redirect';
 }
 
 /** How long the objects of an API server may take to arrive before --render and --once give up. */
@@ -48,6 +50,12 @@ export const register: RegisterCommand = (program, context) => {
     )
     .option('--proxy-protocol <version>', 'announce clients to endpoints: v1 or v2 (mode userspace)')
     .option('--probe-endpoints', 'connect to TCP endpoints at times; leave out those that do not answer')
+    .option(
+      '--userspace-capture <how>',
+      'mode userspace: bind (a socket for each address) or redirect (by nft, one listener for TCP)',
+      oneOf('bind', 'redirect'),
+      'bind',
+    )
     .option('--strict', "follow kube-proxy's oddities to the letter")
     .option('--render', 'print what would be written to the kernel, then exit')
     .option('--once', 'write the rules once, then exit and leave them serving')
@@ -101,6 +109,7 @@ async function run(flags: ProxyFlags, context: CliContext): Promise<void> {
       settings: known,
       proxyProtocol: flags.proxyProtocol,
       probeEndpoints: flags.probeEndpoints === true && !flags.once,
+      capture: flags.userspaceCapture,
       listen: !flags.once,
     },
   );

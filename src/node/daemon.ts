@@ -34,6 +34,7 @@ export interface DaemonOptions {
     readonly settings: ProxySettings;
     readonly proxyProtocol: 'v1' | 'v2' | undefined;
     readonly probeEndpoints: boolean;
+    readonly capture: 'bind' | 'redirect';
   };
   /** Makes and renews the Node object; the kubelet does that itself. */
   readonly registration: NodeAgentOptions | undefined;
@@ -134,14 +135,14 @@ export class NodeDaemon implements AsyncDisposable {
 
   async #openProxy(tracker: Tracker, recorder: EventRecorder): Promise<void> {
     const { nodeName, proxy } = this.#options;
-    const { config, proxyProtocol, probeEndpoints } = proxy;
+    const { config, ...rest } = proxy;
     const { conntrack } = config.kernel;
     if (config.mode !== 'userspace')
       await applyHostTuning(this.#deps.log, { conntrack, oomScoreAdj: config.oomScoreAdj });
     this.#settings = { ...this.#settings, serviceCIDRs: this.#cidrs.cidrs };
     const part = await openProxyPart(
       { ...this.#deps, snapshots: tracker, isReady: () => this.#isReady },
-      { config, settings: this.#settings, proxyProtocol, probeEndpoints, listen: true },
+      { ...rest, config, settings: this.#settings, listen: true },
     );
     this.#proxy = this.#stack.use(part);
     const uidOf = (key: string): string | undefined => tracker.snapshot.services.get(key)?.uid;

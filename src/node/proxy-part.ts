@@ -24,6 +24,8 @@ export interface ProxyPartOptions {
   readonly config: ProxyConfig;
   readonly settings: ProxySettings;
   readonly proxyProtocol: 'v1' | 'v2' | undefined;
+  /** How mode userspace gets at its clients. */
+  readonly capture: 'bind' | 'redirect';
   /** Leave out endpoints that do not answer probes. */
   readonly probeEndpoints: boolean;
   /** False: no health and no metrics are served. */
@@ -57,7 +59,7 @@ export async function openProxyPart(deps: ProxyPartDeps, options: ProxyPartOptio
 
 async function openProxier(
   deps: ProxyPartDeps,
-  { config, settings, proxyProtocol, probeEndpoints, listen }: ProxyPartOptions,
+  { config, settings, proxyProtocol, probeEndpoints, capture, listen }: ProxyPartOptions,
 ): Promise<Proxier> {
   const options: ProxierOptions = {
     settings,
@@ -65,6 +67,7 @@ async function openProxier(
     syncPeriodMs: config.syncPeriodMs,
     kernel: config.kernel,
     probeEndpoints,
+    capture,
     ...(proxyProtocol !== undefined && { proxyProtocol }),
   };
   const all = { ...deps, hostAddresses };

@@ -170,3 +170,52 @@ test(
   },
   DEADLINE_MS,
 );
+
+test(
+  'mode userspace captures service addresses by redirection to one listener',
+  async (context) => {
+    const reason = needed('ip', 'curl', 'nft');
+    if (reason !== undefined) context.skip(reason);
+    using host = new Host('km-capture');
+    const items = [
+      ...web('web', VIP, ['192.0.2.12']),
+      ...web('none', '10.96.7.9', []),
+      ...web('six', 'fd00:96::7', []).slice(0, 1),
+      {
+        apiVersion: 'discovery.k8s.io/v1',
+        kind: 'EndpointSlice',
+        metadata: {
+          name: 'six-1',
+          namespace: 'default',
+          labels: { 'kubernetes.io/service-name': 'six' },
+        },
+        addressType: 'IPv6',
+        ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
+        endpoints: [{ addresses: ['fd00::11'], conditions: { ready: true } }],
+      },
+    ];
+    startWeb(host.alpha, 'fd00::11', 'six');
+    writeFileSync(host.manifest, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+    const flags = ['--config', host.configure('userspace'), '--userspace-capture', 'redirect'];
+    await using proxy = new WeftProcess(host.alpha, ['proxy', '--from', host.manifest, ...flags]);
+    await proxy.ready();
+    await untilGot(host.alpha, `http://${VIP}/`, 'beta');
+    host.alpha.run('ip', ['-6', 'route', 'add', 'fd00:96::/112', 'dev', 'eth0']);
+    await untilGot(host.alpha, 'http://[fd00:96::7]/', 'six');
+    const client = host.lan.host('client', '192.0.2.20/24');
+    client.run('ip', ['route', 'add', '10.96.0.0/12', 'via', '192.0.2.11']);
+    await untilGot(client, `http://${VIP}/`, 'beta');
+    expect(get(client, 'http://10.96.7.9/')).toMatch(/^\((7|56)\)$/); // refused, not lost
+    // no service address became the host's own
+    expect(host.alpha.run('ip', ['route', 'show', 'table', 'local', 'proto', '151']).stdout).toBe('');
+    const listening = host.alpha.run('ss', ['-Hltn']).stdout;
+    expect(listening).not.toContain(VIP);
+    expect(host.alpha.run('nft', ['flush', 'ruleset']).status).toBe(0);
+    await untilGot(client, `http://${VIP}/`, 'beta');
+    writeFileSync(host.manifest, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: items.slice(2) }));
+    await waitFor('the service to go', () => get(host.alpha, `http://${VIP}/`).startsWith('('), 30_000);
+    expect(await proxy.stop()).toBe(0);
+    expect(host.rules()).toBe('');
+  },
+  DEADLINE_MS,
+);
