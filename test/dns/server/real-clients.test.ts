@@ -1,0 +1,175 @@
+import { execFile, spawn } from 'node:child_process';
+import { connect, type Socket } from 'node:net';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, type TestContext } from 'vitest';
+import { encodeMessage } from '../../../dns/wire/encode.ts';
+import type { KubeObject } from '../../../src/api/kinds/meta.ts';
+import { ROOT } from '../../support/source-files.ts';
+import { missingTools } from '../../support/system-tools.ts';
+import { waitFor } from '../../support/wait-for.ts';
+import { TestCertificate } from '../support/certificate.ts';
+import { clusterOf } from '../support/cluster.ts';
+import { decoded, openServer, questionOf, type TestServer } from '../support/server.ts';
+import { askStream, askUdp } from '../support/wire-client.ts';
+
+/** Programs and libraries that others wrote, on every transport they speak. */
+const run = promisify(execFile);
+const PATIENCE_MS = 60_000;
+
+const OBJECTS = [
+  { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'ns' } },
+  {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { namespace: 'ns', name: 'web' },
+    spec: { clusterIP: '10.96.0.1', ports: [{ name: 'http', port: 80 }] },
+  },
+  {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { namespace: 'ns', name: 'all' },
+    spec: { clusterIP: 'None', ports: [{ port: 80 }] },
+  },
+  {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { namespace: 'ns', name: 'all-1', labels: { 'kubernetes.io/service-name': 'all' } },
+    addressType: 'IPv4',
+    ports: [{ port: 80 }],
+    endpoints: Array.from({ length: 300 }, (_, i) => ({ addresses: [`10.0.${i >> 8}.${i & 255}`] })),
+  },
+] as KubeObject[];
+
+const certificate = new TestCertificate();
+let on: TestServer;
+let ports: Record<string, string>;
+
+beforeAll(async () => {
+  const tls = `tls ${certificate.certFile} ${certificate.keyFile}`;
+  const corefile = `.:0 tls://.:0 https://.:0 {\n${tls}\nkubernetes k\ntransfer {\nto *\n}\nloadbalance\n}`;
+  on = await openServer(corefile, { cluster: clusterOf(OBJECTS) });
+  ports = Object.fromEntries(on.server.addresses.map(({ transport, port }) => [transport, String(port)]));
+});
+afterAll(async () => {
+  await on[Symbol.asyncDispose]();
+  certificate[Symbol.dispose]();
+});
+
+const MISSING = missingTools();
+
+function needs(ctx: TestContext, tool: string): void {
+  if (MISSING.includes(tool)) ctx.skip(`${tool} is not installed`);
+}
+
+async function said(program: string, args: readonly string[]): Promise<string[]> {
+  const { stdout } = await run(program, args, { timeout: PATIENCE_MS });
+  return stdout.trim().split('\n');
+}
+
+describe('dig', { timeout: 2 * PATIENCE_MS }, () => {
+  beforeEach((ctx) => needs(ctx, 'dig'));
+
+  const dig = (port: string, ...args: string[]): Promise<string[]> =>
+    said('dig', ['@127.0.0.1', '-p', port, '+tries=1', '+time=20', ...args]);
+
+  it.each([[['+notcp']], [['+tcp']], [['+noedns']], [['+nocookie']], [['+dnssec']]])('%j', async (flags) => {
+    expect(await dig(ports['udp']!, ...flags, '+short', 'web.ns.svc.k')).toEqual(['10.96.0.1']);
+  });
+
+  it.each([
+    ['tls', ['+tls']],
+    ['https', ['+https']],
+    ['https', ['+https-get']],
+  ])('over %s with %j', async (transport, flags) => {
+    expect(await dig(ports[transport]!, ...flags, '+short', 'web.ns.svc.k')).toEqual(['10.96.0.1']);
+  });
+
+  it('gets a big answer whole after TC', async () => {
+    expect(await dig(ports['udp']!, '+short', 'all.ns.svc.k')).toHaveLength(300);
+    const cut = await dig(ports['udp']!, '+ignore', '+noall', '+comments', 'all.ns.svc.k');
+    expect(cut.join('\n')).toMatch(/flags: qr aa tc/);
+  });
+
+  it('transfers the zone', async () => {
+    const lines = await dig(ports['tcp']!, '+noall', '+answer', 'k', 'AXFR');
+    expect(lines[0]).toMatch(/IN\s+SOA/);
+    expect(lines.at(-1)).toMatch(/IN\s+SOA/);
+    expect(lines.some((line) => /^web\.ns\.svc\.k\.\s+5\s+IN\s+A\s+10\.96\.0\.1$/.test(line))).toBe(true);
+    expect(lines.filter((line) => /^all\.ns\.svc\.k\.\s.*\sA\s/.test(line))).toHaveLength(300);
+  });
+
+  it('shows why', async () => {
+    const lines = await dig(ports['udp']!, 'www.example.org');
+    expect(lines.join('\n')).toMatch(/SERVFAIL[\s\S]*EDE: /);
+  });
+});
+
+describe('kdig', { timeout: 2 * PATIENCE_MS }, () => {
+  beforeEach((ctx) => needs(ctx, 'kdig'));
+
+  it.each([
+    ['udp', []],
+    ['tcp', ['+tcp', '+keepopen']],
+    ['tls', ['+tls']],
+    ['https', ['+https']],
+    ['https', ['+https-get']],
+  ])('over %s with %j', async (transport, flags) => {
+    const args = ['@127.0.0.1', '-p', ports[transport]!, '+short', '+retry=0', '+timeout=20', ...flags];
+    expect(await said('kdig', [...args, 'web.ns.svc.k'])).toEqual(['10.96.0.1']);
+  });
+});
+
+describe('dns2', { timeout: 2 * PATIENCE_MS }, () => {
+  it.each([
+    ['UDPClient', () => ({ dns: '127.0.0.1', port: Number(ports['udp']) })],
+    ['TCPClient', () => ({ dns: '127.0.0.1', port: Number(ports['tcp']) })],
+    ['DOHClient', () => ({ dns: `h2://localhost:${ports['https']}/dns-query` })],
+  ])('%s', async (client, options) => {
+    const program = `
+      import dns2 from 'dns2';
+      const ask = dns2.${client}(${JSON.stringify(options())});
+      const { answers } = await ask('web.ns.svc.k', 'A');
+      console.log(answers.map(({ address }) => address).join());
+      process.exit(0);`;
+    const env = { ...process.env, NODE_EXTRA_CA_CERTS: certificate.certFile };
+    const args = ['--input-type=module', '-e', program];
+    const { stdout } = await run(process.execPath, args, { cwd: ROOT, env, timeout: PATIENCE_MS });
+    expect(stdout.trim()).toBe('10.96.0.1');
+  });
+});
+
+describe('weft dns', { timeout: 4 * PATIENCE_MS }, () => {
+  it('answers others while 8,000 connections sit idle', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'weft-idle-'));
+    const [conf, from] = [join(folder, 'Corefile'), join(folder, 'objects.json')];
+    writeFileSync(conf, '.:0 {\n bind 127.0.0.1\n kubernetes k\n}');
+    writeFileSync(from, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: OBJECTS }));
+    const weft = spawn(join(ROOT, 'bin/weft'), ['dns', '--conf', conf, '--from', from], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const sockets: Socket[] = [];
+    try {
+      let output = '';
+      weft.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+      await waitFor('weft dns', () => /^ready$/m.test(output), PATIENCE_MS);
+      const port = Number(/dns tcp 127\.0\.0\.1:(\d+)/.exec(output)![1]);
+      const target = { address: '127.0.0.1', port };
+      while (sockets.length < 8000) {
+        const some = Array.from({ length: 200 }, () => connect(port, '127.0.0.1'));
+        sockets.push(...some);
+        await Promise.all(some.map((socket) => new Promise((ok) => socket.once('connect', ok))));
+      }
+      const bytes = encodeMessage(questionOf('web.ns.svc.k.'));
+      expect(decoded(await askUdp(target, bytes)).answers).toHaveLength(1);
+      const [reply] = await askStream(target, bytes);
+      expect(decoded(reply!).answers).toHaveLength(1);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      weft.kill('SIGKILL');
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
