@@ -24,6 +24,7 @@ import { openScheduler } from './scheduler.ts';
 import { openServiceAccountController } from './service-account.ts';
 import { openServiceLoadBalancer } from './service-load-balancer.ts';
 import { openStatefulSetController } from './stateful-set.ts';
+import { openVolumeBinder } from './storage/volume-binder.ts';
 import { openTaintEvictionController } from './taint-eviction.ts';
 import { openTtlAfterFinishedController } from './batch/ttl-after-finished.ts';
 
@@ -60,6 +61,7 @@ const CONTROLLERS = {
   job: openJobController,
   'cron-job': openCronJobController,
   disruption: openDisruptionController,
+  'volume-binder': openVolumeBinder,
   'ttl-after-finished': openTtlAfterFinishedController,
   'endpoint-slice': openEndpointSliceController,
   endpoints: openEndpointsController,

@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { type ApiClient, ApiError } from '../api/client/client.ts';
 import { resources } from '../api/client/resources.ts';
 import type { KubeObject } from '../api/kinds/meta.ts';
+import { HOST_PATH_PROVISIONER, type StorageClass } from '../api/kinds/storage.ts';
 import { safeName } from './runtime/container-record.ts';
 
 interface Claim extends KubeObject {
-  spec?: { volumeName?: string };
+  spec?: { volumeName?: string; storageClassName?: string };
   status?: { phase?: string };
 }
 
@@ -34,13 +35,24 @@ export class ClaimFolders {
     );
     if (!claim || claim.metadata.deletionTimestamp) return undefined;
     const volumeName = claim.spec?.volumeName;
-    if (!volumeName) return this.#own(namespace, name, claim.metadata.uid ?? '');
+    if (!volumeName) {
+      if (await this.#isProvisioned(claim.spec?.storageClassName)) return undefined; // it will be bound
+      return this.#own(namespace, name, claim.metadata.uid ?? '');
+    }
     const volume = await orUndefined(
       this.#client.get<PersistentVolume>(resources.persistentVolumes, volumeName),
     );
     const path = volume?.spec?.local?.path ?? volume?.spec?.hostPath?.path;
     if (path !== undefined) mkdirSync(path, { recursive: true });
     return path;
+  }
+
+  async #isProvisioned(storageClassName: string | undefined): Promise<boolean> {
+    if (!storageClassName) return false;
+    const found = await orUndefined(
+      this.#client.get<StorageClass>(resources.storageClasses, storageClassName),
+    );
+    return found?.provisioner === HOST_PATH_PROVISIONER;
   }
 
   #own(namespace: string, name: string, uid: string): string {
