@@ -72,3 +72,6 @@ export const PROBES_IN_FLIGHT_MAX = 64;
 
 /** Endpoints probed by one node; those beyond are believed, and a line in the log says so. */
 export const PROBE_TARGETS_MAX = 5_000;
+
+/** `recent` lists of at least this many clients are as good as sets; shorter ones forget. */
+export const RECENT_CLIENTS_ENOUGH = 10_000;

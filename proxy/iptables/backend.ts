@@ -8,6 +8,7 @@ import { writeSysctl } from '../../src/net/sysctl.ts';
 import type { Applied, Backend } from '../backend.ts';
 import { FIRST_SLICE_PORTS, INTACT_CHECK_INTERVAL_MS, STALE_CHAINS_INTERVAL_MS } from '../limits.ts';
 import { growingSlices } from '../slices.ts';
+import { AffinitySets } from './affinity-store.ts';
 import { type BaseOptions, entryJumps, sentinels, servesLocalhost } from './base-rules.ts';
 import { KUBE, PORT_CHAIN_PREFIXES } from './chain-names.ts';
 import { chainsIn, hasJump, removal, withJumps } from './own-chains.ts';
@@ -35,6 +36,7 @@ export class IptablesBackend implements Backend {
   readonly #deps: IptablesDeps;
   readonly #options: IptablesBackendOptions;
   readonly #iptables: Iptables;
+  readonly #affinity: AffinitySets;
   #ruleset: Ruleset | undefined;
   #checkedMs = 0;
   #staleRemovedMs = 0;
@@ -43,6 +45,7 @@ export class IptablesBackend implements Backend {
     this.#deps = deps;
     this.#options = options;
     this.#iptables = new Iptables(deps, options);
+    this.#affinity = new AffinitySets({ ...deps, iptables: this.#iptables }, options.family);
     this.family = options.family;
   }
 
@@ -56,12 +59,13 @@ export class IptablesBackend implements Backend {
   async apply(
     view: NodeView,
     changes: NodeViewChanges,
-    _previous: ReadonlyMap<string, ServicePortView>,
+    previous: ReadonlyMap<string, ServicePortView>,
     signal: AbortSignal,
   ): Promise<Applied> {
     const startMs = this.#deps.clock.monotonicMs();
     const full = !(changes.complete && (await this.#update(view, changes.ports, signal)));
     if (full) await this.#replace(view, signal);
+    else await this.#affinity.release(previous, view, signal);
     const durationMs = this.#deps.clock.monotonicMs() - startMs;
     return { full, changedPorts: full ? view.ports.size : changes.ports.size, durationMs, refused: [] };
   }
@@ -72,6 +76,7 @@ export class IptablesBackend implements Backend {
       const text = removal(table, await this.#iptables.save(table, signal), isOurs);
       if (text !== undefined) await this.#iptables.restoreText(text, signal);
     }
+    await this.#affinity.removeOthers([], signal);
     this.#ruleset = undefined;
   }
 
@@ -80,7 +85,9 @@ export class IptablesBackend implements Backend {
 
   async #replace(view: NodeView, signal: AbortSignal): Promise<void> {
     this.#ruleset = undefined;
-    const ruleset = new Ruleset(view.node, this.#options);
+    await this.#affinity.decide(view.ports.values(), signal);
+    await this.#affinity.prepare(view.ports.values(), signal);
+    const ruleset = new Ruleset(view.node, this.#options, this.#affinity.store);
     if (servesLocalhost(view.node)) this.#allowLocalnet();
     const saved: Readonly<Record<string, string>> = {
       filter: await this.#iptables.save('filter', signal),
@@ -95,6 +102,7 @@ export class IptablesBackend implements Backend {
     await this.#iptables.restoreText(CANARIES + withJumps(ruleset.renderAll(kept), jumps), signal);
     for (const slice of rest)
       await this.#iptables.restoreText(ruleset.change(view, slice, { removeStale: true }), signal);
+    if (this.#affinity.store === 'ipset') await this.#affinity.removeOthers(view.ports.values(), signal);
     this.#ruleset = ruleset;
     this.#staleRemovedMs = this.#deps.clock.monotonicMs();
   }
@@ -104,6 +112,12 @@ export class IptablesBackend implements Backend {
     const ruleset = this.#ruleset;
     if (!ruleset || !(await this.#isIntact(view, keys.size > 0, signal))) return false;
     if (keys.size === 0 && !ruleset.hasStale) return true;
+    const ports = Array.from(keys, (key) => view.ports.get(key));
+    const { store } = this.#affinity;
+    await this.#affinity.decide(ports, signal);
+    // the first port with affinity may bring another way to remember than the rules were made for
+    if (this.#affinity.store !== store && this.#affinity.store !== 'recent') return false;
+    await this.#affinity.prepare(ports, signal);
     const nowMs = this.#deps.clock.monotonicMs();
     const removeStale = !ruleset.isLarge || nowMs - this.#staleRemovedMs >= STALE_CHAINS_INTERVAL_MS;
     if (removeStale) this.#staleRemovedMs = nowMs;

@@ -19,7 +19,14 @@ export interface CompileOptions {
   readonly node: NodeSettings;
   /** Large clusters leave out the comments of per-endpoint rules: about 40 % less text. */
   readonly endpointComments: boolean;
+  readonly affinity: AffinityStore;
 }
+
+/**
+ * Where clients with session affinity are remembered: kube-proxy's `recent` lists, which hold as many clients as
+ * a parameter of the kernel's module says (100 unless told), or ipsets with a timeout.
+ */
+export type AffinityStore = 'recent' | 'ipset';
 
 interface Port {
   readonly view: ServicePortView;
@@ -170,7 +177,11 @@ function choose(port: Port, endpoints: readonly EndpointAddressPort[]): Rule[] {
   const rules: Rule[] = [];
   for (const endpoint of view.affinitySeconds > 0 ? endpoints : []) {
     const chain = endpointChain(view, endpoint);
-    const matches: Match[] = [{ kind: 'recent-check', list: chain, seconds: view.affinitySeconds }];
+    const matches: Match[] = [
+      options.affinity === 'recent'
+        ? { kind: 'recent-check', list: chain, seconds: view.affinitySeconds }
+        : { kind: 'set', name: affinitySet(view, endpoint), sides: ['src'] },
+    ];
     rules.push({ ...comment(endpoint), matches, target: jump(chain) });
   }
   endpoints.forEach((endpoint, index) => {
@@ -183,20 +194,44 @@ function choose(port: Port, endpoints: readonly EndpointAddressPort[]): Rule[] {
 
 function endpointRules({ view, options }: Port, endpoint: EndpointAddressPort): Rule[] {
   const comment = options.endpointComments ? { comment: portName(view) } : {};
-  const remember: Match[] =
-    view.affinitySeconds > 0 ? [{ kind: 'recent-set', list: endpointChain(view, endpoint) }] : [];
+  const chain = endpointChain(view, endpoint);
+  const sticky = view.affinitySeconds > 0 ? options.affinity : undefined;
+  const protocol: Match = { kind: 'protocol', protocol: protocolOf(view) };
+  const remember: Rule = {
+    ...comment,
+    matches: [protocol],
+    target: {
+      kind: 'set-add',
+      name: affinitySet(view, endpoint),
+      sides: ['src'],
+      timeoutSeconds: view.affinitySeconds,
+    },
+  };
   return [
     {
       ...comment,
       matches: [{ kind: 'source', cidr: hostCidr(endpoint.address) }],
       target: jump(KUBE.markMasq),
     },
+    ...(sticky === 'ipset' ? [remember] : []),
     {
       ...comment,
-      matches: [{ kind: 'protocol', protocol: protocolOf(view) }, ...remember],
+      matches: sticky === 'recent' ? [protocol, { kind: 'recent-set', list: chain }] : [protocol],
       target: { kind: 'dnat', address: endpoint.address, port: endpoint.port },
     },
   ];
+}
+
+/** Names of the ipsets that a port's rules refer to, when clients are remembered in such. */
+export function affinitySets(view: ServicePortView): readonly string[] {
+  if (view.affinitySeconds === 0) return [];
+  return [...view.clusterEndpoints, ...view.localEndpoints].map((endpoint) => affinitySet(view, endpoint));
+}
+
+/** The chain's name; the families' sets are told apart, because a kernel has one list of sets for both. */
+function affinitySet(view: ServicePortView, endpoint: EndpointAddressPort): string {
+  const chain = endpointChain(view, endpoint);
+  return endpoint.address.includes(':') ? chain.replace('KUBE-', 'KUBE-6-') : chain;
 }
 
 /** The entry for external traffic: masquerade and go anywhere, or (policy Local) keep the source and stay here. */

@@ -3,7 +3,7 @@ import type { Rule } from '../../src/net/iptables-rule.ts';
 import { type BaseOptions, filterBaseChains, natBaseChains, nodePortEntries } from './base-rules.ts';
 import { KUBE } from './chain-names.ts';
 import { chainLines, declareChains } from './own-chains.ts';
-import { compilePort, type PortRules } from './port-rules.ts';
+import { type AffinityStore, compilePort, type PortRules } from './port-rules.ts';
 
 /** Above this many endpoints in the cluster, per-endpoint comments are left out (kube-proxy's large-cluster mode). */
 const LARGE_CLUSTER_ENDPOINTS = 1000;
@@ -47,15 +47,17 @@ const SHARED_CHAIN: Readonly<Record<Shared, string>> = {
 export class Ruleset {
   readonly #node: NodeSettings;
   readonly #base: BaseOptions;
+  readonly #affinity: AffinityStore;
   readonly #ports = new Map<string, Compiled>();
   /** Chains that nothing jumps to any more and that the kernel still has. */
   readonly #stale = new Set<string>();
   #endpointCount = 0;
   #large = false;
 
-  constructor(node: NodeSettings, base: BaseOptions) {
+  constructor(node: NodeSettings, base: BaseOptions, affinity: AffinityStore = 'recent') {
     this.#node = node;
     this.#base = base;
+    this.#affinity = affinity;
   }
 
   get isLarge(): boolean {
@@ -124,7 +126,11 @@ export class Ruleset {
   }
 
   #compile(port: ServicePortView): Compiled {
-    const rules = compilePort(port, { node: this.#node, endpointComments: !this.#large });
+    const rules = compilePort(port, {
+      node: this.#node,
+      endpointComments: !this.#large,
+      affinity: this.#affinity,
+    });
     return compiled(rules, port.clusterEndpoints.length);
   }
 

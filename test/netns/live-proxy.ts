@@ -21,7 +21,8 @@ export interface LiveProxyOptions {
 export class LiveProxy implements AsyncDisposable {
   readonly #node: NetworkNamespace;
   readonly #sides: { readonly views: NodeViewTracker; readonly backend: Backend }[] = [];
-  #first = true;
+  /** The last sync did not finish. */
+  #incomplete = true;
 
   private constructor(node: NetworkNamespace) {
     this.#node = node;
@@ -48,16 +49,17 @@ export class LiveProxy implements AsyncDisposable {
   }
 
   /** Brings the kernel to the newest snapshot; true when a side wrote everything anew. */
-  async sync(): Promise<boolean> {
+  async sync(signal: AbortSignal = AbortSignal.timeout(SYNC_DEADLINE_MS)): Promise<boolean> {
     using _inside = this.#node.enter();
     let full = false;
+    const retry = this.#incomplete;
+    this.#incomplete = true;
     for (const { views, backend } of this.#sides) {
       const { view, changes, previous } = views.refresh();
-      const complete = changes.complete && !this.#first;
-      const signal = AbortSignal.timeout(SYNC_DEADLINE_MS);
+      const complete = changes.complete && !retry;
       full = (await backend.apply(view, { ...changes, complete }, previous, signal)).full || full;
     }
-    this.#first = false;
+    this.#incomplete = false;
     return full;
   }
 
