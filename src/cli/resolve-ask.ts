@@ -77,8 +77,7 @@ function ednsQuery(name: string, type: RecordType): Message {
 
 function openUpstream({ address, port, transport, caFile, serverName }: AskTarget): Upstream {
   const scheme = transport === 'tls' || transport === 'https' ? transport : 'dns';
-  const host = serverName !== undefined && scheme === 'https' ? serverName : address;
-  const url = scheme === 'https' ? `https://${joinHostPort(host, port)}/dns-query` : undefined;
+  const url = scheme === 'https' ? `https://${joinHostPort(address, port)}/dns-query` : undefined;
   const tls = caFile === undefined ? {} : { ca: readCa(caFile) };
   return new Upstream(
     { clock: systemClock },
@@ -100,10 +99,13 @@ function isFailure({ rcode }: Message): boolean {
 }
 
 function unreachable({ address, port, transport }: AskTarget, error: unknown): ExitError {
+  const reason = messageOf(error).replace(/; if the root CA .*$/, '');
+  const hint = /certificate|altnames/i.test(reason)
+    ? 'Trust its authority with --ca FILE; say whose certificate it shows with --server-name NAME.'
+    : 'Is DNS running there? Start `weft up`, or name a server with --server.';
   return new ExitError(
     EXIT_FAILURE,
-    `no answer from ${joinHostPort(address, port)} over ${transport}: ${messageOf(error)}. ` +
-      'Is DNS running there? Start `weft up`, or name a server with --server.',
+    `no answer from ${joinHostPort(address, port)} over ${transport}: ${reason}. ${hint}`,
   );
 }
 
