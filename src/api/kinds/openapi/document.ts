@@ -54,6 +54,62 @@ export function openApiV3(kinds: readonly KindInfo[], descriptions: Descriptions
   };
 }
 
+const REFERENCE_V2 = '#/definitions/';
+
+/** The OpenAPI v2 document of everything served: definitions, and paths with what clients look up there. */
+export function openApiV2(kinds: readonly KindInfo[], descriptions: Descriptions): JsonObject {
+  const components = new Components(descriptions, REFERENCE_V2);
+  const paths: Record<string, JsonObject> = {};
+  for (const kind of kinds) {
+    const name = addKind(components, kind);
+    const base = basePath(kind);
+    const collection = operationsV2(kind, COLLECTION_ACTIONS, name);
+    if (Object.keys(collection).length > 0) paths[base] = collection;
+    const item = operationsV2(kind, ITEM_ACTIONS, name);
+    if (Object.keys(item).length > 0) paths[`${base}/{name}`] = item;
+  }
+  const definitions = Object.fromEntries(
+    Object.entries(components.schemas).map(([name, schema]) => [name, plainReferences(schema)]),
+  );
+  return { swagger: '2.0', info: { title: 'Kubernetes', version: 'unversioned' }, paths, definitions };
+}
+
+function operationsV2(
+  kind: KindInfo,
+  actions: Readonly<Record<string, string>>,
+  component: string,
+): Record<string, JsonObject> {
+  const gvk = { group: kind.group, version: kind.version, kind: kind.kind };
+  const made: Record<string, JsonObject> = {};
+  for (const [method, action] of Object.entries(actions)) {
+    if (!kind.verbs.some((verb) => verb === VERB_OF[action])) continue;
+    const query = parameters(action).map(({ name }) => ({ name, in: 'query', type: 'string' }));
+    const hasBody = action === 'post' || action === 'put' || action === 'patch';
+    const body = { name: 'body', in: 'body', schema: { $ref: REFERENCE_V2 + component } };
+    made[method] = {
+      consumes: action === 'patch' ? patchTypes(kind) : ['*/*'],
+      parameters: [...(hasBody ? [body] : []), ...query],
+      'x-kubernetes-action': action,
+      'x-kubernetes-group-version-kind': gvk,
+    };
+  }
+  return made;
+}
+
+/** v2 allows siblings of $ref: allOf around one is not needed, and old clients do not look inside. */
+function plainReferences(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plainReferences);
+  if (!isObject(value)) return value;
+  const { allOf, ...rest } = value;
+  const only: unknown = Array.isArray(allOf) && allOf.length === 1 ? allOf[0] : undefined;
+  const source = isObject(only) && '$ref' in only ? { ...rest, ...only } : value;
+  return Object.fromEntries(Object.entries(source).map(([name, one]) => [name, plainReferences(one)]));
+}
+
+function patchTypes(kind: KindInfo): string[] {
+  return kind.schema.definition ? PATCH_TYPES : PATCH_TYPES.filter((type) => type !== STRATEGIC);
+}
+
 function addKind(components: Components, kind: KindInfo): string {
   const gvk = { group: kind.group, version: kind.version, kind: kind.kind };
   const { definition } = kind.schema;
@@ -142,8 +198,7 @@ function operation(kind: KindInfo, action: string, component: string, gvk: Group
 function requestBody(kind: KindInfo, action: string, schema: JsonObject): JsonObject | undefined {
   if (action === 'post' || action === 'put') return { content: content(REPLY_TYPES, schema), required: true };
   if (action !== 'patch') return undefined;
-  const types = kind.schema.definition ? PATCH_TYPES : PATCH_TYPES.filter((type) => type !== STRATEGIC);
-  return { content: content(types, { type: 'object' }), required: true };
+  return { content: content(patchTypes(kind), { type: 'object' }), required: true };
 }
 
 function parameters(action: string): JsonObject[] {
