@@ -19,6 +19,7 @@ import { secondary } from './plugins/secondary/setup.ts';
 import { dnssec } from './plugins/dnssec/setup.ts';
 import { dnstap } from './plugins/dnstap/setup.ts';
 import { sign } from './plugins/sign/setup.ts';
+import { erratic } from './plugins/erratic/setup.ts';
 import { autopath } from './plugins/autopath/setup.ts';
 import { cache } from './plugins/cache/setup.ts';
 import { hosts } from './plugins/hosts/setup.ts';
@@ -82,6 +83,7 @@ export const PLUGIN_ORDER: readonly Directive[] = [
   families,
   loop,
   forward,
+  erratic,
   whoami,
   sign,
   view,
@@ -103,7 +105,6 @@ export const ABSENT_DIRECTIVES: Readonly<Record<string, string>> = {
   root: 'give absolute paths; relative ones start at the folder of the Corefile',
   on: 'no external plugins are loaded',
   trace: 'see weft trace and weft resolve --trace',
-  erratic: 'faults are not injected; use template or acl drop',
   nomad: 'nomad services are not served',
   shed: 'the receive loop is bounded by construction: see docs/dns.md, limits',
   multisocket: 'threads are chosen by --receivers',

@@ -221,6 +221,30 @@ describe('minimal, header and bufsize', () => {
   });
 });
 
+describe('erratic', () => {
+  it('drops one of two by default', async () => {
+    await using on = await openServer('. {\nerratic\n}');
+    const counts: number[] = [];
+    for (let i = 0; i < 4; i++) counts.push((await askAll(on, 'x. A')).length);
+    expect(counts).toEqual([0, 1, 0, 1]);
+  });
+
+  it('truncates, grows and delays', async () => {
+    const clock = new FakeClock();
+    await using on = await openServer('. {\nerratic {\ntruncate 1\nlarge\ndelay 1 2s\n}\n}', { clock });
+    let done = false;
+    const asking = ask(on, 'x. AAAA', { transport: 'tcp' }).finally(() => (done = true));
+    await clock.advance(1999);
+    expect(done).toBe(false);
+    await clock.advance(2);
+    const reply = await asking;
+    expect([reply.truncated, reply.answers.length]).toEqual([true, 30]);
+  });
+
+  it('knows A and AAAA only', async () =>
+    expect((await once('. {\nerratic {\nlarge\n}\n}', 'x. MX')).rcode).toBe('SERVFAIL'));
+});
+
 describe('cancel', () => {
   it('gives up what takes too long', async () => {
     const clock = new FakeClock();
