@@ -55,6 +55,8 @@ export class Configuration {
   #passthrough: ReadonlyMap<string, ServiceTarget> = new Map();
   #statusAddresses: readonly IngressLoadBalancerIngress[];
   #applied = false;
+  /** Something changed that server names depend on. */
+  #namesChanged = true;
 
   constructor(
     deps: { log: Logger; changed: () => void },
@@ -111,7 +113,8 @@ export class Configuration {
     for (const key of changes.ingresses) keys.add(key);
     for (const key of keys) this.#compile(key);
     for (const secret of changes.secrets) this.#touchSecret(secret);
-    this.#serverNames = this.#nameServers();
+    if (this.#namesChanged || reset || changes.secrets.size > 0) this.#serverNames = this.#nameServers();
+    this.#namesChanged = false;
     const table = this.#builder.build();
     if (this.objects.hasSynced) this.#applied = true;
     return { table, settings: this.#settings };
@@ -207,6 +210,7 @@ export class Configuration {
     if (!ingress || !classVerdict(ingress, this.objects.classes, this.#options).ours) {
       this.#references.put(key, []);
       const was = this.#builder.ingresses.has(key);
+      this.#namesChanged ||= was;
       this.#builder.remove(key);
       if (was && ingress) this.#wantStatus(key, ingress, []);
       return;
@@ -216,6 +220,8 @@ export class Configuration {
       ingress.metadata.annotations,
     );
     const compiled = compileIngress(ingress, readPolicy(reader, this.#settings));
+    const before = this.#builder.ingresses.get(key);
+    this.#namesChanged ||= before === undefined || tlsFacts(before) !== tlsFacts(compiled);
     this.#builder.put(compiled);
     this.#references.put(key, secretsOf(compiled));
     this.#reports.set(key, [ingress, { verdicts: reader.verdicts(), problems: compiled.problems }]);
@@ -252,4 +258,17 @@ export class Configuration {
       this.#serverNames,
     );
   }
+}
+
+/** All that server names and passthrough take from an Ingress: while it stays, they stay. */
+function tlsFacts({ created, tls, hosts, policy }: CompiledIngress): string {
+  const { clientCertificate, sslPassthrough } = policy;
+  return JSON.stringify([
+    created,
+    tls,
+    policy.tls,
+    clientCertificate && { ...clientCertificate, matchCn: clientCertificate.matchCn?.source },
+    hosts.map(({ host }) => host),
+    sslPassthrough && hosts,
+  ]);
 }

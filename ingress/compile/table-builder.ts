@@ -19,6 +19,8 @@ export class TableBuilder {
   readonly #hosts = new Map<string, HostTable>();
   readonly #problems = new Map<string, readonly HostProblem[]>();
   readonly #catchAlls = new Set<string>();
+  /** Ingresses with aliases or www redirects. */
+  readonly #renaming = new Set<string>();
   readonly #dirty = new Set<string>();
   #version = 0;
 
@@ -33,6 +35,8 @@ export class TableBuilder {
   put(compiled: CompiledIngress): void {
     this.remove(compiled.key);
     this.#ingresses.set(compiled.key, compiled);
+    const { serverAliases, fromToWww } = compiled.policy;
+    if (serverAliases.length > 0 || fromToWww) this.#renaming.add(compiled.key);
     if (compiled.catchAll) this.#catchAlls.add(compiled.key);
     for (const { host } of compiled.hosts) {
       let keys = this.#byHost.get(host);
@@ -47,6 +51,7 @@ export class TableBuilder {
     if (!before) return;
     this.#ingresses.delete(key);
     this.#catchAlls.delete(key);
+    this.#renaming.delete(key);
     for (const { host } of before.hosts) {
       const keys = this.#byHost.get(host);
       keys?.delete(key);
@@ -144,10 +149,11 @@ export class TableBuilder {
     const hosts = new Map(this.#hosts);
     const patterns: { regex: UserRegex; host: HostTable }[] = [];
     const redirects: [string, string][] = [];
-    for (const [key, ingress] of this.#ingresses) {
+    for (const key of this.#renaming) {
+      const ingress = this.#ingresses.get(key);
+      if (!ingress) continue;
       const { serverAliases, fromToWww } = ingress.policy;
-      if (serverAliases.length === 0 && !fromToWww) continue;
-      for (const { host } of this.#ingresses.get(key)!.hosts) {
+      for (const { host } of ingress.hosts) {
         const table = this.#hosts.get(host);
         if (!table || host === '') continue;
         for (const alias of serverAliases) addAlias(alias, table, hosts, patterns);
