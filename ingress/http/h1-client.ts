@@ -56,6 +56,7 @@ export class H1ClientConnection implements WireHandler, UpstreamStream, ChunkedS
   #responseBytes = 0;
   #interims = 0;
   #dead = false;
+  #looking = false;
 
   constructor(wire: Wire, owner: H1ClientOwner, requestsMax: number = UPSTREAM_REQUESTS_MAX) {
     this.#wire = wire;
@@ -79,8 +80,17 @@ export class H1ClientConnection implements WireHandler, UpstreamStream, ChunkedS
     this.#handler?.upstreamConnected();
   }
 
-  /** Sends a request head; the body follows by `send`. */
+  /**
+   * Sends a request head; the body follows by `send`. A request that must not be sent twice looks first whether a
+   * kept connection has ended meanwhile: its FIN may be waiting to be read.
+   */
   open(request: OutgoingRequest, handler: UpstreamHandler): void {
+    if (this.connected && !isSafeToRepeat(request.method)) {
+      this.connected = false;
+      this.#looking = true;
+      // the next immediate runs after what is under way, the one after it has polled every socket
+      setImmediate(() => setImmediate(() => this.#looked()));
+    }
     this.#handler = handler;
     this.#request = request;
     this.#response = undefined;
@@ -246,6 +256,12 @@ export class H1ClientConnection implements WireHandler, UpstreamStream, ChunkedS
     return -1;
   }
 
+  #looked(): void {
+    this.#looking = false;
+    if (this.#dead) return;
+    this.connectionMade();
+  }
+
   #distrust(reason: string): -1 {
     this.#fail(this.#response ? 'truncated' : 'framing', reason);
     return -1;
@@ -254,6 +270,7 @@ export class H1ClientConnection implements WireHandler, UpstreamStream, ChunkedS
   #lost(detail: string): void {
     if (this.#dead) return;
     if (this.#response) return this.#fail('truncated', detail);
+    if (this.#looking) return this.#fail('stale', detail);
     if (!this.connected) return this.#fail('connect', detail);
     this.#fail(this.reused && this.#responseBytes === 0 ? 'stale' : 'reset', detail);
   }
@@ -264,6 +281,11 @@ export class H1ClientConnection implements WireHandler, UpstreamStream, ChunkedS
     this.close();
     handler?.upstreamFailed(failure, detail);
   }
+}
+
+/** Methods a dead connection costs nothing: the relay sends them again (RFC 9110 section 9.2.2). */
+function isSafeToRepeat(method: string): boolean {
+  return method !== 'POST' && method !== 'PATCH' && method !== 'LOCK';
 }
 
 function requestHeadText(request: OutgoingRequest): string {

@@ -21,6 +21,8 @@ export class Backend implements AsyncDisposable {
   readonly server: http.Server;
   answer: Answer = (_, response) => response.end('ok');
   connections = 0;
+  /** `ip:port`. */
+  endpoint = '';
 
   private constructor() {
     this.server = http.createServer((request, response) => this.#take(request, response));
@@ -38,13 +40,8 @@ export class Backend implements AsyncDisposable {
       backend.server.once('error', reject);
       backend.server.listen(port, host, resolve);
     });
+    backend.endpoint = `${host}:${(backend.server.address() as net.AddressInfo).port}`;
     return backend;
-  }
-
-  /** `ip:port`. */
-  get endpoint(): string {
-    const { address, port } = this.server.address() as net.AddressInfo;
-    return `${address}:${port}`;
   }
 
   get last(): Received {
