@@ -20,6 +20,7 @@ import { dnssec } from './plugins/dnssec/setup.ts';
 import { dnstap } from './plugins/dnstap/setup.ts';
 import { sign } from './plugins/sign/setup.ts';
 import { erratic } from './plugins/erratic/setup.ts';
+import { root } from './plugins/root/setup.ts';
 import { autopath } from './plugins/autopath/setup.ts';
 import { cache } from './plugins/cache/setup.ts';
 import { hosts } from './plugins/hosts/setup.ts';
@@ -46,6 +47,7 @@ import { tls } from './plugins/tls/setup.ts';
  * not matter. To add a plugin, import its directive and put it in its place: nothing else lists them.
  */
 export const PLUGIN_ORDER: readonly Directive[] = [
+  root,
   metadata,
   cancel,
   tls,
@@ -102,7 +104,6 @@ export const ABSENT_DIRECTIVES: Readonly<Record<string, string>> = {
   quic: 'no DNS over QUIC; use a tls:// server block',
   tsig: 'transfers are allowed by address; see transfer',
   pprof: 'profile with node --inspect or --cpu-prof',
-  root: 'give absolute paths; relative ones start at the folder of the Corefile',
   on: 'no external plugins are loaded',
   trace: 'see weft trace and weft resolve --trace',
   nomad: 'nomad services are not served',

@@ -174,6 +174,8 @@ export interface BlockSettings {
   /** All must hold for the block to be chosen (`view`). */
   readonly filters: { readonly name: string; readonly test: (query: Query) => boolean }[];
   debug: boolean;
+  /** Where relative paths start (`root`); undefined = the folder of the Corefile. */
+  root: string | undefined;
   /** What the block wants to know of the cluster; undefined = nothing. For whoever feeds the snapshot. */
   cluster: ClusterNeeds | undefined;
 }

@@ -41,6 +41,7 @@ function compileBlock(block: BlockSyntax, options: CompileOptions, faults: Confi
     tls: undefined,
     filters: [],
     debug: false,
+    root: undefined,
     cluster: undefined,
   };
   const links: { name: string; open: OpenPlugin }[] = [];
@@ -68,7 +69,7 @@ function setupContext(
     stanza,
     block,
     strict: options.strict,
-    root: options.root,
+    root: block.root ?? options.root,
     fault: (at, message) => void faults.push({ position: at.position, message }),
   };
 }

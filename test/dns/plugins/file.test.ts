@@ -212,6 +212,22 @@ describe('file reloads', () => {
   });
 });
 
+describe('root', () => {
+  it('is where relative paths of the block start', async () => {
+    using folder = new TestFolder({ 'zones/db': ZONE });
+    const corefile = `example.org {\nfile db\nroot ${folder.at('zones')}\n}`;
+    await using on = await openServer(corefile);
+    expect((await ask(on, 'www.example.org. A')).answers).toHaveLength(1);
+  });
+
+  it.each([
+    ['root', 'Corefile:2:1: root takes 1 argument(s), 0 given'],
+    ['root /nowhere/at/all', 'Corefile:2:6: "/nowhere/at/all" is not a folder'],
+  ])('refuses %j', async (line, fault) => {
+    await expect(openServer(`. {\n${line}\n}`)).rejects.toThrow(fault);
+  });
+});
+
 describe('auto', () => {
   it('serves the zones of a folder as files come and go', async () => {
     using folder = new TestFolder({ 'db.example.org': ZONE, 'db.outside.net': ZONE, readme: 'x' });
