@@ -96,6 +96,27 @@ describe.runIf(able)('weft up refuses in one sentence', () => {
     nothingRuns();
   });
 
+  it('a full disk', () => {
+    const path = inFolder('full');
+    const script = `mkdir ${path} && mount -t tmpfs -o size=300k tmpfs ${path} && exec timeout -k 1 30 ${ROOT}bin/weft up --data-dir ${path}/d`;
+    const { status, stderr } = host.run('unshare', ['-m', 'sh', '-c', script], { timeoutMs: 40_000 });
+    expect(stderr).toMatch(/^weft: no space left for \S+store\.db: nothing was written; free space/m);
+    expect(status).toBe(1);
+    nothingRuns();
+  });
+
+  it('a certificate that cannot be read', async () => {
+    const path = inFolder('d6');
+    await using first = new WeftProcess(host, ['up', '--data-dir', path]);
+    await first.ready();
+    expect(await first.stop()).toBe(0);
+    writeFileSync(join(path, 'pki/ca.crt'), 'garbage');
+    const { status, stderr } = up('--data-dir', path);
+    expect(stderr).toMatch(/^weft: cannot use \S+pki\/ca\.crt: .*; restore it, or move \S+pki away/m);
+    expect(status).toBe(1);
+    nothingRuns();
+  });
+
   it('a data folder that another weft uses', async () => {
     await using first = new WeftProcess(host, ['up', '--data-dir', inFolder('d4')]);
     await first.ready();
