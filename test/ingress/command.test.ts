@@ -122,7 +122,7 @@ describe.runIf(able)('weft ingress --kubeconfig', () => {
       classYaml +
         serviceYaml('red', [['127.0.0.1', 8001]]) +
         ingressYaml('web', 'web.test', 'red', {
-          annotations: { 'configuration-snippet': 'deny all;', 'proxy-body-size': '8m' },
+          annotations: { 'configuration-snippet': 'gzip on;', 'proxy-body-size': '8m' },
           tls: 'web-tls',
         }) +
         ingressYaml('other', 'other.test', 'red').replace('"nginx"', '"foreign"'),
@@ -152,7 +152,7 @@ describe.runIf(able)('weft ingress --kubeconfig', () => {
   afterAll(() => edge?.[Symbol.asyncDispose]());
 
   it('serves with the certificate of the Secret and writes the status', async () => {
-    const weft = await start();
+    await using weft = await start();
     const shown = edge.network.run('curl', [
       '-vsk',
       '--resolve',
@@ -181,7 +181,7 @@ describe.runIf(able)('weft ingress --kubeconfig', () => {
   });
 
   it('clears the status of one that changed its class', async () => {
-    const weft = await start('--disable-leader-election');
+    await using weft = await start('--disable-leader-election');
     kubectl('patch', 'ingress', 'web', '-p', '{"spec":{"ingressClassName":"foreign"}}');
     await waitFor(
       'the status to be cleared',
@@ -200,7 +200,7 @@ describe.runIf(able)('weft ingress --kubeconfig', () => {
       '-o',
       'jsonpath={.items[?(@.metadata.name=="weft-ingress-leader")].spec}',
     ];
-    const weft = await start();
+    await using weft = await start();
     await waitFor('the Lease', () => kubectl(...lease).includes('"holderIdentity"'), LONG_MS);
     await weft.stop();
     await waitFor('the Lease given back', () => !kubectl(...lease).includes('"holderIdentity"'), LONG_MS);
