@@ -79,7 +79,7 @@ describe('a process killed at any moment', () => {
       await verify(store, load.acknowledged, last);
     }
     expect(total).toBeGreaterThan(ROUNDS * 20);
-  }, 180_000);
+  }, 600_000);
 });
 
 async function verify(
