@@ -19,7 +19,7 @@ export interface TestServer extends AsyncDisposable {
   readonly udp: { readonly address: string; readonly port: number };
 }
 
-export interface TestServerOptions extends Partial<Omit<DnsServerOptions, 'corefile'>> {
+export interface TestServerOptions extends Partial<DnsServerOptions> {
   readonly cluster?: Tracker;
   readonly clock?: Clock;
   readonly random?: () => number;
