@@ -53,3 +53,6 @@ export const SCHEDULE_SLACK_MS = 100;
 
 /** A granted eviction that was not carried out counts against the budget no longer than this. */
 export const DISRUPTION_GRANT_MS = 2 * 60_000;
+
+/** How often a HorizontalPodAutoscaler looks at its metrics. */
+export const AUTOSCALE_INTERVAL_MS = 15_000;

@@ -12,6 +12,7 @@ import { openEndpointSliceMirroringController } from './endpoint-slice-mirroring
 import { openEndpointSliceController } from './endpoint-slice.ts';
 import { openEndpointsController } from './endpoints.ts';
 import { openGarbageCollector } from './garbage-collector.ts';
+import { openHorizontalAutoscaler } from './autoscale/horizontal.ts';
 import { openCronJobController } from './batch/cron-job.ts';
 import { openJobController } from './batch/job.ts';
 import { openNamespaceController } from './namespace.ts';
@@ -62,6 +63,7 @@ const CONTROLLERS = {
   'cron-job': openCronJobController,
   disruption: openDisruptionController,
   'volume-binder': openVolumeBinder,
+  'horizontal-autoscaler': openHorizontalAutoscaler,
   'ttl-after-finished': openTtlAfterFinishedController,
   'endpoint-slice': openEndpointSliceController,
   endpoints: openEndpointsController,

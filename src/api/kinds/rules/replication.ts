@@ -46,7 +46,11 @@ export const REPLICATION_CONTROLLER_RULES: KindRules = {
   shortNames: ['rc'],
   categories: ['all'],
   generation: true,
-  scale: { specReplicas: 'spec.replicas', statusReplicas: 'status.replicas', labelSelector: undefined },
+  scale: {
+    specReplicas: 'spec.replicas',
+    statusReplicas: 'status.replicas',
+    labelSelector: 'spec.selector',
+  },
   selectable: { 'status.replicas': 'status.replicas' },
   // The selector, and the object's own labels, are those of the template when left out.
   defaults: (object) => {

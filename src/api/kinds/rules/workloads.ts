@@ -23,7 +23,7 @@ import { validateOwnSelector, validateTemplate } from './template.ts';
 export const WORKLOAD_SCALE: ScalePaths = {
   specReplicas: 'spec.replicas',
   statusReplicas: 'status.replicas',
-  labelSelector: undefined,
+  labelSelector: 'spec.selector',
 };
 
 function selectorImmutable(object: UnknownObject, old: UnknownObject): FieldError[] {
