@@ -25,15 +25,21 @@ function openCancel({ clock }: PluginDeps, timeoutMs: number): Plugin {
     transparent: true,
     serve: (query, next) => {
       const late = new AbortController();
-      const signal = AbortSignal.any([query.signal, late.signal]);
-      const outcome = next({ ...query, signal });
+      const outcome = next({ ...query, signal: late.signal });
       if (!(outcome instanceof Promise)) return outcome;
+      // By hand: AbortSignal.any would hang one more signal on a long-lived one for each question.
+      const onAbort = (): void => late.abort(query.signal.reason);
+      if (query.signal.aborted) onAbort();
+      query.signal.addEventListener('abort', onAbort, { once: true });
       return new Promise<Outcome>((resolve, reject) => {
         const timer = clock.setTimer(timeoutMs, () => {
           late.abort(new Error(text));
           resolve(failure('SERVFAIL', text, { code: EDE.OTHER, text }));
         });
-        outcome.then(resolve, reject).finally(() => timer[Symbol.dispose]());
+        outcome.then(resolve, reject).finally(() => {
+          timer[Symbol.dispose]();
+          query.signal.removeEventListener('abort', onAbort);
+        });
       });
     },
   };
