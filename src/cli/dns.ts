@@ -8,14 +8,16 @@ import {
 import { DnsServer } from '../../dns/server/dns-server.ts';
 import { datagramEngine, type EngineName, ENGINES } from '../../dns/server/engine.ts';
 import { Tracker } from '../../endpoints/tracker.ts';
-import { systemClock } from '../base/clock.ts';
+import { sleep, systemClock } from '../base/clock.ts';
 import { hasCode, messageOf } from '../base/fault.ts';
 import { Registry } from '../base/metrics.ts';
 import { exec } from '../net/exec.ts';
 import { joinHostPort } from '../net/ip.ts';
 import { openNodeLocal, type NodeLocal } from '../node/node-local-dns.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
-import { openDnsSource } from './dns-source.ts';
+
+/** What a server with a table of the last run needs to listen; without one it waits for the source. */
+const HEAD_START_MS = 200;
 
 interface DnsFlags {
   readonly conf?: string;
@@ -83,16 +85,14 @@ async function run(context: CliContext, flags: DnsFlags): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const pods = needs.some((need) => need.pods);
   const tracker = new Tracker({ log: context.log, metrics, clock: systemClock }, { pods });
-  stack.use(
-    await openDnsSource(context, {
-      sink: tracker,
-      from: flags.from,
-      kubeconfig: flags.kubeconfig,
-      needs,
-      follow: true,
-      metrics,
-    }),
-  );
+  const { from, kubeconfig } = flags;
+  const sourceOptions = { sink: tracker, from, kubeconfig, needs, follow: true, metrics };
+  const openSource = async (): Promise<void> => {
+    const { openDnsSource } = await import('./dns-source.ts');
+    stack.use(await openDnsSource(context, sourceOptions));
+  };
+  const early = needs.some((need) => need.options.snapshotFile !== undefined);
+  if (!early) await openSource();
   const { log } = context;
   const openDatagram = datagramEngine(
     flags.engine,
@@ -101,15 +101,25 @@ async function run(context: CliContext, flags: DnsFlags): Promise<void> {
   );
   const deps = { snapshots: tracker, clock: systemClock, log, metrics, random: Math.random, openDatagram };
   const ground = flags.nodeLocal && stack.use(await openGround(context, flags, flags.nodeLocal));
-  const server = stack.use(await openServer(deps, options));
+  const opening = openServer(deps, options).then((server) => stack.use(server));
+  opening.catch(() => {}); // looked at below
+  // The client of the API is most of the start: with a table of the last run nobody need wait for it.
+  const first = early ? await Promise.race([opening, sleep(systemClock, HEAD_START_MS)]) : await opening;
+  if (first) announce(context, first);
+  if (early) await openSource();
+  const server = await opening;
+  if (!first) announce(context, server);
   if (ground) stack.defer(() => ground.withdraw());
   stack.use(context.onReload(() => void server.reload()));
-  for (const { transport, address, port } of server.addresses) {
-    context.stdout.write(`dns ${transport} ${joinHostPort(address, port)}\n`);
-  }
-  context.stdout.write('ready\n');
   await stopped(context.stop, server.failed);
   if (server.failed.aborted) throw new ExitError(EXIT_FAILURE, messageOf(server.failed.reason));
+}
+
+function announce({ stdout }: CliContext, { addresses }: DnsServer): void {
+  for (const { transport, address, port } of addresses) {
+    stdout.write(`dns ${transport} ${joinHostPort(address, port)}\n`);
+  }
+  stdout.write('ready\n');
 }
 
 async function openGround(

@@ -1,4 +1,4 @@
-import { Agent, request } from 'undici';
+import type { Agent, request as undiciRequest } from 'undici';
 import { Fault } from '../../../src/base/fault.ts';
 import { MAX_MESSAGE_BYTES } from '../../wire/encode.ts';
 
@@ -14,28 +14,21 @@ export interface DohExchangeOptions {
 
 /** Questions to one upstream over HTTPS (RFC 8484, POST), HTTP/2 where the other side has it. */
 export class DohExchange implements AsyncDisposable {
-  readonly #agent: Agent;
-  readonly #url: string;
+  readonly #options: DohExchangeOptions;
+  /** Made with the first question: few servers have such an upstream, and the client takes long to load. */
+  #client: Promise<{ agent: Agent; request: typeof undiciRequest }> | undefined;
 
   constructor(options: DohExchangeOptions) {
-    const { url, ca, cert, key, serverName, expireMs } = options;
-    this.#url = url;
-    this.#agent = new Agent({
-      allowH2: true,
-      keepAliveTimeout: expireMs,
-      connect: {
-        ...(ca !== undefined && { ca }),
-        ...(cert !== undefined && { cert }),
-        ...(key !== undefined && { key }),
-        ...(serverName !== undefined && { servername: serverName }),
-      },
-    });
+    this.#options = options;
   }
 
   /** Rejects with UPSTREAM_HTTP for a status other than 200 and with the cause when no reply came. */
   async ask(bytes: Uint8Array, timeoutMs: number, signal: AbortSignal): Promise<Uint8Array> {
-    const reply = await request(this.#url, {
-      dispatcher: this.#agent,
+    this.#client ??= openClient(this.#options);
+    const { agent, request } = await this.#client;
+    const { url } = this.#options;
+    const reply = await request(url, {
+      dispatcher: agent,
       method: 'POST',
       headers: { 'content-type': 'application/dns-message', accept: 'application/dns-message' },
       body: bytes,
@@ -45,13 +38,31 @@ export class DohExchange implements AsyncDisposable {
     });
     const body = new Uint8Array(await reply.body.arrayBuffer());
     if (reply.statusCode !== 200) {
-      throw new Fault('UPSTREAM_HTTP', `${this.#url} answered HTTP ${reply.statusCode}`);
+      throw new Fault('UPSTREAM_HTTP', `${url} answered HTTP ${reply.statusCode}`);
     }
-    if (body.length > MAX_MESSAGE_BYTES) throw new Fault('UPSTREAM_HTTP', `${this.#url} answered too much`);
+    if (body.length > MAX_MESSAGE_BYTES) throw new Fault('UPSTREAM_HTTP', `${url} answered too much`);
     return body;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#agent.destroy();
+    await (await this.#client)?.agent.destroy();
   }
+}
+
+async function openClient(
+  options: DohExchangeOptions,
+): Promise<{ agent: Agent; request: typeof undiciRequest }> {
+  const { Agent, request } = await import('undici');
+  const { ca, cert, key, serverName, expireMs } = options;
+  const agent = new Agent({
+    allowH2: true,
+    keepAliveTimeout: expireMs,
+    connect: {
+      ...(ca !== undefined && { ca }),
+      ...(cert !== undefined && { cert }),
+      ...(key !== undefined && { key }),
+      ...(serverName !== undefined && { servername: serverName }),
+    },
+  });
+  return { agent, request };
 }

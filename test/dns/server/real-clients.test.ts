@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { connect, type Socket } from 'node:net';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -13,7 +13,7 @@ import { waitFor } from '../../support/wait-for.ts';
 import { TestCertificate } from '../support/certificate.ts';
 import { clusterOf } from '../support/cluster.ts';
 import { decoded, openServer, questionOf, type TestServer } from '../support/server.ts';
-import { askStream, askUdp } from '../support/wire-client.ts';
+import { askStream, askUdp, type Target } from '../support/wire-client.ts';
 
 /** Programs and libraries that others wrote, on every transport they speak. */
 const run = promisify(execFile);
@@ -141,35 +141,91 @@ describe('dns2', { timeout: 2 * PATIENCE_MS }, () => {
   });
 });
 
+/** `weft dns` on a free port of loopback. */
+async function withWeft<T>(
+  flags: (folder: string) => readonly string[],
+  use: (target: Target) => Promise<T>,
+): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'weft-dns-'));
+  const weft = spawn(join(ROOT, 'bin/weft'), ['dns', ...flags(folder)], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  try {
+    let output = '';
+    weft.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    await waitFor('weft dns', () => /^ready$/m.test(output), PATIENCE_MS);
+    return await use({ address: '127.0.0.1', port: Number(/dns tcp 127\.0\.0\.1:(\d+)/.exec(output)![1]) });
+  } finally {
+    weft.kill('SIGKILL');
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function written(folder: string, name: string, text: string): string {
+  writeFileSync(join(folder, name), text);
+  return join(folder, name);
+}
+
 describe('weft dns', { timeout: 4 * PATIENCE_MS }, () => {
+  const question = encodeMessage(questionOf('web.ns.svc.k.'));
+
   it('answers others while 8,000 connections sit idle', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'weft-idle-'));
-    const [conf, from] = [join(folder, 'Corefile'), join(folder, 'objects.json')];
-    writeFileSync(conf, '.:0 {\n bind 127.0.0.1\n kubernetes k\n}');
-    writeFileSync(from, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: OBJECTS }));
-    const weft = spawn(join(ROOT, 'bin/weft'), ['dns', '--conf', conf, '--from', from], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const sockets: Socket[] = [];
-    try {
-      let output = '';
-      weft.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-      await waitFor('weft dns', () => /^ready$/m.test(output), PATIENCE_MS);
-      const port = Number(/dns tcp 127\.0\.0\.1:(\d+)/.exec(output)![1]);
-      const target = { address: '127.0.0.1', port };
+    const flags = (folder: string): string[] => [
+      '--conf',
+      written(folder, 'Corefile', '.:0 {\n bind 127.0.0.1\n kubernetes k\n}'),
+      '--from',
+      written(folder, 'objects.json', JSON.stringify({ apiVersion: 'v1', kind: 'List', items: OBJECTS })),
+    ];
+    await withWeft(flags, async (target) => {
+      const sockets: Socket[] = [];
       while (sockets.length < 8000) {
-        const some = Array.from({ length: 200 }, () => connect(port, '127.0.0.1'));
+        const some = Array.from({ length: 200 }, () => connect(target.port, '127.0.0.1'));
         sockets.push(...some);
         await Promise.all(some.map((socket) => new Promise((ok) => socket.once('connect', ok))));
       }
-      const bytes = encodeMessage(questionOf('web.ns.svc.k.'));
-      expect(decoded(await askUdp(target, bytes)).answers).toHaveLength(1);
-      const [reply] = await askStream(target, bytes);
+      expect(decoded(await askUdp(target, question)).answers).toHaveLength(1);
+      const [reply] = await askStream(target, question);
       expect(decoded(reply!).answers).toHaveLength(1);
-    } finally {
       for (const socket of sockets) socket.destroy();
-      weft.kill('SIGKILL');
+    });
+  });
+
+  it('starts from the table of its last run while no API server answers', async () => {
+    let corefile = '';
+    const flags = (folder: string): string[] => {
+      corefile = `.:0 {\n bind 127.0.0.1\n kubernetes k {\n snapshot ${join(folder, 'table')}\n}\n}`;
+      const cluster = { server: 'https://127.0.0.1:9' }; // discard: nobody listens
+      const config = {
+        clusters: [{ name: 'c', cluster }],
+        users: [{ name: 'u', user: { token: 't' } }],
+        contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+        'current-context': 'x',
+      };
+      return [
+        '--conf',
+        written(folder, 'Corefile', corefile),
+        '--kubeconfig',
+        written(folder, 'kubeconfig', JSON.stringify({ apiVersion: 'v1', kind: 'Config', ...config })),
+      ];
+    };
+    const prepared = async (): Promise<Buffer> => {
+      const folder = mkdtempSync(join(tmpdir(), 'weft-dns-'));
+      flags(folder);
+      await using _earlier = await openServer(corefile, { cluster: clusterOf(OBJECTS) });
+      await waitFor('the table', () => existsSync(join(folder, 'table')), PATIENCE_MS);
+      const table = readFileSync(join(folder, 'table'));
       rmSync(folder, { recursive: true });
-    }
+      return table;
+    };
+    const table = await prepared();
+    const withTable = (folder: string): string[] => {
+      writeFileSync(join(folder, 'table'), table);
+      return flags(folder);
+    };
+    await withWeft(withTable, async (target) => {
+      expect(decoded(await askUdp(target, question)).answers).toHaveLength(1);
+      const unknown = encodeMessage(questionOf('new.ns.svc.k.'));
+      expect(decoded(await askUdp(target, unknown)).rcode).toBe('SERVFAIL');
+    });
   });
 });
