@@ -66,7 +66,7 @@ export const register: RegisterCommand = (program, context) => {
   const command = program
     .command('node')
     .description('node daemon: service proxy, and as asked node-local DNS, ingress and pods')
-    .option('--register', 'make and renew the Node object (--kubelet does so itself)')
+    .option('--register', 'make and renew the Node object, closed to pods (--kubelet does so itself, open)')
     .option('--node-ip <address>', 'address of this node for others; default: its first one', addressFlag)
     .option('--pod-cidr <cidr>', 'addresses of the pods of this node', cidrFlag)
     .option('--pod-routes', 'route the pod ranges of all nodes between the nodes of one link')
@@ -181,7 +181,9 @@ async function daemonOptions(
       capture: flags.userspaceCapture,
     },
     registration:
-      flags.register && !flags.kubelet ? { ...host, podCidr, dataDir: '/', labels: {} } : undefined,
+      flags.register && !flags.kubelet
+        ? { ...host, podCidr, dataDir: '/', labels: {}, unschedulable: true }
+        : undefined,
     kubelet:
       flags.kubelet && podCidr !== undefined
         ? { ...host, ...(await kubeletOptions(flags, context)), podCidr, dataDir }

@@ -32,6 +32,8 @@ export interface NodeAgentOptions {
   readonly dataDir: string;
   readonly version: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** True: no pods are to be placed here, for nobody runs them. */
+  readonly unschedulable?: boolean;
 }
 
 const LEASE_NAMESPACE = 'kube-node-lease';
@@ -124,7 +126,10 @@ export class NodeAgent implements AsyncDisposable {
       apiVersion: 'v1',
       kind: 'Node',
       metadata: { name: nodeName, labels: this.#labels() },
-      spec: podCidr === undefined ? {} : { podCIDR: podCidr, podCIDRs: [podCidr] },
+      spec: {
+        ...(podCidr !== undefined && { podCIDR: podCidr, podCIDRs: [podCidr] }),
+        ...(this.#options.unschedulable && { unschedulable: true }),
+      },
     };
   }
 

@@ -65,7 +65,7 @@ describe.each(['nftables', 'iptables', 'userspace'])('weft node in mode %s', (mo
       );
       await untilGot(alpha, `http://${VIP}/`, 'beta');
       await untilGot(cluster.server, 'http://192.0.2.11:30080/', 'beta');
-      expect(cluster.weft(['get', 'nodes'])).toMatch(/^alpha +Ready/m);
+      expect(cluster.weft(['get', 'nodes'])).toMatch(/^alpha +Ready,SchedulingDisabled/m);
       for (const path of ['healthz', 'livez', 'readyz'])
         expect(get(alpha, `http://127.0.0.1:10256/${path}`)).toContain('"healthy":true');
       expect(get(alpha, 'http://127.0.0.1:10249/proxyMode')).toBe(mode);
@@ -171,7 +171,7 @@ test(
           selector: { matchLabels: labels },
           template: {
             metadata: { labels },
-            spec: { nodeSelector: { 'kubernetes.io/hostname': 'beta' }, containers: [container] },
+            spec: { containers: [container] }, // alpha is closed to pods
           },
         },
       },
