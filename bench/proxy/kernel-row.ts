@@ -17,7 +17,9 @@ import { benchService, benchSlice, clusterIPOf } from './kernel-objects.ts';
 
 const BACKEND = '10.127.255.1';
 const CONNECTIONS = 3_000;
-const DIAL_TIMEOUT_MS = 50;
+/** Before the rules are there nobody answers. */
+const TRY_MS = 50;
+const PATIENCE_MS = 10_000;
 
 const SETTINGS: NodeSettings = {
   name: 'node-1',
@@ -79,7 +81,7 @@ async function row(count: number, each: number, changeCount: number): Promise<Re
   times.sort((a, b) => a - b);
   const rssMib = Math.round(process.memoryUsage().rss / 1_048_576);
   const from = performance.now();
-  for (let i = 0; i < CONNECTIONS; i++) await dial(clusterIPOf(count - 1));
+  for (let i = 0; i < CONNECTIONS; i++) await dial(clusterIPOf(count - 1), PATIENCE_MS);
   const connectionUs = ((performance.now() - from) / CONNECTIONS) * 1000;
   await backend.cleanup(signal);
   server.close();
@@ -110,7 +112,7 @@ function filled(count: number, each: number): Tracker {
 
 async function untilAnswered(address: string): Promise<void> {
   while (
-    !(await dial(address).then(
+    !(await dial(address, TRY_MS).then(
       () => true,
       () => false,
     ))
@@ -120,12 +122,12 @@ async function untilAnswered(address: string): Promise<void> {
 }
 
 /** One connection that the server closes at once. */
-function dial(address: string): Promise<void> {
+function dial(address: string, timeoutMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: address, port: 80 });
     let connected = false;
     socket.on('connect', () => (connected = true));
-    socket.setTimeout(DIAL_TIMEOUT_MS, () => socket.destroy(new Error('no answer')));
+    socket.setTimeout(timeoutMs, () => socket.destroy(new Error('no answer')));
     socket.on('error', () => {});
     socket.on('close', () => (connected ? resolve() : reject(new Error('not connected'))));
     socket.resume();

@@ -5,6 +5,7 @@
  * Run as root: node bench/proxy/kernel.ts [changes] [MODE:SERVICES...]
  */
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { noVirtualMachine, runInGuest } from '../../test/support/virtual-machine.ts';
 
 interface Row {
@@ -58,7 +59,7 @@ report(rows);
 async function measure(id: string): Promise<Row | undefined> {
   const [mode = '', services = ''] = id.split(':');
   const args = ['bench/proxy/kernel-row.ts', mode, services, String(ENDPOINTS), changes];
-  const inGuest = mode === 'ipvs' && spawnSync('ipvsadm', ['-L', '-n']).status !== 0;
+  const inGuest = mode === 'ipvs' && !existsSync('/proc/net/ip_vs');
   const text = inGuest ? await guest(args) : host(args);
   const line = text.trim().split('\n').at(-1) ?? '';
   if (line.startsWith('{')) return JSON.parse(line) as Row;
