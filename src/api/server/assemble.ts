@@ -47,7 +47,14 @@ import type { Core } from './verbs/context.ts';
 import type { SubresourceHandler } from './verbs/dispatch.ts';
 import { WatchSlots } from './watch-slots.ts';
 import { ObjectStore } from './verbs/object-store.ts';
-import { bindingHandler, finalizeHandler, scaleHandler, statusHandler } from './verbs/subresources.ts';
+import { ephemeralContainersHandler, resizeHandler } from './verbs/pod-subresources.ts';
+import {
+  bindingHandler,
+  collectionBinding,
+  finalizeHandler,
+  scaleHandler,
+  statusHandler,
+} from './verbs/subresources.ts';
 
 /** The running parts of a server, in the order they were started. */
 export interface Parts {
@@ -177,6 +184,8 @@ function requestHandler(
     ['*/scale', scaleHandler],
     ['/namespaces/finalize', finalizeHandler],
     ['/pods/binding', bindingHandler],
+    ['/pods/ephemeralcontainers', ephemeralContainersHandler],
+    ['/pods/resize', resizeHandler],
     ['/pods/eviction', evictionHandler],
     ['/pods/log', logHandler(streams)],
     ['/pods/exec', execHandler(streams, 'exec')],
@@ -191,7 +200,7 @@ function requestHandler(
   const checks = { ping: () => undefined };
   return createHandler(
     {
-      routes: { core, subresources, virtual: access.reviews },
+      routes: { core, subresources, virtual: new Map([...access.reviews, ['/Binding', collectionBinding]]) },
       verifiers: access.verifiers,
       authorize: access.authorize,
       paths: [

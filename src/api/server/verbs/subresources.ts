@@ -158,6 +158,16 @@ export const bindingHandler: SubresourceHandler = async (call) => {
   return jsonReply(201, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 });
 };
 
+/** POST to the older collection `bindings`: the pod is the one the binding is named after. */
+export const collectionBinding: SubresourceHandler = async (call) => {
+  const { core, info, request } = call;
+  const kind = core.registry.find('', 'v1', 'pods');
+  const { value } = decodeDocument(await request.body(), request.headers['content-type']);
+  const name = valueAt(value, 'metadata.name');
+  if (!kind || typeof name !== 'string' || !name) throw badRequest('a binding is named after its pod');
+  return await bindingHandler({ ...call, kind, info: { ...info, name, subresource: 'binding' } });
+};
+
 function bound(
   old: UnknownObject,
   node: string,
