@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { parseName } from '../../dns/wire/name.ts';
 import { parseType, type RecordType } from '../../dns/wire/numbers.ts';
 import { reverseNameOf } from '../../dns/cluster/reverse-name.ts';
@@ -6,6 +5,7 @@ import { messageOf } from '../base/fault.ts';
 import { parseAddress } from '../net/ip.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
 import { repeated } from './flags.ts';
+import { readBatch } from './read-batch.ts';
 import { openAsker, type Asker, type AskTransport } from './resolve-ask.ts';
 import { lookUp, verdictOf, type Attempt, type Lookup } from './resolve-lookup.ts';
 import { openOfflineAsker } from './resolve-offline.ts';
@@ -155,7 +155,7 @@ async function runBatch(
   settings: SearchSettings,
   flags: ResolveFlags,
 ): Promise<void> {
-  for (const line of (await readBatch(context, flags.batch!)).split('\n')) {
+  for (const line of (await readBatch(flags.batch!, context)).split('\n')) {
     if (line.trim() === '') continue;
     context.stdout.write(`${JSON.stringify(await batchAnswer(asker, settings, flags, line))}\n`);
   }
@@ -179,19 +179,6 @@ async function batchAnswer(
   } catch (error) {
     return { error: messageOf(error) };
   }
-}
-
-async function readBatch({ stdin }: CliContext, file: string): Promise<string> {
-  if (file !== '-') {
-    try {
-      return await readFile(file, 'utf8');
-    } catch (error) {
-      throw new ExitError(EXIT_USAGE, `--batch: ${messageOf(error)}`);
-    }
-  }
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of stdin) chunks.push(chunk);
-  return Buffer.concat(chunks).toString();
 }
 
 function shown(lookup: Lookup): unknown {
