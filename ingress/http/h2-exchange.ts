@@ -102,6 +102,8 @@ export class H2Exchange implements Exchange {
   #over = false;
   #bodyless = false;
   #trailers: Fields | undefined;
+  /** Trailers of the request. */
+  #received: Fields | undefined;
   /** A small piece that waits for the end, to go out with it. */
   #held: Buffer | undefined;
 
@@ -112,6 +114,10 @@ export class H2Exchange implements Exchange {
     this.bodyEnded = head.bodyLength === NO_BODY;
     stream.on('drain', () => this.handler.exchangeDrained());
     stream.on('error', () => {}); // `close` follows and tells the rest
+    // they may come before anybody reads the body
+    stream.on('trailers', (received: http2.IncomingHttpHeaders) => {
+      this.#received = fieldsOf(received);
+    });
     stream.on('aborted', () => this.#gone());
     stream.on('close', () => this.#gone());
   }
@@ -123,15 +129,11 @@ export class H2Exchange implements Exchange {
       return;
     }
     this.#reading = true;
-    let trailers: Fields | undefined;
-    this.#stream.on('trailers', (received: http2.IncomingHttpHeaders) => {
-      trailers = fieldsOf(received);
-    });
     this.#stream.on('data', (bytes: Buffer) => this.handler.bodyData(bytes));
     this.#stream.on('end', () => {
       if (this.#over || this.#stream.aborted) return;
       this.bodyEnded = true;
-      this.handler.bodyEnd(trailers);
+      this.handler.bodyEnd(this.#received);
     });
   }
 

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { ACME_PROTOCOL } from '../acme/challenges.ts';
 import { Fault } from '../../src/base/fault.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
+import type { Certificate } from '../certificates/certificate-store.ts';
 import type { ClientHello } from '../certificates/client-hello.ts';
 import { readClientHello } from '../certificates/client-hello.ts';
 import type { ServerTls } from '../certificates/server-names.ts';
@@ -26,6 +27,8 @@ export interface ListenerDeps {
   badRequest(facts: ConnectionFacts, bad: BadHead): void;
   /** How TLS is spoken with a client. */
   serverTls(hello: ClientHello): ServerTls;
+  /** The OCSP answer to show with a certificate. */
+  staple(certificate: Certificate): Buffer | undefined;
   /** Takes a TLS connection that is passed through by its server name; false = not one of those. */
   passThrough(socket: net.Socket, hello: ClientHello): boolean;
   refused(reason: string): void;
@@ -56,7 +59,10 @@ export class Listener implements AsyncDisposable {
   private constructor(deps: ListenerDeps, options: ListenerOptions) {
     this.#deps = deps;
     this.#options = options;
-    this.#tls = new TlsAcceptor((reason) => deps.refused(reason));
+    this.#tls = new TlsAcceptor(
+      (reason) => deps.refused(reason),
+      (certificate) => deps.staple(certificate),
+    );
     this.#server = net.createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: false }, (socket) =>
       this.#accept(socket),
     );
@@ -181,8 +187,8 @@ export class Listener implements AsyncDisposable {
     );
     this.#connections.add(connection);
     if (this.#draining) connection.drain();
-    // Bytes that were put back while the connection was opened.
-    if (socket.readableLength > 0) socket.resume();
+    // it was paused while the connection was opened, whether or not bytes were put back
+    socket.resume();
   }
 
   #startH2(stream: Duplex, facts: ConnectionFacts): void {
