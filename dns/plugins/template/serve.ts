@@ -5,7 +5,9 @@ import type { RegexMatch } from '../../user-regex.ts';
 import { replyTo, type ResourceRecord } from '../../wire/message.ts';
 import { isWithin } from '../../wire/name.ts';
 import { EDE, type RecordClass, type RecordType } from '../../wire/numbers.ts';
-import { parseRecord } from '../../wire/zone-text.ts';
+import { parseRecordBody } from '../../wire/zone-text.ts';
+import { zoneName } from '../../wire/zone-words.ts';
+import { masterEntries } from '../../zone/master-entries.ts';
 import { runTemplate } from './go-run.ts';
 import type { TemplateNode } from './go-syntax.ts';
 import type { TemplateBody } from './setup.ts';
@@ -123,8 +125,17 @@ function answer(
   }));
 }
 
+/** Zone text, brackets included. */
 function recordOf(line: string): ResourceRecord {
-  const parsed = parseRecord(line);
+  const [entry] = masterEntries(line.trim());
+  if (!entry || 'reason' in entry) throw new Error(`"${line}": ${entry?.reason ?? 'nothing there'}`);
+  const [owner, ...words] = entry.words;
+  const name = zoneName(owner?.text ?? '', '.');
+  if (name === undefined) throw new Error(`"${line}": "${owner?.text}" is not a name`);
+  const parsed = parseRecordBody(name, words, { origin: '.', ttl: TTL_SECONDS, class: 'IN' });
   if (parsed.ok) return parsed.record;
   throw new Error(`"${line}": ${parsed.reason}`);
 }
+
+/** Of records whose text has none. */
+const TTL_SECONDS = 3600;

@@ -27,7 +27,7 @@ export const view: Directive = {
 
 function compile(context: SetupContext, line: Line): Evaluate<Query> | undefined {
   try {
-    return compileExpression(line.args.map(wordOf).join(' '), VIEW_FUNCTIONS);
+    return compileExpression(expressionText(line.args), VIEW_FUNCTIONS);
   } catch (error) {
     if (!(error instanceof ExpressionError)) throw error;
     context.fault(line.args[0]!, `the expression cannot be read: ${error.message}`);
@@ -35,9 +35,11 @@ function compile(context: SetupContext, line: Line): Evaluate<Query> | undefined
   }
 }
 
-/** The Corefile takes quotes away; around a whole word they were those of a text. */
-function wordOf({ text, quoted }: Line['args'][number]): string {
-  return quoted ? JSON.stringify(text) : text;
+/** The Corefile takes quotes away; around one word of several they were those of a text. */
+function expressionText(words: Line['args']): string {
+  const [only, more] = words;
+  if (only && !more) return only.text;
+  return words.map(({ text, quoted }) => (quoted ? JSON.stringify(text) : text)).join(' ');
 }
 
 /** What the filter needs of the block once that is open. */

@@ -83,7 +83,7 @@ const COREFILE = `. {
   }
   template IN AAAA example. {
     rcode NOERROR
-    authority "example. 60 IN SOA ns.example. host.example. 1 60 60 60 60"
+    authority "example. 60 {{ .Class }} SOA ns.example. host.example. (1 60 60 60 60)"
     ederror 17 "no IPv6 here"
   }
   template IN A strict.test. {

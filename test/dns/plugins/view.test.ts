@@ -98,6 +98,14 @@ describe('view', () => {
     expect(answers(reply).map((line) => line.split(' ').at(-1))).toEqual(wanted);
   });
 
+  it('takes an expression in quotes as a whole', async () => {
+    await using on = await openServer(
+      '. {\nview v {\nexpr "type() == \'A\' && len(name()) > 1"\n}\nwhoami\n}',
+    );
+    expect((await ask(on, 'x. A')).rcode).toBe('NOERROR');
+    expect((await ask(on, 'x. MX')).rcode).toBe('REFUSED');
+  });
+
   it('turns away what an expression cannot be evaluated for, and counts it', async () => {
     await using on = await openServer('. {\nview odd {\nexpr client_ip() > 5\n}\nwhoami\n}');
     expect((await ask(on, 'x. A')).rcode).toBe('REFUSED');

@@ -1,0 +1,70 @@
+import { describe, expect, it } from 'vitest';
+import { loadCorefile } from '../../../dns/corefile/load.ts';
+
+/** Stanzas as people write them for CoreDNS: each must be understood as it stands. */
+const STANZAS = [
+  'acl {\n allow net 192.168.0.0/16\n block\n}',
+  'acl {\n filter type A net 192.168.0.0/16\n}',
+  'acl a.example.org b.example.org {\n block type * net *\n drop net 127.0.0.1\n}',
+  'rewrite name exact foo.example.com foo.default.svc.cluster.local',
+  'rewrite name foo.example.com. foo.default.svc.cluster.local.',
+  'rewrite name suffix .schmoogle.com. .google.com. answer auto',
+  'rewrite name substring service.us-west-1.example.org service.us-west-1.consul',
+  'rewrite stop {\n name regex (.*)-(us-west-1)\\.example\\.org {1}.service.{2}.consul\n answer name (.*)\\.service\\.(us-west-1)\\.consul {1}-{2}.example.org\n answer value (.*)\\.service\\.(us-west-1)\\.consul {1}-{2}.example.org\n}',
+  'rewrite stop name regex (.*)\\.old\\.org {1}.new.org answer name (.*)\\.new\\.org {1}.old.org',
+  'rewrite continue {\n ttl regex (.*) 30\n}',
+  'rewrite ttl example.com. 30-300',
+  'rewrite ttl suffix .example.com. -300',
+  'rewrite type MX SRV',
+  'rewrite continue type ANY HINFO',
+  'rewrite class CH IN',
+  'rewrite rcode regex (.*)\\.example\\.org SERVFAIL NOERROR',
+  'rewrite cname exact my-app.com.cdn.example.net. my-app.com.other.cdn.com.',
+  'rewrite edns0 local set 0xffee hello-world',
+  'rewrite edns0 local set 0xffee {client_ip}',
+  'rewrite edns0 local set 0xffed {kubernetes/namespace} revert',
+  'rewrite edns0 local unset 0xffee',
+  'rewrite edns0 nsid set',
+  'rewrite edns0 subnet set 24 56',
+  'template ANY ANY invalid {\n rcode NXDOMAIN\n authority "invalid. 60 {{ .Class }} SOA a.invalid. b.invalid. (1 60 60 60 60)"\n ederror 21 "Blocked according to RFC2606"\n}',
+  'template ANY AAAA {\n rcode NOERROR\n}',
+  'template IN A example {\n match ^ip-(?P<a>10)-(?P<b>[0-9]*)-(?P<c>[0-9]*)-(?P<d>[0-9]*)[.]example[.]$\n answer "{{ .Name }} 60 IN A {{ .Group.a }}.{{ .Group.b }}.{{ .Group.c }}.{{ .Group.d }}"\n fallthrough\n}',
+  'template IN MX example {\n match ^ip-10-(?P<b>[0-9]*)-(?P<c>[0-9]*)[.]example[.]$\n answer "{{ .Name }} 60 IN MX 10 {{ .Name }}"\n additional "{{ .Name }} 60 IN A 10.{{ .Group.b }}.{{ .Group.c }}.1"\n fallthrough\n}',
+  'template IN A example {\n match ^ip0a(?P<b>[a-f0-9]{2})(?P<c>[a-f0-9]{2})(?P<d>[a-f0-9]{2})[.]example[.]$\n answer "{{ .Name }} 60 IN A 10.{{ parseInt .Group.b 16 8 }}.{{ parseInt .Group.c 16 8 }}.{{ parseInt .Group.d 16 8 }}"\n}',
+  'template IN PTR 10.in-addr.arpa. {\n match ^(?P<d>[0-9]*)[.](?P<c>[0-9]*)[.](?P<b>[0-9]*)[.]10[.]in-addr[.]arpa[.]$\n answer "{{ .Name }} 60 IN PTR ip-10-{{ .Group.b }}-{{ .Group.c }}-{{ .Group.d }}.example.com."\n}',
+  "view example {\n expr incidr(client_ip(), '127.0.0.0/24')\n}",
+  "view example {\n expr type() == 'A' && name() == 'example.com.'\n expr !(client_ip() in ['10.0.0.1', '10.0.0.2'])\n}",
+  "view example {\n expr name() matches '.*\\\\.internal\\\\.example\\\\.com\\\\.$'\n}",
+  'any',
+  'bufsize',
+  'bufsize 512',
+  'cancel 1s',
+  'chaos CoreDNS-001 info@example.org',
+  'dns64',
+  'dns64 64:ff9b::/96',
+  'dns64 {\n prefix 2001:db8:64::/96\n translate_all\n allow_ipv4\n}',
+  'dnstap /tmp/dnstap.sock full',
+  'dnstap unix:///tmp/dnstap.sock full 1024 2048',
+  'dnstap tcp://127.0.0.1:6000 full {\n identity here\n version v1\n}',
+  'dnstap tls://example.com:6000 {\n skipverify\n extra "{>id} {/kubernetes/namespace}"\n}',
+  'erratic {\n drop 3\n delay 3 50ms\n truncate\n}',
+  'file db.example.org\ntransfer {\n to *\n}',
+  'file db.example.org example.org example.net {\n reload 30s\n}',
+  'auto org {\n directory /etc/zones/org\n}',
+  'auto {\n directory /etc/zones _(.*)\\.db {1}\n reload 0\n}',
+  'secondary example.org {\n transfer from 10.0.1.1\n transfer from 10.1.2.1 [2001:db8::1]:53\n}',
+  'transfer example.org {\n to 10.240.1.1\n to 10.240.0.0/16\n}',
+  'header {\n set ra aa\n clear rd\n}',
+  'header {\n response set ra\n query clear rd\n}',
+  'local',
+  'minimal',
+  'nsid Use The Force',
+  'whoami',
+];
+
+describe('stanzas written for CoreDNS', () => {
+  it.each(STANZAS)('%s', (stanza) => {
+    const text = `. {\n${stanza}\n}\n`;
+    expect(loadCorefile({ text }, { dnsPort: 53, strict: false, env: {} }).plans).toHaveLength(1);
+  });
+});
