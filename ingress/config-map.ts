@@ -195,6 +195,7 @@ const SETTERS: Readonly<Record<string, Setter>> = {
     /^[A-Za-z0-9!@:+_=-]*$/.test(v)
       ? void (s.tls = { ...s.tls, ciphers: v || undefined })
       : 'is no cipher list',
+  'enable-ocsp': bool((s, v) => (s.enableOcsp = v)),
   'weft-explain-allow': cidrs((s, v) => (s.explainAllow = v.length > 0 ? v : undefined)),
   'disable-access-log': bool((s, v) => {
     if (v) s.accessLog = 'off';

@@ -22,7 +22,8 @@ import { CLUSTER_SWEEP_MS } from './limits.ts';
 import { Listener } from './listen/listener.ts';
 import { netConnector } from './net-wire.ts';
 import type { ClientHello } from './certificates/client-hello.ts';
-import { certificateOf } from './certificates/certificate-store.ts';
+import { type Certificate, certificateOf } from './certificates/certificate-store.ts';
+import { OcspStapler } from './certificates/ocsp-stapler.ts';
 import { selfSignedCertificate } from './certificates/self-signed.ts';
 import { Gateway } from './relay/gateway.ts';
 import { RequestIds } from './relay/request-id.ts';
@@ -57,6 +58,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
   readonly #observer: TrafficObserver;
   readonly #exporter: OtlpExporter;
   readonly #metrics: ControllerMetrics;
+  readonly #stapler: OcspStapler;
   readonly #listeners: Listener[] = [];
   readonly #loop: SyncLoop;
   #applied: (() => void)[] = [];
@@ -69,6 +71,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     this.#wheel = new TimerWheel({ clock: deps.clock });
     this.#sideRequests = new SideRequests(deps);
     this.#checks = new ActiveChecks(deps);
+    this.#stapler = new OcspStapler(deps);
     this.#exporter = new OtlpExporter({ ...deps, requests: this.#sideRequests });
     this.#observer = new TrafficObserver({
       exporter: this.#exporter,
@@ -235,6 +238,8 @@ export class IngressController implements ObjectSink, AsyncDisposable {
       serverTls: (hello: ClientHello) =>
         this.#deps.challenges?.serverTls(hello.serverName, hello.alpn) ??
         this.#configuration.serverNames.lookup(hello.serverName),
+      staple: (certificate: Certificate) =>
+        this.#gateway.settings.enableOcsp ? this.#stapler.staple(certificate) : undefined,
       passThrough: (socket: net.Socket, hello: ClientHello) => this.#passThrough(socket, hello),
       refused: (reason: string) => {
         this.#metrics.refused(reason);

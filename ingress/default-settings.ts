@@ -54,6 +54,7 @@ export function defaultSettings(strict: boolean): GlobalSettings {
     upstreamRequestsMax: UPSTREAM_REQUESTS_MAX,
     upstreamIdleConnectionsMax: UPSTREAM_IDLE_CONNECTIONS_MAX,
     tls: { minVersion: 'TLSv1.2', ciphers: undefined },
+    enableOcsp: false,
     explainAllow: undefined,
     tracing: undefined,
     accessLog: 'off',

@@ -41,6 +41,8 @@ export interface GlobalSettings {
   readonly upstreamRequestsMax: number;
   readonly upstreamIdleConnectionsMax: number;
   readonly tls: { readonly minVersion: 'TLSv1.2' | 'TLSv1.3'; readonly ciphers: string | undefined };
+  /** OCSP answers are shown with certificates that name a responder. */
+  readonly enableOcsp: boolean;
   /** Clients that may ask for an explanation in a response field (weft-explain-allow). */
   readonly explainAllow: readonly Cidr[] | undefined;
   readonly tracing: TracingSettings | undefined;

@@ -1,5 +1,6 @@
 import type net from 'node:net';
 import tls from 'node:tls';
+import type { Certificate } from '../certificates/certificate-store.ts';
 import type { ClientHello } from '../certificates/client-hello.ts';
 import type { ServerTls } from '../certificates/server-names.ts';
 import type { ClientCertificate, TlsFacts } from '../http/exchange.ts';
@@ -21,9 +22,12 @@ export class TlsAcceptor {
   readonly #servers = new WeakMap<ServerTls, tls.Server>();
   readonly #pending = new Map<string, Pending>();
   readonly #refused: (reason: string) => void;
+  readonly #staple: (certificate: Certificate) => Buffer | undefined;
 
-  constructor(refused: (reason: string) => void) {
+  /** `staple` gives the OCSP answer to show with a certificate. */
+  constructor(refused: (reason: string) => void, staple: (certificate: Certificate) => Buffer | undefined) {
     this.#refused = refused;
+    this.#staple = staple;
   }
 
   accept(socket: net.Socket, server: ServerTls, hello: ClientHello, done: Done): void {
@@ -39,6 +43,7 @@ export class TlsAcceptor {
     if (known) return known;
     const made = tls.createServer({ ...how.options, handshakeTimeout: TLS_HANDSHAKE_MS });
     made.on('secureConnection', (secured) => this.#secured(secured));
+    made.on('OCSPRequest', (_leaf, _issuer, answer) => answer(null, this.#staple(how.certificate) ?? null));
     made.on('tlsClientError', (error, secured) => {
       this.#refused(`tls: ${error.message}`);
       secured.destroy();
