@@ -15,12 +15,21 @@ export interface AddressChanges {
 export class WantedAddresses {
   readonly #view: NodeViewTracker;
   readonly #isAllowed: (address: string) => boolean;
+  readonly #isEligible: () => boolean;
+  #wasEligible = true;
   readonly #ofPort = new Map<string, readonly string[]>();
   readonly #users = new Map<string, number>();
 
-  /** `ranges`: CIDRs of the addresses that are ours to announce; empty = all. */
-  constructor(view: NodeViewTracker, options: { readonly ranges: readonly string[] }) {
+  /**
+   * `ranges`: CIDRs of the addresses that are ours to announce; empty = all. `isEligible`: whether this node may stand at
+   * all, asked at each refresh.
+   */
+  constructor(
+    view: NodeViewTracker,
+    options: { readonly ranges: readonly string[]; readonly isEligible?: () => boolean },
+  ) {
     this.#view = view;
+    this.#isEligible = options.isEligible ?? (() => true);
     const ranges = parsed(options.ranges);
     this.#isAllowed = (address) => ranges.length === 0 || anyContains(ranges, address);
   }
@@ -37,9 +46,12 @@ export class WantedAddresses {
       if (!was.has(address)) was.set(address, this.#users.has(address));
       this.#count(address, by);
     };
-    for (const key of changes.ports) {
+    const isEligible = this.#isEligible();
+    const turned = isEligible !== this.#wasEligible;
+    this.#wasEligible = isEligible;
+    for (const key of turned ? new Set([...changes.ports, ...view.ports.keys()]) : changes.ports) {
       const port = view.ports.get(key);
-      const next = port ? this.#addressesOf(port) : [];
+      const next = port && isEligible ? this.#addressesOf(port) : [];
       for (const address of this.#ofPort.get(key) ?? []) touch(address, -1);
       for (const address of next) touch(address, 1);
       if (next.length > 0) this.#ofPort.set(key, next);

@@ -1,6 +1,6 @@
 import { NodeViewTracker } from '../../endpoints/node-view-tracker.ts';
 import type { NodeSettings } from '../../endpoints/node-view.ts';
-import type { SnapshotSource } from '../../endpoints/snapshot.ts';
+import type { NodeEntry, SnapshotSource } from '../../endpoints/snapshot.ts';
 import type { BgpOptions } from '../../proxy/announce/bgp/speaker.ts';
 import { BgpSpeaker } from '../../proxy/announce/bgp/speaker.ts';
 import { LinkAnnouncer } from '../../proxy/announce/layer2/link-announcer.ts';
@@ -31,6 +31,7 @@ export interface AnnounceDeps extends NodeDeps {
 }
 
 const NAMESPACE = 'kube-system';
+const EXCLUDED_LABEL = 'node.kubernetes.io/exclude-from-external-load-balancers';
 /** Together a dead node's address is taken over in less than 2 s: what was seen last, the lease, one more try. */
 const LEASE = { leaseDurationMs: 1_000, renewDeadlineMs: 800, retryPeriodMs: 250 } as const;
 const PACE = { minIntervalMs: 20, retryIntervalMs: 1_000, maxIntervalMs: 0 };
@@ -56,10 +57,13 @@ export class Announcer implements AsyncDisposable {
     this.#deps = { ...deps, log: deps.log.with({ part: 'announce' }) };
     this.#options = options;
     const { snapshots, metrics } = deps;
-    const { ranges } = options;
+    const { ranges, nodeName } = options;
+    const isEligible = (): boolean => mayBalance(snapshots.snapshot.nodes.get(nodeName));
     this.#wanted = deps
       .settings()
-      .map((settings) => new WantedAddresses(new NodeViewTracker(snapshots, settings), { ranges }));
+      .map(
+        (settings) => new WantedAddresses(new NodeViewTracker(snapshots, settings), { ranges, isEligible }),
+      );
     this.#held = new Gauge({
       name: 'weft_announce_addresses',
       help: 'Load balancer addresses this node answers for',
@@ -169,6 +173,11 @@ export class Announcer implements AsyncDisposable {
     for (const link of this.#links) link.release(address);
     this.#held.set({ protocol: 'layer2' }, this.#links[0]?.addresses.length ?? 0);
   }
+}
+
+/** Not a node that is going away, nor one its administrator keeps out (KEP-1143). */
+function mayBalance(node: NodeEntry | undefined): boolean {
+  return node === undefined || (!node.deleting && node.labels[EXCLUDED_LABEL] === undefined);
 }
 
 /** A name of its own for each address: all bytes of an IPv6 address, for `::` may stand anywhere. */

@@ -215,6 +215,22 @@ describe('addresses to announce', () => {
     });
   });
 
+  test('a node that may not stand gives all back, and takes all when it may again', () => {
+    const tracker = new Tracker({ log: silentLogger });
+    const node = { isEligible: true };
+    const wanted = new WantedAddresses(new NodeViewTracker(tracker, settings), {
+      ranges: [],
+      isEligible: () => node.isEligible,
+    });
+    for (const object of [balanced('web', VIP), behind('web', { ip: '10.0.0.1' })]) tracker.upsert(object);
+    tracker.flush();
+    expect(wanted.refresh().added).toEqual([VIP]);
+    node.isEligible = false;
+    expect(wanted.refresh()).toEqual({ added: [], removed: [VIP] });
+    node.isEligible = true;
+    expect(wanted.refresh()).toEqual({ added: [VIP], removed: [] });
+  });
+
   test('those outside the ranges are somebody else’s', () => {
     const { apply } = open(['192.0.2.0/28']);
     expect(apply(balanced('web', VIP), behind('web', { ip: '10.0.0.1' })).added).toEqual([]);
