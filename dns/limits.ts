@@ -39,5 +39,6 @@ export const NATIVE_RING_DRAIN = 64;
 /** A receiver wakes this often to say that it lives; one that misses two of its owner's looks is started anew. */
 export const NATIVE_RECEIVE_TIMEOUT_MS = 250;
 export const NATIVE_LOOK_MS = 500;
+export const NATIVE_MISSES_MAX = 2;
 /** Pause before a receiver that failed is started anew: one that fails at once must not take the host with it. */
 export const NATIVE_RESTART_MS = 200;

@@ -9,6 +9,7 @@ import { readSocketAddress } from '../../../src/net/native/socket-address.ts';
 import type { FastCounts } from '../../cluster/table/packed-reader.ts';
 import {
   NATIVE_LOOK_MS,
+  NATIVE_MISSES_MAX,
   NATIVE_RECEIVE_BYTES,
   NATIVE_RECEIVE_TIMEOUT_MS,
   NATIVE_RESTART_MS,
@@ -115,6 +116,7 @@ class Receiver implements AsyncDisposable {
   #watch: Disposable;
   #restart: Disposable | undefined;
   #beats = -1;
+  #missed = 0;
   #open = true;
 
   constructor(deps: NativeDatagramDeps, socket: DatagramSocket, handler: DatagramHandler) {
@@ -182,7 +184,8 @@ class Receiver implements AsyncDisposable {
   #look(): Disposable {
     return this.#deps.clock.setTimer(NATIVE_LOOK_MS, () => {
       const beats = Atomics.load(this.#data.control, CONTROL.BEATS);
-      if (beats === this.#beats && !this.#restart) void this.#worker.terminate();
+      this.#missed = beats === this.#beats ? this.#missed + 1 : 0;
+      if (this.#missed === NATIVE_MISSES_MAX && !this.#restart) void this.#worker.terminate();
       if (beats > 0) this.#beats = beats;
       this.#watch = this.#look();
     });
