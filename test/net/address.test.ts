@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import ipaddr from 'ipaddr.js';
 import { describe, expect, it } from 'vitest';
 import { cidrAddressAt, cidrContains, formatCidr, parseCidr } from '../../src/net/cidr.ts';
 import {
@@ -36,6 +37,26 @@ describe('addresses', () => {
       fc.property(bytes, (value) => {
         expect(parseAddress(formatAddress(value))).toEqual(value);
       }),
+    );
+  });
+
+  it('reads the same IPv4 addresses as ipaddr.js, but for leading zeros', () => {
+    const parts = fc.oneof(
+      fc.integer({ min: 0, max: 300 }).map(String),
+      fc.string({ maxLength: 2 }),
+      fc.constant('00'),
+    );
+    const texts = fc.oneof(
+      fc.array(parts, { minLength: 3, maxLength: 5 }).map((list) => list.join('.')),
+      fc.array(fc.constantFrom('0', '1', '2', '9', '.'), { maxLength: 16 }).map((list) => list.join('')),
+    );
+    fc.assert(
+      fc.property(texts, (text) => {
+        const valid = ipaddr.IPv4.isValidFourPartDecimal(text) && !/(^|\.)0\d/.test(text);
+        expect(familyOf(text)).toBe(valid ? 'IPv4' : undefined);
+        if (valid) expect([...parseAddress(text)!]).toEqual(ipaddr.parse(text).toByteArray());
+      }),
+      { numRuns: 500 },
     );
   });
 
