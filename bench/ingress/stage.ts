@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 const TICKS_PER_SECOND = 100; // USER_HZ, fixed on Linux
-const BACKEND = { address: '127.0.77.1', port: 19_800 };
+export const BACKEND = { address: '127.0.77.1', port: 19_800 };
 
 export interface Proxy {
   readonly name: string;
