@@ -26,7 +26,7 @@ export interface IptablesBackendOptions extends BaseOptions {
 }
 
 /**
- * kube-proxy's iptables mode. A change restores the shared chains and the chains of the changed ports; a full
+ * kube-proxy's iptables mode. A change restores the chains that differ; a full
  * sync (first apply, after a failure, after somebody flushed) also puts the jumps in place and removes chains
  * that nothing needs any more. The canary chains tell that somebody removed ours.
  */
@@ -124,7 +124,8 @@ export class IptablesBackend implements Backend {
     // until the restore is through, the shadow is ahead of the kernel: a failure must start anew
     this.#ruleset = undefined;
     try {
-      await this.#iptables.restoreText(ruleset.change(view, keys, { removeStale }), signal);
+      const text = ruleset.change(view, keys, { removeStale });
+      if (text !== '') await this.#iptables.restoreText(text, signal);
     } catch (error) {
       if (signal.aborted) throw error;
       this.#deps.log.warn('a partial restore failed: writing all rules anew', { error });

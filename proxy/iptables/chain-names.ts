@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash as digestOf } from 'node:crypto';
 import type { EndpointAddressPort, ServicePortView } from '../../endpoints/node-view.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
 
@@ -51,7 +51,7 @@ export function endpointChain(view: ServicePortView, endpoint: EndpointAddressPo
 
 /** The first 16 characters of base32(sha256(key)): with the prefix it stays below the kernel's 28 characters. */
 export function chainHash(key: string): string {
-  const digest = createHash('sha256').update(key).digest();
+  const digest = digestOf('sha256', key, 'buffer');
   let text = '';
   let bits = 0;
   let held = 0;

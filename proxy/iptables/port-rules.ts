@@ -32,6 +32,8 @@ interface Port {
   readonly view: ServicePortView;
   readonly options: CompileOptions;
   readonly chains: ReturnType<typeof portChains>;
+  /** Chain by `address port`, hashed once. */
+  readonly endpointChains: Map<string, string>;
   readonly usesCluster: boolean;
   readonly usesLocal: boolean;
   readonly internalReachable: boolean;
@@ -66,12 +68,18 @@ export function compilePort(view: ServicePortView, options: CompileOptions): Por
   for (const [used, chain, endpoints, internal] of sides) {
     if (!used) continue;
     chains.set(chain, [...(internal ? clusterMasquerade(port) : []), ...choose(port, endpoints)]);
-    for (const endpoint of endpoints)
-      chains.set(endpointChain(view, endpoint), endpointRules(port, endpoint));
+    for (const endpoint of endpoints) chains.set(chainOf(port, endpoint), endpointRules(port, endpoint));
   }
   if (port.hasExternalChain) chains.set(port.chains.external, externalRules(port));
   if (port.hasFirewall) chains.set(port.chains.firewall, firewallRules(port));
   return { ...entryRules(port), ...refusalRules(port), chains };
+}
+
+function chainOf(port: Port, endpoint: EndpointAddressPort): string {
+  const id = `${endpoint.address} ${endpoint.port}`;
+  let chain = port.endpointChains.get(id);
+  if (chain === undefined) port.endpointChains.set(id, (chain = endpointChain(port.view, endpoint)));
+  return chain;
 }
 
 function describe(view: ServicePortView, options: CompileOptions): Port {
@@ -82,6 +90,7 @@ function describe(view: ServicePortView, options: CompileOptions): Port {
     view,
     options,
     chains: portChains(view),
+    endpointChains: new Map(),
     usesCluster,
     usesLocal,
     internalReachable: view.internalLocal ? usesLocal : usesCluster,
@@ -176,7 +185,7 @@ function choose(port: Port, endpoints: readonly EndpointAddressPort[]): Rule[] {
     options.endpointComments ? { comment: `${portName(view)} -> ${endpoint.address}:${endpoint.port}` } : {};
   const rules: Rule[] = [];
   for (const endpoint of view.affinitySeconds > 0 ? endpoints : []) {
-    const chain = endpointChain(view, endpoint);
+    const chain = chainOf(port, endpoint);
     const matches: Match[] = [
       options.affinity === 'recent'
         ? { kind: 'recent-check', list: chain, seconds: view.affinitySeconds }
@@ -187,14 +196,15 @@ function choose(port: Port, endpoints: readonly EndpointAddressPort[]): Rule[] {
   endpoints.forEach((endpoint, index) => {
     const left = endpoints.length - index;
     const matches: Match[] = left > 1 ? [{ kind: 'statistic', probability: 1 / left }] : [];
-    rules.push({ ...comment(endpoint), matches, target: jump(endpointChain(view, endpoint)) });
+    rules.push({ ...comment(endpoint), matches, target: jump(chainOf(port, endpoint)) });
   });
   return rules;
 }
 
-function endpointRules({ view, options }: Port, endpoint: EndpointAddressPort): Rule[] {
+function endpointRules(port: Port, endpoint: EndpointAddressPort): Rule[] {
+  const { view, options } = port;
   const comment = options.endpointComments ? { comment: portName(view) } : {};
-  const chain = endpointChain(view, endpoint);
+  const chain = chainOf(port, endpoint);
   const sticky = view.affinitySeconds > 0 ? options.affinity : undefined;
   const protocol: Match = { kind: 'protocol', protocol: protocolOf(view) };
   const remember: Rule = {

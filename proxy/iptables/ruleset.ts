@@ -16,18 +16,18 @@ type Shared =
   | 'filterProxyFirewall'
   | 'filterNodePorts';
 
-const SHARED: readonly Shared[] = [
-  'natServices',
-  'natNodePorts',
+const NAT_SHARED: readonly Shared[] = ['natServices', 'natNodePorts'];
+const FILTER_SHARED: readonly Shared[] = [
   'filterServices',
   'filterExternalServices',
   'filterProxyFirewall',
   'filterNodePorts',
 ];
+const SHARED: readonly Shared[] = [...NAT_SHARED, ...FILTER_SHARED];
 
 /** Text of one port, rendered once: a sync concatenates, it does not compile what did not change. */
 interface Compiled {
-  readonly rules: PortRules;
+  readonly port: ServicePortView;
   readonly shared: Readonly<Record<Shared, string>>;
   /** Text of each own chain, `-A ...` lines. */
   readonly chains: ReadonlyMap<string, string>;
@@ -69,26 +69,28 @@ export class Ruleset {
   }
 
   /**
-   * Compiles the named ports; gives the restore of the shared chains and of every own chain that differs. Chains
+   * Compiles the named ports; gives the restore of every chain that differs, shared or own. Chains
    * that are not needed any more are removed with it, or (large clusters: it is costly) kept for a later one.
    */
   change(view: NodeView, keys: Iterable<string>, options: { readonly removeStale: boolean }): string {
     const changed = [...keys];
     this.#count(view, changed);
     const written = new Map<string, string>();
+    const shared = new Set<Shared>();
     for (const key of changed) {
       const previous = this.#ports.get(key);
       const port = view.ports.get(key);
       const next = port && this.#compile(port);
       if (next) this.#ports.set(key, next);
       else this.#ports.delete(key);
+      noteShared(previous, next, shared);
       for (const chain of previous?.chains.keys() ?? []) if (!next?.chains.has(chain)) this.#stale.add(chain);
       for (const [chain, text] of next?.chains ?? [])
         if (previous?.chains.get(chain) !== text) written.set(chain, text);
     }
     // a chain may move from one port to another of the same service within one batch
     for (const chain of written.keys()) this.#stale.delete(chain);
-    return this.#render(written, options.removeStale ? this.#takeStale() : []);
+    return this.#render({ written, removed: options.removeStale ? this.#takeStale() : [], shared });
   }
 
   /** Everything, for a first or repairing restore. `stale` are chains of ours that the kernel has and we do not. */
@@ -99,20 +101,19 @@ export class Ruleset {
     const removed = new Set<string>();
     for (const chain of stale) if (!written.has(chain)) removed.add(chain);
     this.#stale.clear();
-    return this.#render(written, removed);
+    return this.#render({ written, removed, shared: new Set(SHARED), base: true });
   }
 
   /** The chains as typed rules, for the evaluator. */
   tables(): Readonly<Record<'filter' | 'nat', ReadonlyMap<string, readonly Rule[]>>> {
     const nat = new Map<string, readonly Rule[]>(natBaseChains(this.#base));
     const filter = new Map<string, readonly Rule[]>(filterBaseChains(this.#node, this.#base));
-    const gather = (shared: Shared): Rule[] =>
-      [...this.#ports.values()].flatMap((port) => port.rules[shared]);
+    const ports = Array.from(this.#ports.values(), ({ port }) => this.#rulesOf(port));
+    const gather = (shared: Shared): Rule[] => ports.flatMap((port) => port[shared]);
     nat.set(KUBE.services, [...gather('natServices'), ...nodePortEntries(this.#node)]);
     nat.set(KUBE.nodePorts, gather('natNodePorts'));
-    for (const shared of SHARED.slice(2)) filter.set(SHARED_CHAIN[shared], gather(shared));
-    for (const port of this.#ports.values())
-      for (const [chain, rules] of port.rules.chains) nat.set(chain, rules);
+    for (const shared of FILTER_SHARED) filter.set(SHARED_CHAIN[shared], gather(shared));
+    for (const port of ports) for (const [chain, rules] of port.chains) nat.set(chain, rules);
     return { filter, nat };
   }
 
@@ -125,13 +126,16 @@ export class Ruleset {
     this.#large = this.#endpointCount > LARGE_CLUSTER_ENDPOINTS;
   }
 
-  #compile(port: ServicePortView): Compiled {
-    const rules = compilePort(port, {
+  #rulesOf(port: ServicePortView): PortRules {
+    return compilePort(port, {
       node: this.#node,
       endpointComments: !this.#large,
       affinity: this.#affinity,
     });
-    return compiled(rules, port.clusterEndpoints.length);
+  }
+
+  #compile(port: ServicePortView): Compiled {
+    return compiled(port, this.#rulesOf(port));
   }
 
   #takeStale(): string[] {
@@ -140,25 +144,39 @@ export class Ruleset {
     return stale;
   }
 
-  #render(written: ReadonlyMap<string, string>, removed: Iterable<string>): string {
-    const filterChains = [KUBE.services, KUBE.externalServices, KUBE.proxyFirewall, KUBE.nodePorts];
-    const filterBase = filterBaseChains(this.#node, this.#base);
-    const natBase = natBaseChains(this.#base);
+  #render({ written, removed, shared, base = false }: Written): string {
+    return (
+      this.#table('filter', {
+        shared: FILTER_SHARED.filter((each) => shared.has(each)),
+        base: base ? filterBaseChains(this.#node, this.#base) : NO_CHAINS,
+        written: new Map(),
+        removed: [],
+      }) +
+      this.#table('nat', {
+        shared: NAT_SHARED.filter((each) => shared.has(each)),
+        base: base ? natBaseChains(this.#base) : NO_CHAINS,
+        written,
+        removed: [...removed],
+      })
+    );
+  }
+
+  /** Chains that are not named stay as they are; a table without any is left out. */
+  #table(table: 'filter' | 'nat', { shared, base, written, removed }: TableParts): string {
+    const chains = [
+      ...shared.map((each) => SHARED_CHAIN[each]),
+      ...base.keys(),
+      ...written.keys(),
+      ...removed,
+    ];
+    if (chains.length === 0) return '';
     return [
-      '*filter\n',
-      declareChains([...filterChains, ...filterBase.keys()]),
-      ...(
-        ['filterServices', 'filterExternalServices', 'filterProxyFirewall', 'filterNodePorts'] as const
-      ).map((each) => this.#sharedText(each)),
-      renderChains(filterBase),
-      'COMMIT\n*nat\n',
-      declareChains([KUBE.services, KUBE.nodePorts, ...natBase.keys(), ...written.keys(), ...removed]),
-      this.#sharedText('natServices'),
-      chainLines(KUBE.services, nodePortEntries(this.#node)),
-      this.#sharedText('natNodePorts'),
-      renderChains(natBase),
+      `*${table}\n`,
+      declareChains(new Set(chains)),
+      ...shared.map((each) => this.#sharedText(each)),
+      renderChains(base),
       ...written.values(),
-      ...Array.from(removed, (chain) => `-X ${chain}\n`),
+      ...removed.map((chain) => `-X ${chain}\n`),
       'COMMIT\n',
     ].join('');
   }
@@ -166,16 +184,42 @@ export class Ruleset {
   #sharedText(shared: Shared): string {
     let text = '';
     for (const port of this.#ports.values()) text += port.shared[shared];
-    return text;
+    // what is for this host may be for a node port: the last rules of the chain
+    return shared === 'natServices' ? text + chainLines(KUBE.services, nodePortEntries(this.#node)) : text;
   }
 }
 
-function compiled(rules: PortRules, endpointCount: number): Compiled {
+const NO_CHAINS: ReadonlyMap<string, readonly Rule[]> = new Map();
+
+interface Written {
+  /** Text of own chains, and own chains to remove. */
+  readonly written: ReadonlyMap<string, string>;
+  readonly removed: Iterable<string>;
+  /** What of the shared chains differs: those are written whole. */
+  readonly shared: ReadonlySet<Shared>;
+  /** The constant chains too. */
+  readonly base?: boolean;
+}
+
+interface TableParts {
+  readonly shared: readonly Shared[];
+  readonly base: ReadonlyMap<string, readonly Rule[]>;
+  readonly written: ReadonlyMap<string, string>;
+  readonly removed: readonly string[];
+}
+
+/** Adds the shared chains to which the port contributes otherwise than before. */
+function noteShared(previous: Compiled | undefined, next: Compiled | undefined, shared: Set<Shared>): void {
+  for (const each of SHARED)
+    if ((previous?.shared[each] ?? '') !== (next?.shared[each] ?? '')) shared.add(each);
+}
+
+function compiled(port: ServicePortView, rules: PortRules): Compiled {
   const shared = Object.fromEntries(
     SHARED.map((each) => [each, chainLines(SHARED_CHAIN[each], rules[each])]),
   ) as Record<Shared, string>;
   const chains = new Map(Array.from(rules.chains, ([chain, own]) => [chain, chainLines(chain, own)]));
-  return { rules, shared, chains, endpointCount };
+  return { port, shared, chains, endpointCount: port.clusterEndpoints.length };
 }
 
 function renderChains(chains: ReadonlyMap<string, readonly Rule[]>): string {

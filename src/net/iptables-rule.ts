@@ -59,16 +59,17 @@ export const COMMENT_MAX_CHARACTERS = 255;
 
 /** The rule as one line for iptables-restore, without the leading `-A CHAIN`. */
 export function renderRule(rule: Rule): string {
-  const parts: string[] = [];
-  if (rule.comment !== undefined) parts.push(`-m comment --comment "${cleanComment(rule.comment)}"`);
-  for (const match of rule.matches) parts.push(renderMatch(match));
+  let text = rule.comment === undefined ? '' : `-m comment --comment "${cleanComment(rule.comment)}" `;
+  for (const match of rule.matches) text += `${renderMatch(match)} `;
   const target = renderTarget(rule.target);
-  if (target !== '') parts.push(target);
-  return parts.join(' ');
+  return target === '' ? text.trimEnd() : text + target;
 }
 
+const UNFIT_FOR_COMMENTS = /[^ -~]|["\\]/g;
+
 function cleanComment(text: string): string {
-  return text.replace(/[^ -~]|["\\]/g, '').slice(0, COMMENT_MAX_CHARACTERS);
+  const clean = text.search(UNFIT_FOR_COMMENTS) < 0 ? text : text.replace(UNFIT_FOR_COMMENTS, '');
+  return clean.length > COMMENT_MAX_CHARACTERS ? clean.slice(0, COMMENT_MAX_CHARACTERS) : clean;
 }
 
 function renderMatch(match: Match): string {
