@@ -6,8 +6,9 @@ import type {
   UpstreamHandler,
   UpstreamStream,
 } from '../upstream/stream.ts';
+import { messageOf } from '../../src/base/fault.ts';
 import type { Fields } from './fields.ts';
-import { fieldsOf, headersOf } from './h2-exchange.ts';
+import { attempt, fieldsOf, headersOf } from './h2-exchange.ts';
 import { UNKNOWN_LENGTH } from './message.ts';
 
 /** One HTTP/2 connection to an endpoint; carries many requests. Replaced when it says GOAWAY or fails. */
@@ -49,18 +50,25 @@ export class H2ClientConnection implements Disposable {
   }
 
   open(request: OutgoingRequest, handler: UpstreamHandler): UpstreamStream {
-    this.#streams++;
     const reused = this.#served++ > 0;
-    const stream = this.#session.request(
-      {
-        ':method': request.method,
-        ':path': request.target,
-        ':scheme': request.scheme,
-        ':authority': request.authority,
-        ...headersOf(request.fields),
-      },
-      { endStream: false, waitForTrailers: true },
-    );
+    let stream: http2.ClientHttp2Stream;
+    try {
+      stream = this.#session.request(
+        {
+          ':method': request.method,
+          ':path': request.target,
+          ':scheme': request.scheme,
+          ':authority': request.authority,
+          ...headersOf(request.fields),
+        },
+        { endStream: false, waitForTrailers: true },
+      );
+    } catch (error) {
+      // the session ended a moment ago, or has no stream left: nothing was sent
+      this.#closing = true;
+      return new UnsentStream(handler, messageOf(error));
+    }
+    this.#streams++;
     stream.once('close', () => this.#streams--);
     const adapter = new H2ClientStream(stream, handler, reused, !this.#session.connecting);
     if (this.#session.connecting) this.#session.once('connect', () => adapter.connectionMade());
@@ -70,6 +78,29 @@ export class H2ClientConnection implements Disposable {
   [Symbol.dispose](): void {
     this.#closing = true;
     this.#session.close();
+  }
+}
+
+/** A request that could not even begin; says so a moment later, when its owner knows it. */
+class UnsentStream implements UpstreamStream {
+  readonly reused = false;
+  readonly connected = false;
+  #handler: UpstreamHandler | undefined;
+
+  constructor(handler: UpstreamHandler, detail: string) {
+    this.#handler = handler;
+    queueMicrotask(() => this.#handler?.upstreamFailed('refused', detail));
+  }
+
+  send(): boolean {
+    return true;
+  }
+  sendEnd(): void {}
+  flush(): void {}
+  pause(): void {}
+  resume(): void {}
+  cancel(): void {
+    this.#handler = undefined;
   }
 }
 
@@ -106,7 +137,7 @@ class H2ClientStream implements UpstreamStream {
     stream.on('end', () => this.#end());
     stream.on('drain', () => this.#handler?.upstreamDrained());
     stream.on('wantTrailers', () =>
-      stream.sendTrailers(this.#endTrailers ? headersOf(this.#endTrailers) : {}),
+      attempt(stream, () => stream.sendTrailers(this.#endTrailers ? headersOf(this.#endTrailers) : {})),
     );
     stream.on('error', (error: Error) => this.#fail(error.message));
     stream.on('close', () => this.#fail('stream closed'));

@@ -89,6 +89,19 @@ function pseudoFault(
 /** Pieces up to this size wait for `flush` or the end. */
 const HOLD_BYTES_MAX = 8 * 1024;
 
+/**
+ * node:http2 throws when a stream is gone or refuses a field: neither is a reason for anybody else to suffer. The
+ * stream is reset, and its `close` tells the rest.
+ */
+export function attempt(stream: http2.Http2Stream, action: () => void): void {
+  if (stream.destroyed || stream.closed) return;
+  try {
+    action();
+  } catch {
+    stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
+  }
+}
+
 /** A request on an HTTP/2 stream. */
 export class H2Exchange implements Exchange {
   handler: ExchangeHandler = nobody;
@@ -143,7 +156,7 @@ export class H2Exchange implements Exchange {
 
   sendInterim(status: number, fields: Fields): void {
     if (this.headSent || this.#over || this.#stream.destroyed || status === 101) return;
-    this.#stream.additionalHeaders({ ':status': status, ...headersOf(fields) });
+    attempt(this.#stream, () => this.#stream.additionalHeaders({ ':status': status, ...headersOf(fields) }));
   }
 
   sendHead(status: number, _reason: string, fields: Fields, bodyLength: number): void {
@@ -153,7 +166,9 @@ export class H2Exchange implements Exchange {
       this.head.method === 'HEAD' || status === 204 || status === 304 || bodyLength === NO_BODY;
     const waitForTrailers = !this.#bodyless && bodyLength < 0;
     const endStream = this.#bodyless;
-    this.#stream.respond({ ':status': status, ...headersOf(fields) }, { endStream, waitForTrailers });
+    attempt(this.#stream, () =>
+      this.#stream.respond({ ':status': status, ...headersOf(fields) }, { endStream, waitForTrailers }),
+    );
     if (waitForTrailers) this.#stream.on('wantTrailers', () => this.#sendTrailers());
   }
 
@@ -191,7 +206,7 @@ export class H2Exchange implements Exchange {
   switchProtocols(fields: Fields): Duplex {
     this.#over = true;
     fields.remove('sec-websocket-accept');
-    this.#stream.respond({ ':status': 200, ...headersOf(fields) });
+    attempt(this.#stream, () => this.#stream.respond({ ':status': 200, ...headersOf(fields) }));
     return this.#stream;
   }
 
@@ -205,7 +220,7 @@ export class H2Exchange implements Exchange {
 
   #sendTrailers(): void {
     if (this.#stream.destroyed) return;
-    this.#stream.sendTrailers(this.#trailers ? headersOf(this.#trailers) : {});
+    attempt(this.#stream, () => this.#stream.sendTrailers(this.#trailers ? headersOf(this.#trailers) : {}));
   }
 
   #gone(): void {

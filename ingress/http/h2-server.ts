@@ -9,7 +9,7 @@ import {
 } from '../limits.ts';
 import { Deadline, type TimerWheel } from '../timer-wheel.ts';
 import type { ConnectionFacts, Exchange } from './exchange.ts';
-import { H2Exchange, readH2Head } from './h2-exchange.ts';
+import { attempt, H2Exchange, readH2Head } from './h2-exchange.ts';
 import type { BadHead } from './message.ts';
 
 export interface H2ServerHooks {
@@ -106,12 +106,14 @@ export class H2ServerConnection {
   }
 
   #onStream(stream: http2.ServerHttp2Stream, flags: number, raw: string[]): void {
+    stream.on('error', () => {}); // the client's business; `close` follows
+    // it can be over before we hear of it
+    if (stream.destroyed || stream.closed) return;
     const endStream = (flags & http2.constants.NGHTTP2_FLAG_END_STREAM) !== 0;
     const head = readH2Head(raw, endStream);
     if ('status' in head) {
       this.#hooks.badRequest(this.#facts, head);
-      stream.on('error', () => {}); // the client's business
-      stream.respond({ ':status': head.status }, { endStream: true });
+      attempt(stream, () => stream.respond({ ':status': head.status }, { endStream: true }));
       stream.resume();
       return;
     }
