@@ -58,6 +58,8 @@ export async function openControlPlane(deps: NodeDeps, options: ControlPlaneOpti
         serviceCidrs: options.serviceCidrs,
         nodePortRange: options.nodePortRange,
         ...reachableBy(options.listen),
+        ...(options.audit && { audit: options.audit }),
+        ...(options.encryption && { encryption: options.encryption }),
       },
     ),
   );
