@@ -8,7 +8,7 @@ import { waitFor } from '../support/wait-for.ts';
 import { WeftProcess } from '../support/weft-process.ts';
 import { get, TestCluster, web } from './cluster.ts';
 
-const DEADLINE_MS = 180_000;
+const DEADLINE_MS = 300_000;
 const SECONDS = 15;
 const CHANGES_PER_SECOND = 50;
 const PODS = ['192.0.2.31', '192.0.2.32', '192.0.2.33', '192.0.2.34'];

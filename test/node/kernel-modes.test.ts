@@ -11,7 +11,7 @@ import { WeftProcess } from '../support/weft-process.ts';
 import { get, startWeb, untilGot, web } from './cluster.ts';
 
 const VIP = '10.96.7.7';
-const DEADLINE_MS = 120_000;
+const DEADLINE_MS = 300_000;
 
 /** A host with a web server behind a service that a manifest file describes. */
 class Host implements Disposable {

@@ -15,7 +15,7 @@ async function listen(host: OwnNetwork, path: string): Promise<{ readonly text: 
   const heard = { text: '' };
   const socat = host.start('socat', ['-u', `UNIX-RECV:${path}`, '-']);
   socat.stdout?.on('data', (chunk: Buffer) => (heard.text += `${chunk.toString()}\n`));
-  await waitFor('the socket', () => host.run('test', ['-S', path]).status === 0);
+  await waitFor('the socket', () => host.run('test', ['-S', path]).status === 0, 30_000);
   return heard;
 }
 
@@ -40,7 +40,7 @@ test('systemd is told of readiness, the watchdog, a reload and the end', async (
   expect(await node.stop()).toBe(0);
   await waitFor('STOPPING', () => heard.text.includes('STOPPING=1'), 30_000);
   rmSync(path, { force: true });
-}, 120_000);
+}, 300_000);
 
 test('without systemd nothing is sent; a socket that is not there is told once', async () => {
   const warnings: string[] = [];

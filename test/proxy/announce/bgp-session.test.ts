@@ -144,8 +144,10 @@ describe('a session', () => {
     const { router, session } = played;
     session.announce(prefixes('203.0.113.1/32', 'fd00:b9::1/128'));
     await establish(played);
-    await waitFor('the routes', () => announced(router).length === 2);
-    const updates = router.heard.filter((message) => message.type === 'update');
+    const updates = await waitFor('the routes and their ends', () => {
+      const all = router.heard.filter((message) => message.type === 'update');
+      return all.length === 4 && all;
+    });
     expect(updates.map(({ path }) => path?.nextHop)).toEqual(['127.0.0.1', 'fd00::11', undefined, undefined]);
     expect(updates.map(({ endOf }) => endOf)).toEqual([undefined, undefined, 'IPv4', 'IPv6']);
     expect(updates[0]?.path).toMatchObject({ asPath: [64_513], localPreference: undefined });
