@@ -13,6 +13,8 @@ import {
 } from './layout.ts';
 import type { TableMemory } from './table-memory.ts';
 
+const LABEL = /^[a-z0-9_-]{1,63}$/;
+
 /** The blocks of endpoint names: one for each name below a service. */
 export class EndpointBlocks {
   readonly #memory: TableMemory;
@@ -40,7 +42,7 @@ export class EndpointBlocks {
         if (endpoint.ready) names.get(nameOf(endpoint).toLowerCase())?.add(endpoint.address);
       }
     }
-    for (const [name, addresses] of names) this.#write(id, name, [...addresses]);
+    for (const [name, addresses] of names) if (LABEL.test(name)) this.#write(id, name, [...addresses]);
   }
 
   #write(id: number, label: string, addresses: readonly string[]): void {

@@ -7,6 +7,8 @@ export interface EndpointChanges {
   readonly fresh: readonly Endpoint[];
 }
 
+const FEW = 4;
+
 /** How far apart the two lists may drift at one place before both sides are taken for changed. */
 const LOOK_AHEAD = 8;
 
@@ -76,8 +78,12 @@ export function isBehind(endpoints: readonly Endpoint[], address: string): boole
 /** The distinct addresses of some endpoints that no ready one of `others` has. */
 function addressesOf(endpoints: readonly Endpoint[], others: readonly Endpoint[]): string[] {
   const addresses = new Set(endpoints.map((endpoint) => endpoint.address));
-  if (addresses.size > 0) for (const { ready, address } of others) if (ready) addresses.delete(address);
-  return [...addresses];
+  if (addresses.size > FEW) {
+    for (const { ready, address } of others) if (ready) addresses.delete(address);
+    return [...addresses];
+  }
+  // A change touches one or two: comparing is cheaper than hashing thousands.
+  return [...addresses].filter((address) => !isBehind(others, address));
 }
 
 function same(a: Endpoint, b: Endpoint): boolean {

@@ -20,6 +20,11 @@ export function packRecords(
   }
 }
 
+/** Other addresses into as many records that are packed already. */
+export function packAddresses(addresses: readonly string[], recordBytes: number, out: Uint8Array): void {
+  for (let i = 0; i < addresses.length; i++) writeAddress(addresses[i]!, out, i * recordBytes + 12);
+}
+
 /** Owner, type, class, ttl and length: 12 bytes. Returns where the data goes. */
 export function writeRecordHead(
   out: Uint8Array,

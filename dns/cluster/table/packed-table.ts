@@ -23,11 +23,13 @@ import {
   writeU32,
   type TableBuffers,
 } from './layout.ts';
-import { packRecords } from './pack-records.ts';
+import { packAddresses, packRecords } from './pack-records.ts';
 import { TableMemory } from './table-memory.ts';
 
 const V4_AT = 8;
 const V6_AT = 16;
+
+const LABEL = /^[a-z0-9_-]{1,63}$/;
 
 /**
  * Cluster names compiled to flat memory. `replace` costs the size of the service, and of a service with many endpoints
@@ -38,7 +40,7 @@ export class PackedTable {
   readonly #options: ClusterOptions;
   readonly #endpoints: EndpointBlocks;
   readonly #addresses: AddressBlocks;
-  #scratch = new Uint8Array(64 * 1024);
+  readonly #scratch = new Uint8Array(128);
 
   constructor(options: ClusterOptions) {
     this.#options = options;
@@ -77,6 +79,9 @@ export class PackedTable {
    * its addresses (reverse look-ups decide for themselves) and loses its names. Readers see all of it or nothing.
    */
   replace(before: ServiceEntry | undefined, after: ServiceEntry | undefined, exposed: boolean): void {
+    const { name = '', namespace = '' } = after ?? before ?? {};
+    // What no API server would take, manifests may hold; no question can spell it.
+    if (!LABEL.test(name) || !LABEL.test(namespace)) return;
     this.#memory.begin();
     try {
       this.#replace(before, after, exposed);
@@ -175,11 +180,12 @@ export class PackedTable {
     if (inline) {
       writeAddress(addresses[0]!, this.#memory.buffers.arena, service + at);
     } else if (addresses.length > 0) {
-      if (this.#scratch.length < size) this.#scratch = new Uint8Array(size);
-      packRecords(addresses, this.#options.ttlSeconds, recordBytes, this.#scratch);
-      const block = readU32(this.#memory.buffers.arena, service + at) || this.#memory.allocate(size);
+      const kept = readU32(this.#memory.buffers.arena, service + at);
+      const block = kept || this.#memory.allocate(size);
       const { arena } = this.#memory.buffers;
-      arena.set(this.#scratch.subarray(0, size), block);
+      const records = arena.subarray(block, block + size);
+      if (kept) packAddresses(addresses, recordBytes, records);
+      else packRecords(addresses, this.#options.ttlSeconds, recordBytes, records);
       writeU32(arena, service + at, block);
     }
     writeU32(this.#memory.buffers.arena, service + at + 4, addresses.length);

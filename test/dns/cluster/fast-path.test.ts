@@ -5,6 +5,7 @@ import { encodeMessage } from '../../../dns/wire/encode.ts';
 import { queryMessage, type Message } from '../../../dns/wire/message.ts';
 import type { RecordType } from '../../../dns/wire/numbers.ts';
 import { formatRecord } from '../../../dns/wire/zone-text.ts';
+import type { KubeObject } from '../../../src/api/kinds/meta.ts';
 import { cannedReplies, CannedUpstream } from '../support/canned-upstream.ts';
 import { corefileOf, readCases } from '../support/case-file.ts';
 import { clusterOf } from '../support/cluster.ts';
@@ -164,6 +165,54 @@ describe('the table follows any order of changes', () => {
         }
       }),
       { numRuns: 100 },
+    );
+  });
+});
+
+describe('the table and odd objects', () => {
+  it.each(['x'.repeat(300), 'a.b', 'Web', 'ŵeb', 'a b', '', '*'])('named %j', async (odd) => {
+    const labels = { 'kubernetes.io/service-name': 'db' };
+    const cluster = clusterOf([
+      { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'ns' } },
+      {
+        apiVersion: 'v1',
+        kind: 'Service',
+        metadata: { namespace: 'ns', name: odd },
+        spec: { clusterIP: '10.96.0.9', ports: [{ port: 1 }] },
+      },
+      {
+        apiVersion: 'v1',
+        kind: 'Service',
+        metadata: { namespace: 'ns', name: 'db' },
+        spec: { clusterIP: 'None', ports: [{ port: 1 }] },
+      },
+      {
+        apiVersion: 'discovery.k8s.io/v1',
+        kind: 'EndpointSlice',
+        metadata: { namespace: 'ns', name: 'db-1', labels },
+        addressType: 'IPv4',
+        ports: [{ port: 1 }],
+        endpoints: [{ addresses: ['10.0.0.1'], hostname: odd }, { addresses: ['10.0.0.2'] }],
+      },
+    ] as KubeObject[]);
+    await using on = await openServer('. {\n kubernetes k\n}', { cluster });
+    const reader = readerOf(on);
+    for (const name of [
+      'db.ns.svc.k.',
+      '10-0-0-2.db.ns.svc.k.',
+      'web.ns.svc.k.',
+      'a.b.ns.svc.k.',
+      'a\\.b.ns.svc.k.',
+    ]) {
+      await compare(on, reader, queryMessage({ name, type: 'A', class: 'IN' }));
+    }
+    for (const object of [...cluster.snapshot.services.keys()]) {
+      const [namespace, name] = [object.split('/')[0]!, object.slice(object.indexOf('/') + 1)];
+      cluster.remove({ apiVersion: 'v1', kind: 'Service', metadata: { namespace, name } });
+    }
+    cluster.flush();
+    expect(await compare(on, reader, queryMessage({ name: 'db.ns.svc.k.', type: 'A', class: 'IN' }))).toBe(
+      true,
     );
   });
 });
