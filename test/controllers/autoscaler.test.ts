@@ -158,7 +158,7 @@ describe('autoscaler', () => {
   };
   const replicasAre = (count: number): Promise<unknown> =>
     cluster.eventually(`${count} replicas`, async () => {
-      await cluster.clock.advance(1_000);
+      await cluster.clock.advance(5_000);
       const found = await cluster.client.get<Deployment>(resources.deployments, 'web', 'default');
       return found.spec.replicas === count && found.status?.readyReplicas === count;
     });
@@ -204,5 +204,5 @@ describe('autoscaler', () => {
     await use('10m');
     await cluster.clock.advance(320_000);
     await replicasAre(1);
-  });
+  }, 120_000);
 });

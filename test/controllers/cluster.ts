@@ -143,7 +143,7 @@ export class Cluster implements AsyncDisposable {
       for (let i = 0; i === 0 || (look.pending && i < TICKS_MAX); i++) await this.clock.advance(TICK_MS);
       return await value;
     };
-    return waitFor(description, tick, 20_000);
+    return waitFor(description, tick, 60_000);
   }
 
   #address(): string {
