@@ -104,6 +104,25 @@ export class Gateway implements RelayServices {
     if (settings.explainAllow) this.#explanations.begin(this.#table, context, record);
     this.#active++;
     this.#budget.earn();
+    try {
+      this.#decide(exchange, context, record);
+    } catch (error) {
+      this.#broken(exchange, context, record, error);
+    }
+  }
+
+  /** Our own fault in one request is that request's 500, and nobody else's. */
+  #broken(exchange: Exchange, context: RequestContext, record: RequestRecord, error: unknown): void {
+    this.log.error('request failed', { error, target: context.head.target });
+    if (exchange.headSent) {
+      exchange.abort();
+      return this.finished(record, unrouted(context), 500, exchange.sentBytes);
+    }
+    this.#send(exchange, unrouted(context), reply(500, 'fault of the ingress'), record);
+  }
+
+  #decide(exchange: Exchange, context: RequestContext, record: RequestRecord): void {
+    const { settings } = context;
     const proof = this.#deps.challenges?.reply(exchange.head);
     if (proof) return this.#send(exchange, unrouted(context), proof, record);
     const verdict = decide(this.#table, context);
@@ -114,13 +133,9 @@ export class Gateway implements RelayServices {
     const admitted = this.#deps.gatekeeper.admit(verdict.routed, record);
     if (!(admitted instanceof Promise)) return this.#admitted(exchange, verdict.routed, record, admitted);
     const guard = new Waiting(exchange, () => this.finished(record, verdict.routed, 499, 0));
-    admitted.then(
-      (answer) => guard.gone || this.#admitted(exchange, verdict.routed, record, answer),
-      (error: unknown) => {
-        this.log.error('access check failed', { error });
-        if (!guard.gone) this.#send(exchange, verdict.routed, reply(500, 'access check failed'), record);
-      },
-    );
+    admitted
+      .then((answer) => guard.gone || this.#admitted(exchange, verdict.routed, record, answer))
+      .catch((error: unknown) => guard.gone || this.#broken(exchange, context, record, error));
   }
 
   open(
@@ -210,7 +225,9 @@ export class Gateway implements RelayServices {
     const chosen = cluster;
     if (!chosen.resolving) return this.#start(exchange, request, record, chosen);
     const guard = new Waiting(exchange, () => this.finished(record, request, 499, 0));
-    void chosen.resolving.then(() => guard.gone || this.#start(exchange, request, record, chosen));
+    chosen.resolving
+      .then(() => guard.gone || this.#start(exchange, request, record, chosen))
+      .catch((error: unknown) => guard.gone || this.#broken(exchange, request, record, error));
   }
 
   #start(exchange: Exchange, request: RoutedRequest, record: RequestRecord, cluster: Cluster): void {
