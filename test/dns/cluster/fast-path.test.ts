@@ -206,7 +206,7 @@ describe('the table and odd objects', () => {
     ]) {
       await compare(on, reader, queryMessage({ name, type: 'A', class: 'IN' }));
     }
-    for (const object of [...cluster.snapshot.services.keys()]) {
+    for (const object of cluster.snapshot.services.keys()) {
       const [namespace, name] = [object.split('/')[0]!, object.slice(object.indexOf('/') + 1)];
       cluster.remove({ apiVersion: 'v1', kind: 'Service', metadata: { namespace, name } });
     }
