@@ -3,12 +3,12 @@ import type { EntryJump } from './base-rules.ts';
 
 /** The restore with the jumps put at the top of the kernel's chains; the last one to insert ends up first. */
 export function withJumps(restore: string, jumps: readonly EntryJump[]): string {
-  return restore
-    .split(/(?<=^COMMIT\n)/m)
+  const tables = restore.split('COMMIT\n').filter((text) => text !== '');
+  return tables
     .map((text) => {
       const own = jumps.filter(({ table }) => text.startsWith(`*${table}\n`)).toReversed();
       const lines = own.map(({ chain, rule }) => `-I ${chain} 1 ${renderRule(rule)}\n`);
-      return text.replace(/^COMMIT\n/m, `${lines.join('')}COMMIT\n`);
+      return `${text}${lines.join('')}COMMIT\n`;
     })
     .join('');
 }
