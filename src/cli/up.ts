@@ -6,14 +6,13 @@ import { readManifests } from '../api/client/manifest-read.ts';
 import { resources } from '../api/client/resources.ts';
 import type { Ingress } from '../api/kinds/ingress.ts';
 import { systemClock } from '../base/clock.ts';
-import { messageOf } from '../base/fault.ts';
 import { Registry } from '../base/metrics.ts';
-import { type ImageMap, parseImageMapFile, parseImageMapPair } from '../kubelet/image-map.ts';
 import { exec } from '../net/exec.ts';
 import { openUp, type Up, type UpOptions } from '../node/up.ts';
 import { defaultDataDir, upKubeconfig } from './api-access.ts';
-import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
+import { type CliContext, EXIT_FAILURE, ExitError, type RegisterCommand } from './context.ts';
 import { cidrFlag, listenFlag, oneOf, repeated } from './flags.ts';
+import { readImageMap } from './image-map-flag.ts';
 import { packageVersion } from './package-version.ts';
 import { renderServices } from './service-table.ts';
 import { Progress } from './progress.ts';
@@ -161,24 +160,10 @@ async function upOptions(
     loadBalancerAddresses: flags.lbPool ?? [LOAD_BALANCER_POOL],
     kubelet: {
       hostEnv: { PATH: env['PATH'] ?? '/usr/bin:/bin', ...(env['HOME'] && { HOME: env['HOME'] }) },
-      imageMap: await imageMap(flags.imageMap ?? []),
+      imageMap: await readImageMap(flags.imageMap ?? []),
       ...(flags.staticPods !== undefined && { staticPodDir: flags.staticPods }),
     },
   };
-}
-
-async function imageMap(flags: readonly string[]): Promise<ImageMap> {
-  const { readFile } = await import('node:fs/promises');
-  const maps = await Promise.all(
-    flags.map(async (flag) => {
-      try {
-        return flag.includes('=') ? parseImageMapPair(flag) : parseImageMapFile(await readFile(flag, 'utf8'));
-      } catch (error) {
-        throw new ExitError(EXIT_USAGE, `--image-map ${flag}: ${messageOf(error)}`);
-      }
-    }),
-  );
-  return maps.flat();
 }
 
 async function writeKubeconfigs(flags: UpFlags, dataDir: string, up: Up, context: CliContext): Promise<void> {
