@@ -1,6 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { parseAuditPolicy } from '../api/server/audit/policy.ts';
-import { parseEncryptionConfiguration } from '../api/server/encryption/configuration.ts';
 import { messageOf } from '../base/fault.ts';
 import type { ControlPlaneOptions } from '../node/control-plane.ts';
 import { EXIT_USAGE, ExitError } from './context.ts';
@@ -23,11 +21,16 @@ export async function readProtection(
       '--audit-policy-file and --audit-log-path go together: give both or none',
     );
   }
-  const policy = await parsed('--audit-policy-file', auditPolicyFile, parseAuditPolicy);
+  const policy = await parsed(
+    '--audit-policy-file',
+    auditPolicyFile,
+    async () => (await import('../api/server/audit/policy.ts')).parseAuditPolicy,
+  );
   const encryption = await parsed(
     '--encryption-provider-config',
     encryptionProviderConfig,
-    parseEncryptionConfiguration,
+    // The ciphers are only loaded for those who seal.
+    async () => (await import('../api/server/encryption/configuration.ts')).parseEncryptionConfiguration,
   );
   return {
     ...(policy && auditLogPath !== undefined && { audit: { policy, path: auditLogPath } }),
@@ -38,11 +41,12 @@ export async function readProtection(
 async function parsed<T>(
   flag: string,
   path: string | undefined,
-  parse: (text: string) => T,
+  load: () => Promise<(text: string) => T>,
 ): Promise<T | undefined> {
   if (path === undefined) return undefined;
   try {
-    return parse(await readFile(path, 'utf8'));
+    const [parse, text] = await Promise.all([load(), readFile(path, 'utf8')]);
+    return parse(text);
   } catch (error) {
     throw new ExitError(EXIT_USAGE, `${flag} ${path}: ${messageOf(error)}`);
   }
