@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { TestCertificate } from '../dns/support/certificate.ts';
 import { TestFolder } from '../dns/support/folder.ts';
 import { canMakeNamespaces, OwnNetwork, type Output } from '../support/own-network.ts';
 import { ROOT } from '../support/source-files.ts';
 import { WeftProcess } from '../support/weft-process.ts';
+
+// Each asks real programs, which are slow on a busy machine.
+vi.setConfig({ testTimeout: 120_000 });
 
 const able = canMakeNamespaces();
 let certificate: TestCertificate;

@@ -1,10 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { canMakeNamespaces, OwnNetwork, type Output } from '../support/own-network.ts';
 import { ROOT } from '../support/source-files.ts';
 import { WeftProcess } from '../support/weft-process.ts';
+
+// Each asks real programs, which are slow on a busy machine.
+vi.setConfig({ testTimeout: 120_000 });
 
 const able = canMakeNamespaces();
 let host: OwnNetwork;

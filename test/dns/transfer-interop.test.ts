@@ -1,9 +1,12 @@
 import { spawnSync, type ChildProcess } from 'node:child_process';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { canMakeNamespaces, OwnNetwork } from '../support/own-network.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { WeftProcess } from '../support/weft-process.ts';
 import { TestFolder } from './support/folder.ts';
+
+// Each asks real programs, which are slow on a busy machine.
+vi.setConfig({ testTimeout: 120_000 });
 
 const PATH = `${process.env['PATH']}:/usr/sbin:/sbin`;
 const has = (tool: string): boolean =>
