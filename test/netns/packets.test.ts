@@ -1,4 +1,4 @@
-import { describe, test } from 'vitest';
+import { describe, test, vi } from 'vitest';
 import { KERNEL_DEFAULT, type KernelOptions } from '../../proxy/kernel-options.ts';
 import { cannotSendPackets } from './can-send-packets.ts';
 import { packetCases } from './packet-suite.ts';
@@ -7,6 +7,9 @@ const kernel = (iptablesVariant: 'nft' | 'legacy'): KernelOptions => ({
   ...KERNEL_DEFAULT,
   iptablesVariant,
 });
+/** Machines may be busy. */
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
+
 const reason = cannotSendPackets();
 
 if (reason !== undefined) test('packets through the kernel', (context) => context.skip(reason));

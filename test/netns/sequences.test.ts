@@ -1,7 +1,10 @@
-import { describe, test } from 'vitest';
+import { describe, test, vi } from 'vitest';
 import { KERNEL_DEFAULT } from '../../proxy/kernel-options.ts';
 import { cannotSendPackets } from './can-send-packets.ts';
 import { packetSequences } from './packet-sequences.ts';
+
+/** Machines may be busy. */
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 const reason = cannotSendPackets('conntrack');
 

@@ -1,7 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ProxyMode } from '../../proxy/backend.ts';
 import { KERNEL_DEFAULT, type KernelOptions } from '../../proxy/kernel-options.ts';
 import { service, slice } from '../endpoints/kube-objects.ts';
@@ -13,7 +16,11 @@ import { leftovers } from './packet-suite.ts';
 import { PacketWorld } from './packet-world.ts';
 import { attempt } from './probe.ts';
 
+/** Machines may be busy. */
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
+
 const reason = cannotSendPackets();
+const WEFT = new URL('../../bin/weft', import.meta.url).pathname;
 const CONTINUOUS_CLIENT = new URL('./continuous-client.ts', import.meta.url).pathname;
 
 const CLIENT = '10.42.1.7';
@@ -162,6 +169,57 @@ describe('a node whose proxy changes', () => {
     await next.cleanup();
     expect(leftovers(world)).toEqual([]);
   });
+
+  test.for(['nftables', 'iptables'])(
+    '%s: kill -9 of weft proxy, and a start after it',
+    async (mode, context) => {
+      if (reason !== undefined) context.skip(reason);
+      const folder = mkdtempSync(join(tmpdir(), 'weft-kill-'));
+      const path = join(folder, 'all.json');
+      const write = (...more: readonly unknown[]): void =>
+        writeFileSync(
+          path,
+          JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [...group.objects, ...more] }),
+        );
+      write();
+      const flags = ['--proxy-mode', mode, '--cluster-cidr', '10.42.0.0/16', '--hostname-override', 'alpha'];
+      const quiet = ['--healthz-bind-address=', '--metrics-bind-address='];
+      const start = () => {
+        using _inside = world.node.enter();
+        return spawn(WEFT, ['proxy', '--from', path, ...flags, ...quiet], {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        });
+      };
+      const ready = async (child: ReturnType<typeof start>): Promise<void> => {
+        let said = '';
+        child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
+        await waitFor('ready', () => /^ready$/m.test(said), 60_000);
+      };
+      const ended = (child: ReturnType<typeof start>): Promise<unknown> => {
+        const exit = once(child, 'exit');
+        child.kill('SIGKILL');
+        return exit;
+      };
+      try {
+        const first = start();
+        await ready(first);
+        const client = connecting(world);
+        await client.more(3);
+        write(service('shop/late', { clusterIP: '10.43.0.99' })); // it may be in the middle of this
+        await ended(first);
+        await client.more(5);
+        const second = start();
+        await ready(second);
+        await client.more(3);
+        await ended(second);
+        expect(await client.stop()).toEqual([]);
+      } finally {
+        world.node.run(WEFT, ['proxy', '--cleanup']);
+        rmSync(folder, { recursive: true });
+      }
+      expect(leftovers(world)).toEqual([]);
+    },
+  );
 
   test.for(MODES)('%s: 300 clients keep their endpoints', async ([, mode], context) => {
     if (reason !== undefined) context.skip(reason);
