@@ -55,6 +55,7 @@ export class PackedReader {
   readonly #question = new RawQuestion();
   #buffers: TableBuffers;
   #turn = 0;
+  readonly #fence = new Int32Array(new SharedArrayBuffer(4));
 
   constructor(buffers: TableBuffers, options: ReaderOptions) {
     this.#buffers = buffers;
@@ -77,6 +78,8 @@ export class PackedReader {
       const before = Atomics.load(control, CONTROL.SEQUENCE);
       if ((before & 1) !== 0) continue;
       const size = this.#compose(bytes, zone, out);
+      // Orders the plain reads above before the second look, also where loads may pass each other (arm64).
+      Atomics.add(this.#fence, 0, 1);
       if (Atomics.load(control, CONTROL.SEQUENCE) === before) return this.#count(size, length, out);
     }
     return 0;

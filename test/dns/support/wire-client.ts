@@ -9,7 +9,7 @@ export interface Target {
   readonly port: number;
 }
 
-const PATIENCE_MS = 5000;
+const PATIENCE_MS = 25_000;
 
 /** One datagram there, one back. */
 export function askUdp(to: Target, bytes: Uint8Array): Promise<Uint8Array> {
