@@ -69,8 +69,8 @@ async function measureWrites(server: ServerProcess, token: string): Promise<void
     metadata: { generateName: 'bench-' },
     data: { filler: 'x'.repeat(1_700) },
   };
-  await drive(server, { path: CONFIG_MAPS, token, clients: 64, body, seconds: 2 });
-  const made = await drive(server, { path: CONFIG_MAPS, token, clients: 64, body, seconds: 8 });
+  await drive(server, { path: CONFIG_MAPS, token, clients: 64, body, requests: 5_000 });
+  const made = await drive(server, { path: CONFIG_MAPS, token, clients: 64, body, requests: 30_000 });
   const measured = `${whole(made.perSecond)}/s, p50 ${made.p50Ms.toFixed(1)}, p99 ${made.p99Ms.toFixed(1)} ms, ${whole(made.cpuMicros)} us CPU, ${made.failed} failed`;
   row('durable creates of 2 KB, 64 clients, TLS', measured, '>= 4,000/s, p99 <= 40 ms');
 }
@@ -86,13 +86,13 @@ async function measureReads(server: ServerProcess, token: string): Promise<void>
     requests: 499,
   });
   await server.call('POST', `${base}/pods`, pod({ name: 'one' }));
-  const got = await drive(server, { path: `${base}/pods/one`, token, clients: 16, seconds: 5 });
+  const got = await drive(server, { path: `${base}/pods/one`, token, clients: 16, requests: 40_000 });
   row(
     'GET of a pod',
     `${whole(got.perSecond)}/s, p99 ${got.p99Ms.toFixed(1)} ms, ${whole(got.cpuMicros)} us CPU, ${got.failed} failed`,
     '>= 9,000/s on one core',
   );
-  const listed = await drive(server, { path: `${base}/pods`, token, clients: 4, seconds: 5 });
+  const listed = await drive(server, { path: `${base}/pods`, token, clients: 4, requests: 1_500 });
   row(
     'list of 500 pods',
     `${whole(listed.perSecond)}/s, p99 ${listed.p99Ms.toFixed(1)} ms, ${whole(listed.cpuMicros)} us CPU, ${listed.failed} failed`,
