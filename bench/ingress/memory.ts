@@ -87,7 +87,9 @@ async function sendBody(): Promise<number> {
 
 const fresh = rss();
 const first = (await sendBody()) - fresh;
-process.stdout.write(`the first body of ${BODY_BYTES / MB} MB: ${first.toFixed(0)} MB more than ${fresh.toFixed(0)}\n`);
+process.stdout.write(
+  `the first body of ${BODY_BYTES / MB} MB: ${first.toFixed(0)} MB more than ${fresh.toFixed(0)}\n`,
+);
 const settled = rss();
 const bodyMb = (await sendBody()) - settled;
 process.stdout.write(
