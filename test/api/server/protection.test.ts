@@ -1,9 +1,13 @@
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseAuditPolicy } from '../../../src/api/server/audit/policy.ts';
 import { parseEncryptionConfiguration } from '../../../src/api/server/encryption/configuration.ts';
+import type { ApiServer } from '../../../src/api/server/server.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/log.ts';
 import { openMemoryStore } from '../../../src/store/memory-store.ts';
@@ -141,13 +145,32 @@ describe('audit log', () => {
     const folder = await mkdtemp(join(tmpdir(), 'weft-audit-'));
     const path = join(folder, 'logs', 'audit.log');
     {
-      await using server = await openTestServer({ audit: { policy: policy(...rules), path } });
+      const listen = { host: '127.0.0.1', port: 0 };
+      await using server = await openTestServer({ listen, audit: { policy: policy(...rules), path } });
       await work(server);
     }
     expect((await stat(path)).mode & 0o777).toBe(0o600);
     const lines = (await readFile(path, 'utf8')).split('\n').filter(Boolean);
     await rm(folder, { recursive: true });
     return lines.map((line): unknown => JSON.parse(line));
+  }
+
+  /** Over TLS with a token nobody gave out. */
+  async function stranger(server: ApiServer): Promise<void> {
+    const [host, port] = (server.address ?? '').split(':');
+    const headers = { authorization: 'Bearer forged' };
+    const ask = httpsRequest({
+      host,
+      port: Number(port),
+      path: SECRETS,
+      headers,
+      ca: server.caPem,
+      agent: false,
+    });
+    ask.end();
+    const [response] = (await once(ask, 'response')) as [IncomingMessage];
+    expect(response.statusCode).toBe(401);
+    response.resume();
   }
 
   it('tells who did what to which object, in the detail the first fitting rule asks', async () => {
@@ -175,6 +198,7 @@ describe('audit log', () => {
         await server.call('PATCH', `${maps}/none`, { data: {} }, patchType.merge);
         await server.call('GET', maps);
         await server.as('eve')('POST', SECRETS, secret);
+        await stranger(server.server);
       },
     );
     expect(events.map(({ level, verb, responseStatus }) => [level, verb, responseStatus.code])).toEqual([
@@ -182,6 +206,7 @@ describe('audit log', () => {
       ['RequestResponse', 'create', 201],
       ['Request', 'patch', 404],
       ['Metadata', 'create', 403],
+      ['Metadata', 'list', 401],
     ]);
     const [made, map, patched, refused] = events;
     expect(made).toMatchObject({

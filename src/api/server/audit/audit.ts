@@ -4,7 +4,7 @@ import { isObject, type JsonObject, objectAt, objectsAt } from '../../kinds/json
 import { decodeDocument } from '../http/body.ts';
 import type { Reply } from '../http/reply.ts';
 import type { ApiRequest, UserInfo } from '../http/request.ts';
-import type { RequestInfo } from '../http/request-info.ts';
+import { parseRequestInfo, type RequestInfo } from '../http/request-info.ts';
 import type { StatusError } from '../status.ts';
 import type { AuditDecision, AuditPolicy, AuditStage } from './policy.ts';
 
@@ -18,6 +18,7 @@ export interface AuditTrail {
 
 export type Auditor = (auditId: string, request: ApiRequest) => AuditTrail;
 
+const NOBODY: UserInfo = { username: '', groups: [] };
 const MICRO = 'Z';
 const timestamp = (ms: number): string => new Date(ms).toISOString().replace(MICRO, `000${MICRO}`);
 
@@ -64,6 +65,13 @@ export function auditor(clock: Clock, policy: AuditPolicy, write: (event: object
         tell('RequestReceived', {});
       },
       answered: (reply, error) => {
+        // Who asked was not found out: the refusal itself is worth an event.
+        const info = about ? undefined : parseRequestInfo(raw.method, raw.path, raw.query);
+        if (info) {
+          about = { info, user: NOBODY, impersonated: undefined };
+          const asked = policy(NOBODY, info);
+          decision = asked.level === 'None' ? asked : { ...asked, level: 'Metadata' };
+        }
         const streamed = reply !== undefined && !(reply.body instanceof Uint8Array);
         const code = reply?.status ?? 101;
         const responseStatus = error
