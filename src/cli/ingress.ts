@@ -46,7 +46,7 @@ Examples:
   weft ingress --from manifests/ --http 127.0.0.1:8080 --https 127.0.0.1:8443
   curl -H 'Host: shop.example' http://127.0.0.1:8080/
 
-In a pod it takes the place of ingress-nginx with the same IngressClass, ConfigMap and arguments.
+In a pod it takes the place of ingress-nginx with the same IngressClass and ConfigMap (deploy/kubernetes).
 SIGTERM stops accepting, finishes what is under way and ends.`;
 
 export const register: RegisterCommand = (program, context) => {

@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { client } from '../support/kubectl.ts';
 import { canMakeNamespaces } from '../support/own-network.ts';
 import { waitFor } from '../support/wait-for.ts';
 import type { WeftProcess } from '../support/weft-process.ts';
 import { classYaml, Edge, ingressYaml, serviceYaml } from './support/edge.ts';
+
+// a loaded machine is slow, not wrong
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const able = canMakeNamespaces();
 const LONG_MS = 30_000;
@@ -114,6 +117,8 @@ describe.runIf(able)('weft ingress --kubeconfig', () => {
       `${edge.folder}/data`,
       '--api-listen',
       '127.0.0.1:6443',
+      '--lb-pool',
+      '198.51.100.7/32',
       '--kubeconfig-out',
       config(),
     ]);
@@ -205,6 +210,40 @@ describe.runIf(able)('weft ingress --kubeconfig', () => {
     await weft.stop();
     await waitFor('the Lease given back', () => !kubectl(...lease).includes('"holderIdentity"'), LONG_MS);
   });
+
+  it('needs no more rights than the deployment gives it', async () => {
+    kubectl('apply', '-f', `${process.cwd()}/deploy/kubernetes/weft-ingress.yaml`);
+    const inNamespace = ['-n', 'weft-ingress'];
+    const token = kubectl(...inNamespace, 'create', 'token', 'weft-ingress').trim();
+    const cluster = kubectl('config', 'view', '--raw', '-o', 'json');
+    const view = JSON.parse(cluster) as { users: { user: object }[]; contexts: { context: object }[] };
+    view.users[0]!.user = { token };
+    view.contexts[0]!.context = { ...view.contexts[0]!.context, namespace: 'weft-ingress' };
+    const limited = edge.file('limited.conf', JSON.stringify(view));
+    await using weft = await edge.weft(
+      [
+        'ingress',
+        '--kubeconfig',
+        limited,
+        '--http',
+        '127.0.0.1:80',
+        '--https',
+        '127.0.0.1:443',
+        '--publish-service',
+        'weft-ingress/weft-ingress',
+      ],
+      { POD_NAMESPACE: 'weft-ingress', POD_NAME: 'weft-ingress-0' },
+    );
+    const tls = ['--resolve', 'web.test:443:127.0.0.1', 'https://web.test/'];
+    await waitFor('the backend', () => edge.curl(...tls).body.includes('"backend":"red"'), LONG_MS);
+    const status = ['get', 'ingress', 'web', '-o', 'jsonpath={.status.loadBalancer.ingress[0].ip}'];
+    await waitFor('the address of the Service', () => kubectl(...status) === '198.51.100.7', LONG_MS);
+    expect(
+      kubectl(...inNamespace, 'get', 'lease', 'weft-ingress-leader', '-o', 'jsonpath={.spec.holderIdentity}'),
+    ).toBe('weft-ingress-0');
+    expect(weft.output).not.toMatch(/forbidden/i);
+    await weft.stop();
+  }, 120_000);
 });
 
 it('needs network namespaces', (ctx) => {

@@ -2,10 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { selfSignedCertificate } from '../../ingress/certificates/self-signed.ts';
 import { ingress, service } from './support/objects.ts';
 import { Rig } from './support/rig.ts';
+
+// a loaded machine is slow, not wrong
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 /** @grpc/grpc-js on both sides, the ingress between them, over plain HTTP/2 and over TLS. */
 const bytes = (value: Buffer): Buffer => value;

@@ -5,13 +5,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import tls from 'node:tls';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { der, readAll, readTlv } from '../../ingress/certificates/der.ts';
 import { readOcspAnswer } from '../../ingress/certificates/ocsp-messages.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { Backend } from './support/backend.ts';
 import { ingress, service } from './support/objects.ts';
 import { Rig } from './support/rig.ts';
+
+// a loaded machine is slow, not wrong
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 describe('DER', () => {
   it('is read as it is written', () => {

@@ -1,11 +1,14 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { proxyLine, readStreamRules } from '../../ingress/streams/stream-rules.ts';
 import { readProxyHeader } from '../../ingress/listen/proxy-protocol.ts';
 import { selfSignedCertificate } from '../../ingress/certificates/self-signed.ts';
 import { canMakeNamespaces } from '../support/own-network.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { classYaml, Edge, ingressYaml, serviceYaml } from './support/edge.ts';
+
+// a loaded machine is slow, not wrong
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const LONG_MS = 30_000;
 const able = canMakeNamespaces();

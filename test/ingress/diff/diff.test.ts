@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Tracker } from '../../../endpoints/tracker.ts';
 import { diffTables, type RouteChange } from '../../../ingress/diff/diff-tables.ts';
 import { fateOf, generalFate } from '../../../ingress/diff/fate.ts';
@@ -11,6 +11,9 @@ import type { Ingress } from '../../../src/api/kinds/ingress.ts';
 import type { UnknownObject } from '../../../src/api/kinds/meta.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/log.ts';
+
+// a loaded machine is slow, not wrong
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const PREFIX = 'nginx.ingress.kubernetes.io/';
 const HOSTS = ['a.test', 'b.test', '*.a.test', 'x.a.test', ''] as const;
