@@ -103,11 +103,17 @@ export class UdpExchange implements Disposable {
     await new Promise<void>((resolve, reject) => {
       socket.once('error', reject);
       socket.bind({ port: 0, ...(this.#source !== undefined && { address: this.#source }) }, () => {
-        socket.connect(this.#to.port, this.#to.address, () => {
+        // Node hands a failed connect (no route) to this callback, and not to 'error'.
+        const connected = (error?: Error): void => {
           socket.off('error', reject);
-          resolve();
-        });
+          if (error) reject(error);
+          else resolve();
+        };
+        socket.connect(this.#to.port, this.#to.address, connected);
       });
+    }).catch((error: unknown) => {
+      socket.close();
+      throw error;
     });
     socket.on('message', (bytes) => receive(open, bytes));
     // ECONNREFUSED from ICMP: nobody listens there, no use in waiting for the timeout.
