@@ -26,13 +26,14 @@ const sequences = PROXY_CASES.sequences
 const LIVE = ['draining', 'schedulers', 'IPv6', 'repair', 'settings of the host', 'cleanup'];
 
 /** Runs the tests of ./in-vm in the guest and says what became of each. */
-async function runTests(): Promise<ReadonlyMap<string, Result>> {
+async function runTests(): Promise<ReadonlyMap<string, Result> | { readonly cannot: string }> {
   const folder = mkdtempSync(join(ROOT, 'node_modules', '.vm-'));
   try {
     const report = join(relative(ROOT, folder), 'report.json');
     const vitest = 'node_modules/vitest/vitest.mjs run --config test/netns/in-vm/vitest.config.ts';
     const command = `${process.execPath} ${vitest} --reporter=json --outputFile=${report}`;
-    const { status, output } = await runInGuest(command, { timeoutMs: GUEST_TIMEOUT_MS });
+    const { status, booted, output } = await runInGuest(command, { timeoutMs: GUEST_TIMEOUT_MS });
+    if (!booted) return { cannot: `the virtual machine does not start: ${output.slice(-300)}` };
     if (status === undefined) throw new Error(`the virtual machine ended early:\n${output}`);
     const { testResults } = JSON.parse(readFileSync(join(ROOT, report), 'utf8')) as {
       testResults: readonly { message: string; assertionResults: readonly Result[] }[];
@@ -55,13 +56,15 @@ function keyOf(title: string): string {
 }
 
 const missing = missingTools().filter((tool) => ['ip', 'iptables', 'ipset', 'ipvsadm'].includes(tool));
-const reason =
-  noVirtualMachine() ?? (missing.length > 0 ? `missing tools: ${missing.join(', ')}` : undefined);
+let reason = noVirtualMachine() ?? (missing.length > 0 ? `missing tools: ${missing.join(', ')}` : undefined);
 
 describe('ipvs on a kernel that has it', () => {
   let results: ReadonlyMap<string, Result> = new Map();
   beforeAll(async () => {
-    if (reason === undefined) results = await runTests();
+    if (reason !== undefined) return;
+    const outcome = await runTests();
+    if ('cannot' in outcome) reason = outcome.cannot;
+    else results = outcome;
   }, GUEST_TIMEOUT_MS + 60_000);
   const check = (title: string): void => {
     const result = results.get(title);

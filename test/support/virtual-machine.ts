@@ -20,6 +20,8 @@ import { ROOT } from './source-files.ts';
 export interface GuestRun {
   /** The command's own; undefined when the machine did not get as far. */
   readonly status: number | undefined;
+  /** False when not even the command began: this host cannot run the machine. */
+  readonly booted: boolean;
   readonly output: string;
 }
 
@@ -60,8 +62,9 @@ export async function runInGuest(command: string, options: GuestOptions): Promis
     const console = await boot(folder, options);
     const status = join(folder, 'status');
     const output = existsSync(join(folder, 'out')) ? readFileSync(join(folder, 'out'), 'utf8') : '';
-    if (!existsSync(status)) return { status: undefined, output: output + console };
-    return { status: Number(readFileSync(status, 'utf8')), output };
+    const booted = existsSync(join(folder, 'ready'));
+    if (!existsSync(status)) return { status: undefined, booted, output: output + console };
+    return { status: Number(readFileSync(status, 'utf8')), booted, output };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -113,6 +116,7 @@ function writeGuestFiles(folder: string, command: string, { env = {} }: GuestOpt
   const main = [
     ...exports,
     `cd ${quoted(root)}`,
+    ': >/run/weft-vm/ready',
     'ip link set lo up',
     `modprobe -qa ${GUEST_MODULES}`,
     'modprobe dummy numdummies=0',
