@@ -26,6 +26,8 @@ export interface IngressPartOptions {
   readonly strict: boolean;
   /** What clients can reach us by; empty = the status is left alone. */
   readonly statusAddresses: readonly IngressLoadBalancerIngress[];
+  /** How long requests and WebSockets may go on when it stops; the ConfigMap's worker-shutdown-timeout when absent. */
+  readonly drainMs?: number;
 }
 
 /** An ingress in this process, fed from its informers; listens and serves when the promise resolves. */
@@ -35,7 +37,7 @@ export async function openIngressPart(
   signal?: AbortSignal,
 ): Promise<IngressController> {
   const { client, dns, informers } = deps;
-  const { http, https, ...rest } = options;
+  const { http, https, drainMs, ...rest } = options;
   await using stack = new AsyncDisposableStack();
   const ingress = stack.use(
     await IngressController.open(
@@ -50,6 +52,7 @@ export async function openIngressPart(
         http: http ? [http] : [],
         https: https ? [https] : [],
         applyDefaultClass: false,
+        ...(drainMs !== undefined && { settings: { drainMs } }),
       },
     ),
   );

@@ -57,6 +57,8 @@ const SYNC_MIN_MS = 20;
 const SYNC_PERIOD_MS = 30_000;
 /** What pods get to end themselves when the host's `weft up` stops. */
 const POD_STOP_GRACE_SECONDS = 10;
+/** Who stops the whole host does not wait for open WebSockets. */
+const INGRESS_DRAIN_MS = 5_000;
 
 export async function openUp(deps: NodeDeps, options: UpOptions): Promise<Up> {
   await using stack = new AsyncDisposableStack();
@@ -173,6 +175,7 @@ function openIngress(
       watchWithoutClass: true,
       strict: options.strict,
       statusAddresses: [{ ip: options.ingressHttp.host }],
+      drainMs: INGRESS_DRAIN_MS,
     },
   );
 }
