@@ -12,6 +12,8 @@ const BENCHMARKS = [
   'dns/table.ts',
   'ingress/requests.ts',
   'ingress/table.ts',
+  'ingress/handshakes.ts',
+  'ingress/memory.ts',
   'proxy/userspace.ts',
   'proxy/kernel.ts',
   'proxy/compile.ts',
