@@ -246,6 +246,8 @@ export class Gateway implements RelayServices {
     shapeResponse(request, answer.status, fields, this.#deps.responseHeaders);
     const body = Buffer.from(answer.body);
     if (request.settings.explainAllow) this.#explanations.addTo(request.head, fields);
+    // RFC 9110 section 6.6.1: whoever makes an answer dates it
+    fields.set('Date', new Date(this.#deps.clock.nowMs()).toUTCString());
     fields.set('Content-Length', String(body.length));
     if (answer.status === 204 || answer.status === 304) fields.remove('content-length');
     exchange.handler = new Waiting(exchange, () => {});

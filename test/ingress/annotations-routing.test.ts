@@ -71,6 +71,7 @@ describe('redirects', () => {
     const told = await ask(rig.http, asked);
     expect(told.status).toBe(status);
     expect(told.headers.location).toBe(location.replace('HTTPS', String(rig.https)));
+    expect(Date.parse(String(told.headers.date))).toBeGreaterThan(0);
   });
 
   test('nothing a client sends breaks out of a Location', async () => {
