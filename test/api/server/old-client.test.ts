@@ -1,9 +1,10 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { oldKubectl } from '../../support/old-kubectl.ts';
 import { openTestServer, type TestServer } from './support.ts';
 
 let server: TestServer;
@@ -79,20 +80,6 @@ describe('OpenAPI v2', () => {
     return Buffer.concat(chunks);
   }
 });
-
-/** Debian's kubernetes-client, where somebody installed it. */
-function oldKubectl(): string | undefined {
-  for (const path of [process.env['KUBECTL_1_20'], '/usr/bin/kubectl', '/usr/local/bin/kubectl']) {
-    if (path === undefined) continue;
-    try {
-      const text = execFileSync(path, ['version', '--client'], { encoding: 'utf8', stdio: 'pipe' });
-      if (/GitVersion:"v1\.20\./.test(text)) return path;
-    } catch {
-      continue;
-    }
-  }
-  return undefined;
-}
 
 describe('kubectl 1.20', () => {
   it('creates, applies, gets, describes, explains and deletes', async (context) => {
