@@ -1,6 +1,6 @@
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { parseCidr } from '../net/cidr.ts';
-import { familyOf, splitHostPort } from '../net/ip.ts';
+import { familyOf, joinHostPort, splitHostPort } from '../net/ip.ts';
 
 /** Parsers of option values: each names what is wrong and what is expected. */
 export function listenFlag(text: string): { host: string; port: number } {
@@ -8,6 +8,13 @@ export function listenFlag(text: string): { host: string; port: number } {
   if (!split || !familyOf(split.host))
     throw new InvalidArgumentError('Use ADDRESS:PORT, for example 127.0.0.1:8080.');
   return split;
+}
+
+/** An option that takes ADDRESS:PORT, its default shown the same way. */
+export function listenOption(flags: string, description: string, host: string, port: number): Option {
+  return new Option(flags, description)
+    .argParser(listenFlag)
+    .default({ host, port }, joinHostPort(host, port));
 }
 
 export function cidrFlag(text: string): string {

@@ -7,7 +7,7 @@ import { exec } from '../net/exec.ts';
 import { openControlPlane } from '../node/control-plane.ts';
 import { defaultDataDir, upKubeconfig } from './api-access.ts';
 import type { RegisterCommand } from './context.ts';
-import { cidrFlag, listenFlag, repeated } from './flags.ts';
+import { cidrFlag, listenOption, repeated } from './flags.ts';
 import { type ProtectionFlags, readProtection } from './server-protection.ts';
 import { startFault } from './start-fault.ts';
 import { stopped } from './stopped.ts';
@@ -30,7 +30,7 @@ export const register: RegisterCommand = (program, context) => {
     .description('API server and controllers')
     .option('--store <url>', 'sqlite:FILE | etcd:URL,URL,... | memory: (default: a file in the data folder)')
     .option('--data-dir <folder>', 'where keys (and the store) live')
-    .option('--api-listen <address:port>', 'API server', listenFlag, { host: '0.0.0.0', port: 6443 })
+    .addOption(listenOption('--api-listen <address:port>', 'API server', '0.0.0.0', 6443))
     .option(
       '--service-cidr <cidr>',
       'addresses of services; twice for dual stack',

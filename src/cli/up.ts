@@ -11,7 +11,8 @@ import { exec } from '../net/exec.ts';
 import { openUp, type Up, type UpOptions } from '../node/up.ts';
 import { defaultDataDir, upKubeconfig } from './api-access.ts';
 import { type CliContext, EXIT_FAILURE, ExitError, type RegisterCommand } from './context.ts';
-import { cidrFlag, listenFlag, oneOf, repeated } from './flags.ts';
+import { readConfigFile } from './config-file.ts';
+import { cidrFlag, listenOption, oneOf, repeated } from './flags.ts';
 import { readImageMap } from './image-map-flag.ts';
 import { packageVersion } from './package-version.ts';
 import { renderServices } from './service-table.ts';
@@ -50,15 +51,13 @@ export const register: RegisterCommand = (program, context) => {
   program
     .command('up')
     .description('everything on this host: API, controllers, pods, DNS, proxy, ingress')
+    .option('--config <file>', 'these options from a YAML file, by their long names; what is typed wins')
     .option('--apply <path>', 'apply manifests once ready: a file, a folder, or - (repeatable)', repeated)
     .option('--data-dir <folder>', 'where the store, keys and pods live; memory: keeps nothing')
-    .option('--api-listen <address:port>', 'API server', listenFlag, { host: '127.0.0.1', port: 6443 })
-    .option('--dns-listen <address:port>', 'DNS over UDP and TCP', listenFlag, {
-      host: '127.0.0.1',
-      port: 10053,
-    })
-    .option('--ingress-http <address:port>', 'ingress, plain', listenFlag, { host: '127.0.0.1', port: 8080 })
-    .option('--ingress-https <address:port>', 'ingress, TLS', listenFlag, { host: '127.0.0.1', port: 8443 })
+    .addOption(listenOption('--api-listen <address:port>', 'API server', '127.0.0.1', 6443))
+    .addOption(listenOption('--dns-listen <address:port>', 'DNS over UDP and TCP', '127.0.0.1', 10053))
+    .addOption(listenOption('--ingress-http <address:port>', 'ingress, plain', '127.0.0.1', 8080))
+    .addOption(listenOption('--ingress-https <address:port>', 'ingress, TLS', '127.0.0.1', 8443))
     .option(
       '--proxy-mode <mode>',
       'userspace | iptables | ipvs | nftables',
@@ -81,6 +80,7 @@ export const register: RegisterCommand = (program, context) => {
         '  weft up --image-map nginx="python3 -m http.server 8080" --apply nginx.yaml\n' +
         '\nStops on Ctrl-C: pods end, sockets close, the store keeps what was applied.\n',
     )
+    .hook('preAction', async (command) => await readConfigFile(command))
     .action((flags: UpFlags) => runUp(flags, context));
 };
 
