@@ -40,8 +40,8 @@ describe('after kill -9 of the kubelet', () => {
     await using next = bench();
     expect(next.runtime.runningPods()).toEqual(new Set([manifest.metadata.uid]));
     const worker = next.start(manifest, { resumed: true });
-    await waitFor('running', () => worker.status.phase === 'Running');
-    expect(worker.status.containerStatuses?.[0]).toMatchObject({ restartCount: 0, ready: true });
+    await waitFor('readiness', () => worker.status.containerStatuses?.[0]?.ready);
+    expect(worker.status).toMatchObject({ phase: 'Running', containerStatuses: [{ restartCount: 0 }] });
     expect(worker.container('main')?.process?.record.pid).toBe(pid);
     const before = textOf(next, worker.uid).split('\n').length;
     await waitFor('more log', () => textOf(next, worker.uid).split('\n').length > before + 5);
