@@ -3,7 +3,14 @@ import type { EndpointSlice } from '../../src/api/kinds/endpoint-slice.ts';
 import { type Cidr, cidrAddressAt, parseCidr } from '../../src/net/cidr.ts';
 import { splitHostPort } from '../../src/net/ip.ts';
 import type { ProxyMode } from '../../proxy/backend.ts';
-import { CaseWorld, PROXY_CASES, type Sequence, type SequenceRule, type SequenceStep } from './backend.ts';
+import {
+  type CaseGroup,
+  CaseWorld,
+  PROXY_CASES,
+  type Sequence,
+  type SequenceRule,
+  type SequenceStep,
+} from './backend.ts';
 
 /** One connection of a sequence and where it went. */
 export interface Connection {
@@ -28,32 +35,57 @@ export interface SequenceCasesOptions {
   readonly player: (world: CaseWorld) => Promise<SequencePlayer & AsyncDisposable>;
   /** Sequences this player cannot play, with the reason. */
   readonly skip?: Readonly<Record<string, string>>;
+  /**
+   * How many times faster time runs in a sequence: steps and affinity timeouts are shorter by it. Infinity: steps
+   * follow at once and timeouts stay.
+   */
+  readonly haste?: (sequence: string) => number;
 }
 
 /** Every sequence that names the mode, each a test of its own. */
-export function sequenceCases({ mode, player, skip = {} }: SequenceCasesOptions): void {
+export function sequenceCases({ mode, player, skip = {}, haste = () => 1 }: SequenceCasesOptions): void {
   for (const sequence of PROXY_CASES.sequences.filter(({ modes }) => modes.includes(mode))) {
     test(`${mode}: ${sequence.id}: ${sequence.title}`, async (context) => {
       const reason = skip[sequence.id];
       if (reason !== undefined) context.skip(reason);
-      const world = new CaseWorld(PROXY_CASES.groups.find(({ id }) => id === sequence.group)!);
+      const factor = haste(sequence.id);
+      const world = new CaseWorld(hastened(groupOf(sequence), factor));
       await using played = await player(world);
-      const connections = await play(sequence, world, played);
+      const connections = await play(sequence, world, played, factor);
       for (const rule of sequence.expect) check(rule, connections);
     });
   }
+}
+
+function groupOf(sequence: Sequence): CaseGroup {
+  return PROXY_CASES.groups.find(({ id }) => id === sequence.group)!;
+}
+
+/** The group with affinity timeouts of whole seconds, `haste` times shorter. */
+function hastened(group: CaseGroup, haste: number): CaseGroup {
+  if (haste === 1 || haste === Infinity) return group;
+  const objects = structuredClone(group.objects);
+  for (const object of objects) {
+    const { spec } = object as {
+      spec?: { sessionAffinityConfig?: { clientIP?: { timeoutSeconds: number } } };
+    };
+    const clientIP = spec?.sessionAffinityConfig?.clientIP;
+    if (clientIP) clientIP.timeoutSeconds = Math.ceil(clientIP.timeoutSeconds / haste);
+  }
+  return { ...group, objects };
 }
 
 async function play(
   sequence: Sequence,
   world: CaseWorld,
   player: SequencePlayer,
+  haste: number,
 ): Promise<ReadonlyMap<string, readonly Connection[]>> {
-  const group = PROXY_CASES.groups.find(({ id }) => id === sequence.group)!;
+  const group = groupOf(sequence);
   const slices = group.objects.filter(({ kind }) => kind === 'EndpointSlice') as EndpointSlice[];
   const connections = new Map<string, readonly Connection[]>();
   for (const step of sequence.steps) {
-    await player.advanceTo(step.at);
+    await player.advanceTo(step.at / haste);
     if (step.do === 'connect') connections.set(step.as, await connectAll(step, player));
     else {
       change(step, world, slices, connections);
