@@ -1,5 +1,4 @@
-import { messageOf } from '../../src/base/fault.ts';
-import type { Fault } from '../../src/base/fault.ts';
+import { hasCode, messageOf } from '../../src/base/fault.ts';
 import type { OpenDatagramEngine } from './datagram-engine.ts';
 import {
   nativeDatagram,
@@ -12,7 +11,7 @@ export const ENGINES = ['auto', 'native', 'portable'] as const;
 export type EngineName = (typeof ENGINES)[number];
 
 /** Faults that say the host cannot run the native engine, not that the address cannot be had. */
-const NOT_HERE: ReadonlySet<string> = new Set(['FFI', 'NATIVE_UNSUPPORTED', 'ENOSYS']);
+const NOT_HERE = ['FFI', 'NATIVE_UNSUPPORTED', 'ENOSYS'];
 
 /** How UDP sockets are opened: `auto` is native where that works, and says in one line why where it does not. */
 export function datagramEngine(
@@ -28,7 +27,7 @@ export function datagramEngine(
     try {
       return await native(where, handler);
     } catch (error) {
-      if (!NOT_HERE.has((error as Fault).code)) throw error;
+      if (!NOT_HERE.some((code) => hasCode(error, code))) throw error;
       if (!told) deps.log.info('native engine not used', { reason: messageOf(error) });
       told = true;
       return await openPortableDatagram(where, handler);
