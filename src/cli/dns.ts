@@ -15,6 +15,7 @@ import { exec } from '../net/exec.ts';
 import { joinHostPort } from '../net/ip.ts';
 import { openNodeLocal, type NodeLocal } from '../node/node-local-dns.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
+import { stopped } from './stopped.ts';
 
 /** What a server with a table of the last run needs to listen; without one it waits for the source. */
 const HEAD_START_MS = 200;
@@ -111,7 +112,7 @@ async function run(context: CliContext, flags: DnsFlags): Promise<void> {
   if (!first) announce(context, server);
   if (ground) stack.defer(() => ground.withdraw());
   stack.use(context.onReload(() => void server.reload()));
-  await stopped(context.stop, server.failed);
+  await stopped(AbortSignal.any([context.stop, server.failed]));
   if (server.failed.aborted) throw new ExitError(EXIT_FAILURE, messageOf(server.failed.reason));
 }
 
@@ -176,11 +177,4 @@ async function openServer(...args: Parameters<typeof DnsServer.open>): Promise<D
       : '';
     throw new ExitError(usage ? EXIT_USAGE : EXIT_FAILURE, messageOf(error) + hint);
   }
-}
-
-/** Resolves at the first of: told to stop, must stop. */
-async function stopped(...signals: readonly AbortSignal[]): Promise<void> {
-  const any = AbortSignal.any([...signals]);
-  if (any.aborted) return;
-  await new Promise<void>((resolve) => any.addEventListener('abort', () => resolve(), { once: true }));
 }
