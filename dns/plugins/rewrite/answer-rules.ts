@@ -23,11 +23,8 @@ export function readTtlRule(
   if (!limits) context.fault(range, `"${range.text}" is not a ttl, MIN-MAX, MIN- or -MAX in seconds`);
   if (!test || !limits) return undefined;
   const { min, max } = limits;
-  return onAnswer(
-    test,
-    stop,
-    () => (message) =>
-      mapRecords(message, (record) => ({ ...record, ttl: Math.min(max, Math.max(min, record.ttl)) })),
+  return onAnswer(test, stop, (message) =>
+    mapRecords(message, (record) => ({ ...record, ttl: Math.min(max, Math.max(min, record.ttl)) })),
   );
 }
 
@@ -57,11 +54,7 @@ export function readRcodeRule(
     return rcode;
   });
   if (!test || !from || !to) return undefined;
-  return onAnswer(
-    test,
-    stop,
-    () => (message) => (message.rcode === from ? { ...message, rcode: to } : message),
-  );
+  return onAnswer(test, stop, (message) => (message.rcode === from ? { ...message, rcode: to } : message));
 }
 
 /** `cname [KIND] FROM TO`: an alias to FROM becomes one to TO, and TO is looked up in its place. */
@@ -100,11 +93,7 @@ export function readCnameRule(
       authorities: found?.authorities ?? [],
     };
   };
-  return onAnswer(
-    () => [],
-    stop,
-    () => respond,
-  );
+  return onAnswer(() => [], stop, respond);
 }
 
 function cnameTarget(
@@ -132,8 +121,7 @@ function cnameTarget(
   };
 }
 
-function onAnswer(test: NameTest, stop: boolean, respondOf: () => Respond): RewriteRule {
-  const respond = respondOf();
+function onAnswer(test: NameTest, stop: boolean, respond: Respond): RewriteRule {
   return { stop, apply: (query) => (test(query.name) ? { query, respond } : undefined) };
 }
 
