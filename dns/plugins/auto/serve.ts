@@ -4,9 +4,8 @@ import { messageOf } from '../../../src/base/fault.ts';
 import type { Handler, Outcome, Plugin, PluginDeps, Query, ZoneSource } from '../../plugin.ts';
 import type { UserRegex } from '../../user-regex.ts';
 import { foldName, isWithin, parseName } from '../../wire/name.ts';
-import { longestZone, serveZone, zoneNotReady } from '../../zone/serve.ts';
 import { ZoneFile } from '../../zone/zone-file.ts';
-import { ZoneListeners } from '../../zone/zone-listeners.ts';
+import { ZoneFiles } from '../../zone/zone-files.ts';
 
 export interface AutoOptions {
   /** Only zones within these are served. */
@@ -35,40 +34,31 @@ class Auto implements Plugin {
   readonly name = 'auto';
   readonly #deps: PluginDeps;
   readonly #options: AutoOptions;
-  readonly #files = new Map<string, ZoneFile>();
-  readonly #listeners = new ZoneListeners();
+  readonly #files: ZoneFiles;
   #timer: Disposable | undefined;
   #closed = false;
 
   constructor(deps: PluginDeps, options: AutoOptions) {
     this.#deps = deps;
     this.#options = options;
+    this.#files = new ZoneFiles(deps, options);
   }
 
   get zoneSource(): ZoneSource {
-    return {
-      zones: [...this.#files.keys()],
-      records: (zone) => this.#files.get(zone)?.zone?.records(),
-      serial: (zone) => this.#files.get(zone)?.zone?.serial,
-      subscribe: (listener) => this.#listeners.subscribe(listener),
-    };
+    return this.#files.source;
   }
 
   serve(query: Query, next: Handler): Outcome | Promise<Outcome> {
-    const name = longestZone(query.name, this.#files.keys());
-    if (name === undefined) return next(query);
-    const zone = this.#files.get(name)?.zone;
-    if (!zone) return zoneNotReady(name, 'the zone file could not be read');
-    return serveZone(this.#deps, zone, query, next, this.#options);
+    return this.#files.serve(query, next);
   }
 
   /** Takes new files in, lets those go that are gone, reads those again that have changed. */
   async scan(): Promise<void> {
     try {
       const found = await this.#found();
-      for (const [origin, { path }] of this.#files) {
+      for (const [origin, { path }] of this.#files.byOrigin) {
         if (found.get(origin) === path) continue;
-        this.#files.delete(origin);
+        this.#files.byOrigin.delete(origin);
         this.#deps.log.info('zone gone', { zone: origin, path });
       }
       for (const [origin, path] of found) await this.#take(origin, path);
@@ -115,12 +105,12 @@ class Auto implements Plugin {
   }
 
   async #take(origin: string, path: string): Promise<void> {
-    const file = this.#files.get(origin) ?? new ZoneFile(this.#deps, path, origin);
-    this.#files.set(origin, file);
+    const file = this.#files.byOrigin.get(origin) ?? new ZoneFile(this.#deps, path, origin);
+    this.#files.byOrigin.set(origin, file);
     try {
       if (!(await file.load())) return;
       this.#deps.log.info('zone loaded', { zone: origin, path, serial: file.zone?.serial });
-      this.#listeners.changed(origin);
+      this.#files.changed(origin);
     } catch (error) {
       this.#deps.log.error('zone file not read', { path, reason: messageOf(error) });
     }

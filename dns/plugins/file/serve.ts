@@ -1,8 +1,7 @@
 import { hasCode, messageOf } from '../../../src/base/fault.ts';
 import type { Handler, Outcome, Plugin, PluginDeps, Query, ZoneSource } from '../../plugin.ts';
-import { longestZone, serveZone, zoneNotReady } from '../../zone/serve.ts';
 import { ZoneFile } from '../../zone/zone-file.ts';
-import { ZoneListeners } from '../../zone/zone-listeners.ts';
+import { ZoneFiles } from '../../zone/zone-files.ts';
 
 export interface FileOptions {
   readonly path: string;
@@ -24,28 +23,23 @@ class File implements Plugin {
   readonly name = 'file';
   readonly #deps: PluginDeps;
   readonly #options: FileOptions;
-  readonly #files: ReadonlyMap<string, ZoneFile>;
-  readonly #listeners = new ZoneListeners();
+  readonly #files: ZoneFiles;
   #timer: Disposable | undefined;
   #closed = false;
 
   constructor(deps: PluginDeps, options: FileOptions) {
     this.#deps = deps;
     this.#options = options;
-    this.#files = new Map(options.zones.map((zone) => [zone, new ZoneFile(deps, options.path, zone)]));
+    this.#files = new ZoneFiles(deps, options);
+    for (const zone of options.zones) this.#files.byOrigin.set(zone, new ZoneFile(deps, options.path, zone));
   }
 
   get zoneSource(): ZoneSource {
-    return {
-      zones: this.#options.zones,
-      records: (zone) => this.#files.get(zone)?.zone?.records(),
-      serial: (zone) => this.#files.get(zone)?.zone?.serial,
-      subscribe: (listener) => this.#listeners.subscribe(listener),
-    };
+    return this.#files.source;
   }
 
   async open(): Promise<void> {
-    for (const file of this.#files.values()) {
+    for (const file of this.#files.byOrigin.values()) {
       try {
         await file.load();
       } catch (error) {
@@ -57,11 +51,7 @@ class File implements Plugin {
   }
 
   serve(query: Query, next: Handler): Outcome | Promise<Outcome> {
-    const name = longestZone(query.name, this.#files.keys());
-    if (name === undefined) return next(query);
-    const zone = this.#files.get(name)?.zone;
-    if (!zone) return zoneNotReady(name, 'the zone file could not be read');
-    return serveZone(this.#deps, zone, query, next, this.#options);
+    return this.#files.serve(query, next);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -77,11 +67,11 @@ class File implements Plugin {
   }
 
   async #reload(): Promise<void> {
-    for (const [name, file] of this.#files) {
+    for (const [name, file] of this.#files.byOrigin) {
       try {
         if (!(await file.load())) continue;
         this.#deps.log.info('zone reloaded', { zone: name, serial: file.zone?.serial });
-        this.#listeners.changed(name);
+        this.#files.changed(name);
       } catch (error) {
         this.#deps.log.error('zone not reloaded, the old one stays', {
           path: file.path,
