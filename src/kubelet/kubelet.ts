@@ -14,6 +14,7 @@ import { resources } from '../api/client/resources.ts';
 import { objectKey } from '../api/kinds/meta.ts';
 import type { Pod, PodStatus } from '../api/kinds/pod.ts';
 import type { PodStreams } from '../api/kinds/pod-streams.ts';
+import type { NodeUsage } from '../api/kinds/usage.ts';
 import { ApiSources } from './api-sources.ts';
 import type { ImageMap } from './image-map.ts';
 import { LaunchPlanner } from './launch-planner.ts';
@@ -29,7 +30,7 @@ import { ProcessRuntime } from './runtime/process-runtime.ts';
 import { StaticPods } from './static-pods.ts';
 import { StatusReporter } from './status-reporter.ts';
 import { podStreams } from './streams.ts';
-import { type ContainerUsage, containerUsage, registerUsageMetrics } from './usage.ts';
+import { containerUsage, hostUsage, registerUsageMetrics } from './usage.ts';
 
 export interface KubeletDeps {
   readonly client: ApiClient;
@@ -110,7 +111,10 @@ export class Kubelet implements AsyncDisposable {
     this.#pods.subscribe((event) => this.#onPod(event));
     this.#refreshLater();
     if (deps.metrics) {
-      registerUsageMetrics(deps.metrics, { usage: () => this.usage(), pods: () => this.runningPods });
+      registerUsageMetrics(deps.metrics, {
+        usage: () => this.usage().containers,
+        pods: () => this.runningPods,
+      });
     }
   }
 
@@ -128,9 +132,12 @@ export class Kubelet implements AsyncDisposable {
     return kubelet;
   }
 
-  /** What each running container uses now. */
-  usage(): ContainerUsage[] {
-    return containerUsage(this.#runtime, this.#keeper.workers);
+  /** What the host and each running container use now. */
+  usage(): NodeUsage {
+    const { nodeName } = this.#options;
+    const atMs = this.#deps.clock.nowMs();
+    const containers = containerUsage(this.#runtime, this.#keeper.workers, atMs);
+    return { nodeName, atMs, node: hostUsage(), containers };
   }
 
   get runningPods(): number {

@@ -1,22 +1,18 @@
+import { readFileSync } from 'node:fs';
 import { Gauge, type Registry } from '../base/metrics.ts';
+import type { ContainerUsage, Usage } from '../api/kinds/usage.ts';
 import type { PodWorker } from './pod-worker.ts';
 import type { ProcessRuntime } from './runtime/process-runtime.ts';
-import { TICKS_PER_SECOND } from './runtime/process-table.ts';
-
-/** What one container uses now, summed over its processes. */
-export interface ContainerUsage {
-  readonly namespace: string;
-  readonly pod: string;
-  readonly container: string;
-  readonly cpuSeconds: number;
-  readonly residentBytes: number;
-  readonly processes: number;
-}
+import { TICKS_PER_SECOND, ticksNow } from './runtime/process-table.ts';
 
 const PAGE_BYTES = 4096;
 
-/** Reads /proc once for all containers. CPU time of children that ended is not in it. */
-export function containerUsage(runtime: ProcessRuntime, workers: Iterable<PodWorker>): ContainerUsage[] {
+/** Reads /proc once for all containers. The time of children is in their parents' when they ended. */
+export function containerUsage(
+  runtime: ProcessRuntime,
+  workers: Iterable<PodWorker>,
+  nowMs: number,
+): ContainerUsage[] {
   const byMarker = new Map<string, { cpuTicks: number; pages: number; processes: number }>();
   for (const stat of runtime.table.list()) {
     const marker = runtime.table.markerOf(stat);
@@ -27,18 +23,21 @@ export function containerUsage(runtime: ProcessRuntime, workers: Iterable<PodWor
     sum.processes += 1;
     byMarker.set(marker, sum);
   }
+  const ticks = ticksNow();
   const out: ContainerUsage[] = [];
   for (const worker of workers) {
     const { namespace = '', name } = worker.pod.metadata;
     for (const container of worker.containers) {
-      const sum = container.process && byMarker.get(container.process.marker);
+      const { process } = container;
+      const sum = process && byMarker.get(process.marker);
       if (!sum) continue;
       out.push({
         namespace,
         pod: name,
         container: container.name,
+        startedAtMs: nowMs - ((ticks - process.record.startTicks) * 1000) / TICKS_PER_SECOND,
         cpuSeconds: sum.cpuTicks / TICKS_PER_SECOND,
-        residentBytes: sum.pages * PAGE_BYTES,
+        workingSetBytes: sum.pages * PAGE_BYTES,
         processes: sum.processes,
       });
     }
@@ -46,10 +45,31 @@ export function containerUsage(runtime: ProcessRuntime, workers: Iterable<PodWor
   return out;
 }
 
+/** What the whole host uses (proc_stat(5), proc_meminfo(5)): busy time of all processors, memory not available. */
+export function hostUsage(): Usage {
+  return {
+    cpuSeconds: busyTicks(readFileSync('/proc/stat', 'latin1')) / TICKS_PER_SECOND,
+    workingSetBytes: usedBytes(readFileSync('/proc/meminfo', 'latin1')),
+  };
+}
+
+/** user, nice, system, irq, softirq and steal of the `cpu` line; guests are in user, idle and iowait are not busy. */
+export function busyTicks(stat: string): number {
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] =
+    /^cpu +(.*)$/m.exec(stat)?.[1]?.split(' ').map(Number) ?? [];
+  return user + nice + system + irq + softirq + steal;
+}
+
+export function usedBytes(meminfo: string): number {
+  const kibibytes = (name: string): number =>
+    Number(new RegExp(`^${name}: +(\\d+) kB$`, 'm').exec(meminfo)?.[1] ?? 0);
+  return (kibibytes('MemTotal') - kibibytes('MemAvailable')) * 1024;
+}
+
 /** kubelet's and cAdvisor's names; values are read when they are asked for. */
 export function registerUsageMetrics(
   registry: Registry,
-  read: { usage(): ContainerUsage[]; pods(): number },
+  read: { usage(): readonly ContainerUsage[]; pods(): number },
 ): void {
   const runningPods = new Gauge({
     name: 'kubelet_running_pods',
@@ -61,8 +81,8 @@ export function registerUsageMetrics(
   });
   registry.registerMetric(runningPods);
   const values: readonly [string, string, (usage: ContainerUsage) => number][] = [
-    ['container_cpu_usage_seconds_total', 'CPU time of the living processes', (one) => one.cpuSeconds],
-    ['container_memory_working_set_bytes', 'Resident memory of the processes', (one) => one.residentBytes],
+    ['container_cpu_usage_seconds_total', 'CPU time of the processes', (one) => one.cpuSeconds],
+    ['container_memory_working_set_bytes', 'Resident memory of the processes', (one) => one.workingSetBytes],
     ['container_processes', 'Processes of the container', (one) => one.processes],
   ];
   for (const [name, help, value] of values) registry.registerMetric(usageGauge(name, help, value, read));
@@ -72,7 +92,7 @@ function usageGauge(
   name: string,
   help: string,
   value: (usage: ContainerUsage) => number,
-  read: { usage(): ContainerUsage[] },
+  read: { usage(): readonly ContainerUsage[] },
 ): Gauge {
   return new Gauge({
     name,

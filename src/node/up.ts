@@ -115,6 +115,7 @@ async function openKubelet(
     },
   );
   control.server.attachPodStreams(kubelet.streams);
+  control.server.attachUsage(() => kubelet.usage());
   return {
     async [Symbol.asyncDispose]() {
       await kubelet.stopPods({ graceSecondsMax: POD_STOP_GRACE_SECONDS });

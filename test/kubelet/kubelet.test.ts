@@ -218,7 +218,7 @@ describe('a kubelet on a real API', () => {
     await first[Symbol.asyncDispose]();
     metrics = new Registry();
     const next = await useKubelet();
-    await waitFor('usage', () => next.usage().length === 1);
+    await waitFor('usage', () => next.usage().containers.length === 1);
     const after = await waitFor('the adopted container in status', async () => {
       const pod = await getPod('steady');
       return pod.status?.containerStatuses?.[0]?.containerID ? pod : undefined;
@@ -238,7 +238,7 @@ describe('a kubelet on a real API', () => {
     await client.delete(resources.pods, 'stale', 'default', { gracePeriodSeconds: 0 });
     metrics = new Registry();
     const next = await useKubelet();
-    expect(next.usage()).toEqual([]);
+    expect(next.usage().containers).toEqual([]);
     expect(logs.some(({ event }) => event === 'ended processes of pods that are gone')).toBe(true);
   });
 
@@ -255,7 +255,7 @@ describe('a kubelet on a real API', () => {
     const mirror = await waitFor('the mirror', () => podIn('base-host-1', 'Running'));
     expect(mirror.metadata.annotations?.['kubernetes.io/config.mirror']).toBeTruthy();
     expect(mirror.metadata.ownerReferences?.[0]).toMatchObject({ kind: 'Node', name: 'host-1' });
-    const [usage] = kubelet.usage();
+    const [usage] = kubelet.usage().containers;
     await client.delete(resources.pods, 'base-host-1', 'default', { gracePeriodSeconds: 0 });
     const again = await waitFor('the next mirror', async () => {
       const pod = await getPod('base-host-1');

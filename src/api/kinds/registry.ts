@@ -57,7 +57,7 @@ export interface KindInfo extends GroupVersionKind {
   readonly namespaced: boolean;
   readonly verbs: readonly Verb[];
   readonly subresources: readonly Subresource[];
-  /** Never stored: only `create` is served and the reply is computed (SubjectAccessReview, TokenReview). */
+  /** Never stored: replies are computed (SubjectAccessReview, TokenReview, PodMetrics). */
   readonly virtual: boolean;
   /**
    * Collection in the store, shared by every version and alias of the kind (events.k8s.io Events live in

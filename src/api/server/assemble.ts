@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { Drain } from '../../base/drain.ts';
 import { builtinKinds } from '../kinds/builtin.ts';
 import { KindRegistry } from '../kinds/registry.ts';
+import type { UsageSource } from '../kinds/usage.ts';
 import { type Access, issuerPaths, openAccess } from './access.ts';
 import { AdmissionChain, type AdmissionPlugin } from './admission/admission.ts';
 import { defaultIngressClass, defaultStorageClass } from './admission/default-classes.ts';
@@ -35,6 +36,7 @@ import { approvalHandler, csrIdentity } from './identity/csr.ts';
 import { openPki, type Pki } from './identity/pki.ts';
 import { tokenRequestHandler } from './identity/token-request.ts';
 import { startLoops } from './loops.ts';
+import { UsageMetrics } from './metrics/usage-metrics.ts';
 import { proxyHandler } from './proxy/proxy-handler.ts';
 import { requestMetrics } from './request-metrics.ts';
 import type { ApiServerDeps, ApiServerOptions } from './server-options.ts';
@@ -62,6 +64,7 @@ export interface Parts {
   readonly drain: Drain;
   readonly listener: ApiListener | undefined;
   readonly pki: Pki;
+  readonly attachUsage: (source: UsageSource) => void;
 }
 
 /** Starts every part; what must be closed goes on the stack in start order. */
@@ -101,8 +104,9 @@ export async function assemble(
   let address = '';
   const proxy = proxyHandler();
   stack.use(proxy.agents);
+  const usage = stack.use(new UsageMetrics());
   const handler = requestHandler(
-    { ...deps, audit, proxy: proxy.handler },
+    { ...deps, audit, proxy: proxy.handler, usage },
     core,
     access,
     drain,
@@ -119,7 +123,7 @@ export async function assemble(
     : undefined;
   address = listener?.address ?? '';
   await ensureKubernetesService(core, allocation.pools[0], options.advertise ?? listener?.address);
-  return { handler, drain, listener, pki };
+  return { handler, drain, listener, pki, attachUsage: (source) => usage.attach(core, source) };
 }
 
 /** In upstream's order: what changes objects comes before what judges them. */
@@ -170,7 +174,11 @@ async function openAudit(
 }
 
 function requestHandler(
-  deps: ApiServerDeps & { readonly audit: Auditor | undefined; readonly proxy: SubresourceHandler },
+  deps: ApiServerDeps & {
+    readonly audit: Auditor | undefined;
+    readonly proxy: SubresourceHandler;
+    readonly usage: UsageMetrics;
+  },
   core: Core,
   access: Access,
   drain: Drain,
@@ -193,14 +201,19 @@ function requestHandler(
     ['/pods/portforward', portForwardHandler(streams)],
     ['/pods/proxy', deps.proxy],
     ['/services/proxy', deps.proxy],
-    ['/nodes/proxy', deps.proxy],
+    ['/nodes/proxy', deps.usage.nodeProxy(deps.proxy)],
     ['/serviceaccounts/token', tokenRequestHandler(access.tokens)],
     ['certificates.k8s.io/certificatesigningrequests/approval', approvalHandler],
+  ]);
+  const virtual = new Map([
+    ...access.reviews,
+    ...deps.usage.handlers,
+    ['/Binding', collectionBinding] as const,
   ]);
   const checks = { ping: () => undefined };
   return createHandler(
     {
-      routes: { core, subresources, virtual: new Map([...access.reviews, ['/Binding', collectionBinding]]) },
+      routes: { core, subresources, virtual },
       verifiers: access.verifiers,
       authorize: access.authorize,
       paths: [

@@ -81,3 +81,5 @@ export const REQUEST_TIMEOUT_MS = 60_000;
 export const WRITE_TIMEOUT_MS = 34_000;
 /** Connecting to a pod, service or node for its proxy subresource. */
 export const PROXY_CONNECT_TIMEOUT_MS = 30_000;
+/** A node's use of CPU and memory is read this often: the window of metrics.k8s.io (metrics-server's resolution). */
+export const USAGE_INTERVAL_MS = 15_000;

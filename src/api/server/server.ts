@@ -1,6 +1,7 @@
 import type { Drain } from '../../base/drain.ts';
 import type { HttpExchange } from '../../net/http-exchange.ts';
 import type { PodStreams } from '../kinds/pod-streams.ts';
+import type { UsageSource } from '../kinds/usage.ts';
 import { assemble, type Parts } from './assemble.ts';
 import { inProcessExchange } from './http/in-process.ts';
 import type { ApiHandler, ApiListener } from './http/listener.ts';
@@ -22,6 +23,7 @@ export class ApiServer implements AsyncDisposable {
   readonly #listener: ApiListener | undefined;
   readonly #owned: AsyncDisposableStack;
   readonly #setStreams: (streams: PodStreams) => void;
+  readonly #attachUsage: (source: UsageSource) => void;
 
   static async open(deps: ApiServerDeps, options: ApiServerOptions): Promise<ApiServer> {
     await using stack = new AsyncDisposableStack();
@@ -39,6 +41,7 @@ export class ApiServer implements AsyncDisposable {
     advertise: string | undefined,
   ) {
     this.#setStreams = setStreams;
+    this.#attachUsage = parts.attachUsage;
     this.#deps = deps;
     this.#handler = parts.handler;
     this.#drain = parts.drain;
@@ -64,6 +67,11 @@ export class ApiServer implements AsyncDisposable {
   /** From now on log, exec, attach and port-forward are answered by this kubelet; before, they are 503. */
   attachPodStreams(streams: PodStreams): void {
     this.#setStreams(streams);
+  }
+
+  /** From now on metrics.k8s.io is served from what this kubelet measures. */
+  attachUsage(source: UsageSource): void {
+    this.#attachUsage(source);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -8,7 +8,7 @@ export interface ProcessStat {
   readonly state: string;
   readonly parentPid: number;
   readonly session: number;
-  /** User and system time, clock ticks. */
+  /** User and system time, its own and that of the children it waited for, clock ticks. */
   readonly cpuTicks: number;
   /** Clock ticks after boot; with the pid it names a process for good. */
   readonly startTicks: number;
@@ -42,7 +42,7 @@ export function parseStat(text: string): ProcessStat | undefined {
     state: fields[0] ?? '',
     parentPid: field(4),
     session: field(6),
-    cpuTicks: field(14) + field(15),
+    cpuTicks: field(14) + field(15) + field(16) + field(17),
     startTicks: field(22),
     residentPages: field(24),
   };

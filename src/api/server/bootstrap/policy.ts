@@ -165,6 +165,11 @@ export const CLUSTER_ROLES: readonly BootstrapRole[] = [
   { name: 'system:aggregate-to-edit', labels: aggregateTo('edit'), rules: EDIT_RULES },
   { name: 'system:aggregate-to-view', labels: aggregateTo('view'), rules: VIEW_RULES },
   {
+    name: 'system:aggregated-metrics-reader',
+    labels: { ...aggregateTo('view'), ...aggregateTo('edit'), ...aggregateTo('admin') },
+    rules: [on(READ, 'metrics.k8s.io', 'pods', 'nodes')],
+  },
+  {
     name: 'system:discovery',
     rules: [
       {

@@ -22,7 +22,9 @@ export function nameConflicts(
     for (const name of [other.plural, other.singular, ...other.shortNames]) resources.add(name);
     kinds.add(other.kind).add(other.listKind);
   }
-  const builtIn = others.some((one) => one.group === group && one.openApiSchema === undefined);
+  const builtIn = others.some(
+    (one) => one.group === group && (one.openApiSchema === undefined || one.virtual),
+  );
   if (builtIn) return { reason: 'PluralConflict', message: `the group ${group} is built in` };
   const asked: readonly (readonly [reason: string, name: string, taken: ReadonlySet<string>])[] = [
     ['PluralConflict', names.plural, resources],

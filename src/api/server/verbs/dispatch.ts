@@ -14,7 +14,7 @@ export type SubresourceHandler = (call: Call) => Promise<Reply | undefined>;
 /** By `group/plural/subresource`, or `* /subresource` without the blank for every kind that declares it. */
 export type SubresourceTable = ReadonlyMap<string, SubresourceHandler>;
 
-/** Computes the reply of a POST that is never stored (SubjectAccessReview and the like), by `group/Kind`. */
+/** Computes replies about what is never stored (SubjectAccessReview, PodMetrics and the like), by `group/Kind`. */
 export type VirtualTable = ReadonlyMap<string, SubresourceHandler>;
 
 export interface Routes {
@@ -57,7 +57,7 @@ async function answer(routes: Routes, call: Call): Promise<Reply | undefined> {
   if (kind.virtual) {
     const handler = routes.virtual.get(`${info.group}/${kind.kind}`);
     if (!handler) throw noSuchPath();
-    if (info.verb !== 'create') throw methodNotAllowed();
+    if (!kind.verbs.includes(info.verb as Verb)) throw methodNotAllowed();
     return await handler(call);
   }
   return await runVerb(call);
