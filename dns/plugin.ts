@@ -104,6 +104,8 @@ export interface Plugin {
   readonly opcodes?: readonly Opcode[];
   /** Told of each answer that left, whoever made it: for metrics and logs. Cheap; must not throw. */
   observe?(sent: SentReply): void;
+  /** Told of each question to another server: for `dnstap`. Cheap; must not throw. */
+  observeUpstream?(exchange: UpstreamExchange): void;
   /** Puts what it knows of a query into query.metadata; called when `metadata` is in the chain. */
   facts?(query: Query): void;
   /** Offers zones to `transfer`. */
@@ -140,6 +142,19 @@ export interface SentReply {
   /** What was sent; both undefined when nothing was. */
   readonly reply: Message | undefined;
   readonly replyBytes: Uint8Array | undefined;
+  readonly durationMs: number;
+}
+
+/** A question that was sent to another server, and the answer if one came. */
+export interface UpstreamExchange {
+  /** On whose behalf. */
+  readonly query: Query;
+  readonly upstream: Peer;
+  /** Where it was sent from; undefined where that is not known. */
+  readonly local: Peer | undefined;
+  readonly protocol: 'udp' | 'tcp' | 'tcp-tls' | 'https';
+  readonly requestBytes: Uint8Array;
+  readonly reply: Message | undefined;
   readonly durationMs: number;
 }
 

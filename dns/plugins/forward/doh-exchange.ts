@@ -9,10 +9,13 @@ export interface DohExchangeOptions {
   readonly cert: string | undefined;
   readonly key: string | undefined;
   readonly serverName: string | undefined;
+  readonly method: 'GET' | 'POST';
   readonly expireMs: number;
 }
 
-/** Questions to one upstream over HTTPS (RFC 8484, POST), HTTP/2 where the other side has it. */
+const MEDIA_TYPE = 'application/dns-message';
+
+/** Questions to one upstream over HTTPS (RFC 8484), HTTP/2 where the other side has it. */
 export class DohExchange implements AsyncDisposable {
   readonly #options: DohExchangeOptions;
   /** Made with the first question: few servers have such an upstream, and the client takes long to load. */
@@ -26,12 +29,13 @@ export class DohExchange implements AsyncDisposable {
   async ask(bytes: Uint8Array, timeoutMs: number, signal: AbortSignal): Promise<Uint8Array> {
     this.#client ??= openClient(this.#options);
     const { agent, request } = await this.#client;
-    const { url } = this.#options;
-    const reply = await request(url, {
+    const { url, method } = this.#options;
+    const target = method === 'POST' ? url : `${url}?dns=${Buffer.from(bytes).toString('base64url')}`;
+    const reply = await request(target, {
       dispatcher: agent,
-      method: 'POST',
-      headers: { 'content-type': 'application/dns-message', accept: 'application/dns-message' },
-      body: bytes,
+      method,
+      headers: { accept: MEDIA_TYPE, ...(method === 'POST' && { 'content-type': MEDIA_TYPE }) },
+      body: method === 'POST' ? bytes : null,
       signal,
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,

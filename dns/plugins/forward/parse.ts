@@ -11,21 +11,29 @@ import {
   readZones,
 } from '../../corefile/options.ts';
 import type { Line, Token } from '../../corefile/syntax.ts';
-import type { SetupContext } from '../../plugin.ts';
+import type { Peer, SetupContext } from '../../plugin.ts';
 import { parseRcode, type Rcode } from '../../wire/numbers.ts';
-import { parseResolvConf } from './resolv-conf.ts';
-import type { UpstreamSpec } from './upstream.ts';
+import { readUpstreams } from './targets.ts';
+import { READ_TIMEOUT_MS, type UpstreamSpec } from './upstream.ts';
 
 export interface ForwardOptions {
   readonly from: readonly string[];
   readonly upstreams: readonly UpstreamSpec[];
+  /** Asked at the start for upstreams that are host names; empty = the host's own. */
+  readonly resolvers: readonly Peer[];
   readonly except: readonly string[];
   readonly policy: 'random' | 'round_robin' | 'sequential';
   readonly forceTcp: boolean;
   readonly preferUdp: boolean;
   /** Failed checks after which an upstream counts as down; 0 = never. */
   readonly maxFails: number;
+  /** Tries for one question before it is given up; 0 = as many as its time allows; undefined = two an upstream. */
+  readonly connectAttemptsMax: number | undefined;
+  /** An upstream must answer within this; then the next is asked. */
+  readonly readTimeoutMs: number;
   readonly expireMs: number;
+  /** Connections are replaced at this age; 0 = never. */
+  readonly maxAgeMs: number;
   readonly maxIdle: number;
   /** 0 = unlimited. */
   readonly maxConcurrent: number;
@@ -37,22 +45,27 @@ export interface ForwardOptions {
   readonly nextOnNodata: boolean;
   readonly failover: readonly Rcode[];
   readonly source: string | undefined;
+  readonly dohMethod: 'GET' | 'POST';
   readonly tls: ConnectionOptions;
 }
 
 /** CoreDNS's limit of the TO list. */
 export const UPSTREAMS_MAX = 15;
-const DEFAULT_PORTS = { dns: 53, tls: 853, https: 443 } as const;
+const DNS_PORT = 53;
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 const DEFAULTS: Omit<ForwardOptions, 'from' | 'upstreams'> = {
+  resolvers: [],
   except: [],
   policy: 'random',
   forceTcp: false,
   preferUdp: false,
   maxFails: 2,
+  connectAttemptsMax: undefined,
+  readTimeoutMs: READ_TIMEOUT_MS,
   expireMs: 10_000,
+  maxAgeMs: 0,
   maxIdle: 0,
   maxConcurrent: 0,
   failFast: false,
@@ -63,6 +76,7 @@ const DEFAULTS: Omit<ForwardOptions, 'from' | 'upstreams'> = {
   nextOnNodata: false,
   failover: [],
   source: undefined,
+  dohMethod: 'POST',
   tls: {},
 };
 
@@ -73,18 +87,14 @@ export function parseForward(context: SetupContext): ForwardOptions | undefined 
   const [from, ...to] = stanza.args;
   const options: Mutable<ForwardOptions> = { ...DEFAULTS, from: readZones(context, [from!]), upstreams: [] };
   readOptions(context, { ...choiceReaders(context, options), ...transportReaders(context, options) });
-  options.upstreams = to.flatMap((token) => readUpstreams(context, token, serverNameOf(options)));
+  options.upstreams = to.flatMap((token) => readUpstreams(context, token, options.tls.servername));
   if (options.upstreams.length > UPSTREAMS_MAX) {
     context.fault(stanza.name, `at most ${UPSTREAMS_MAX} upstreams, ${options.upstreams.length} given`);
   }
-  if (options.forceTcp && options.preferUdp) {
-    context.fault(stanza.name, 'force_tcp and prefer_udp exclude each other');
+  if (options.maxAgeMs > 0 && options.maxAgeMs < options.expireMs) {
+    context.fault(stanza.name, 'max_age must not be shorter than expire');
   }
   return options;
-}
-
-function serverNameOf({ tls }: ForwardOptions): string | undefined {
-  return tls.servername;
 }
 
 type Readers = Record<string, (line: Line) => void>;
@@ -95,6 +105,8 @@ function choiceReaders(context: SetupContext, options: Mutable<ForwardOptions>):
     return line.args.flatMap((token) => {
       const rcode = parseRcode(token.text);
       if (!rcode) context.fault(token, `"${token.text}" is not a response code`);
+      if (rcode === 'NOERROR' && line.name.text === 'failover')
+        context.fault(token, 'NOERROR is no reason to ask another upstream');
       return rcode ?? [];
     });
   };
@@ -108,6 +120,7 @@ function choiceReaders(context: SetupContext, options: Mutable<ForwardOptions>):
       options.policy = readWord(context, line.args[0]!, policies) ?? options.policy;
     },
     max_fails: integer(context, 0, 1_000_000, (value) => (options.maxFails = value)),
+    max_connect_attempts: integer(context, 0, 1_000_000, (value) => (options.connectAttemptsMax = value)),
     max_concurrent: integer(context, 0, 10_000_000, (value) => (options.maxConcurrent = value)),
     failfast_all_unhealthy_upstreams: flag(context, () => (options.failFast = true)),
     health_check: (line) => readHealthCheck(context, options, line),
@@ -121,9 +134,20 @@ function transportReaders(context: SetupContext, options: Mutable<ForwardOptions
   return {
     force_tcp: flag(context, () => (options.forceTcp = true)),
     prefer_udp: flag(context, () => (options.preferUdp = true)),
-    expire: (line) => {
+    expire: duration(context, (value) => (options.expireMs = value)),
+    max_age: duration(context, (value) => (options.maxAgeMs = value)),
+    read_timeout: (line) => {
+      duration(context, (value) => (options.readTimeoutMs = value))(line);
+      if (options.readTimeoutMs <= 0)
+        context.fault(line.args[0]!, 'read_timeout must be longer than nothing');
+    },
+    doh_method: (line) => {
       if (!expectArgs(context, line, 1, 1)) return;
-      options.expireMs = readDurationMs(context, line.args[0]!) ?? options.expireMs;
+      options.dohMethod = readWord(context, line.args[0]!, ['GET', 'POST']) ?? options.dohMethod;
+    },
+    resolver: (line) => {
+      if (!expectArgs(context, line, 1, Infinity)) return;
+      options.resolvers = line.args.flatMap((token) => readResolver(context, token) ?? []);
     },
     max_idle_conns: integer(context, 0, 1_000_000, (value) => (options.maxIdle = value)),
     source_address: (line) => {
@@ -151,6 +175,20 @@ function integer(
     const value = expectArgs(context, line, 1, 1) ? readInteger(context, line.args[0]!, min, max) : undefined;
     if (value !== undefined) set(value);
   };
+}
+
+function duration(context: SetupContext, set: (valueMs: number) => void): (line: Line) => void {
+  return (line) => {
+    const value = expectArgs(context, line, 1, 1) ? readDurationMs(context, line.args[0]!) : undefined;
+    if (value !== undefined) set(value);
+  };
+}
+
+function readResolver(context: SetupContext, token: Token): Peer | undefined {
+  const split = familyOf(token.text) ? { host: token.text, port: DNS_PORT } : splitHostPort(token.text);
+  if (split && familyOf(split.host)) return { address: split.host, port: split.port };
+  context.fault(token, `"${token.text}" is not an address such as 10.96.0.10 or 10.96.0.10:5353`);
+  return undefined;
 }
 
 function flag(context: SetupContext, set: () => void): (line: Line) => void {
@@ -186,51 +224,4 @@ function readTlsFiles(context: SetupContext, line: Line): ConnectionOptions {
   if (files.length === 0) return {};
   if (files.length === 1) return { ca: files[0]! };
   return { cert: files[0]!, key: files[1]!, ...(files[2] && { ca: files[2] }) };
-}
-
-function readUpstreams(context: SetupContext, token: Token, serverName: string | undefined): UpstreamSpec[] {
-  const [, scheme = 'dns', rest = ''] = /^(?:([a-z0-9]+):\/\/)?(.*)$/i.exec(token.text) ?? [];
-  if (scheme !== 'dns' && scheme !== 'tls' && scheme !== 'https') {
-    context.fault(token, `upstreams are asked by dns://, tls:// or https://, not ${scheme}://`);
-    return [];
-  }
-  if (scheme === 'https') {
-    const url = rest.includes('/') ? `https://${rest}` : `https://${rest}/dns-query`;
-    if (URL.canParse(url)) return [{ scheme, address: new URL(url).hostname, port: 443, serverName, url }];
-    context.fault(token, `"${token.text}" is not a URL`);
-    return [];
-  }
-  const [host = '', ownName] = rest.split('%');
-  const name = ownName ?? serverName;
-  const spec = addressSpec(host, scheme, name);
-  if (spec) return [spec];
-  return fromResolvConf(context, token, scheme, name);
-}
-
-function addressSpec(
-  text: string,
-  scheme: 'dns' | 'tls',
-  serverName: string | undefined,
-): UpstreamSpec | undefined {
-  const split = familyOf(text) ? { host: text, port: DEFAULT_PORTS[scheme] } : splitHostPort(text);
-  if (!split || !familyOf(split.host)) return undefined;
-  return { scheme, address: split.host, port: split.port, serverName, url: undefined };
-}
-
-function fromResolvConf(
-  context: SetupContext,
-  token: Token,
-  scheme: 'dns' | 'tls',
-  serverName: string | undefined,
-): UpstreamSpec[] {
-  const path = token.text.replace(/^[a-z]+:\/\//, '');
-  try {
-    const { nameservers } = parseResolvConf(readFileSync(resolve(context.root, path), 'utf8'));
-    const specs = nameservers.flatMap((text) => addressSpec(text, scheme, serverName) ?? []);
-    if (specs.length === 0) context.fault(token, `"${path}" names no nameserver`);
-    return specs;
-  } catch {
-    context.fault(token, `"${token.text}" is neither an address nor a readable resolv.conf`);
-    return [];
-  }
 }

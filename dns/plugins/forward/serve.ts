@@ -7,6 +7,7 @@ import {
   type Plugin,
   type PluginDeps,
   type Query,
+  type UpstreamExchange,
 } from '../../plugin.ts';
 import type { Message } from '../../wire/message.ts';
 import { isWithin } from '../../wire/name.ts';
@@ -14,16 +15,23 @@ import { EDE, EDNS_OPTION } from '../../wire/numbers.ts';
 import { HealthChecks } from './health-check.ts';
 import { ForwardMetrics } from './metrics.ts';
 import type { ForwardOptions } from './parse.ts';
-import { READ_TIMEOUT_MS, Upstream, type AskTransport } from './upstream.ts';
+import { resolveUpstreams } from './targets.ts';
+import { Upstream, type AskTransport, type Sending } from './upstream.ts';
 
-/** All tries for one question together. */
+/** All tries for one question together, unless read_timeout gives a single one more. */
 export const QUESTION_DEADLINE_MS = 5000;
+/** Tries for one question with `max_connect_attempts 0`: an upstream that refuses at once must not be asked in a circle. */
+const ATTEMPTS_MOST = 100;
+
+const UPSTREAM_FACT = 'forward/upstream';
 
 /** Between a client and us alone (RFC 7873, RFC 7828, RFC 7830). */
 const HOP_BY_HOP: readonly number[] = [EDNS_OPTION.COOKIE, EDNS_OPTION.TCP_KEEPALIVE, EDNS_OPTION.PADDING];
 
+/** Rejects with Fault UPSTREAM_UNKNOWN when the host name of an upstream cannot be looked up. */
 export async function openForward(deps: PluginDeps, options: ForwardOptions): Promise<Plugin> {
-  return new Forward(deps, options);
+  const upstreams = await resolveUpstreams(options.upstreams, options.resolvers);
+  return new Forward(deps, { ...options, upstreams });
 }
 
 /** Asks other resolvers. Equal questions under way share one answer. */
@@ -34,8 +42,12 @@ class Forward implements Plugin {
   readonly #upstreams: readonly Upstream[];
   readonly #metrics: ForwardMetrics;
   readonly #health: HealthChecks;
-  readonly #underWay = new Map<string, Promise<Outcome>>();
+  readonly #underWay = new Map<string, { readonly query: Query; readonly outcome: Promise<Outcome> }>();
   readonly #abort = new AbortController();
+  /** Those of the block who want to hear of every exchange (`dnstap`). */
+  #taps: readonly Plugin[] = [];
+  /** The next plugin is `forward` too: only then do `next` and `next_on_nodata` apply. */
+  #nextForwards = false;
   #active = 0;
   #turn = 0;
 
@@ -47,12 +59,21 @@ class Forward implements Plugin {
     this.#health = new HealthChecks({ clock: deps.clock, metrics: this.#metrics }, options);
   }
 
+  opened(): void {
+    const { plugins } = this.#deps.chain;
+    this.#taps = plugins.filter((plugin) => 'observeUpstream' in plugin);
+    this.#nextForwards = plugins[plugins.indexOf(this) + 1]?.name === this.name;
+  }
+
   serve(query: Query, next: Handler): Outcome | Promise<Outcome> {
     if (!this.#mine(query.name)) return next(query);
     const { maxConcurrent } = this.#options;
     const key = coalescingKey(query);
     const shared = this.#underWay.get(key);
-    if (shared) return shared.then((outcome) => this.#after(query, next, outcome));
+    if (shared) {
+      query.metadata.set(UPSTREAM_FACT, () => shared.query.metadata.get(UPSTREAM_FACT)?.() ?? '');
+      return shared.outcome.then((outcome) => this.#after(query, next, outcome));
+    }
     if (maxConcurrent > 0 && this.#active >= maxConcurrent) {
       this.#metrics.concurrentRejects.inc();
       return failure('REFUSED', `more than ${maxConcurrent} questions under way`);
@@ -62,7 +83,7 @@ class Forward implements Plugin {
       this.#active--;
       this.#underWay.delete(key);
     });
-    this.#underWay.set(key, asked);
+    this.#underWay.set(key, { query, outcome: asked });
     return asked.then((outcome) => this.#after(query, next, outcome));
   }
 
@@ -74,47 +95,59 @@ class Forward implements Plugin {
 
   #mine(name: string): boolean {
     const { from, except } = this.#options;
+    if (from.includes(name)) return true;
     return from.some((zone) => isWithin(name, zone)) && !except.some((zone) => isWithin(name, zone));
   }
 
-  /** `next RCODE` and `next_on_nodata`: the following plugin may know better. */
+  /** `next RCODE` and `next_on_nodata`: the following forwarder may know better. */
   #after(query: Query, next: Handler, outcome: Outcome): Outcome | Promise<Outcome> {
     if (outcome.kind !== 'reply') return outcome;
     const { message } = outcome;
-    if (this.#options.next.includes(message.rcode)) return next(query);
     const empty = message.rcode === 'NOERROR' && message.answers.length === 0;
-    if (empty && this.#options.nextOnNodata) return next(query);
+    const passes = this.#options.next.includes(message.rcode) || (empty && this.#options.nextOnNodata);
+    if (passes && this.#nextForwards) return next(query);
     const { id } = query.request;
     return { ...outcome, message: { ...message, id, questions: query.request.questions } };
   }
 
   async #ask(query: Query): Promise<Outcome> {
-    const order = this.#order();
-    const deadline = this.#deps.clock.monotonicMs() + QUESTION_DEADLINE_MS;
-    let last: Outcome = failure('SERVFAIL', 'no upstream', unreachable('no upstream is configured'));
-    const healthy = order.filter((upstream) => !this.#health.isDown(upstream));
-    if (healthy.length === 0 && order.length > 0) {
-      this.#metrics.allDown.inc();
-      if (this.#options.failFast) {
-        return failure('SERVFAIL', 'all upstreams are down', unreachable('all upstreams are down'));
-      }
+    const { readTimeoutMs, failover } = this.#options;
+    const started = this.#deps.clock.monotonicMs();
+    const deadline = started + Math.max(QUESTION_DEADLINE_MS, readTimeoutMs);
+    const tries = this.#tries();
+    if (tries.upstreams.length === 0) {
+      return failure('SERVFAIL', 'all upstreams are down', unreachable('all upstreams are down'));
     }
-    // With none healthy the checks may be what is wrong: ask one anyway.
-    const tries = healthy.length > 0 ? [...healthy, ...healthy] : order.slice(0, 1);
-    for (const upstream of tries) {
+    let last: Outcome = failure('SERVFAIL', 'no upstream', unreachable('no upstream was asked'));
+    let failovers = 0;
+    for (let i = 0; i < tries.most && !this.#abort.signal.aborted; i++) {
       const leftMs = deadline - this.#deps.clock.monotonicMs();
       if (leftMs <= 0) break;
-      const outcome = await this.#tryOne(query, upstream, Math.min(READ_TIMEOUT_MS, leftMs));
-      const failedOver = outcome.kind === 'reply' && this.#options.failover.includes(outcome.message.rcode);
-      if (outcome.kind === 'reply' && !failedOver) return outcome;
-      last = outcome;
-      if (this.#abort.signal.aborted) break;
+      const upstream = tries.upstreams[i % tries.upstreams.length]!;
+      last = await this.#tryOne(query, upstream, Math.min(readTimeoutMs, leftMs));
+      if (last.kind !== 'reply') continue;
+      // The answer of the last upstream counts, whatever it says.
+      const another = failover.includes(last.message.rcode) && ++failovers < this.#upstreams.length;
+      if (!another) return last;
     }
     return last;
   }
 
+  /** Who is asked in turn, and how often altogether. Nobody when all are down and that is to be told at once. */
+  #tries(): { readonly upstreams: readonly Upstream[]; readonly most: number } {
+    const order = this.#order();
+    const { connectAttemptsMax, failFast } = this.#options;
+    const most = connectAttemptsMax === 0 ? ATTEMPTS_MOST : (connectAttemptsMax ?? order.length * 2);
+    const upstreams = order.filter((upstream) => !this.#health.isDown(upstream));
+    if (upstreams.length > 0) return { upstreams, most: Math.min(most, ATTEMPTS_MOST) };
+    this.#metrics.allDown.inc();
+    // The checks may be what is wrong: ask one anyway.
+    return { upstreams: failFast ? [] : order.slice(0, 1), most: 1 };
+  }
+
   async #tryOne(query: Query, upstream: Upstream, timeoutMs: number): Promise<Outcome> {
     const started = this.#deps.clock.monotonicMs();
+    query.metadata.set(UPSTREAM_FACT, () => upstream.label);
     try {
       const message = await this.#exchange(query, upstream, timeoutMs);
       const labels = { proxy_name: 'forward', to: upstream.label, rcode: message.rcode };
@@ -128,17 +161,38 @@ class Forward implements Plugin {
   }
 
   async #exchange(query: Query, upstream: Upstream, timeoutMs: number): Promise<Message> {
-    const request = outgoing(query.request);
-    const { signal } = this.#abort;
-    const used = (proto: string, reused: boolean): void => {
-      const labels = { proxy_name: 'forward', to: upstream.label, proto };
-      (reused ? this.#metrics.cacheHits : this.#metrics.cacheMisses).inc(labels);
-    };
     const transport = this.#transport(query);
-    const message = await upstream.ask(request, transport, timeoutMs, signal, used);
+    const message = await this.#askOnce(query, upstream, transport, timeoutMs);
     // What did not fit into UDP is fetched whole: the client gets it by its own transport's rules.
     if (!message.truncated || transport === 'tcp' || upstream.spec.scheme !== 'dns') return message;
-    return await upstream.ask(request, 'tcp', timeoutMs, signal, used).catch(() => message);
+    return await this.#askOnce(query, upstream, 'tcp', timeoutMs).catch(() => message);
+  }
+
+  async #askOnce(
+    query: Query,
+    upstream: Upstream,
+    transport: AskTransport,
+    timeoutMs: number,
+  ): Promise<Message> {
+    const started = this.#deps.clock.monotonicMs();
+    let sent: Sending | undefined;
+    let reply: Message | undefined;
+    const sends = (sending: Sending): void => {
+      sent = sending;
+      const labels = { proxy_name: 'forward', to: upstream.label, proto: sending.protocol };
+      (sending.reused ? this.#metrics.cacheHits : this.#metrics.cacheMisses).inc(labels);
+    };
+    try {
+      reply = await upstream.ask(outgoing(query.request), transport, timeoutMs, this.#abort.signal, sends);
+      return reply;
+    } finally {
+      const durationMs = this.#deps.clock.monotonicMs() - started;
+      if (sent) this.#tap({ ...sent, query, upstream: upstream.peer, reply, durationMs });
+    }
+  }
+
+  #tap(exchange: UpstreamExchange): void {
+    for (const plugin of this.#taps) plugin.observeUpstream?.(exchange);
   }
 
   #transport(query: Query): AskTransport {

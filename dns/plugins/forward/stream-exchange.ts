@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import type { Clock } from '../../../src/base/clock.ts';
-import { Fault } from '../../../src/base/fault.ts';
+import { Fault, hasCode } from '../../../src/base/fault.ts';
 import type { Peer } from '../../plugin.ts';
 import { frame, FrameReader } from '../../server/framing.ts';
 
@@ -12,6 +12,8 @@ export interface StreamExchangeOptions {
   readonly source: string | undefined;
   /** Idle connections are closed after this. */
   readonly expireMs: number;
+  /** Connections older than this get no further questions; 0 = any age. */
+  readonly maxAgeMs: number;
   /** 0 = unlimited. */
   readonly maxIdle: number;
 }
@@ -20,10 +22,11 @@ interface OpenStream {
   readonly socket: Socket;
   readonly waiting: Map<number, { resolve: (bytes: Uint8Array) => void; reject: (error: Error) => void }>;
   idle: Disposable | undefined;
+  readonly openedMs: number;
 }
 
-/** Told of each question: did it find an open connection? */
-export type ConnectionListener = (reused: boolean) => void;
+/** Told of each question: did it find an open connection, and where does that one start? */
+export type ConnectionListener = (reused: boolean, local: Peer) => void;
 
 /** Questions to one upstream over TCP or TLS; connections are kept, and several questions share one (RFC 7766 6.2.1.1). */
 export class StreamExchange implements Disposable {
@@ -42,17 +45,35 @@ export class StreamExchange implements Disposable {
     signal: AbortSignal,
     used: ConnectionListener,
   ): Promise<Uint8Array> {
-    const kept = this.#open.at(-1);
-    used(kept !== undefined);
+    const kept = this.#young();
     const stream = kept ?? (await this.#connect(timeoutMs));
+    const { localAddress = '', localPort = 0 } = stream.socket;
+    used(kept !== undefined, { address: localAddress, port: localPort });
     stream.idle?.[Symbol.dispose]();
     try {
       return await this.#askOn(stream, bytes, timeoutMs, signal);
     } catch (error) {
       // A kept connection may have been closed by the other side in the meantime: one fresh try.
-      if (!kept || !stream.socket.destroyed || signal.aborted) throw error;
+      if (!kept || !hasCode(error, 'UPSTREAM_CLOSED') || signal.aborted) throw error;
       return await this.#askOn(await this.#connect(timeoutMs), bytes, timeoutMs, signal);
     }
+  }
+
+  /** The newest connection, those beyond their age let go. */
+  #young(): OpenStream | undefined {
+    const { maxAgeMs } = this.#options;
+    if (maxAgeMs > 0) {
+      const oldestMs = this.#clock.monotonicMs() - maxAgeMs;
+      for (const stream of this.#open.filter(({ openedMs }) => openedMs < oldestMs)) this.#retire(stream);
+    }
+    return this.#open.at(-1);
+  }
+
+  /** No further questions for it; it closes with the last answer. */
+  #retire(stream: OpenStream): void {
+    const at = this.#open.indexOf(stream);
+    if (at >= 0) this.#open.splice(at, 1);
+    if (stream.waiting.size === 0) stream.socket.destroy();
   }
 
   [Symbol.dispose](): void {
@@ -85,9 +106,11 @@ export class StreamExchange implements Disposable {
         reject(error);
       };
       const onAbort = (): void => fail(signal.reason as Error);
-      const timer = this.#clock.setTimer(timeoutMs, () =>
-        fail(new Fault('UPSTREAM_TIMEOUT', `no answer within ${timeoutMs} ms`)),
-      );
+      const timer = this.#clock.setTimer(timeoutMs, () => {
+        // The other side may be gone without a word: the next question tries a connection of its own.
+        this.#retire(stream);
+        fail(new Fault('UPSTREAM_TIMEOUT', `no answer within ${timeoutMs} ms`));
+      });
       signal.addEventListener('abort', onAbort, { once: true });
       const done = (reply: Uint8Array): void => {
         settle();
@@ -103,7 +126,8 @@ export class StreamExchange implements Disposable {
     const target = { host: to.address, port: to.port, ...(source !== undefined && { localAddress: source }) };
     const socket = tls ? connectTls({ ...target, ...tls }) : connect(target);
     socket.setNoDelay(true);
-    const stream: OpenStream = { socket, waiting: new Map(), idle: undefined };
+    const openedMs = this.#clock.monotonicMs();
+    const stream: OpenStream = { socket, waiting: new Map(), idle: undefined, openedMs };
     await new Promise<void>((resolve, reject) => {
       const timer = this.#clock.setTimer(timeoutMs, () => {
         socket.destroy();
@@ -142,6 +166,7 @@ export class StreamExchange implements Disposable {
 
   #rest(stream: OpenStream): void {
     if (stream.waiting.size > 0 || stream.socket.destroyed) return;
+    if (!this.#open.includes(stream)) return void stream.socket.destroy();
     const idle = this.#open.filter(({ waiting }) => waiting.size === 0).length;
     if (this.#options.maxIdle > 0 && idle > this.#options.maxIdle) return void stream.socket.destroy();
     stream.idle?.[Symbol.dispose]();

@@ -42,15 +42,18 @@ export class UdpExchange implements Disposable {
 
   /**
    * Sends bytes under a fresh id and waits for a reply with that id that `accept` takes; others are ignored and
-   * waited past. Rejects on timeout (UPSTREAM_TIMEOUT) and socket errors.
+   * waited past. `from` hears which address the question leaves from. Rejects on timeout (UPSTREAM_TIMEOUT) and
+   * socket errors.
    */
   async ask(
     bytes: Uint8Array,
     accept: (reply: Uint8Array) => boolean,
     timeoutMs: number,
     signal: AbortSignal,
+    from: (local: Peer) => void = () => {},
   ): Promise<Uint8Array> {
     const open = await this.#pick();
+    from(open.socket.address());
     const id = freeId(open);
     const question = Uint8Array.from(bytes);
     question[0] = id >> 8;

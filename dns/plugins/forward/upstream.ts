@@ -2,6 +2,7 @@ import type { ConnectionOptions } from 'node:tls';
 import type { Clock } from '../../../src/base/clock.ts';
 import { Fault } from '../../../src/base/fault.ts';
 import { joinHostPort } from '../../../src/net/ip.ts';
+import type { Peer, UpstreamExchange } from '../../plugin.ts';
 import { decodeMessage } from '../../wire/decode.ts';
 import { encodeMessage } from '../../wire/encode.ts';
 import type { Message } from '../../wire/message.ts';
@@ -24,19 +25,28 @@ export interface UpstreamSpec {
 export interface UpstreamOptions {
   readonly tls: ConnectionOptions;
   readonly expireMs: number;
+  readonly maxAgeMs: number;
   readonly maxIdle: number;
   readonly source: string | undefined;
+  readonly dohMethod: 'GET' | 'POST';
 }
 
-/** UDP must answer within this; then the next upstream is asked. */
+/** An upstream must answer within this, unless read_timeout says otherwise; then the next is asked. */
 export const READ_TIMEOUT_MS = 2000;
 
 export type AskTransport = 'udp' | 'tcp';
+
+/** How a question went out. */
+export interface Sending extends Pick<UpstreamExchange, 'protocol' | 'local' | 'requestBytes'> {
+  /** An open connection was used again. */
+  readonly reused: boolean;
+}
 
 /** One resolver that questions are sent to, and what is known of its health. */
 export class Upstream implements AsyncDisposable {
   readonly spec: UpstreamSpec;
   readonly label: string;
+  readonly peer: Peer;
   readonly #udp: UdpExchange | undefined;
   readonly #stream: StreamExchange | undefined;
   readonly #doh: DohExchange | undefined;
@@ -49,14 +59,16 @@ export class Upstream implements AsyncDisposable {
     this.spec = spec;
     const { address, port, scheme } = spec;
     this.label = spec.url ?? (scheme === 'tls' ? 'tls://' : '') + joinHostPort(address, port);
-    const { expireMs, maxIdle, source } = options;
+    this.peer = { address, port };
+    const { expireMs, maxAgeMs, maxIdle, source } = options;
     if (scheme === 'https') {
       this.#doh = this.#stack.use(new DohExchange(dohOptions(spec, options)));
       return;
     }
-    const to = { address, port };
+    const to = this.peer;
     const tls = scheme === 'tls' ? tlsOptions(spec, options) : undefined;
-    this.#stream = this.#stack.use(new StreamExchange(deps, { to, tls, source, expireMs, maxIdle }));
+    const stream = { to, tls, source, expireMs, maxAgeMs, maxIdle };
+    this.#stream = this.#stack.use(new StreamExchange(deps, stream));
     if (scheme === 'dns') this.#udp = this.#stack.use(new UdpExchange(deps, to, source));
   }
 
@@ -69,19 +81,17 @@ export class Upstream implements AsyncDisposable {
     transport: AskTransport,
     timeoutMs: number,
     signal: AbortSignal,
-    used: (protocol: 'udp' | 'tcp' | 'https', reused: boolean) => void = () => {},
+    sends: (sending: Sending) => void = () => {},
   ): Promise<Message> {
     const mixed = this.#udp && transport === 'udp' ? mixCase(request) : request;
     const bytes = encodeMessage(mixed);
     if (this.#udp && transport === 'udp') {
       const accept = (reply: Uint8Array): boolean => sameQuestion(reply, bytes);
-      used('udp', false);
-      return restoreCase(read(await this.#udp.ask(bytes, accept, timeoutMs, signal)), request);
+      const from = (local: Peer): void =>
+        sends({ protocol: 'udp', reused: false, local, requestBytes: bytes });
+      return restoreCase(read(await this.#udp.ask(bytes, accept, timeoutMs, signal, from)), request);
     }
-    const reply = this.#doh
-      ? await this.#askDoh(bytes, timeoutMs, signal, used)
-      : await this.#stream!.ask(bytes, timeoutMs, signal, (reused) => used('tcp', reused));
-    const message = read(reply);
+    const message = read(await this.#askReliably(bytes, timeoutMs, signal, sends));
     if (!asksTheSame(message, request)) throw new Fault('UPSTREAM_LIES', 'the answer is to another question');
     return message;
   }
@@ -90,14 +100,20 @@ export class Upstream implements AsyncDisposable {
     await this.#stack[Symbol.asyncDispose]();
   }
 
-  async #askDoh(
+  async #askReliably(
     bytes: Uint8Array,
     timeoutMs: number,
     signal: AbortSignal,
-    used: (protocol: 'https', reused: boolean) => void,
+    sends: (sending: Sending) => void,
   ): Promise<Uint8Array> {
-    used('https', false);
-    return await this.#doh!.ask(bytes, timeoutMs, signal);
+    if (this.#doh) {
+      sends({ protocol: 'https', reused: false, local: undefined, requestBytes: bytes });
+      return await this.#doh.ask(bytes, timeoutMs, signal);
+    }
+    const protocol = this.spec.scheme === 'tls' ? 'tcp-tls' : 'tcp';
+    const used = (reused: boolean, local: Peer): void =>
+      sends({ protocol, reused, local, requestBytes: bytes });
+    return await this.#stream!.ask(bytes, timeoutMs, signal, used);
   }
 }
 
@@ -133,7 +149,7 @@ function isName(address: string): boolean {
 
 function dohOptions(
   spec: UpstreamSpec,
-  { tls, expireMs }: UpstreamOptions,
+  { tls, expireMs, dohMethod }: UpstreamOptions,
 ): ConstructorParameters<typeof DohExchange>[0] {
   const text = (value: unknown): string | undefined =>
     typeof value === 'string' || Buffer.isBuffer(value) ? value.toString() : undefined;
@@ -143,6 +159,7 @@ function dohOptions(
     cert: text(tls.cert),
     key: text(tls.key),
     serverName: spec.serverName,
+    method: dohMethod,
     expireMs,
   };
 }
