@@ -4,6 +4,7 @@ import { Fault } from '../src/base/fault.ts';
 import type { Logger } from '../src/base/log.ts';
 import type { Exec } from '../src/net/exec.ts';
 import type { Family } from '../src/net/ip.ts';
+import type { OpenNetlink } from '../src/net/netlink/socket.ts';
 import type { Backend, Evaluator, ProxyMode } from './backend.ts';
 import { viewEvaluator } from './evaluate.ts';
 import type { KernelOptions } from './kernel-options.ts';
@@ -19,6 +20,8 @@ export interface BackendDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly exec: Exec;
+  /** Talks to the kernel without starting programs; absent: programs do it all. */
+  readonly openNetlink?: OpenNetlink;
 }
 
 /** What the modes may be told; each takes what it knows. */

@@ -52,6 +52,9 @@ export const FIRST_SLICE_PORTS = 512;
 /** While changes keep coming, a kernel mode looks this often whether its rules are still there. */
 export const INTACT_CHECK_INTERVAL_MS = 10_000;
 
+/** A change of more elements goes through nft: one netlink request must fit the socket's buffer whole. */
+export const NETLINK_ELEMENTS_MAX = 16_384;
+
 /** In large clusters iptables chains that are not needed any more are removed at most this often. */
 export const STALE_CHAINS_INTERVAL_MS = 30_000;
 

@@ -7,6 +7,7 @@ import type { Registry } from '../src/base/metrics.ts';
 import { SyncLoop } from '../src/base/sync-loop.ts';
 import type { Exec } from '../src/net/exec.ts';
 import type { Family } from '../src/net/ip.ts';
+import type { OpenNetlink } from '../src/net/netlink/socket.ts';
 import type { Backend, ProxyMode } from './backend.ts';
 import { openBackend, type BackendOptions } from './backends.ts';
 import { FamilySide } from './family-side.ts';
@@ -23,6 +24,7 @@ export interface ProxierDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly exec: Exec;
+  readonly openNetlink?: OpenNetlink;
   readonly metrics?: Registry;
   /** Addresses of this host, asked at each sync. */
   readonly hostAddresses: () => readonly string[];

@@ -12,6 +12,7 @@ import { KERNEL_DEFAULT } from '../../proxy/kernel-options.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { exec } from '../../src/net/exec.ts';
+import { openNetlink } from '../../src/net/netlink/socket.ts';
 import { NetworkNamespace } from '../../test/support/network-namespace.ts';
 import { benchService, benchSlice, clusterIPOf } from './kernel-objects.ts';
 
@@ -58,7 +59,7 @@ async function row(count: number, each: number, changeCount: number): Promise<Re
   const compileFrom = performance.now();
   renderMode(mode, view, { family: 'IPv4', kernel });
   const compileMs = performance.now() - compileFrom;
-  const deps = { clock: systemClock, log: silentLogger, exec };
+  const deps = { clock: systemClock, log: silentLogger, exec, openNetlink };
   const backend = await openBackend(mode, deps, { family: 'IPv4', kernel });
   const signal = AbortSignal.timeout(1_200_000);
   const server = createServer((socket) => socket.on('error', () => {}).destroy());

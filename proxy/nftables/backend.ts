@@ -1,13 +1,16 @@
 import type { NodeView, NodeViewChanges } from '../../endpoints/node-view.ts';
 import type { Clock } from '../../src/base/clock.ts';
-import { hasCode } from '../../src/base/fault.ts';
+import { hasCode, messageOf } from '../../src/base/fault.ts';
 import type { Logger } from '../../src/base/log.ts';
 import type { Exec } from '../../src/net/exec.ts';
 import type { Family } from '../../src/net/ip.ts';
+import { NftElements } from '../../src/net/netlink/nft-elements.ts';
+import { NETLINK, type OpenNetlink } from '../../src/net/netlink/socket.ts';
 import { Nft } from '../../src/net/nft.ts';
 import type { Applied, Backend } from '../backend.ts';
 import { growingSlices } from '../slices.ts';
-import { FIRST_SLICE_PORTS, INTACT_CHECK_INTERVAL_MS } from '../limits.ts';
+import { FIRST_SLICE_PORTS, INTACT_CHECK_INTERVAL_MS, NETLINK_ELEMENTS_MAX } from '../limits.ts';
+import { encodeElements, STATE_KEY } from './encode.ts';
 import {
   type RenderContext,
   renderChains,
@@ -22,6 +25,8 @@ export interface NftablesDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly exec: Exec;
+  /** Writes elements without starting a program; absent: everything goes through nft. */
+  readonly openNetlink?: OpenNetlink;
 }
 
 export interface NftablesBackendOptions {
@@ -35,8 +40,9 @@ const PROGRAM_VERSION = 1;
 const UNFINISHED = 'unfinished';
 
 /**
- * Keeps one nftables table a family. Each apply is one transaction with the elements that differ; the table is
- * never listed. The set `state` holds one element whose comment is the digest of everything written: a restart
+ * Keeps one nftables table a family. Each apply is one transaction with the elements that differ, written by netlink
+ * where that can be (nft takes 20 ms to start, to read what there is and to end, the kernel 0.3); the table is never
+ * listed. The set `state` holds one element whose comment is the digest of everything written: a restart
  * reads that alone to know whether the kernel still has the rules of this view.
  */
 export class NftablesBackend implements Backend {
@@ -44,6 +50,7 @@ export class NftablesBackend implements Backend {
   readonly family: Family;
   readonly #deps: NftablesDeps;
   readonly #nft: Nft;
+  #elements: NftElements | undefined;
   #ruleset: Ruleset | undefined;
   readonly #masqueradeMark: number;
   #written: string | undefined;
@@ -60,6 +67,7 @@ export class NftablesBackend implements Backend {
   static async open(deps: NftablesDeps, options: NftablesBackendOptions): Promise<NftablesBackend> {
     const backend = new NftablesBackend(deps, options);
     await backend.#nft.probe();
+    backend.#openElements();
     return backend;
   }
 
@@ -85,7 +93,9 @@ export class NftablesBackend implements Backend {
   }
 
   /** The kernel keeps the rules: they go on serving until `cleanup`. */
-  async [Symbol.asyncDispose](): Promise<void> {}
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#elements?.[Symbol.dispose]();
+  }
 
   get #nftFamily(): 'ip' | 'ip6' {
     return this.family === 'IPv6' ? 'ip6' : 'ip';
@@ -134,8 +144,7 @@ export class NftablesBackend implements Backend {
     // until the transaction is through, the shadow is ahead of the kernel: a failure must start anew
     this.#ruleset = undefined;
     try {
-      const commands = renderDelta(this.#context(view), delta) + this.#renderState(state);
-      await this.#nft.transaction(commands, signal);
+      await this.#writeDelta(this.#context(view), delta, state, signal);
     } catch (error) {
       if (signal.aborted) throw error;
       this.#deps.log.warn('the kernel refused a change: writing the table anew', { error });
@@ -145,6 +154,34 @@ export class NftablesBackend implements Backend {
     this.#written = state;
     if (delta.departed.size > 0) await this.#forgetClients(delta.departed, signal);
     return true;
+  }
+
+  #openElements(): void {
+    const { openNetlink, log } = this.#deps;
+    try {
+      const socket = openNetlink?.(NETLINK.NETFILTER);
+      if (socket) this.#elements = new NftElements(socket, this.#nftFamily, TABLE);
+    } catch (error) {
+      log.info('changes go through nft', { reason: messageOf(error) });
+    }
+  }
+
+  /** Chains are nft's to write: they come with the first service of a number of endpoints. */
+  async #writeDelta(
+    context: RenderContext,
+    delta: RulesetDelta,
+    state: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { removed, added, newChains } = delta;
+    if (!this.#elements || newChains.length > 0 || removed.size + added.size > NETLINK_ELEMENTS_MAX)
+      return await this.#nft.transaction(renderDelta(context, delta) + this.#renderState(state), signal);
+    await this.#elements.write([
+      ...encodeElements('delete', removed),
+      ...encodeElements('add', added),
+      { verb: 'delete', set: 'state', elements: [{ key: STATE_KEY }] },
+      { verb: 'add', set: 'state', elements: [{ key: STATE_KEY, comment: state }] },
+    ]);
   }
 
   /** Looks whether somebody else flushed the table: at each idle sync, and now and then in busy times. */
@@ -170,10 +207,11 @@ export class NftablesBackend implements Backend {
 
   async #readState(signal: AbortSignal): Promise<string | undefined> {
     try {
+      if (this.#elements) return await this.#elements.comment('state', STATE_KEY);
       const [element] = await this.#nft.listElements('set', this.#nftFamily, TABLE, 'state', signal);
       return (element as { elem?: { comment?: string } } | undefined)?.elem?.comment;
     } catch (error) {
-      if (!hasCode(error, 'NFT_NOT_FOUND'))
+      if (!hasCode(error, 'NFT_NOT_FOUND') && !hasCode(error, 'ENOENT'))
         this.#deps.log.warn('cannot read the state of the table', { error });
       return undefined;
     }

@@ -12,6 +12,7 @@ import { messageOf } from '../base/fault.ts';
 import { Registry } from '../base/metrics.ts';
 import { cidrAddressAt, parseCidr } from '../net/cidr.ts';
 import { exec } from '../net/exec.ts';
+import { openNetlink } from '../net/netlink/socket.ts';
 import { familyOf } from '../net/ip.ts';
 import { type DaemonOptions, NodeDaemon } from '../node/daemon.ts';
 import { SystemdNotifier } from '../node/systemd-notifier.ts';
@@ -109,6 +110,7 @@ async function run(flags: NodeFlags, context: CliContext): Promise<void> {
     log: context.log,
     metrics: new Registry(),
     exec,
+    openNetlink,
     random: Math.random,
     client: createApiClient(access.exchange, { userAgent: `weft-node/${packageVersion()}` }),
     onReady: (name: string, detail: string): void => context.stdout.write(`${name.padEnd(12)} ${detail}\n`),

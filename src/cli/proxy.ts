@@ -10,6 +10,7 @@ import { systemClock } from '../base/clock.ts';
 import { hasCode, messageOf } from '../base/fault.ts';
 import { Registry } from '../base/metrics.ts';
 import { exec } from '../net/exec.ts';
+import { openNetlink } from '../net/netlink/socket.ts';
 import { joinHostPort } from '../net/ip.ts';
 import { applyHostTuning } from '../node/host-tuning.ts';
 import { openProxyPart, type ProxyPart } from '../node/proxy-part.ts';
@@ -103,7 +104,15 @@ async function run(flags: ProxyFlags, context: CliContext): Promise<void> {
       oomScoreAdj: config.oomScoreAdj,
     });
   const part = await openProxyPart(
-    { snapshots: tracker, clock: systemClock, log: context.log, exec, metrics, isReady: () => true },
+    {
+      snapshots: tracker,
+      clock: systemClock,
+      log: context.log,
+      exec,
+      openNetlink,
+      metrics,
+      isReady: () => true,
+    },
     {
       config,
       settings: known,

@@ -1,4 +1,4 @@
-import koffi from 'koffi';
+import koffi, { type KoffiFunc } from 'koffi';
 import { Fault } from '../base/fault.ts';
 
 /** The socket calls of libc that Node has no words for: datagrams to unix sockets, link layer frames. */
@@ -14,6 +14,7 @@ export interface SocketCalls {
     address: Uint8Array,
     addressBytes: number,
   ) => number;
+  readonly send: KoffiFunc<(fd: number, data: Uint8Array, sizeBytes: number, flags: number) => number>;
   readonly recv: (fd: number, into: Uint8Array, sizeBytes: number, flags: number) => number;
   readonly if_nametoindex: (name: string) => number;
   readonly close: (fd: number) => number;
@@ -38,6 +39,7 @@ function load(): SocketCalls {
       sendto: call(
         'long sendto(int fd, const void *data, unsigned long size, int flags, const void *address, unsigned int length)',
       ),
+      send: call('long send(int fd, const void *data, unsigned long size, int flags)'),
       recv: call('long recv(int fd, _Out_ uint8_t *into, unsigned long size, int flags)'),
       if_nametoindex: call('unsigned int if_nametoindex(const char *name)'),
       close: call('int close(int fd)'),
@@ -49,7 +51,10 @@ function load(): SocketCalls {
 
 /** The errno word of the call that just failed, for example EPERM. */
 export function lastErrno(): string {
-  const number = koffi.errno();
+  return errnoName(koffi.errno());
+}
+
+export function errnoName(number: number): string {
   const found = Object.entries(koffi.os.errno).find(([, value]) => value === number);
   return found?.[0] ?? `errno ${number}`;
 }

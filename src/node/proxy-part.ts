@@ -9,12 +9,14 @@ import { hasCode, messageOf } from '../base/fault.ts';
 import type { Logger } from '../base/log.ts';
 import type { Registry } from '../base/metrics.ts';
 import type { Exec } from '../net/exec.ts';
+import type { OpenNetlink } from '../net/netlink/socket.ts';
 
 export interface ProxyPartDeps {
   readonly snapshots: SnapshotSource;
   readonly clock: Clock;
   readonly log: Logger;
   readonly exec: Exec;
+  readonly openNetlink?: OpenNetlink;
   readonly metrics: Registry;
   /** For /readyz. */
   readonly isReady: () => boolean;

@@ -6,6 +6,7 @@ import type { KernelOptions } from '../../proxy/kernel-options.ts';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { exec } from '../../src/net/exec.ts';
+import { openNetlink } from '../../src/net/netlink/socket.ts';
 import type { CaseWorld } from '../suites/backend.ts';
 import type { NetworkNamespace } from '../support/network-namespace.ts';
 
@@ -34,7 +35,7 @@ export class LiveProxy implements AsyncDisposable {
     using _inside = node.enter();
     for (const views of world.trackers) {
       const { family } = views.view.node;
-      const deps = { clock, log: silentLogger, exec };
+      const deps = { clock, log: silentLogger, exec, openNetlink };
       proxy.#sides.push({
         views,
         backend: await openBackend(mode, deps, { family, ...(kernel && { kernel }) }),
