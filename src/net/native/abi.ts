@@ -18,24 +18,60 @@ export const SOCKADDR = { FAMILY: 0, PORT: 2, V4: 4, V6: 8, V4_BYTES: 16, V6_BYT
 /** struct cmsghdr: length u64, level i32, type i32, data. */
 export const CMSG = { LENGTH: 0, LEVEL: 8, TYPE: 12, DATA: 16 } as const;
 
+/** struct epoll_event: events u32, then 64 bits of the caller's, packed on x64 only (linux/eventpoll.h). */
+export const EPOLL_EVENT = arch() === 'x64' ? { DATA: 4, BYTES: 12 } : { DATA: 8, BYTES: 16 };
+
 export const AF_INET = 2;
 export const AF_INET6 = 10;
+export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
+export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
+export const SO_REUSEADDR = 2;
+export const SO_ERROR = 4;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
+export const SO_LINGER = 13;
 export const SO_REUSEPORT = 15;
 export const SO_RCVTIMEO = 20;
 export const IPPROTO_IP = 0;
+export const IPPROTO_TCP = 6;
 export const IPPROTO_IPV6 = 41;
 export const IP_PKTINFO = 8;
+export const IP_TRANSPARENT = 19;
 export const IPV6_V6ONLY = 26;
 export const IPV6_RECVPKTINFO = 49;
+export const IPV6_TRANSPARENT = 75;
+/** linux/netfilter_ipv4.h; ip6tables' twin has the same number. */
+export const SO_ORIGINAL_DST = 80;
+export const TCP_NODELAY = 1;
+export const TCP_USER_TIMEOUT = 18;
 /** recvmmsg: wait for the first datagram only. */
 export const MSG_WAITFORONE = 0x10000;
 export const MSG_TRUNC = 0x20;
 export const MSG_CTRUNC = 0x8;
+/** send: an error instead of SIGPIPE. */
+export const MSG_NOSIGNAL = 0x4000;
+
+/** Readiness of a descriptor, as epoll_wait reports it. ERR and HUP are reported unasked. */
+export const EPOLL = {
+  IN: 0x1,
+  OUT: 0x4,
+  ERR: 0x8,
+  HUP: 0x10,
+  /** The peer has ended its sending side. */
+  RDHUP: 0x2000,
+  /** Report each change once, not each wait while it lasts. */
+  EDGE: 0x80000000,
+} as const;
+export const EPOLL_CTL = { ADD: 1, REMOVE: 2, MODIFY: 3 } as const;
+export const EPOLL_CLOEXEC = SOCK_CLOEXEC;
+export const EVENTFD_FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK;
+
+export const SHUT_WRITE = 1;
+export const SPLICE_FLAGS = { MOVE: 1, NONBLOCK: 2 } as const;
+export const F_SETPIPE_SIZE = 1031;
 
 /** Throws Fault NATIVE_UNSUPPORTED on a machine whose layouts these are not. */
 export function assertLayout(): void {

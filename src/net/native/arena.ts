@@ -12,7 +12,7 @@ export class Arena {
   /** The same memory in 32-bit words. */
   readonly words: Int32Array;
   readonly #view: DataView;
-  readonly #base: bigint;
+  readonly #base: number;
   #end = 0;
 
   constructor(sizeBytes: number) {
@@ -33,14 +33,14 @@ export class Arena {
   }
 
   /** Where [offset, offset + sizeBytes) lies in the process. Throws Fault ARENA_BOUNDS. */
-  address(offset: number, sizeBytes: number): bigint {
-    if (offset < 0 || sizeBytes < 0 || offset + sizeBytes > this.bytes.length)
+  address(offset: number, sizeBytes: number): number {
+    if (!(offset >= 0 && sizeBytes >= 0 && offset + sizeBytes <= this.bytes.length))
       throw new Fault('ARENA_BOUNDS', `${offset}+${sizeBytes} lies outside ${this.bytes.length} bytes`);
-    return this.#base + BigInt(offset);
+    return this.#base + offset;
   }
 
   setPointer(at: number, offset: number, sizeBytes: number): void {
-    this.#view.setBigUint64(at, this.address(offset, sizeBytes), true);
+    this.#view.setBigUint64(at, BigInt(this.address(offset, sizeBytes)), true);
   }
 
   setU64(at: number, value: number): void {
@@ -52,8 +52,11 @@ export class Arena {
   }
 }
 
-/** memcpy of nothing returns where its first argument lies. */
-function addressOf(bytes: Uint8Array): bigint {
+/** memcpy of nothing returns where its first argument lies: user space ends at 2^47, so a number holds it. */
+function addressOf(bytes: Uint8Array): number {
   const copy = koffi.load(null).func('uint64_t memcpy(void *to, const void *from, size_t sizeBytes)');
-  return BigInt(copy(bytes, bytes, 0) as number | bigint);
+  const address: unknown = copy(bytes, bytes, 0);
+  if (!Number.isSafeInteger(address))
+    throw new Fault('NATIVE_UNSUPPORTED', 'addresses of this host need more than 53 bits');
+  return address as number;
 }

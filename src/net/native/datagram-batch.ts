@@ -140,7 +140,7 @@ export const PEER_BYTES = NAME_BYTES + CONTROL_BYTES + 8;
 
 /** An array of struct mmsghdr with a name, a control message and one buffer each. */
 class Headers {
-  readonly address: bigint;
+  readonly address: number;
   readonly buffers: readonly Uint8Array[];
   readonly #arena: Arena;
   readonly #at: number;
@@ -182,7 +182,7 @@ class Headers {
     }
   }
 
-  addressAt(slot: number): bigint {
+  addressAt(slot: number): number {
     return this.#arena.address(this.#at + slot * MMSGHDR.BYTES, (this.#slots - slot) * MMSGHDR.BYTES);
   }
 

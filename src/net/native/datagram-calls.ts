@@ -4,9 +4,8 @@ import { lastErrno } from '../libc.ts';
 
 /** The calls of batched datagrams. Pointers are addresses out of an Arena. */
 export interface DatagramCalls {
-  readonly recvmmsg: (fd: number, headers: bigint, count: number, flags: number, timeout: null) => number;
-  readonly sendmmsg: (fd: number, headers: bigint, count: number, flags: number) => number;
-  readonly getsockname: (fd: number, address: bigint, sizeBytes: bigint) => number;
+  readonly recvmmsg: (fd: number, headers: number, count: number, flags: number, timeout: null) => number;
+  readonly sendmmsg: (fd: number, headers: number, count: number, flags: number) => number;
 }
 
 let calls: DatagramCalls | undefined;
@@ -25,7 +24,6 @@ function load(): DatagramCalls {
         'int recvmmsg(int fd, uint64_t headers, unsigned int count, int flags, void *timeout)',
       ),
       sendmmsg: libc.func('int sendmmsg(int fd, uint64_t headers, unsigned int count, int flags)'),
-      getsockname: libc.func('int getsockname(int fd, uint64_t address, uint64_t size)'),
     };
   } catch (cause) {
     throw new Fault('FFI', 'recvmmsg and sendmmsg of this host cannot be called', { cause });

@@ -19,9 +19,10 @@ import {
   SOCKADDR,
   SOL_SOCKET,
 } from './abi.ts';
-import { Arena } from './arena.ts';
-import { callFault, datagramCalls } from './datagram-calls.ts';
-import { readSocketAddress, type SocketAddress, writeSocketAddress } from './socket-address.ts';
+import { callFault } from './datagram-calls.ts';
+import { errnoName, type Failure } from './errno.ts';
+import { type SocketAddress, writeSocketAddress } from './socket-address.ts';
+import { localAddressOf, setOption } from './socket-options.ts';
 
 export interface DatagramSocketOptions extends SocketAddress {
   /** Others of this process may bind the same port; the kernel spreads clients over them. */
@@ -49,7 +50,7 @@ export function openDatagramSocket(options: DatagramSocketOptions): DatagramSock
     const wildcard = options.address === '::' || options.address === '0.0.0.0';
     configure(fd, options, { six, wildcard });
     bindTo(fd, options);
-    const { address, port } = boundAddress(fd);
+    const { address, port } = localAddressOf(fd) ?? options;
     return { fd, wildcard, address, port, [Symbol.dispose]: () => void close(fd) };
   } catch (error) {
     close(fd);
@@ -85,27 +86,8 @@ function bindTo(fd: number, options: SocketAddress): void {
   throw new Fault('LISTEN_FAILED', `cannot listen on ${at}/udp: ${why}`, { cause });
 }
 
-function boundAddress(fd: number): SocketAddress {
-  const arena = new Arena(SOCKADDR.V6_BYTES + 32);
-  const name = arena.allocate(SOCKADDR.V6_BYTES);
-  const size = arena.allocate(4);
-  arena.setU32(size, SOCKADDR.V6_BYTES);
-  const result = datagramCalls().getsockname(
-    fd,
-    arena.address(name, SOCKADDR.V6_BYTES),
-    arena.address(size, 4),
-  );
-  if (result !== 0) throw callFault('getsockname');
-  return readSocketAddress(arena.bytes, name);
-}
-
-function setOption(fd: number, level: number, name: number, ...words: readonly number[]): boolean {
-  const value = new Uint8Array(Int32Array.from(words).buffer);
-  return socketCalls().setsockopt(fd, level, name, value, value.length) === 0;
-}
-
-function must(done: boolean, option: string): void {
-  if (!done) throw callFault(option);
+function must(failure: Failure, option: string): void {
+  if (failure < 0) throw new Fault(errnoName(failure), `${option}: ${errnoName(failure)}`);
 }
 
 /** struct timeval: seconds and microseconds, each 64 bits. */
