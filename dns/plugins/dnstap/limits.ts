@@ -10,3 +10,7 @@ export const HANDSHAKE_MS = 5000;
 export const REPORT_DROPS_MS = 10_000;
 /** A control frame of the receiver; a longer one ends the connection. */
 export const CONTROL_FRAME_BYTES = 4096;
+/** Receivers that may be connected to us at a time (`listen`). */
+export const RECEIVERS = 64;
+/** Unsent octets at which a receiver that connected to us is cut off. */
+export const LISTEN_UNSENT_BYTES = 4 * 1024 * 1024;

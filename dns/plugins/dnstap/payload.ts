@@ -1,7 +1,7 @@
 import { Writer } from 'protobufjs/minimal.js';
 import { parseAddress } from '../../../src/net/ip.ts';
 import { nameToWire } from '../../wire/name.ts';
-import type { SentReply, Transport } from '../../plugin.ts';
+import type { Peer } from '../../plugin.ts';
 
 /** Field numbers and values of dnstap.proto. */
 const DNSTAP = { identity: 1, version: 2, extra: 3, message: 14, type: 15 } as const;
@@ -22,10 +22,10 @@ const MESSAGE = {
   responseMessage: 14,
 } as const;
 const TYPE_MESSAGE = 1;
-const CLIENT = { query: 5, response: 6 } as const;
+const KIND = { CLIENT_QUERY: 5, CLIENT_RESPONSE: 6, FORWARDER_QUERY: 7, FORWARDER_RESPONSE: 8 } as const;
 const INET = 1;
 const INET6 = 2;
-const PROTOCOL: Readonly<Record<Transport, number>> = { udp: 1, tcp: 2, tls: 3, https: 4 };
+const PROTOCOL = { udp: 1, tcp: 2, tls: 3, 'tcp-tls': 3, https: 4 } as const;
 const VARINT = 0;
 const BYTES = 2;
 const FIXED32 = 5;
@@ -37,54 +37,53 @@ export interface PayloadOptions {
   readonly full: boolean;
 }
 
-/** Milliseconds of wall time. */
-export interface SentTimes {
+/** One message on its way between two hosts. */
+export interface TapMessage {
+  readonly kind: keyof typeof KIND;
+  readonly protocol: keyof typeof PROTOCOL;
+  /** Who asks; undefined where that is not known. */
+  readonly asker: Peer | undefined;
+  readonly answerer: Peer;
+  /** Wall time in milliseconds. */
   readonly queryMs: number;
-  readonly responseMs: number;
+  /** Of answers. */
+  readonly responseMs?: number;
+  /** The zone that the question belongs to; empty = none. */
+  readonly zone: string;
+  readonly bytes: () => Uint8Array;
 }
 
-/** A CLIENT_QUERY or CLIENT_RESPONSE as the dnstap schema has it. */
-export function dnstapPayload(
-  kind: keyof typeof CLIENT,
-  sent: SentReply,
-  times: SentTimes,
-  extra: string,
-  options: PayloadOptions,
-): Uint8Array {
+/** A message as the dnstap schema has it. */
+export function dnstapPayload(message: TapMessage, extra: string, options: PayloadOptions): Uint8Array {
   const writer = Writer.create();
   bytes(writer, DNSTAP.identity, options.identity);
   bytes(writer, DNSTAP.version, options.version);
   if (extra !== '') bytes(writer, DNSTAP.extra, Buffer.from(extra));
-  bytes(writer, DNSTAP.message, messageOf(kind, sent, times, options));
+  bytes(writer, DNSTAP.message, packMessage(message, options));
   varint(writer, DNSTAP.type, TYPE_MESSAGE);
   return writer.finish();
 }
 
-function messageOf(
-  kind: keyof typeof CLIENT,
-  { query, requestBytes, replyBytes }: SentReply,
-  { queryMs, responseMs }: SentTimes,
-  { full }: PayloadOptions,
-): Uint8Array {
-  const { client, server, transport } = query;
-  const from = parseAddress(client.address) ?? new Uint8Array(0);
-  const to = parseAddress(server.address);
+function packMessage(message: TapMessage, { full }: PayloadOptions): Uint8Array {
+  const { kind, protocol, asker, answerer, queryMs, responseMs } = message;
+  const from = asker && parseAddress(asker.address);
+  const to = parseAddress(answerer.address);
   const writer = Writer.create();
-  varint(writer, MESSAGE.type, CLIENT[kind]);
-  varint(writer, MESSAGE.socketFamily, from.length === 16 ? INET6 : INET);
-  varint(writer, MESSAGE.socketProtocol, PROTOCOL[transport]);
-  bytes(writer, MESSAGE.queryAddress, from);
+  varint(writer, MESSAGE.type, KIND[kind]);
+  varint(writer, MESSAGE.socketFamily, (from ?? to)?.length === 16 ? INET6 : INET);
+  varint(writer, MESSAGE.socketProtocol, PROTOCOL[protocol]);
+  if (from) bytes(writer, MESSAGE.queryAddress, from);
   if (to) bytes(writer, MESSAGE.responseAddress, to);
-  varint(writer, MESSAGE.queryPort, client.port);
-  varint(writer, MESSAGE.responsePort, server.port);
+  if (asker) varint(writer, MESSAGE.queryPort, asker.port);
+  varint(writer, MESSAGE.responsePort, answerer.port);
   time(writer, MESSAGE.queryTimeSec, MESSAGE.queryTimeNsec, queryMs);
-  const zone = query.zone === '' ? undefined : nameToWire(query.zone);
+  const zone = message.zone === '' ? undefined : nameToWire(message.zone);
   if (zone) bytes(writer, MESSAGE.queryZone, zone);
-  if (kind === 'query') {
-    if (full) bytes(writer, MESSAGE.queryMessage, requestBytes);
+  if (responseMs === undefined) {
+    if (full) bytes(writer, MESSAGE.queryMessage, message.bytes());
   } else {
     time(writer, MESSAGE.responseTimeSec, MESSAGE.responseTimeNsec, responseMs);
-    if (full && replyBytes) bytes(writer, MESSAGE.responseMessage, replyBytes);
+    if (full) bytes(writer, MESSAGE.responseMessage, message.bytes());
   }
   return writer.finish();
 }

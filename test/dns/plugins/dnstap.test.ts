@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { decodeMessage } from '../../../dns/wire/decode.ts';
 import { encodeMessage } from '../../../dns/wire/encode.ts';
+import { replyTo } from '../../../dns/wire/message.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { waitFor } from '../../support/wait-for.ts';
+import { CannedUpstream, recordOf } from '../support/canned-upstream.ts';
 import { DnstapReceiver } from '../support/dnstap-receiver.ts';
 import { TestFolder } from '../support/folder.ts';
 import { ask, askAll, openServer, questionOf } from '../support/server.ts';
@@ -108,6 +110,52 @@ describe('dnstap', () => {
     expect(warned?.fields['count']).toBe(6);
   });
 
+  it('tells of questions to other servers and their answers', async () => {
+    await using upstream = await CannedUpstream.open((request) =>
+      replyTo(request, { answers: [recordOf('x. 60 IN A 192.0.2.1')] }),
+    );
+    await using receiver = await DnstapReceiver.open({ port: 0 });
+    await using on = await openServer(
+      `. {\ndnstap tcp://127.0.0.1:${receiver.port} full\nforward . 127.0.0.1:${upstream.port}\n}`,
+    );
+    await ask(on, 'x. A');
+    await waitFor('four messages', () => receiver.messages.length === 4, 20_000);
+    const [asked, answered] = receiver.messages.map(({ message }) => message);
+    expect(asked).toMatchObject({
+      type: 'FORWARDER_QUERY',
+      socket_family: 'INET',
+      socket_protocol: 'UDP',
+      response_port: upstream.port,
+    });
+    expect(asked?.['query_port']).toBeGreaterThan(0);
+    const bytes = Buffer.from((answered?.['response_message'] ?? []) as Uint8Array);
+    expect(decodeMessage(bytes)).toMatchObject({ ok: true, message: { answers: [{ type: 'A' }] } });
+    expect(receiver.messages.map(({ message }) => message['type'])).toEqual([
+      'FORWARDER_QUERY',
+      'FORWARDER_RESPONSE',
+      'CLIENT_QUERY',
+      'CLIENT_RESPONSE',
+    ]);
+  });
+
+  it('lets receivers come to it, on the same socket across a reload', async () => {
+    using folder = new TestFolder();
+    const file = (name: string): string =>
+      `. {\ndnstap listen ${folder.at('tap.sock')} {\nidentity ${name}\n}\nwhoami\n}`;
+    folder.write('Corefile', file('one'));
+    await using on = await openServer('', { corefile: { path: folder.at('Corefile') } });
+    await using receiver = await DnstapReceiver.visit({ path: folder.at('tap.sock') });
+    await waitFor('the handshake', () => receiver.controls.includes(START), 20_000);
+    await ask(on, 'a. A');
+    folder.write('Corefile', file('two'));
+    expect(await on.server.reload()).toBe(true);
+    await ask(on, 'b. A');
+    await waitFor('the messages', () => receiver.messages.length === 4, 20_000);
+    expect(receiver.messages.map(({ identity }) => identity)).toEqual(['one', 'one', 'two', 'two']);
+    await on[Symbol.asyncDispose]();
+    expect(receiver.controls).toEqual([READY, START, 'STOP']);
+  });
+
   it('leaves a receiver of something else alone', async () => {
     await using receiver = await DnstapReceiver.open({ port: 0 }, 'protobuf:other');
     await using on = await openServer(`. {\ndnstap tcp://127.0.0.1:${receiver.port}\nwhoami\n}`);
@@ -122,8 +170,11 @@ describe('dnstap', () => {
 
   it.each([
     ['dnstap', 'Corefile:2:1: dnstap takes 1 to 4 argument(s), 0 given'],
+    ['dnstap listen', 'Corefile:2:1: dnstap takes 2 to 3 argument(s), 1 given'],
+    ['dnstap listen /x full 1', 'Corefile:2:23: dnstap takes 2 to 3 argument(s), 4 given'],
+    ['dnstap listen tls://127.0.0.1:6000', 'Corefile:2:1: a tls:// address needs "tls CERT KEY [CA]"'],
     ['dnstap udp://1.1.1.1:5', 'Corefile:2:8: "udp://1.1.1.1:5" is not a path, unix://PATH, tcp://HOST:PORT'],
-    ['dnstap /x full 0', 'Corefile:2:16: "0" is not a whole number from 1 to 4096'],
+    ['dnstap /x full 0', 'Corefile:2:16: "0" is not a whole number from 1 to 1024'],
     [
       'dnstap /x {\n identiy a\n}',
       'Corefile:3:2: unknown option "identiy" of dnstap; did you mean "identity"?',

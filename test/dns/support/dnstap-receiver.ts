@@ -1,4 +1,4 @@
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import protobuf from 'protobufjs';
 
 /** From the published dnstap.proto, the part that clients' messages use. */
@@ -15,7 +15,7 @@ message Dnstap {
 enum SocketFamily { INET = 1; INET6 = 2; }
 enum SocketProtocol { UDP = 1; TCP = 2; DOT = 3; DOH = 4; }
 message Message {
-  enum Type { AUTH_QUERY = 1; AUTH_RESPONSE = 2; CLIENT_QUERY = 5; CLIENT_RESPONSE = 6; }
+  enum Type { AUTH_QUERY = 1; AUTH_RESPONSE = 2; CLIENT_QUERY = 5; CLIENT_RESPONSE = 6; FORWARDER_QUERY = 7; FORWARDER_RESPONSE = 8; }
   required Type type = 1;
   optional SocketFamily socket_family = 2;
   optional SocketProtocol socket_protocol = 3;
@@ -62,6 +62,16 @@ export class DnstapReceiver implements AsyncDisposable {
     const receiver = new DnstapReceiver(contentType);
     const where = 'path' in at ? at : { ...at, host: '127.0.0.1' };
     await new Promise<void>((resolve) => receiver.#server.listen(where, resolve));
+    return receiver;
+  }
+
+  /** Goes to a sender that listens. */
+  static async visit(at: { readonly path: string } | { readonly port: number }): Promise<DnstapReceiver> {
+    const contentType = 'protobuf:dnstap.Dnstap';
+    const receiver = new DnstapReceiver(contentType);
+    const socket = connect('path' in at ? at : { ...at, host: '127.0.0.1' });
+    await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+    receiver.#serve(socket, contentType);
     return receiver;
   }
 
