@@ -1,6 +1,8 @@
-import net from 'node:net';
+import type net from 'node:net';
 import tls from 'node:tls';
 import type { Duplex } from 'node:stream';
+import { LentSocket } from './lent-socket.ts';
+import { holdForWriting, releaseWritten } from './write-buffers.ts';
 import {
   type Address,
   type Connector,
@@ -26,7 +28,10 @@ export class NetWire implements Wire {
     this.remoteAddress = remote.address;
     this.remotePort = remote.port;
     this.localPort = localPort;
-    socket.on('data', this.#onData);
+    const lent = socket instanceof LentSocket;
+    if (lent) socket.reader = this.#onBytes;
+    // what was read before us and put back comes the ordinary way
+    if (!lent || socket.readableLength > 0) socket.on('data', this.#onData);
     socket.on('drain', this.#onDrain);
     socket.on('end', this.#onEnd);
     socket.on('error', this.#onError);
@@ -43,7 +48,9 @@ export class NetWire implements Wire {
 
   write(data: Uint8Array | string): boolean {
     if (this.#socket.destroyed || this.#socket.writableEnded) return true;
-    return typeof data === 'string' ? this.#socket.write(data, 'latin1') : this.#socket.write(data);
+    if (typeof data === 'string') return this.#socket.write(data, 'latin1');
+    const held = holdForWriting(data);
+    return this.#socket.write(held, () => releaseWritten(held));
   }
 
   finish(): void {
@@ -66,17 +73,22 @@ export class NetWire implements Wire {
     const socket = this.#socket;
     this.#detached = true;
     this.handler = deafHandler;
+    if (socket instanceof LentSocket) socket.reader = undefined;
     socket.off('data', this.#onData);
     socket.off('drain', this.#onDrain);
     socket.off('end', this.#onEnd);
     socket.off('close', this.#onClose);
     socket.off('error', this.#onError);
     socket.pause();
-    if (unused && unused.length > 0) socket.unshift(unused);
+    if (unused && unused.length > 0) socket.unshift(Buffer.from(unused));
     return socket;
   }
 
-  readonly #onData = (bytes: Buffer): void => this.handler.wireData(bytes);
+  readonly #onBytes = (bytes: Buffer): void => this.handler.wireData(bytes);
+  readonly #onData = (bytes: Buffer): void => {
+    this.handler.wireData(bytes);
+    freeMemory(bytes);
+  };
   readonly #onDrain = (): void => this.handler.wireDrained();
   readonly #onEnd = (): void => this.handler.wireEnded();
   readonly #onError = (error: Error): void => {
@@ -85,6 +97,19 @@ export class NetWire implements Wire {
   readonly #onClose = (): void => {
     if (!this.#detached) this.handler.wireClosed(this.#error);
   };
+}
+
+/** Buffers from here on are worth freeing by hand. */
+const FREED_BYTES_MIN = 4 * 1024;
+
+/**
+ * Gives the memory of a read back now: it was lent and nobody has it any more. The collector does not hurry with
+ * memory outside its heap, and a long body would grow the process by tens of megabytes.
+ */
+function freeMemory(bytes: Buffer): void {
+  const { buffer } = bytes;
+  if (buffer.byteLength < FREED_BYTES_MIN || bytes.byteLength !== buffer.byteLength) return;
+  if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
 }
 
 /** A socket on its way to an endpoint, over TLS where asked; `connected` is called when it may be used. */
@@ -106,7 +131,7 @@ export function connectSocket(
         ...(options.ciphers && { ciphers: options.ciphers }),
         ...(!options.verify && { checkServerIdentity: () => undefined }),
       })
-    : net.connect({ host: address.host, port: address.port, noDelay: true, allowHalfOpen: true });
+    : new LentSocket().connect({ host: address.host, port: address.port });
   socket.once(options ? 'secureConnect' : 'connect', connected);
   return socket;
 }

@@ -12,7 +12,7 @@ export interface Wire {
   readonly closed: boolean;
   /** Bytes accepted but not yet sent. */
   readonly pendingBytes: number;
-  /** Bytes or latin1 text. False = wait for `drained` before writing more. Data must not change afterwards. */
+  /** Bytes, copied when they cannot go at once, or latin1 text. False = wait for `drained` before writing more. */
   write(data: Uint8Array | string): boolean;
   /** Sends what is pending, then our FIN. */
   finish(): void;
@@ -21,14 +21,14 @@ export interface Wire {
   pause(): void;
   resume(): void;
   /**
-   * Gives the stream away (HTTP/2, tunnels), with bytes that were read but not used. The wire is dead afterwards
-   * and calls nobody.
+   * Gives the stream away (HTTP/2, tunnels), with bytes that were read but not used (copied). The wire is dead
+   * afterwards and calls nobody.
    */
   detach(unused: Buffer | undefined): Duplex;
 }
 
 export interface WireHandler {
-  /** Bytes came. The buffer belongs to the handler. */
+  /** Bytes came. They are lent for the time of the call: what is to be kept must be copied. */
   wireData(bytes: Buffer): void;
   wireDrained(): void;
   /** The other side sent its FIN. */

@@ -40,6 +40,7 @@ export type AbortReason = 'client closed' | 'bad framing' | 'body timeout' | 'sh
 
 /** How the owner of an exchange (the relay) hears of it. */
 export interface ExchangeHandler {
+  /** The bytes are lent for the time of the call. */
   bodyData(bytes: Buffer): void;
   bodyEnd(trailers: Fields | undefined): void;
   /** The client is gone or cannot be understood any more; nothing can be sent. The last call. */
@@ -67,7 +68,7 @@ export interface Exchange {
   sendInterim(status: number, fields: Fields): void;
   /** Fields are complete but for framing and Connection. bodyLength as in ResponseHead. */
   sendHead(status: number, reason: string, fields: Fields, bodyLength: number): void;
-  /** False = wait for exchangeDrained. */
+  /** False = wait for exchangeDrained. Bytes that cannot go at once are copied. */
   sendData(bytes: Buffer): boolean;
   sendEnd(trailers: Fields | undefined): void;
   flush(): void;

@@ -164,8 +164,14 @@ export class H1ClientConnection implements WireHandler, UpstreamStream, ChunkedS
       if (this.#pending) break;
       at = next;
     }
+    this.#ownPending(bytes);
     const handler = this.#handler;
     if (handler && this.#response) handler.upstreamFlush();
+  }
+
+  /** The bytes were lent: what waits for more becomes ours. */
+  #ownPending(lent: Buffer): void {
+    if (this.#pending?.buffer === lent.buffer) this.#pending = Buffer.from(this.#pending);
   }
 
   wireDrained(): void {

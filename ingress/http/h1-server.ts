@@ -98,11 +98,9 @@ export class H1ServerConnection implements WireHandler {
 
   wireData(bytes: Buffer): void {
     if (this.#state !== 'open') return;
-    const exchange = this.#exchange;
-    if (exchange && !exchange.bodyEnded && exchange.flowing) return this.feedBody(bytes);
-    this.#pending = this.#pending ? Buffer.concat([this.#pending, bytes]) : bytes;
-    if (!exchange) return this.#parse(bytes);
-    if (this.#pending.length > PIPELINE_BYTES_MAX) this.pauseReading();
+    this.#take(bytes);
+    // the bytes were lent: what waits for later becomes ours
+    if (this.#pending?.buffer === bytes.buffer) this.#pending = Buffer.from(this.#pending);
   }
 
   wireDrained(): void {
@@ -199,7 +197,7 @@ export class H1ServerConnection implements WireHandler {
   }
 
   detach(): { stream: Duplex; early: Buffer } {
-    const early = this.#pending ?? Buffer.alloc(0);
+    const early = Buffer.from(this.#pending ?? []);
     this.#release();
     return { stream: this.wire.detach(undefined), early };
   }
@@ -213,6 +211,14 @@ export class H1ServerConnection implements WireHandler {
         `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
     );
     this.close();
+  }
+
+  #take(bytes: Buffer): void {
+    const exchange = this.#exchange;
+    if (exchange && !exchange.bodyEnded && exchange.flowing) return this.feedBody(bytes);
+    this.#pending = this.#pending ? Buffer.concat([this.#pending, bytes]) : bytes;
+    if (!exchange) return this.#parse(bytes);
+    if (this.#pending.length > PIPELINE_BYTES_MAX) this.pauseReading();
   }
 
   #release(): void {

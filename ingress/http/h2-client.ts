@@ -150,7 +150,7 @@ class H2ClientStream implements UpstreamStream {
   }
 
   send(bytes: Buffer): boolean {
-    return this.#stream.write(bytes);
+    return this.#stream.write(Buffer.from(bytes));
   }
 
   sendEnd(trailers: Fields | undefined): void {

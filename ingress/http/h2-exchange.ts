@@ -176,11 +176,11 @@ export class H2Exchange implements Exchange {
     if (this.#bodyless || this.#over || bytes.length === 0 || this.#stream.destroyed) return true;
     this.sentBytes += bytes.length;
     if (!this.#held && bytes.length <= HOLD_BYTES_MAX) {
-      this.#held = bytes;
+      this.#held = Buffer.from(bytes);
       return true;
     }
     this.flush();
-    return this.#stream.write(bytes);
+    return this.#stream.write(Buffer.from(bytes));
   }
 
   sendEnd(trailers: Fields | undefined): void {

@@ -8,10 +8,11 @@ import type { ClientHello } from '../certificates/client-hello.ts';
 import { readClientHello } from '../certificates/client-hello.ts';
 import type { ServerTls } from '../certificates/server-names.ts';
 import type { ConnectionFacts, Exchange } from '../http/exchange.ts';
-import { H1ServerConnection } from '../http/h1-server.ts';
+import { H1ServerConnection, type H1ServerHooks } from '../http/h1-server.ts';
 import { H2ServerConnection } from '../http/h2-server.ts';
 import type { BadHead } from '../http/message.ts';
 import { CLIENT_HELLO_BYTES_MAX, PROXY_V2_BYTES_MAX } from '../limits.ts';
+import { acceptLent } from '../lent-socket.ts';
 import { NetWire } from '../net-wire.ts';
 import type { GlobalSettings } from '../settings.ts';
 import type { TimerWheel } from '../timer-wheel.ts';
@@ -53,6 +54,8 @@ export class Listener implements AsyncDisposable {
   readonly #connections = new Set<Drainable>();
   readonly #sockets = new Set<net.Socket>();
   readonly #tls: TlsAcceptor;
+  /** The same for all connections. */
+  readonly #hooks: H1ServerHooks;
   #draining = false;
   #accepted = 0;
 
@@ -63,6 +66,13 @@ export class Listener implements AsyncDisposable {
       (reason) => deps.refused(reason),
       (certificate) => deps.staple(certificate),
     );
+    this.#hooks = {
+      wheel: deps.wheel,
+      exchangeStarted: (exchange) => deps.exchangeStarted(exchange),
+      badRequest: (at, bad) => deps.badRequest(at, bad),
+      prefaceSeen: (stream, at) => this.#startH2(stream, at),
+      connectionClosed: (closed) => this.#connections.delete(closed),
+    };
     this.#server = net.createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: false }, (socket) =>
       this.#accept(socket),
     );
@@ -83,6 +93,8 @@ export class Listener implements AsyncDisposable {
       );
       listener.#server.listen({ host: options.host, port: options.port, backlog: 4096 }, resolve);
     });
+    // TLS reads its sockets itself
+    if (!options.secure) acceptLent(listener.#server, (socket) => listener.#accept(socket));
     return listener;
   }
 
@@ -173,18 +185,7 @@ export class Listener implements AsyncDisposable {
       { address: facts.clientAddress, port: facts.clientPort },
       facts.localPort,
     );
-    const connection = new H1ServerConnection(
-      wire,
-      facts,
-      {
-        wheel: this.#deps.wheel,
-        exchangeStarted: (exchange) => this.#deps.exchangeStarted(exchange),
-        badRequest: (at, bad) => this.#deps.badRequest(at, bad),
-        prefaceSeen: (stream, at) => this.#startH2(stream, at),
-        connectionClosed: (closed) => this.#connections.delete(closed),
-      },
-      this.#deps.settings().server,
-    );
+    const connection = new H1ServerConnection(wire, facts, this.#hooks, this.#deps.settings().server);
     this.#connections.add(connection);
     if (this.#draining) connection.drain();
     // it was paused while the connection was opened, whether or not bytes were put back

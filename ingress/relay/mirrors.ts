@@ -8,6 +8,7 @@ import { expand } from './variables.ts';
 
 /** Takes a request body as it passes. */
 export interface BodyCopy {
+  /** Copies the bytes, which are lent. */
   add(bytes: Buffer): void;
   end(): void;
   /** The rest will not come: the copy is not to be taken for a whole one. */
@@ -61,7 +62,7 @@ export class Mirrors {
   #copyInto(body: PassThrough): BodyCopy {
     return {
       add: (bytes) => {
-        if (body.destroyed || body.write(bytes)) return;
+        if (body.destroyed || body.write(Buffer.from(bytes))) return;
         this.skipped++;
         body.destroy(new Error('the mirror is too slow'));
       },

@@ -267,7 +267,7 @@ export class Relay implements ExchangeHandler, UpstreamHandler {
     if (!this.#replay || !this.#retriesPossible()) return;
     this.#replayBytes += bytes.length;
     if (this.#replayBytes > REPLAY_BODY_BYTES_MAX) this.#replay = undefined;
-    else this.#replay.push(bytes);
+    else this.#replay.push(Buffer.from(bytes));
   }
 
   #retriesPossible(): boolean {

@@ -30,6 +30,7 @@ export interface UpstreamHandler {
   upstreamConnected(): void;
   upstreamInterim(status: number, fields: Fields): void;
   upstreamHead(head: ResponseHead): void;
+  /** The bytes are lent for the time of the call. */
   upstreamData(bytes: Buffer): void;
   /** All bytes read so far were delivered: a moment to flush. */
   upstreamFlush(): void;
@@ -48,7 +49,7 @@ export interface UpstreamStream {
   readonly reused: boolean;
   /** Ready when `open` returned; else upstreamConnected follows. */
   readonly connected: boolean;
-  /** False = wait for upstreamDrained. */
+  /** False = wait for upstreamDrained. Bytes that cannot go at once are copied. */
   send(bytes: Buffer): boolean;
   sendEnd(trailers: Fields | undefined): void;
   flush(): void;
