@@ -37,7 +37,7 @@ export class Acceptor implements ReadyHandler, Disposable {
     this.#loop = loop;
     this.#listener = { fd };
     this.#handler = handler;
-    this.#pause = new Pause(() => loop.modify(this.#listener, EPOLL.IN));
+    this.#pause = new WheelTimer(() => loop.modify(this.#listener, EPOLL.IN));
     loop.add(this.#listener, EPOLL.IN, this);
   }
 
@@ -76,18 +76,5 @@ export class Acceptor implements ReadyHandler, Disposable {
       default:
         return true; // ECONNABORTED and what accept(2) lists beside it: that client is gone, the next may be there
     }
-  }
-}
-
-class Pause extends WheelTimer {
-  readonly #over: () => void;
-
-  constructor(over: () => void) {
-    super();
-    this.#over = over;
-  }
-
-  expired(): void {
-    this.#over();
   }
 }

@@ -1,5 +1,6 @@
 import { lastErrno } from '../libc.ts';
 import {
+  AF_INET6,
   CMSG,
   IOVEC,
   IPPROTO_IP,
@@ -17,6 +18,8 @@ import { callFault, datagramCalls } from './datagram-calls.ts';
 export const NAME_BYTES = 32;
 /** Room for one packet information message of either family (IPv6: 40 bytes). */
 export const CONTROL_BYTES = 48;
+/** The third word of an IPv4-mapped IPv6 address as it lies in memory: 00 00 ff ff. */
+const V4_MAPPED_WORD = 0xffff0000 | 0;
 /** Errors that leave a receive empty-handed and the socket well. */
 const NOTHING_CAME: ReadonlySet<string> = new Set(['EAGAIN', 'EWOULDBLOCK', 'EINTR', 'ECONNREFUSED']);
 
@@ -88,6 +91,16 @@ export class DatagramBatch {
   reply(slot: number, sizeBytes: number): void {
     this.#out.copyPeer(this.#queued, this.#in, slot);
     this.#out.setSize(this.#queued++, sizeBytes);
+  }
+
+  /** The sender of slot has an IPv6 address, and is no IPv4 client of a dual-stack socket. */
+  isSix(slot: number): boolean {
+    return this.#in.isSix(slot);
+  }
+
+  /** Writes the address of the sender of slot, an IPv4 client's as 4 bytes; returns its length. */
+  copyAddress(slot: number, into: Uint8Array): number {
+    return this.#in.copyAddress(slot, into);
   }
 
   /** The sender of slot and where it sent to, for an answer by DatagramSender later. */
@@ -208,6 +221,25 @@ class Headers {
     );
     this.#setSizes(slot, from.#nameBytes(fromSlot), from.#controlBytes(fromSlot));
     if (this.#wildcard) this.#anyInterface(slot);
+  }
+
+  isSix(slot: number): boolean {
+    const { bytes, words } = this.#arena;
+    const name = this.#names + slot * NAME_BYTES;
+    if (bytes[name + SOCKADDR.FAMILY] !== AF_INET6) return false;
+    const address = (name + SOCKADDR.V6) >> 2;
+    return words[address] !== 0 || words[address + 1] !== 0 || words[address + 2] !== V4_MAPPED_WORD;
+  }
+
+  copyAddress(slot: number, into: Uint8Array): number {
+    const { bytes } = this.#arena;
+    const name = this.#names + slot * NAME_BYTES;
+    const six = this.isSix(slot);
+    const mapped = bytes[name + SOCKADDR.FAMILY] === AF_INET6;
+    const from = six ? SOCKADDR.V6 : mapped ? SOCKADDR.V6 + 12 : SOCKADDR.V4;
+    const size = six ? 16 : 4;
+    for (let i = 0; i < size; i++) into[i] = bytes[name + from + i]!;
+    return size;
   }
 
   savePeer(slot: number, into: Uint8Array, at: number): void {

@@ -17,7 +17,8 @@
  *   stream.close();                                      // leaves the loop too; later calls return -ERRNO.EBADF
  *
  * With EPOLL.EDGE read until a receive returns less than was asked for (and until 0 or -EAGAIN after EPOLL.RDHUP), and
- * send until -EAGAIN: the next event comes only after that. Without it events repeat while they hold.
+ * send until -EAGAIN: the next event comes only after that. Without it events repeat while they hold. A handler with much
+ * to do calls `loop.defer(this)` and goes on in the next turn; timeouts are one WheelTimer a connection, in `loop.timers`.
  *
  * Numbers of closed descriptors are given away again at once. Therefore nobody outside this room holds a number: a
  * StreamSocket forgets its own when it closes, and events carry the generation of the entry they were asked for, so that
@@ -74,6 +75,8 @@ export class EpollLoop implements Disposable {
   /** By descriptor: of the entry it has now, or had last. */
   readonly #generations: Int32Array;
   readonly #calls = streamCalls();
+  #deferred: ReadyHandler[] = [];
+  #spare: ReadyHandler[] = [];
   #running = false;
 
   private constructor(deps: EpollLoopDeps, epoll: number, wakeFd: number) {
@@ -135,12 +138,21 @@ export class EpollLoop implements Disposable {
     this.#handlers[fd] = undefined;
   }
 
+  /** Calls `ready(0)` once the others have had their turn: for a handler that has more to do than is fair. */
+  defer(handler: ReadyHandler): void {
+    this.#deferred.push(handler);
+  }
+
   /** Waits for events or the next timer, handles what came. `waitMaxMs` < 0: as long as it takes. */
   turn(waitMaxMs = -1): void {
-    const timerMs = this.timers.waitMs;
-    const waitMs = timerMs < 0 || (waitMaxMs >= 0 && waitMaxMs < timerMs) ? waitMaxMs : timerMs;
-    this.#dispatch(this.#wait(waitMs));
+    const count = this.#wait(this.#deferred.length > 0 ? 0 : this.#shorter(waitMaxMs));
+    const deferred = this.#deferred;
+    this.#deferred = this.#spare;
+    this.#spare = deferred;
+    this.#dispatch(count);
     this.timers.advance();
+    for (const handler of deferred) handler.ready(0);
+    deferred.length = 0;
   }
 
   /** Turns until `stop`. */
@@ -158,6 +170,12 @@ export class EpollLoop implements Disposable {
     this.#running = false;
     this.#handlers.fill(undefined);
     this.descriptors.closeAll();
+  }
+
+  /** Until the next timer at the latest. */
+  #shorter(waitMaxMs: number): number {
+    const timerMs = this.timers.waitMs;
+    return timerMs < 0 || (waitMaxMs >= 0 && waitMaxMs < timerMs) ? waitMaxMs : timerMs;
   }
 
   #wait(timeoutMs: number): number {

@@ -1,24 +1,17 @@
-/** What a wheel holds. One object a connection, made once; `expired` runs on the wheel's thread. */
-export abstract class WheelTimer {
+/** What a wheel holds: one object a connection, made once and set again and again. */
+export class WheelTimer {
+  /** Called by the wheel, which has let go of the timer already. */
+  readonly expired: () => void;
   /** Kept by the wheel. */
   deadlineTick = 0;
   /** Kept by the wheel: the slot's tick, 0 = in no slot. */
   slotTick = 0;
-  before: WheelTimer | undefined;
-  after: WheelTimer | undefined;
+  before: WheelTimer = this;
+  after: WheelTimer = this;
 
-  abstract expired(): void;
-}
-
-/** The head of a slot's ring. */
-class Slot extends WheelTimer {
-  constructor() {
-    super();
-    this.before = this;
-    this.after = this;
+  constructor(expired: () => void) {
+    this.expired = expired;
   }
-
-  expired(): void {}
 }
 
 /**
@@ -26,8 +19,9 @@ class Slot extends WheelTimer {
  * however many there are, and allocate nothing. A timer is never early and at most one tick late.
  */
 export class TimerWheel {
-  readonly #slots: readonly Slot[];
-  readonly #due = new Slot();
+  /** The heads of rings of timers. */
+  readonly #slots: readonly WheelTimer[];
+  readonly #due = new WheelTimer(nothing);
   readonly #tickMs: number;
   readonly #now: () => number;
   #tick: number;
@@ -39,7 +33,7 @@ export class TimerWheel {
     deps: { readonly monotonicMs: () => number },
     options: { readonly slots: number; readonly tickMs: number },
   ) {
-    this.#slots = Array.from({ length: options.slots }, () => new Slot());
+    this.#slots = Array.from({ length: options.slots }, () => new WheelTimer(nothing));
     this.#tickMs = options.tickMs;
     this.#now = deps.monotonicMs;
     this.#tick = this.#tickOf(this.#now());
@@ -86,17 +80,17 @@ export class TimerWheel {
     this.#nextTick = this.#look();
   }
 
-  #visit(slot: Slot, now: number): void {
+  #visit(slot: WheelTimer, now: number): void {
     if (slot.after === slot) return;
     // moved aside first: what is set meanwhile may belong into this very slot, a round later
     const due = this.#due;
     due.after = slot.after;
     due.before = slot.before;
-    slot.after!.before = due;
-    slot.before!.after = due;
+    slot.after.before = due;
+    slot.before.after = due;
     slot.after = slot;
     slot.before = slot;
-    for (let timer = due.after!; timer !== due; timer = due.after!) {
+    for (let timer = due.after; timer !== due; timer = due.after) {
       unlink(timer);
       if (timer.deadlineTick > now) this.#link(timer);
       else {
@@ -113,7 +107,7 @@ export class TimerWheel {
     timer.slotTick = tick;
     timer.before = slot.before;
     timer.after = slot;
-    slot.before!.after = timer;
+    slot.before.after = timer;
     slot.before = timer;
     if (tick < this.#nextTick) this.#nextTick = tick;
   }
@@ -133,8 +127,10 @@ export class TimerWheel {
   }
 }
 
+function nothing(): void {}
+
 function unlink(timer: WheelTimer): void {
-  timer.before!.after = timer.after;
-  timer.after!.before = timer.before;
+  timer.before.after = timer.after;
+  timer.after.before = timer.before;
   timer.slotTick = 0;
 }

@@ -6,20 +6,6 @@ import '../../support/property-seed.ts';
 const TICK_MS = 10;
 const SLOTS = 8;
 
-class Clocked extends WheelTimer {
-  dueMs: number | undefined;
-  readonly #onExpire: (timer: Clocked) => void;
-
-  constructor(onExpire: (timer: Clocked) => void = () => {}) {
-    super();
-    this.#onExpire = onExpire;
-  }
-
-  expired(): void {
-    this.#onExpire(this);
-  }
-}
-
 type Step =
   | { readonly do: 'set'; readonly timer: number; readonly delayMs: number }
   | { readonly do: 'cancel'; readonly timer: number }
@@ -44,12 +30,12 @@ test('no timer is early, none is more than a tick late, none is lost, whatever i
     fc.property(steps, fc.nat(1_000), (script, startMs) => {
       let nowMs = startMs;
       const wheel = new TimerWheel({ monotonicMs: () => nowMs }, { slots: SLOTS, tickMs: TICK_MS });
-      const timers = Array.from(
-        { length: 10 },
-        () =>
-          new Clocked((timer) => {
-            expect(timer.dueMs).toBeLessThanOrEqual(nowMs);
-            timer.dueMs = undefined;
+      const dueMs = Array.from({ length: 10 }, (): number | undefined => undefined);
+      const timers = dueMs.map(
+        (_due, i) =>
+          new WheelTimer(() => {
+            expect(dueMs[i]).toBeLessThanOrEqual(nowMs);
+            dueMs[i] = undefined;
           }),
       );
       for (const step of script) {
@@ -63,14 +49,14 @@ test('no timer is early, none is more than a tick late, none is lost, whatever i
             if (nowMs >= endMs) break;
           }
         } else if (step.do === 'set') {
-          timers[step.timer]!.dueMs = nowMs + step.delayMs;
+          dueMs[step.timer] = nowMs + step.delayMs;
           wheel.set(timers[step.timer]!, step.delayMs);
         } else {
-          timers[step.timer]!.dueMs = undefined;
+          dueMs[step.timer] = undefined;
           wheel.cancel(timers[step.timer]!);
         }
-        for (const { dueMs } of timers) expect((dueMs ?? Infinity) + 2 * TICK_MS).toBeGreaterThan(nowMs);
-        expect(wheel.size).toBe(timers.filter(({ dueMs }) => dueMs !== undefined).length);
+        for (const due of dueMs) expect((due ?? Infinity) + 2 * TICK_MS).toBeGreaterThan(nowMs);
+        expect(wheel.size).toBe(dueMs.filter((due) => due !== undefined).length);
       }
     }),
     { numRuns: 300 },
@@ -81,11 +67,11 @@ test('a timer may set itself and cancel others while it expires', () => {
   let nowMs = 0;
   const wheel = new TimerWheel({ monotonicMs: () => nowMs }, { slots: SLOTS, tickMs: TICK_MS });
   let beats = 0;
-  const victim = new Clocked(() => expect.unreachable('it was cancelled'));
-  const beat = new Clocked((self) => {
+  const victim = new WheelTimer(() => expect.unreachable('it was cancelled'));
+  const beat: WheelTimer = new WheelTimer(() => {
     beats++;
     wheel.cancel(victim);
-    wheel.set(self, SLOTS * TICK_MS - 1); // into the very slot that is being emptied
+    wheel.set(beat, SLOTS * TICK_MS - 1); // into the very slot that is being emptied
   });
   wheel.set(beat, 15);
   wheel.set(victim, 15);
