@@ -24,7 +24,7 @@ import { netConnector } from './net-wire.ts';
 import type { ClientHello } from './certificates/client-hello.ts';
 import { type Certificate, certificateOf } from './certificates/certificate-store.ts';
 import { OcspStapler } from './certificates/ocsp-stapler.ts';
-import { selfSignedCertificate } from './certificates/self-signed.ts';
+import { selfSignedCertificate } from '../src/net/self-signed.ts';
 import { Gateway } from './relay/gateway.ts';
 import { RequestIds } from './relay/request-id.ts';
 import type { IngressDeps, IngressOptions } from './controller-options.ts';

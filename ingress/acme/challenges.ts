@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import { type Certificate, certificateOf } from '../certificates/certificate-store.ts';
-import { selfSignedCertificate } from '../certificates/self-signed.ts';
+import { selfSignedCertificate } from '../../src/net/self-signed.ts';
 import type { ServerTls } from '../certificates/server-names.ts';
 import { Fields } from '../http/fields.ts';
 import type { RequestHead } from '../http/message.ts';

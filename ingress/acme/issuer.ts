@@ -3,7 +3,7 @@ import { createPrivateKey, generateKeyPairSync, type KeyObject, webcrypto } from
 import * as x509 from '@peculiar/x509';
 import type { Clock } from '../../src/base/clock.ts';
 import { Fault } from '../../src/base/fault.ts';
-import type { PemPair } from '../certificates/self-signed.ts';
+import type { PemPair } from '../../src/net/self-signed.ts';
 import { AcmeClient, type Authorization, type Order } from './acme-client.ts';
 import type { AcmeHttp } from './acme-http.ts';
 import type { Challenges } from './challenges.ts';

@@ -3,7 +3,7 @@ import tls from 'node:tls';
 import type { Secret } from '../../src/api/kinds/config.ts';
 import { messageOf } from '../../src/base/fault.ts';
 import type { Logger } from '../../src/base/log.ts';
-import type { PemPair } from './self-signed.ts';
+import type { PemPair } from '../../src/net/self-signed.ts';
 import { secretText } from './secrets.ts';
 
 /** A certificate that can be served, made from one version of one Secret. */

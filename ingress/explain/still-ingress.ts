@@ -6,7 +6,7 @@ import type { Logger } from '../../src/base/log.ts';
 import { Gatekeeper } from '../access/gatekeeper.ts';
 import { Chooser } from '../balance/chooser.ts';
 import { certificateOf } from '../certificates/certificate-store.ts';
-import { selfSignedCertificate } from '../certificates/self-signed.ts';
+import { selfSignedCertificate } from '../../src/net/self-signed.ts';
 import type { RouteTable } from '../compile/route-table.ts';
 import { type ConfigurationOptions, Configuration } from '../configuration.ts';
 import type { GlobalSettings } from '../settings.ts';

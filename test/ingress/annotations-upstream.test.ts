@@ -2,7 +2,7 @@ import https from 'node:https';
 import { once } from 'node:events';
 import type net from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { selfSignedCertificate } from '../../ingress/certificates/self-signed.ts';
+import { selfSignedCertificate } from '../../src/net/self-signed.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { Backend } from './support/backend.ts';
 import { type Ask, ask } from './support/client.ts';

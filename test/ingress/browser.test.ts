@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { selfSignedCertificate } from '../../ingress/certificates/self-signed.ts';
+import { selfSignedCertificate } from '../../src/net/self-signed.ts';
 import { canMakeNamespaces } from '../support/own-network.ts';
 import { ROOT } from '../support/source-files.ts';
 import { waitFor } from '../support/wait-for.ts';

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { selfSignedCertificate } from '../../ingress/certificates/self-signed.ts';
+import { selfSignedCertificate } from '../../src/net/self-signed.ts';
 import { noRoute } from '../../ingress/compile/no-route.ts';
 import type { Route } from '../../ingress/compile/route.ts';
 import { defaultSettings } from '../../ingress/default-settings.ts';

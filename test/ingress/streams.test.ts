@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { proxyLine, readStreamRules } from '../../ingress/streams/stream-rules.ts';
 import { readProxyHeader } from '../../ingress/listen/proxy-protocol.ts';
-import { selfSignedCertificate } from '../../ingress/certificates/self-signed.ts';
+import { selfSignedCertificate } from '../../src/net/self-signed.ts';
 import { canMakeNamespaces } from '../support/own-network.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { classYaml, Edge, ingressYaml, serviceYaml } from './support/edge.ts';

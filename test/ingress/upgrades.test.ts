@@ -4,7 +4,7 @@ import net from 'node:net';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws';
-import { selfSignedCertificate } from '../../ingress/certificates/self-signed.ts';
+import { selfSignedCertificate } from '../../src/net/self-signed.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { Backend } from './support/backend.ts';
 import { ask, talk } from './support/client.ts';

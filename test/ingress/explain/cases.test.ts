@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Tracker } from '../../../endpoints/tracker.ts';
-import { selfSignedCertificate } from '../../../ingress/certificates/self-signed.ts';
+import { selfSignedCertificate } from '../../../src/net/self-signed.ts';
 import { readQuestion } from '../../../ingress/explain/question.ts';
 import { StillIngress } from '../../../ingress/explain/still-ingress.ts';
 import type { UnknownObject } from '../../../src/api/kinds/meta.ts';

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleepMs } from 'node:timers/promises';
 import { Tracker } from '../../../endpoints/tracker.ts';
-import { selfSignedCertificate } from '../../../ingress/certificates/self-signed.ts';
+import { selfSignedCertificate } from '../../../src/net/self-signed.ts';
 import { IngressController } from '../../../ingress/controller.ts';
 import { defaultH1ServerOptions } from '../../../ingress/http/h1-server.ts';
 import { systemClock } from '../../../src/base/clock.ts';

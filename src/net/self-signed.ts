@@ -9,7 +9,7 @@ export interface PemPair {
 
 const YEAR_MS = 365 * 24 * 3_600_000;
 
-/** A self-signed certificate for these names: the default certificate until somebody configures one. */
+/** A self-signed server certificate for these names, valid for a year. */
 export async function selfSignedCertificate(
   commonName: string,
   names: readonly string[],
