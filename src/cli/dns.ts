@@ -6,11 +6,12 @@ import {
   type CorefileSource,
 } from '../../dns/corefile/load.ts';
 import { DnsServer } from '../../dns/server/dns-server.ts';
-import { datagramEngine, type EngineName, ENGINES } from '../../dns/server/engine.ts';
+import { datagramEngine } from '../../dns/server/engine.ts';
 import { Tracker } from '../../endpoints/tracker.ts';
 import { sleep, systemClock } from '../base/clock.ts';
 import { hasCode, messageOf } from '../base/fault.ts';
 import { Registry } from '../base/metrics.ts';
+import { type EngineName, ENGINES } from '../net/engine.ts';
 import { exec } from '../net/exec.ts';
 import { joinHostPort } from '../net/ip.ts';
 import { openNodeLocal, type NodeLocal } from '../node/node-local-dns.ts';
