@@ -1,5 +1,5 @@
 import type { ApiClient } from '../api/client/client.ts';
-import type { EventRecorder } from '../api/client/event-recorder.ts';
+import type { EventSink } from '../api/client/event-recorder.ts';
 import type { InformerFactory } from '../api/client/informer-factory.ts';
 import { type Reconcile, type Reconciler, openReconciler } from '../api/client/reconcile.ts';
 import type { Clock } from '../base/clock.ts';
@@ -11,7 +11,7 @@ import { WORKERS } from './limits.ts';
 export interface ControllerContext {
   readonly client: ApiClient;
   readonly informers: InformerFactory;
-  readonly events: EventRecorder;
+  readonly events: EventSink;
   readonly clock: Clock;
   readonly log: Logger;
   readonly random: () => number;

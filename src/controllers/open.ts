@@ -81,6 +81,23 @@ const CONTROLLERS = {
 
 export type ControllerName = keyof typeof CONTROLLERS;
 
+/** Who events are from (`source.component`) where it is not `NAME-controller`: the originals' names. */
+const EVENT_SOURCES: Readonly<Partial<Record<ControllerName, string>>> = {
+  'replica-set': 'replicaset-controller',
+  'stateful-set': 'statefulset-controller',
+  'daemon-set': 'daemonset-controller',
+  'cron-job': 'cronjob-controller',
+  disruption: 'controllermanager',
+  'volume-binder': 'persistentvolume-controller',
+  'horizontal-autoscaler': 'horizontal-pod-autoscaler',
+  endpoints: 'endpoint-controller',
+  scheduler: 'default-scheduler',
+  'service-load-balancer': 'service-controller',
+  'node-lifecycle': 'node-controller',
+};
+
+const sourceOf = (name: string): string => (name.endsWith('-controller') ? name : `${name}-controller`);
+
 export const controllerNames = Object.keys(CONTROLLERS) as ControllerName[];
 
 /**
@@ -116,10 +133,19 @@ async function openLoops(
   const { client, clock, log, random, metrics } = deps;
   const shared = { clock, log, random, ...(metrics && { metrics }) };
   const informers = deps.informers ?? opening.use(openInformerFactory(client, shared));
-  const events = opening.use(openEventRecorder({ ...shared, client }, { component: 'weft-controllers' }));
+  const events = opening.use(openEventRecorder({ ...shared, client }, { component: 'controllermanager' }));
   const ready = Promise.withResolvers<void>();
-  const context: ControllerContext = { ...shared, client, informers, events, ready: ready.promise };
-  for (const name of options.enabled ?? controllerNames) opening.use(CONTROLLERS[name](context, options));
+  for (const name of options.enabled ?? controllerNames) {
+    const named = events.as(EVENT_SOURCES[name] ?? sourceOf(name));
+    const context: ControllerContext = {
+      ...shared,
+      client,
+      informers,
+      events: named,
+      ready: ready.promise,
+    };
+    opening.use(CONTROLLERS[name](context, options));
+  }
   await informers.synced(signal);
   ready.resolve();
   return opening.move();

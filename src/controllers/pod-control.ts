@@ -1,5 +1,5 @@
 import { type ApiClient, ApiError } from '../api/client/client.ts';
-import type { EventRecorder } from '../api/client/event-recorder.ts';
+import type { EventSink } from '../api/client/event-recorder.ts';
 import { resources } from '../api/client/resources.ts';
 import type { PodTemplate } from '../api/kinds/apps.ts';
 import type { KubeObject, OwnerReference } from '../api/kinds/meta.ts';
@@ -29,7 +29,7 @@ export function podFromTemplate(owner: KubeObject, template: PodTemplate, name?:
 
 interface PodControlDeps {
   readonly client: ApiClient;
-  readonly events: EventRecorder;
+  readonly events: EventSink;
 }
 
 /** Creates the pod and says so in an Event of its owner; a refusal is one too. */

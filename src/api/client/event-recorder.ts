@@ -11,7 +11,12 @@ import { EVENT_AGGREGATION_MS, MAX_EVENT_KEYS, MAX_QUEUED_EVENTS } from './limit
 import { resources } from './resources.ts';
 
 /** Writes Kubernetes Events in the background; never makes its caller wait or fail. */
-export interface EventRecorder extends AsyncDisposable {
+export interface EventRecorder extends EventSink, AsyncDisposable {
+  /** The same recorder in the name of another component. */
+  as(component: string): EventSink;
+}
+
+export interface EventSink {
   record(object: KubeObject, type: 'Normal' | 'Warning', reason: string, message: string): void;
 }
 
@@ -56,9 +61,23 @@ class QueuedRecorder implements EventRecorder {
   }
 
   record(object: KubeObject, type: 'Normal' | 'Warning', reason: string, message: string): void {
+    this.#record(this.#options.component, object, { type, reason, message });
+  }
+
+  as(component: string): EventSink {
+    return {
+      record: (object, type, reason, message) => this.#record(component, object, { type, reason, message }),
+    };
+  }
+
+  #record(
+    component: string,
+    object: KubeObject,
+    { type, reason, message }: { readonly type: string; readonly reason: string; readonly message: string },
+  ): void {
     const nowMs = this.#deps.clock.nowMs();
     const { uid, namespace = '', name } = object.metadata;
-    const key = JSON.stringify([object.kind, namespace, name, uid, type, reason, message]);
+    const key = JSON.stringify([component, object.kind, namespace, name, uid, type, reason, message]);
     const entry = this.#known.get(key);
     if (entry && nowMs - entry.lastMs < EVENT_AGGREGATION_MS) {
       entry.count++;
@@ -67,7 +86,7 @@ class QueuedRecorder implements EventRecorder {
       return;
     }
     const stamp = `${nowMs.toString(16)}${(this.#sequence++).toString(16).padStart(4, '0')}`;
-    const event = eventOf(object, { type, reason, message, stamp, nowMs, ...this.#options });
+    const event = eventOf(object, { ...this.#options, type, reason, message, stamp, nowMs, component });
     this.#enqueue(() => this.#create(key, event, nowMs));
   }
 
