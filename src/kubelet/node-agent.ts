@@ -1,4 +1,4 @@
-import { statfsSync } from 'node:fs';
+import { readFileSync, statfsSync } from 'node:fs';
 import { arch, cpus, freemem, hostname, release, totalmem } from 'node:os';
 import { type Clock, sleep } from '../base/clock.ts';
 import { messageOf } from '../base/fault.ts';
@@ -162,10 +162,10 @@ export class NodeAgent implements AsyncDisposable {
         kernelVersion: release(),
         kubeProxyVersion: '',
         kubeletVersion: `v1.35.0+weft-${version}`,
-        machineID: '',
+        machineID: firstLine('/etc/machine-id'),
         operatingSystem: 'linux',
-        osImage: 'Linux',
-        systemUUID: '',
+        osImage: osName(),
+        systemUUID: firstLine('/sys/class/dmi/id/product_uuid'),
       },
     };
   }
@@ -175,15 +175,24 @@ export class NodeAgent implements AsyncDisposable {
     const diskPressure = disk.bavail < disk.blocks * DISK_PRESSURE_FREE_SHARE;
     const memoryPressure = freemem() < MEMORY_PRESSURE_FREE_BYTES;
     return [
-      condition(
-        'MemoryPressure',
-        memoryPressure,
-        'KubeletHasInsufficientMemory',
-        'KubeletHasSufficientMemory',
-      ),
-      condition('DiskPressure', diskPressure, 'KubeletHasDiskPressure', 'KubeletHasNoDiskPressure'),
-      condition('PIDPressure', false, 'KubeletHasInsufficientPID', 'KubeletHasSufficientPID'),
-      condition('Ready', true, 'KubeletReady', 'KubeletNotReady'),
+      memoryPressure
+        ? condition(
+            'MemoryPressure',
+            'True',
+            'KubeletHasInsufficientMemory',
+            'kubelet has insufficient memory available',
+          )
+        : condition(
+            'MemoryPressure',
+            'False',
+            'KubeletHasSufficientMemory',
+            'kubelet has sufficient memory available',
+          ),
+      diskPressure
+        ? condition('DiskPressure', 'True', 'KubeletHasDiskPressure', 'kubelet has disk pressure')
+        : condition('DiskPressure', 'False', 'KubeletHasNoDiskPressure', 'kubelet has no disk pressure'),
+      condition('PIDPressure', 'False', 'KubeletHasSufficientPID', 'kubelet has sufficient PID available'),
+      condition('Ready', 'True', 'KubeletReady', 'kubelet is posting ready status'),
     ].map((next) => this.#withTimes(next, previous));
   }
 
@@ -215,13 +224,32 @@ export class NodeAgent implements AsyncDisposable {
   }
 }
 
+/** Empty when there is no such file, or it is not for us. */
+function firstLine(path: string): string {
+  try {
+    return readFileSync(path, 'latin1').split('\n')[0]?.trim() ?? '';
+  } catch {
+    return '';
+  }
+}
+
+/** PRETTY_NAME of os-release(5). */
+function osName(): string {
+  try {
+    const text = readFileSync('/etc/os-release', 'utf8');
+    return /^PRETTY_NAME="?([^"\n]+)"?$/m.exec(text)?.[1] ?? 'Linux';
+  } catch {
+    return 'Linux';
+  }
+}
+
 const OWN_CONDITIONS = new Set(['MemoryPressure', 'DiskPressure', 'PIDPressure', 'Ready']);
 
 /** Node's names of processors that differ from Go's, which Kubernetes uses. */
 const GO_ARCH: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
 
-function condition(type: string, holds: boolean, whenTrue: string, whenFalse: string): Condition {
-  return { type, status: holds ? 'True' : 'False', reason: holds ? whenTrue : whenFalse };
+function condition(type: string, status: Condition['status'], reason: string, message: string): Condition {
+  return { type, status, reason, message };
 }
 
 async function missingAsUndefined<T>(asked: Promise<T>): Promise<T | undefined> {

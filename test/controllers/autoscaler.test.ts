@@ -44,7 +44,7 @@ describe('the replica count', () => {
     const bare: Pod = { ...pod('p'), spec: { containers: [{ name: 'c' }] } };
     const usage = new Map([['p', 1]]);
     expect(replicasFor({ pods: [bare], usage, resource: 'cpu', target: half, currentReplicas: 1 })).toBe(
-      'missing request for cpu in pod p',
+      'failed to get cpu utilization: missing request for cpu in container c of Pod p',
     );
   });
 });

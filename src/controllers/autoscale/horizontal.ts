@@ -83,6 +83,13 @@ export function openHorizontalAutoscaler(context: ControllerContext): AsyncDispo
   );
 }
 
+const LIMIT_MESSAGES: Readonly<Record<string, string>> = {
+  TooManyReplicas: 'the desired replica count is more than the maximum replica count',
+  TooFewReplicas: 'the desired replica count is less than the minimum replica count',
+  ScaleUpLimit: 'the desired replica count is increasing faster than the maximum scale rate',
+  ScaleDownLimit: 'the desired replica count is decreasing faster than the maximum scale rate',
+};
+
 async function lookAt(look: Look, history: ScalingHistory): Promise<void> {
   const { scaler, context } = look;
   const target = await scaleOf(look);
@@ -102,7 +109,7 @@ async function lookAt(look: Look, history: ScalingHistory): Promise<void> {
   if (!wish) return await writeStatus(look, observed);
   const nowMs = context.clock.nowMs();
   const { replicas, limit } = history.limited(scaler, { current, recommended: wish.replicas, nowMs });
-  if (limit) look.set('ScalingLimited', 'True', limit, `the desired replica count is kept at ${replicas}`);
+  if (limit) look.set('ScalingLimited', 'True', limit, LIMIT_MESSAGES[limit] ?? '');
   else
     look.set(
       'ScalingLimited',

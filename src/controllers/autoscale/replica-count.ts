@@ -37,7 +37,7 @@ export function replicasFor(question: MetricQuestion): Measured | string {
   const needs = new Map<string, number>();
   for (const pod of counted) {
     const need = needOf(question, pod);
-    if (need === undefined) return `missing request for ${question.resource} in pod ${pod.metadata.name}`;
+    if (typeof need === 'string') return need;
     needs.set(pod.metadata.name, need);
   }
   const measured = counted.filter((pod) => isPodReady(pod) && usage.has(pod.metadata.name));
@@ -73,16 +73,20 @@ function isClose(ratio: number): boolean {
 }
 
 /** What the pod may use: the target itself, or the target's share of what it requests. */
-function needOf({ target, resource, container }: MetricQuestion, pod: Pod): number | undefined {
-  if (target.type !== 'Utilization') return unitsOf(target.averageValue);
+function needOf({ target, resource, container }: MetricQuestion, pod: Pod): number | string {
+  const missing = (name: string): string =>
+    `failed to get ${resource} utilization: missing request for ${resource} in container ${name} of Pod ${pod.metadata.name}`;
+  if (target.type !== 'Utilization') {
+    return unitsOf(target.averageValue) ?? `the target of ${resource} has no average value`;
+  }
   let requested = 0;
   for (const one of pod.spec.containers) {
     if (container !== undefined && one.name !== container) continue;
     const request = unitsOf(one.resources?.requests?.[resource]);
-    if (request === undefined) return undefined;
+    if (request === undefined) return missing(one.name);
     requested += request;
   }
-  return requested > 0 ? (requested * (target.averageUtilization ?? 0)) / 100 : undefined;
+  return requested > 0 ? (requested * (target.averageUtilization ?? 0)) / 100 : missing(container ?? '');
 }
 
 /** A quantity in units: cores, bytes. */
