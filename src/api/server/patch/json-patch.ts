@@ -18,11 +18,10 @@ export function applyJsonPatch(document: unknown, patch: unknown): unknown {
   return result;
 }
 
-/** What upstream answers for any operation that cannot be applied. */
+/** What upstream answers for any operation that cannot be applied, and the reason, which it leaves out. */
 function rejected(why: string): StatusError {
-  return new StatusError(422, 'Invalid', 'the server rejected our request due to an error in our request', {
-    causes: [{ reason: 'UnexpectedServerResponse', message: why }],
-  });
+  const message = `the server rejected our request due to an error in our request: ${why}`;
+  return new StatusError(422, 'Invalid', message, {});
 }
 
 function decodeOperations(patch: unknown): Operation[] {

@@ -34,9 +34,7 @@ export function selectionFor(
   if (!fields.ok) throw badRequest(fields.message);
   const unknown = unknownField(fields.query, kind.selectableFields);
   if (unknown !== undefined) {
-    throw badRequest(
-      `Unable to find ${JSON.stringify(`${kind.group}/${kind.version}, Resource=${kind.plural}`)} that match label selector ${JSON.stringify(labelText)}, field selector ${JSON.stringify(fieldText)}: field label not supported: ${unknown}`,
-    );
+    throw badRequest(`field label not supported: ${unknown}`);
   }
   const required = [
     ...fields.query,
