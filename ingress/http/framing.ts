@@ -16,8 +16,14 @@ const bad = (status: number, reason: string): BadHead => ({ status, reason });
 /** uri-host [ ":" port ] without userinfo. */
 const AUTHORITY = /^(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/;
 
+/** The last good one: most requests of a moment are for the same host. */
+let goodAuthority = 'localhost';
+
 export function isAuthority(text: string): boolean {
-  return AUTHORITY.test(text);
+  if (text === goodAuthority) return true;
+  if (!AUTHORITY.test(text)) return false;
+  goodAuthority = text;
+  return true;
 }
 
 interface Scanned {

@@ -1,5 +1,5 @@
 import { COLON, CR, FIELD_CONTENT, HT, LF, SP, TARGET, TOKEN } from './bytes.ts';
-import { fieldName, Fields } from './fields.ts';
+import { type FieldName, fieldName, Fields } from './fields.ts';
 import type { BadHead } from './message.ts';
 
 /**
@@ -76,18 +76,35 @@ export function scanResponseHead(bytes: Buffer, start: number, limits: HeadLimit
     if (lineEnd < 0 && bytes.indexOf(LF, start) >= 0) return bad(502, 'bare LF after the status line');
     return looksLikeHttp(bytes, start) ? undefined : bad(502, 'not HTTP');
   }
-  const line = bytes.toString('latin1', start, lineEnd);
-  const parts = /^(HTTP\/1\.[01]) ([1-9]\d\d)(?: ([^\u0000-\u0008\u000a-\u001f\u007f]*))?$/.exec(line);
-  if (!parts || bytes[lineEnd + 1] !== LF) return bad(502, 'bad status line');
+  if (!isStatusLine(bytes, start, lineEnd)) return bad(502, 'bad status line');
   const scanned = scanFields(bytes, lineEnd + 2, start, limits);
   if (typeof scanned !== 'number') return scanned ? bad(502, scanned.reason) : undefined;
   const text = bytes.toString('latin1', start, headEnd);
   return {
-    startLine: [parts[1]!, parts[2]!, parts[3] ?? ''],
+    startLine: [text.slice(0, 8), text.slice(9, 12), text.slice(13, lineEnd - start)],
     fields: sliceFields(text, start, scanned),
     end: headEnd,
   };
 }
+
+const HTTP_1 = Buffer.from('HTTP/1.');
+
+/** `HTTP/1.x SP 3DIGIT [SP reason] CR LF` (RFC 9112 section 4); the CR stands at lineEnd. */
+function isStatusLine(bytes: Buffer, start: number, lineEnd: number): boolean {
+  if (lineEnd - start < 12 || bytes[lineEnd + 1] !== LF) return false;
+  for (let i = 0; i < HTTP_1.length; i++) if (bytes[start + i] !== HTTP_1[i]) return false;
+  const minor = bytes[start + 7]! - DIGIT_0;
+  const hundreds = bytes[start + 9]! - DIGIT_0;
+  if ((minor !== 0 && minor !== 1) || bytes[start + 8] !== SP || hundreds < 1 || hundreds > 9) return false;
+  if (!isDigit(bytes[start + 10]!) || !isDigit(bytes[start + 11]!)) return false;
+  if (lineEnd - start === 12) return true;
+  if (bytes[start + 12] !== SP) return false;
+  for (let at = start + 13; at < lineEnd; at++) if (FIELD_CONTENT[bytes[at]!] === 0) return false;
+  return true;
+}
+
+const DIGIT_0 = 48;
+const isDigit = (byte: number): boolean => byte >= DIGIT_0 && byte <= 57;
 
 /** Scans a trailer section (fields up to the empty line). */
 export function scanTrailers(bytes: Buffer, start: number, limits: HeadLimits): HeadScan {
@@ -152,10 +169,28 @@ function sliceFields(text: string, first: number, count: number): Fields {
   const fields = new Fields();
   for (let i = 0; i < count; i++) {
     const slot = i * 4;
-    const name = fieldName(text.slice(offsets[slot]! - first, offsets[slot + 1]! - first));
+    const name = nameAt(text, offsets[slot]! - first, offsets[slot + 1]! - first);
     fields.push(name, text.slice(offsets[slot + 2]! - first, offsets[slot + 3]! - first));
   }
   return fields;
+}
+
+const NAME_SLOTS = 1024;
+const NAME_KEPT_LENGTH_MAX = 64;
+/** Names seen lately, by length and three of their characters: for those no string has to be made. */
+const namesSeen: (FieldName | undefined)[] = Array.from({ length: NAME_SLOTS });
+
+function nameAt(text: string, start: number, end: number): FieldName {
+  const middle = text.charCodeAt((start + end) >> 1);
+  const hash =
+    (end - start) * 37 + text.charCodeAt(start) * 11 + middle * 67 + text.charCodeAt(end - 1) * 131;
+  const slot = hash & (NAME_SLOTS - 1);
+  const seen = namesSeen[slot];
+  if (seen !== undefined && seen.raw.length === end - start && text.startsWith(seen.raw, start)) return seen;
+  // a slice would hold the whole head in memory as long as the name is remembered
+  const name = fieldName(Buffer.from(text.slice(start, end), 'latin1').toString('latin1'));
+  if (end - start <= NAME_KEPT_LENGTH_MAX) namesSeen[slot] = name;
+  return name;
 }
 
 function badNameReason(lineStart: number, byte: number): string {

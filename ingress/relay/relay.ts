@@ -117,8 +117,12 @@ export class Relay implements ExchangeHandler, UpstreamHandler {
   // The endpoint's side.
 
   upstreamConnected(): void {
+    this.#connectedAt(this.#services.nowMs());
+  }
+
+  #connectedAt(nowMs: number): void {
     this.#connected = true;
-    this.#record.connected(this.#services.nowMs());
+    this.#record.connected(nowMs);
     const stream = this.#stream;
     if (!stream) return;
     this.#choice.connected(this.#endpoint!);
@@ -243,13 +247,14 @@ export class Relay implements ExchangeHandler, UpstreamHandler {
   #openAt(endpoint: EndpointState, fresh: boolean): void {
     this.#endpoint = endpoint;
     this.#connected = false;
-    this.#record.tryStarted(endpoint.id, this.#services.nowMs());
+    const nowMs = this.#services.nowMs();
+    this.#record.tryStarted(endpoint.id, nowMs);
     this.#record.trace?.tryStarted(this.#outgoing!.fields);
     if (!fresh) this.#choice.started(endpoint);
     this.#services.wheel.arm(this.#deadline, this.#request.route.policy.proxy.connectMs);
     const stream = this.#services.open(endpoint, this.#request, this.#outgoing!, this, fresh);
     this.#stream = stream;
-    if (stream.connected) this.upstreamConnected();
+    if (stream.connected) this.#connectedAt(nowMs);
   }
 
   #resendBody(stream: UpstreamStream): void {

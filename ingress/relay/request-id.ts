@@ -1,6 +1,6 @@
 import { randomFillSync } from 'node:crypto';
 
-const POOL_BYTES = 4096;
+const POOL_BYTES = 32 * 1024;
 const ID_BYTES = 16;
 
 /** Fresh request ids: 32 hexadecimal digits, as nginx makes them. Random bytes are drawn in bulk. */
