@@ -1,3 +1,5 @@
+import { SWEEP_INTERVAL_MS } from '../limits.ts';
+
 /** A relay under way. Data marks it touched; the sweep counts how long it was not. */
 export interface Session {
   touched: boolean;
@@ -70,4 +72,9 @@ export class SessionTable {
   destroyAll(): void {
     for (const session of this.#sessions) session.destroy('stopped');
   }
+}
+
+/** Idle sweeps that make up a time. */
+export function sweepsOf(seconds: number): number {
+  return Math.ceil((seconds * 1000) / SWEEP_INTERVAL_MS);
 }

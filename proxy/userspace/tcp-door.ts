@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { LISTEN_BACKLOG } from '../limits.ts';
+import { admit } from './admit.ts';
 import type { Door, DoorDeps, DoorOptions } from './door.ts';
 import { TcpSession } from './tcp-session.ts';
 
@@ -26,13 +27,11 @@ function listening(server: Server, { address, port }: DoorOptions): Promise<void
 /** Takes a client in, or resets it when it may not come. */
 export function welcome({ context, state }: DoorDeps, { entrance }: DoorOptions, client: Socket): void {
   const clientAddress = client.remoteAddress;
-  const decision =
-    clientAddress !== undefined && context.tcp.hasRoom ? state.decide(entrance, clientAddress) : undefined;
-  if (clientAddress === undefined || decision?.verdict !== 'dnat') {
-    state.counters.refused++;
+  const candidates = admit({ context, state }, entrance, clientAddress);
+  if (clientAddress === undefined || !candidates) {
     client.on('error', () => {}); // it is being reset; there is nobody left to tell
     client.resetAndDestroy();
     return;
   }
-  new TcpSession({ context, port: state, entrance, clientAddress }, client).start(decision.endpoints);
+  new TcpSession({ context, port: state, entrance, clientAddress }, client).start(candidates);
 }

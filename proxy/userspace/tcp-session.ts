@@ -1,21 +1,10 @@
 import type { Socket } from 'node:net';
 import type { EndpointAddressPort } from '../../endpoints/node-view.ts';
-import type { EntranceKind } from '../decide.ts';
-import { DIALS_MAX, REDIAL_PAUSE_MS, SWEEP_INTERVAL_MS } from '../limits.ts';
-import { endpointId } from './balancer.ts';
 import type { EndpointCounters } from './counters.ts';
-import type { PortState } from './port-state.ts';
+import { type ClientDeps, type Dial, DialLadder } from './dial-ladder.ts';
 import { proxyHeader, type ProxyProtocol } from './proxy-protocol.ts';
-import type { RelayContext } from './relay-context.ts';
-import type { Session } from './session-table.ts';
+import { sweepsOf, type Session } from './session-table.ts';
 import { adopt, dial } from './shared-read.ts';
-
-export interface TcpSessionDeps {
-  readonly context: RelayContext;
-  readonly port: PortState;
-  readonly entrance: EntranceKind;
-  readonly clientAddress: string;
-}
 
 /**
  * One client connection: dials endpoints in turn until one answers, then passes bytes both ways. Each side may
@@ -25,22 +14,21 @@ export class TcpSession implements Session {
   touched = true;
   idleSweeps = 0;
   idleSweepsMax: number;
-  readonly #deps: TcpSessionDeps;
+  readonly #deps: ClientDeps;
   readonly #client: Socket;
-  #tried: Set<string> | undefined;
+  readonly #ladder: DialLadder;
   #upstream: Socket | undefined;
   #endpoint: EndpointCounters | undefined;
   #timer: Disposable | undefined;
-  #dials = 0;
-  #timeouts = 0;
   /** Sockets of the relay that have not closed yet; a dial under way does not count. */
   #open = 1;
 
-  constructor(deps: TcpSessionDeps, accepted: Socket) {
+  constructor(deps: ClientDeps, accepted: Socket) {
     this.#deps = deps;
+    this.#ladder = new DialLadder(deps);
     const client = adopt(accepted, (bytes) => this.#received(bytes, true));
     this.#client = client;
-    this.idleSweepsMax = sweeps(deps.context.limits.tcpIdleSeconds);
+    this.idleSweepsMax = sweepsOf(deps.context.limits.tcpIdleSeconds);
     deps.context.tcp.add(this);
     deps.port.counters.connections++;
     deps.port.counters.active++;
@@ -50,7 +38,7 @@ export class TcpSession implements Session {
 
   /** `candidates`: the endpoints this client may reach now. */
   start(candidates: readonly EndpointAddressPort[]): void {
-    this.#dial(candidates);
+    this.#dial(this.#ladder.next(candidates));
   }
 
   /** Cuts both sides: they see a reset, never a clean end that was not sent. */
@@ -60,32 +48,17 @@ export class TcpSession implements Session {
     this.#upstream?.resetAndDestroy();
   }
 
-  #dial(candidates: readonly EndpointAddressPort[]): void {
-    const { port, context, clientAddress } = this.#deps;
-    const tried = this.#tried;
-    const { affinitySeconds } = port.view;
-    const endpoint = port.balancer.pick(candidates, clientAddress, affinitySeconds, tried);
-    if (!endpoint || this.#dials >= DIALS_MAX || this.#timeouts >= context.limits.dialDeadlinesMs.length) {
-      port.counters.failed++;
-      this.destroy();
-      return;
-    }
-    if (tried?.has(endpointId(endpoint))) {
-      this.#tried = undefined;
-      this.#wait(REDIAL_PAUSE_MS, () => this.#connect(endpoint));
-    } else this.#connect(endpoint);
+  #dial(next: Dial | undefined): void {
+    if (!next) this.destroy();
+    else if (next.pauseMs > 0) this.#wait(next.pauseMs, () => this.#connect(next));
+    else this.#connect(next);
   }
 
-  #connect(endpoint: EndpointAddressPort): void {
-    this.#dials++;
-    const { limits } = this.#deps.context;
+  #connect({ endpoint, deadlineMs }: Dial): void {
     const upstream = dial(endpoint.address, endpoint.port, (bytes) => this.#received(bytes, false));
     this.#upstream = upstream;
-    this.#wait(limits.dialDeadlinesMs[this.#timeouts] ?? 0, () => {
-      this.#timeouts++;
-      this.#redial(upstream, endpoint);
-    });
-    const onError = (): void => this.#redial(upstream, endpoint);
+    this.#wait(deadlineMs, () => this.#redial(upstream, endpoint, 'deadline'));
+    const onError = (): void => this.#redial(upstream, endpoint, 'refused');
     upstream.once('error', onError);
     upstream.once('connect', () => {
       upstream.off('error', onError);
@@ -93,29 +66,19 @@ export class TcpSession implements Session {
     });
   }
 
-  /** Gives the endpoint up for this client and goes on with the next. */
-  #redial(upstream: Socket, endpoint: EndpointAddressPort): void {
+  #redial(upstream: Socket, endpoint: EndpointAddressPort, why: 'deadline' | 'refused'): void {
     this.#timer?.[Symbol.dispose]();
     upstream.removeAllListeners();
     upstream.on('error', () => {}); // told after destroy; the dial already counts as failed
     upstream.destroy();
     this.#upstream = undefined;
-    const id = endpointId(endpoint);
-    const { port, entrance, clientAddress } = this.#deps;
-    port.balancer.failed(endpoint, clientAddress);
-    port.counters.endpoint(id).dialFailures++;
-    (this.#tried ??= new Set()).add(id);
-    // asked anew, so that a dial under churn follows it
-    this.#dial(port.candidates(entrance, clientAddress));
+    this.#dial(this.#ladder.failed(endpoint, why));
   }
 
   #relay(upstream: Socket, endpoint: EndpointAddressPort): void {
     this.#timer?.[Symbol.dispose]();
     const { port, context } = this.#deps;
-    port.balancer.succeeded(endpoint);
-    this.#endpoint = port.counters.endpoint(endpointId(endpoint));
-    this.#endpoint.connections++;
-    this.#endpoint.active++;
+    this.#endpoint = this.#ladder.answered(endpoint);
     const client = this.#client;
     const version = port.view.proxyProtocol ?? context.proxyProtocol;
     if (version) this.#announce(upstream, version);
@@ -161,7 +124,7 @@ export class TcpSession implements Session {
     to.on('drain', () => from.resume());
     from.on('end', () => {
       this.touched = true;
-      this.idleSweepsMax = sweeps(this.#deps.context.limits.tcpHalfClosedIdleSeconds);
+      this.idleSweepsMax = sweepsOf(this.#deps.context.limits.tcpHalfClosedIdleSeconds);
       to.end();
     });
   }
@@ -179,8 +142,4 @@ export class TcpSession implements Session {
     this.#deps.port.counters.active--;
     if (this.#endpoint) this.#endpoint.active--;
   }
-}
-
-function sweeps(seconds: number): number {
-  return Math.ceil((seconds * 1000) / SWEEP_INTERVAL_MS);
 }

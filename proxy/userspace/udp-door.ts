@@ -1,8 +1,8 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import type { EndpointAddressPort } from '../../endpoints/node-view.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
-import { SWEEP_INTERVAL_MS } from '../limits.ts';
 import type { Door, DoorDeps, DoorOptions } from './door.ts';
+import { sweepsOf } from './session-table.ts';
 import { sameEndpoint, UdpFlow } from './udp-flow.ts';
 import { literal } from './udp-literal.ts';
 
@@ -75,7 +75,7 @@ class UdpDoor implements Door {
       {
         clientAddress: from.address,
         target: endpoint,
-        idleSweepsMax: Math.ceil((context.limits.udpIdleSeconds * 1000) / SWEEP_INTERVAL_MS),
+        idleSweepsMax: sweepsOf(context.limits.udpIdleSeconds),
         onEnd: () => this.#flows.delete(id),
       },
     );
