@@ -5,8 +5,8 @@ import { InvalidArgumentError } from 'commander';
 import type { ProxyConfig } from '../../proxy/config.ts';
 import { createApiClient } from '../api/client/api-client.ts';
 import { inClusterAccess } from '../api/client/in-cluster.ts';
-import { loadKubeconfig } from '../api/client/kubeconfig.ts';
-import { openHttpExchange, type OpenExchange } from '../api/client/open-exchange.ts';
+import { type ClusterAccess, loadKubeconfig } from '../api/client/kubeconfig.ts';
+import { openHttpExchange } from '../api/client/open-exchange.ts';
 import { systemClock } from '../base/clock.ts';
 import { messageOf } from '../base/fault.ts';
 import { Registry } from '../base/metrics.ts';
@@ -35,6 +35,7 @@ interface OwnFlags {
   readonly podCidr?: string;
   readonly podRoutes?: boolean;
   readonly dataDir?: string;
+  readonly lastState: boolean;
   readonly imageMap?: readonly string[];
   readonly clusterDns?: string;
   readonly clusterDomain: string;
@@ -72,7 +73,8 @@ export const register: RegisterCommand = (program, context) => {
     .option('--pod-cidr <cidr>', 'addresses of the pods of this node', cidrFlag)
     .option('--pod-routes', 'route the pod ranges of all nodes between the nodes of one link')
     .option('--kubelet', 'run pods as processes of this host; needs --pod-cidr')
-    .option('--data-dir <folder>', 'where pods and their logs lie')
+    .option('--data-dir <folder>', 'where pods, their logs and the last state of the API lie')
+    .option('--no-last-state', 'keep nothing of the API on disk: a start without it waits')
     .option('--image-map <file|image=command>', 'what runs for an image (repeatable)', repeated)
     .option('--cluster-dns <address>', 'name server given to pods; default: the tenth service address')
     .option('--cluster-domain <name>', 'DNS zone of the cluster', 'cluster.local')
@@ -100,11 +102,12 @@ export const register: RegisterCommand = (program, context) => {
 
 async function run(flags: NodeFlags, context: CliContext): Promise<void> {
   const config = await readProxyConfig(flags, context);
-  const options = await daemonOptions(flags, config, context);
   const systemd = new SystemdNotifier({ clock: systemClock, log: context.log, env: context.env, pid });
   await using stack = new AsyncDisposableStack();
   stack.use(systemd);
-  const access = stack.use(await connectAsNode(context, config.kubeconfig));
+  const access = await nodeAccess(context, config.kubeconfig);
+  const open = stack.use(openHttpExchange(access, { clock: systemClock, exec, env: context.env }));
+  const options = await daemonOptions(flags, config, access, context);
   const deps = {
     clock: systemClock,
     log: context.log,
@@ -112,7 +115,7 @@ async function run(flags: NodeFlags, context: CliContext): Promise<void> {
     exec,
     openNetlink,
     random: Math.random,
-    client: createApiClient(access.exchange, { userAgent: `weft-node/${packageVersion()}` }),
+    client: createApiClient(open.exchange, { userAgent: `weft-node/${packageVersion()}` }),
     onReady: (name: string, detail: string): void => context.stdout.write(`${name.padEnd(12)} ${detail}\n`),
   };
   const daemon = await NodeDaemon.open(deps, options, context.stop).catch((error: unknown) => {
@@ -148,10 +151,9 @@ async function reload(
   systemd.ready(status);
 }
 
-async function connectAsNode({ env }: CliContext, kubeconfig: string): Promise<OpenExchange> {
+async function nodeAccess({ env }: CliContext, kubeconfig: string): Promise<ClusterAccess> {
   try {
-    const access = kubeconfig ? await loadKubeconfig(kubeconfig) : await inClusterAccess(env);
-    return openHttpExchange(access, { clock: systemClock, exec, env });
+    return kubeconfig ? await loadKubeconfig(kubeconfig) : await inClusterAccess(env);
   } catch (error) {
     throw new ExitError(EXIT_USAGE, `${messageOf(error)}. Name a kubeconfig with --kubeconfig.`);
   }
@@ -160,6 +162,7 @@ async function connectAsNode({ env }: CliContext, kubeconfig: string): Promise<O
 async function daemonOptions(
   flags: NodeFlags,
   config: ProxyConfig,
+  { server }: ClusterAccess,
   context: CliContext,
 ): Promise<DaemonOptions> {
   const { proxyProtocol, podCidr } = flags;
@@ -191,6 +194,7 @@ async function daemonOptions(
         ? { ...host, ...(await kubeletOptions(flags, context)), podCidr, dataDir }
         : undefined,
     podRoutesCidr: flags.podRoutes ? podCidr : undefined,
+    lastState: flags.lastState ? { folder: join(dataDir, 'last-state'), server: server.href } : undefined,
     announce: announceOptions(flags, {
       nodeName,
       nodeIP: host.hostIP,

@@ -19,6 +19,9 @@ const INGRESS: readonly Resource[] = [
   resources.configMaps,
 ];
 
+/** What a node serves by: worth keeping for a start without the API. */
+export const SERVED: readonly Resource[] = [...MODEL, resources.serviceCIDRs, ...INGRESS];
+
 /** Feeds the kinds of the network model from the informers; resolves when the first lists are in. */
 export async function feedModel(
   informers: InformerFactory,

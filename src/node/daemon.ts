@@ -13,10 +13,12 @@ import { Kubelet, type KubeletOptions } from '../kubelet/kubelet.ts';
 import { NodeAgent, type NodeAgentOptions } from '../kubelet/node-agent.ts';
 import { joinHostPort } from '../net/ip.ts';
 import { type AnnounceOptions, Announcer } from './announce-part.ts';
-import { feedModel } from './cluster-model.ts';
+import { feedModel, SERVED } from './cluster-model.ts';
 import { type ConntrackLoad, openConntrackWatch } from './conntrack-watch.ts';
 import { applyHostTuning, applyTuning, strictArp } from './host-tuning.ts';
 import { type IngressPartOptions, openIngressPart } from './ingress-part.ts';
+import { openLater } from './later.ts';
+import { LastState } from './last-state.ts';
 import { type LocalDnsOptions, openLocalDns } from './local-dns.ts';
 import type { NodeDeps } from './parts.ts';
 import { openProxyPart, type ProxyPart } from './proxy-part.ts';
@@ -44,6 +46,8 @@ export interface DaemonOptions {
   readonly dns: LocalDnsOptions | undefined;
   readonly ingress: IngressPartOptions | undefined;
   readonly announce: AnnounceOptions | undefined;
+  /** Where the state of the API is kept for a start without it; undefined: such a start waits. */
+  readonly lastState: { readonly folder: string; readonly server: string } | undefined;
 }
 
 /**
@@ -98,8 +102,7 @@ export class NodeDaemon implements AsyncDisposable {
   }
 
   async #start(signal: AbortSignal): Promise<void> {
-    const { client } = this.#deps;
-    const informers = this.#stack.use(openInformerFactory(client, this.#deps));
+    const informers = await this.#openInformers();
     const recorder = this.#stack.use(
       openEventRecorder(this.#deps, { component: 'weft-node', host: this.#options.nodeName }),
     );
@@ -107,30 +110,49 @@ export class NodeDaemon implements AsyncDisposable {
     this.#stack.use(await feedModel(informers, tracker, { pods: false, signal }));
     this.#stack.use(feedSink(informers.informer(resources.serviceCIDRs), this.#cidrs));
     tracker.flush();
-    await this.#openPods(tracker, signal);
+    this.#openPodRoutes(tracker);
+    // without the API no node is registered: what is known is served meanwhile
+    const isAway = informers.informer(resources.services).resourceVersion === '';
+    if (isAway) this.#stack.use(openLater(this.#deps, (later) => this.#openPods(later)));
+    else this.#stack.use(await this.#openPods(signal));
     await this.#openProxy(tracker, recorder);
     await this.#openServers(tracker, informers, signal);
     await this.#openAnnouncer(tracker);
     this.#isReady = true;
   }
 
-  /** The Node object, pods and the routes to those of other nodes. */
-  async #openPods(tracker: Tracker, signal: AbortSignal): Promise<void> {
-    const { registration, kubelet, podRoutesCidr, nodeName } = this.#options;
+  async #openInformers(): Promise<InformerFactory> {
+    const { lastState } = this.#options;
+    const options = lastState && { ...lastState, resources: SERVED };
+    const memory = options && this.#stack.use(await LastState.open(this.#deps, options));
+    const deps = { ...this.#deps, ...(memory && { memory }) };
+    return this.#stack.use(openInformerFactory(this.#deps.client, deps));
+  }
+
+  /** The routes to pods of other nodes. */
+  #openPodRoutes(tracker: Tracker): void {
+    const { podRoutesCidr, nodeName } = this.#options;
     if (podRoutesCidr !== undefined) {
       const options = { nodeName, podCidr: podRoutesCidr };
       this.#stack.use(new PodRoutes({ ...this.#deps, snapshots: tracker }, options));
       this.#deps.onReady('pod routes', `${podRoutesCidr} is here`);
     }
+  }
+
+  /** The Node object, and pods. */
+  async #openPods(signal: AbortSignal): Promise<AsyncDisposable> {
+    const { registration, kubelet, nodeName } = this.#options;
+    await using stack = new AsyncDisposableStack();
     if (registration) {
-      const agent = this.#stack.use(new NodeAgent(this.#deps, registration));
+      const agent = stack.use(new NodeAgent(this.#deps, registration));
       await untilAborted(agent.registered, signal);
       this.#deps.onReady('node', `${nodeName} at ${registration.hostIP}`);
     }
     if (kubelet) {
-      this.#stack.use(await Kubelet.open(this.#deps, kubelet, signal));
+      stack.use(await Kubelet.open(this.#deps, kubelet, signal));
       this.#deps.onReady('kubelet', `node ${nodeName}, pods in ${kubelet.podCidr}`);
     }
+    return stack.move();
   }
 
   async #openProxy(tracker: Tracker, recorder: EventRecorder): Promise<void> {

@@ -5,6 +5,7 @@ export interface ClientMetrics {
   readonly informerLists: Counter<'resource'>;
   readonly informerEvents: Counter<'resource' | 'type'>;
   readonly informerErrors: Counter<'resource' | 'stage'>;
+  readonly informerRecalled: Gauge<'resource'>;
   readonly reconciles: Counter<'controller' | 'outcome'>;
   readonly reconcileSeconds: Histogram<'controller'>;
   readonly queueDepth: Gauge<'controller'>;
@@ -35,6 +36,12 @@ export function clientMetrics(registry: Registry): ClientMetrics {
       name: 'weft_informer_errors_total',
       help: 'Failed lists and watches, and handlers that threw.',
       labelNames: ['resource', 'stage'],
+      registers,
+    }),
+    informerRecalled: new Gauge({
+      name: 'weft_informer_recalled',
+      help: '1 while a collection is served as it was at the last run, because the API has not been heard yet.',
+      labelNames: ['resource'],
       registers,
     }),
     reconciles: new Counter({

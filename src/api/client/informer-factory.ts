@@ -33,6 +33,7 @@ export function openInformerFactory(client: ApiClient, deps: InformerDeps): Info
         const options: InformerOptions<T> = { indices, trim: withoutManagedFields };
         const made = openInformer(client, resource, options, deps);
         open.set(path, made);
+        deps.memory?.remember(made);
         return made;
       }
       for (const [name, indexFunction] of Object.entries(indices)) present.addIndex(name, indexFunction);

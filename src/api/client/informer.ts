@@ -26,6 +26,17 @@ export interface Informer<T extends KubeObject> extends AsyncDisposable {
   synced(signal?: AbortSignal): Promise<void>;
 }
 
+/**
+ * What was known before this process started. An informer whose API cannot be reached starts from it, and compares with
+ * the first list when that comes.
+ */
+export interface ObjectMemory {
+  /** The objects of a collection as they were last; undefined when nothing is known of it. */
+  recall(resource: Resource): readonly KubeObject[] | undefined;
+  /** Keeps what the informer comes to know, from its first list on. */
+  remember(informer: Informer<KubeObject>): void;
+}
+
 export interface InformerOptions<T extends KubeObject> {
   readonly namespace?: string;
   readonly labelSelector?: string;

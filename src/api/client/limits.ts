@@ -23,6 +23,9 @@ export const WATCH_TOO_SHORT_MS = 1_000;
 export const INFORMER_BACKOFF_MIN_MS = 200;
 export const INFORMER_BACKOFF_MAX_MS = 30_000;
 
+/** Silence before the first list after which what was known at the last run is taken; a failure does so at once. */
+export const RECALL_AFTER_MS = 5_000;
+
 /** Reconcile retries. */
 export const RECONCILE_BACKOFF_MIN_MS = 20;
 export const RECONCILE_BACKOFF_MAX_MS = 60_000;

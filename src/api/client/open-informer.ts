@@ -6,9 +6,9 @@ import type { Registry } from '../../base/metrics.ts';
 import { type KubeObject, objectKey } from '../kinds/meta.ts';
 import { type ClientMetrics, clientMetrics } from './client-metrics.ts';
 import { type ApiClient, ApiError, type Resource, type WatchEvent } from './client.ts';
-import type { Informer, InformerEvent, InformerOptions } from './informer.ts';
+import type { Informer, InformerEvent, InformerOptions, ObjectMemory } from './informer.ts';
 import { INFORMER_BACKOFF_MAX_MS, INFORMER_BACKOFF_MIN_MS, LIST_PAGE_SIZE } from './limits.ts';
-import { WATCH_MAX_SECONDS, WATCH_MIN_SECONDS, WATCH_TOO_SHORT_MS } from './limits.ts';
+import { RECALL_AFTER_MS, WATCH_MAX_SECONDS, WATCH_MIN_SECONDS, WATCH_TOO_SHORT_MS } from './limits.ts';
 import { deepFreeze, type IndexFunction, ObjectCache } from './object-cache.ts';
 import { guarded, WatchListUnsupported } from './watch-guard.ts';
 
@@ -18,6 +18,7 @@ export interface InformerDeps {
   /** 0..1; spreads retries and watch ends. */
   readonly random: () => number;
   readonly metrics?: Registry;
+  readonly memory?: ObjectMemory;
 }
 
 /** An informer that takes further indices after it was opened. */
@@ -48,6 +49,7 @@ class ListWatchInformer<T extends KubeObject> implements SharedInformer<T> {
   readonly #abort = new AbortController();
   readonly #synced = Promise.withResolvers<void>();
   readonly #running: Promise<void>;
+  readonly #recallTimer: Disposable | undefined;
   #resourceVersion = '';
   #hasSynced = false;
   #useWatchList = true;
@@ -68,6 +70,8 @@ class ListWatchInformer<T extends KubeObject> implements SharedInformer<T> {
     };
     this.#cache = new ObjectCache(options.indices ?? {});
     this.#synced.promise.catch(() => {}); // disposal before the first list: only those who wait must hear of it
+    const silent = (): void => this.#recall('nothing was heard yet');
+    this.#recallTimer = deps.memory && deps.clock.setTimer(RECALL_AFTER_MS, silent);
     this.#running = this.#run();
   }
 
@@ -121,6 +125,7 @@ class ListWatchInformer<T extends KubeObject> implements SharedInformer<T> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#abort.abort(new Error('informer disposed'));
+    this.#recallTimer?.[Symbol.dispose]();
     this.#handlers.clear();
     await this.#running;
     this.#synced.reject(new Error(`informer of ${this.resource.plural} disposed before its first list`));
@@ -156,7 +161,17 @@ class ListWatchInformer<T extends KubeObject> implements SharedInformer<T> {
     const fields = { reason: messageOf(error), retryMs: Math.round(delayMs) };
     if (this.#failures === 1 && !expired) this.#log.warn('list or watch failed', fields);
     else this.#log.debug('list or watch failed again', fields);
+    this.#recall(fields.reason);
     await sleep(this.#deps.clock, delayMs, this.#abort.signal);
+  }
+
+  /** Serves what was known at the last run until the first list; each later one is a difference to it. */
+  #recall(reason: string): void {
+    const known = this.#hasSynced ? undefined : this.#deps.memory?.recall(this.resource);
+    if (!known) return;
+    this.#log.warn('serving the last known state', { objects: known.length, reason });
+    this.#metrics?.informerRecalled.set({ resource: this.resource.plural }, 1);
+    this.#serve(new Map((known as readonly T[]).map((object) => [objectKey(object), this.#keep(object)])));
   }
 
   #healthy(): void {
@@ -237,10 +252,16 @@ class ListWatchInformer<T extends KubeObject> implements SharedInformer<T> {
 
   #replace(objects: ReadonlyMap<string, T>, resourceVersion: string): void {
     this.#metrics?.informerLists.inc({ resource: this.resource.plural });
-    const events = this.#cache.replace(objects);
+    this.#recallTimer?.[Symbol.dispose]();
+    this.#metrics?.informerRecalled.remove({ resource: this.resource.plural });
     this.#resourceVersion = resourceVersion;
-    this.#hasSynced = true;
     this.#healthy();
+    this.#serve(objects);
+  }
+
+  #serve(objects: ReadonlyMap<string, T>): void {
+    const events = this.#cache.replace(objects);
+    this.#hasSynced = true;
     for (const event of events) this.#deliver(event, this.#handlers);
     this.#synced.resolve();
   }
