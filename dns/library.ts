@@ -33,7 +33,7 @@ export {
 // The cluster: objects in, answers out.
 export { Tracker } from '../endpoints/tracker.ts';
 export { ClusterNames, type ClusterNamesOptions } from './cluster/cluster-names.ts';
-export { PackedReader, type FastCounts } from './cluster/table/packed-reader.ts';
+export { PackedReader } from './cluster/table/packed-reader.ts';
 export type { TableBuffers } from './cluster/table/layout.ts';
 export type { ReaderOptions } from './cluster/table/reader-options.ts';
 

@@ -3,7 +3,6 @@ import type { Clock } from '../src/base/clock.ts';
 import type { Logger } from '../src/base/log.ts';
 import type { Registry } from '../src/base/metrics.ts';
 import type { ClusterOptions } from './cluster/options.ts';
-import type { FastCounts } from './cluster/table/packed-reader.ts';
 import type { PackedTable } from './cluster/table/packed-table.ts';
 import type { ReaderOptions, TableSurroundings } from './cluster/table/reader-options.ts';
 import type { Line, Token } from './corefile/syntax.ts';
@@ -120,6 +119,8 @@ export interface Plugin {
   opened?(): void;
   /** Names compiled to flat memory, for engines that answer without a chain. */
   compiled?(around: TableSurroundings): CompiledNames | undefined;
+  /** Put into the answers of the compiled table for those who ask which server this is (`nsid`). */
+  readonly serverId?: Uint8Array;
   /** Zones answered here even though the block's table of cluster names lies behind. */
   readonly ownsZones?: readonly string[];
   /** Called once when the server is told to stop, before it does; the server goes on answering until it resolves. */
@@ -257,11 +258,14 @@ export interface ChainView {
   readonly plugins: readonly Plugin[];
 }
 
-/** Live counts of one fast path. */
+/** What the readers of one listener's table have counted. */
 export interface FastSample {
   readonly listener: string;
-  readonly zone: string;
-  readonly counts: Readonly<FastCounts>;
+  readonly proto: 'udp' | 'tcp';
+  /** Zones of server blocks, in the order of the counts. */
+  readonly zones: readonly string[];
+  /** A copy of the words that `zoneCounts` reads. */
+  words(): Float64Array;
 }
 
 /** What a plugin may ask of the server as a whole. */

@@ -5,6 +5,7 @@
 import { LiveView } from '../../dns/cluster/live-view.ts';
 import { DEFAULT_CLUSTER_OPTIONS, type ClusterOptions } from '../../dns/cluster/options.ts';
 import { PackedReader } from '../../dns/cluster/table/packed-reader.ts';
+import { readerOptions } from '../../dns/cluster/table/reader-options.ts';
 import { encodeMessage } from '../../dns/wire/encode.ts';
 import { queryMessage } from '../../dns/wire/message.ts';
 import { Tracker } from '../../endpoints/tracker.ts';
@@ -97,22 +98,8 @@ function change(tracker: Tracker, i: number): void {
 async function changeToVisible(): Promise<void> {
   const tracker = clusterOf(services, 2);
   const view = viewOf(tracker);
-  const reader = new PackedReader(view.table.buffers, {
-    zones: [
-      {
-        wire: Uint8Array.of(7, ...Buffer.from('cluster'), 5, ...Buffer.from('local'), 0),
-        labels: 2,
-        fast: true,
-        fallsThrough: false,
-      },
-    ],
-    ttlSeconds: 5,
-    soaTtlSeconds: 5,
-    soaMinimumSeconds: 5,
-    rotate: true,
-    leavesDeepNames: false,
-    strict: false,
-  });
+  const around = { ownsZone: () => true, foreignZones: [], rotate: true };
+  const reader = new PackedReader(view.table.buffers, readerOptions(options, around));
   view.table.onBuffers((buffers) => reader.useBuffers(buffers));
   const out = new Uint8Array(1232);
   const times: number[] = [];

@@ -30,6 +30,8 @@ export class LiveView implements ClusterView, Disposable {
   /** Names and addresses, compiled. */
   readonly table: PackedTable;
   readonly #serviceCounts = new Map<string, number>();
+  /** Namespaces that may have come or gone since the table was told. */
+  readonly #namespacesToTell = new Set<string>();
   readonly #subscription: Disposable;
   readonly #serialListeners = new Set<() => void>();
   readonly #visible: ((batch: VisibleBatch) => void) | undefined;
@@ -132,6 +134,8 @@ export class LiveView implements ClusterView, Disposable {
     if (!changes.complete || changes.nodes.size > 0) this.#clientZones = undefined;
     if (changes.complete) this.#apply(changes);
     else this.#rebuild();
+    for (const name of this.#namespacesToTell) this.table.setNamespace(name, this.hasNamespace(name));
+    this.#namespacesToTell.clear();
     this.table.settle(this.#serial, this.synced);
     if (this.synced) {
       const { arrivedMs } = this.#source.snapshot;
@@ -150,7 +154,8 @@ export class LiveView implements ClusterView, Disposable {
   }
 
   #rebuild(): void {
-    const { services } = this.#source.snapshot;
+    const { services, namespaces } = this.#source.snapshot;
+    for (const name of [...this.table.namespaces(), ...namespaces.keys()]) this.#namespacesToTell.add(name);
     for (const key of this.#entries.keys()) if (!services.has(key)) this.#replace(key);
     for (const key of services.keys()) this.#replace(key);
     this.#touchNamespaces(undefined);
@@ -171,10 +176,12 @@ export class LiveView implements ClusterView, Disposable {
     const count = (this.#serviceCounts.get(namespace) ?? 0) + delta;
     if (count === 0) this.#serviceCounts.delete(namespace);
     else this.#serviceCounts.set(namespace, count);
+    if (count === 0 || count === delta) this.#namespacesToTell.add(namespace);
   }
 
   /** Tells the table again which services are exposed, in these namespaces or in all. */
   #touchNamespaces(namespaces: ReadonlySet<string> | undefined): void {
+    for (const name of namespaces ?? []) this.#namespacesToTell.add(name);
     for (const entry of this.#entries.values()) {
       if (namespaces && !namespaces.has(entry.namespace)) continue;
       this.table.replace(entry, entry, this.#exposesNamespaceOf(entry));

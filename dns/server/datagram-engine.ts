@@ -1,23 +1,23 @@
-import type { FastCounts } from '../cluster/table/packed-reader.ts';
+import type { AskingClient } from '../cluster/table/raw-question.ts';
 import type { CompiledNames, Peer } from '../plugin.ts';
 
 /** Receives one datagram. `reply` may be called later, more than once or never; bytes belong to the receiver. */
 export type DatagramHandler = (bytes: Uint8Array, client: Peer, reply: (bytes: Uint8Array) => void) => void;
 
-/**
- * Answers from a compiled table: writes the whole answer into `out` and returns its length; 0 = take the slow path.
- * Must not keep `bytes` or `out`.
- */
-export type FastAnswer = (bytes: Uint8Array, length: number, out: Uint8Array) => number;
-
 /** How a listener answers without a chain. */
 export interface FastPath {
-  /** On the thread of the table. */
-  readonly answer: FastAnswer;
+  /**
+   * On the thread of the table: writes the whole answer into `out` and returns its length; 0 = take the slow path.
+   * Must not keep `bytes` or `out`.
+   */
+  answer(bytes: Uint8Array, length: number, out: Uint8Array, client: AskingClient): number;
+  /** Once what `answer` gave has been sent, and so long after it was asked. */
+  settle(seconds: number): void;
   /** What other threads need for readers of their own. */
   readonly names: CompiledNames;
-  /** Adds what such readers counted to what is told of this path. */
-  addCounts(counts: () => Readonly<FastCounts>): void;
+  readonly cookieSecret: Uint8Array;
+  /** Memory where such a reader counts; part of what is told of this path from now on. */
+  countsMemory(): Float64Array;
 }
 
 /**

@@ -1,35 +1,50 @@
-import { type FastCounts, PackedReader } from '../cluster/table/packed-reader.ts';
+import type { Clock } from '../../src/base/clock.ts';
+import { countsMemory, sumOfCounts } from '../cluster/table/answer-counts.ts';
+import { PackedReader } from '../cluster/table/packed-reader.ts';
+import type { AskingClient } from '../cluster/table/raw-question.ts';
 import type { CompiledNames, FastSample } from '../plugin.ts';
 import { isWithin, parentName } from '../wire/name.ts';
 import type { BlockTable, OpenBlock } from './blocks.ts';
-import type { FastAnswer, FastPath } from './datagram-engine.ts';
+import { CookieMaker } from './cookie-maker.ts';
+import type { FastPath } from './datagram-engine.ts';
+
+export interface TablePathOptions {
+  readonly listener: string;
+  readonly cookieSecret: Uint8Array;
+}
 
 /** A reader of the compiled table for one listener. */
 export class TablePath implements FastPath, Disposable {
-  readonly answer: FastAnswer;
-  readonly sample: FastSample;
   readonly names: CompiledNames;
+  readonly cookieSecret: Uint8Array;
+  readonly sample: FastSample;
+  readonly #reader: PackedReader;
   readonly #subscription: Disposable;
-  readonly #elsewhere: (() => Readonly<FastCounts>)[] = [];
+  readonly #memories: Float64Array[];
 
-  constructor(listener: string, zone: string, names: CompiledNames) {
-    const reader = new PackedReader(names.table.buffers, names.options);
+  constructor(deps: { clock: Clock }, { listener, cookieSecret }: TablePathOptions, names: CompiledNames) {
     this.names = names;
-    this.answer = (bytes, length, out) => reader.answer(bytes, length, out);
-    const counts = (): FastCounts =>
-      this.#elsewhere.reduce((sum, one) => added(sum, one()), { ...reader.counts });
-    this.sample = {
-      listener,
-      zone,
-      get counts() {
-        return counts();
-      },
-    };
-    this.#subscription = names.table.onBuffers((buffers) => reader.useBuffers(buffers));
+    this.cookieSecret = cookieSecret;
+    const cookies = new CookieMaker(deps, cookieSecret);
+    this.#reader = new PackedReader(names.table.buffers, names.options, { cookies });
+    this.#memories = [this.#reader.counts.memory];
+    const words = (): Float64Array => sumOfCounts(this.#memories);
+    this.sample = { listener, proto: 'udp', zones: names.options.blockZones, words };
+    this.#subscription = names.table.onBuffers((buffers) => this.#reader.useBuffers(buffers));
   }
 
-  addCounts(counts: () => Readonly<FastCounts>): void {
-    this.#elsewhere.push(counts);
+  answer(bytes: Uint8Array, length: number, out: Uint8Array, client: AskingClient): number {
+    return this.#reader.answer(bytes, length, out, client);
+  }
+
+  settle(seconds: number): void {
+    this.#reader.counts.settle(seconds);
+  }
+
+  countsMemory(): Float64Array {
+    const memory = countsMemory(this.names.options.blockZones.length, true);
+    this.#memories.push(memory);
+    return memory;
   }
 
   [Symbol.dispose](): void {
@@ -37,16 +52,15 @@ export class TablePath implements FastPath, Disposable {
   }
 }
 
-function added(sum: FastCounts, more: Readonly<FastCounts>): FastCounts {
-  for (const name of Object.keys(sum) as (keyof FastCounts)[]) sum[name] += more[name];
-  return sum;
-}
-
 /**
  * The fast path of a listener: the first of its blocks with a compiled table that nothing in front of it changes or
  * must see. Names that another block or plugin answers are left to the slow path.
  */
-export function fastPathOf(listener: string, table: BlockTable): TablePath | undefined {
+export function fastPathOf(
+  deps: { clock: Clock },
+  options: TablePathOptions,
+  table: BlockTable,
+): TablePath | undefined {
   for (const block of new Set(table.blocks)) {
     const at = block.plugins.findIndex((plugin) => plugin.compiled !== undefined);
     const inFront = block.plugins.slice(0, at);
@@ -55,11 +69,12 @@ export function fastPathOf(listener: string, table: BlockTable): TablePath | und
     const zonesInFront = inFront.flatMap((plugin) => plugin.ownsZones ?? []);
     const names = block.plugins[at]!.compiled!({
       ownsZone: (zone) => reaches(table, block, zone, zonesInFront),
+      blockZoneOf: (zone) => zoneAround(table, zone),
       foreignZones: [...zonesOfOthers(table, block), ...zonesInFront],
       rotate: inFront.some(({ name }) => name === 'loadbalance'),
+      nsid: inFront.find(({ serverId }) => serverId !== undefined)?.serverId,
     });
-    const zone = block.settings.zones[0] ?? '.';
-    if (names) return new TablePath(listener, zone, names);
+    if (names) return new TablePath(deps, options, names);
   }
   return undefined;
 }
@@ -77,9 +92,13 @@ function reaches(
   zonesInFront: readonly string[],
 ): boolean {
   if (zonesInFront.some((other) => isWithin(zone, other))) return false;
-  for (let name = zone; ; name = parentName(name)) {
-    const blocks = table.blocksOf(name);
-    if (blocks.length > 0) return blocks.every((one) => one === block);
-    if (name === '.') return false;
-  }
+  const blocks = table.blocksOf(zoneAround(table, zone));
+  return blocks.length > 0 && blocks.every((one) => one === block);
+}
+
+/** The zone of the server block that takes questions for the apex of `zone`; the root when there is none. */
+function zoneAround(table: BlockTable, zone: string): string {
+  let name = zone;
+  while (name !== '.' && table.blocksOf(name).length === 0) name = parentName(name);
+  return name;
 }

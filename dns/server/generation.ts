@@ -80,7 +80,8 @@ export class Generation implements AsyncDisposable {
       const rows = entries.map(({ zone, planIndex }) => ({ zone, block: blocks[planIndex]! }));
       const table = new BlockTable(rows);
       tables.set(label, table);
-      const fast = label.startsWith('dns://') ? fastPathOf(label, table) : undefined;
+      const path = { listener: label, cookieSecret: deps.cookies.secret };
+      const fast = label.startsWith('dns://') ? fastPathOf(deps, path, table) : undefined;
       if (fast) fastPaths.set(label, fast);
     }
     return new Generation(deps, blocks, tables, fastPaths, responder, drain);

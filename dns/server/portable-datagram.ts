@@ -1,6 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { Fault, messageOf } from '../../src/base/fault.ts';
-import { joinHostPort } from '../../src/net/ip.ts';
+import { joinHostPort, parseAddress } from '../../src/net/ip.ts';
+import type { AskingClient } from '../cluster/table/raw-question.ts';
 import { SOCKET_BUFFER_BYTES, UDP_PAYLOAD_BYTES } from '../limits.ts';
 import type { Peer } from '../plugin.ts';
 import type {
@@ -8,7 +9,6 @@ import type {
   DatagramEngine,
   DatagramHandler,
   DatagramOptions,
-  FastAnswer,
   FastPath,
   OpenDatagramEngine,
 } from './datagram-engine.ts';
@@ -31,7 +31,8 @@ class PortableDatagram implements DatagramEngine {
   readonly #socket: Socket;
   readonly #handler: DatagramHandler;
   readonly #out = Buffer.alloc(UDP_PAYLOAD_BYTES);
-  #fast: FastAnswer | undefined;
+  readonly #client = new Asking();
+  #fast: FastPath | undefined;
   #open = true;
 
   constructor(socket: Socket, handler: DatagramHandler) {
@@ -44,7 +45,7 @@ class PortableDatagram implements DatagramEngine {
   }
 
   useFastPath(fast: FastPath | undefined): void {
-    this.#fast = fast?.answer;
+    this.#fast = fast;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -56,8 +57,9 @@ class PortableDatagram implements DatagramEngine {
   #receive(bytes: Buffer, from: RemoteInfo): void {
     this.counts.received++;
     if (from.port === 0) return; // forged: nobody can hear an answer there
-    const length = this.#fast?.(bytes, bytes.length, this.#out) ?? 0;
-    if (length > 0) {
+    const fast = this.#fast;
+    const length = fast ? this.#answer(fast, bytes, from) : 0;
+    if (fast && length > 0) {
       this.counts.fast++;
       // The kernel may take it later: the send must own its bytes.
       const answer = Buffer.allocUnsafe(length);
@@ -70,8 +72,31 @@ class PortableDatagram implements DatagramEngine {
     });
   }
 
+  #answer(fast: FastPath, bytes: Buffer, from: RemoteInfo): number {
+    const startedMs = performance.now();
+    this.#client.from = from;
+    const length = fast.answer(bytes, bytes.length, this.#out, this.#client);
+    if (length > 0) fast.settle((performance.now() - startedMs) / 1000);
+    return length;
+  }
+
   #sent(error: Error | null): void {
     if (error) this.counts.sendErrors++;
+  }
+}
+
+/** Who sent the datagram under way. */
+class Asking implements AskingClient {
+  from: RemoteInfo = { address: '', family: 'IPv4', port: 0, size: 0 };
+
+  get six(): boolean {
+    return this.from.family === 'IPv6' && plainAddress(this.from.address) === this.from.address;
+  }
+
+  writeAddress(into: Uint8Array): number {
+    const bytes = parseAddress(plainAddress(this.from.address));
+    if (bytes) into.set(bytes);
+    return bytes?.length ?? 0;
   }
 }
 

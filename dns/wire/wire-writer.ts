@@ -78,7 +78,8 @@ export class WireWriter {
       this.put(label.subarray(0, label.length - 1));
     }
     this.u8(0);
-    if (labels.length > 0 && start <= MAX_POINTER) this.#names.set(name, start);
+    const first = written === undefined && labels.length > 0 && start <= MAX_POINTER;
+    if (first) this.#names.set(name, start);
   }
 
   #reserve(count: number): void {

@@ -3,4 +3,4 @@
  * (coredns_*, kubeproxy_*, nginx_ingress_controller_*) where they exist, weft_* otherwise.
  * Hot paths count in plain numbers and give them here from a `collect` callback.
  */
-export { Counter, Gauge, Histogram, Registry } from 'prom-client';
+export { Counter, Gauge, Histogram, Registry, type Metric } from 'prom-client';

@@ -24,14 +24,18 @@ export class EndpointBlocks {
     this.#memory = memory;
   }
 
-  /** Rewrites the names that the changed endpoints have or had. */
+  /**
+   * Rewrites the names that the changed endpoints have or had. Returns the addresses under those names: their blocks
+   * may have moved.
+   */
   replace(
     id: number,
     { gone, fresh }: EndpointChanges,
     all: readonly Endpoint[],
     nameOf: (endpoint: Endpoint) => string,
-  ): void {
-    if (gone.length === 0 && fresh.length === 0) return;
+  ): ReadonlySet<string> {
+    const moved = new Set<string>();
+    if (gone.length === 0 && fresh.length === 0) return moved;
     const names = new Map<string, Set<string>>();
     for (const endpoint of [...gone, ...fresh]) names.set(nameOf(endpoint).toLowerCase(), new Set());
     for (const endpoint of fresh) names.get(nameOf(endpoint).toLowerCase())!.add(endpoint.address);
@@ -42,7 +46,18 @@ export class EndpointBlocks {
         if (endpoint.ready) names.get(nameOf(endpoint).toLowerCase())?.add(endpoint.address);
       }
     }
-    for (const [name, addresses] of names) if (LABEL.test(name)) this.#write(id, name, [...addresses]);
+    for (const [name, addresses] of names) {
+      if (LABEL.test(name)) this.#write(id, name, [...addresses]);
+      for (const address of addresses) moved.add(address);
+    }
+    return moved;
+  }
+
+  /** Where the block of a name below a service stands; 0 = there is none. */
+  find(id: number, label: string): number {
+    if (!LABEL.test(label)) return 0;
+    const length = this.#writeKey(id, label);
+    return this.#find(hashBytes(KIND.ENDPOINT, this.#key, 0, length), id, label.length);
   }
 
   #write(id: number, label: string, addresses: readonly string[]): void {
@@ -70,9 +85,10 @@ export class EndpointBlocks {
     this.#memory.insert(hash, offset);
   }
 
-  #drop(hash: number, id: number, labelLength: number): void {
+  /** The block whose key was written last. */
+  #find(hash: number, id: number, labelLength: number): number {
     const { arena } = this.#memory.buffers;
-    const offset = this.#memory.find(
+    return this.#memory.find(
       hash,
       (found) =>
         arena[found] === KIND.ENDPOINT &&
@@ -80,6 +96,11 @@ export class EndpointBlocks {
         readU32(arena, found + 4) === id &&
         equalFolded(this.#key, 1, arena, labelAt(arena, found), labelLength),
     );
+  }
+
+  #drop(hash: number, id: number, labelLength: number): void {
+    const { arena } = this.#memory.buffers;
+    const offset = this.#find(hash, id, labelLength);
     if (offset === 0) return;
     this.#memory.remove(hash, offset);
     this.#memory.release(offset, labelAt(arena, offset) - offset + labelLength);

@@ -9,6 +9,7 @@ import { AddressBlocks } from './address-blocks.ts';
 import { writeAddress } from './address-bytes.ts';
 import { EndpointBlocks } from './endpoint-blocks.ts';
 import { changedAddresses, changedEndpoints, isBehind, type EndpointChanges } from './endpoint-diff.ts';
+import { clusterIpHosts, headlessHosts, HostBlocks } from './host-blocks.ts';
 import {
   A_RECORD_BYTES,
   AAAA_RECORD_BYTES,
@@ -16,7 +17,10 @@ import {
   equalFolded,
   hashBytes,
   KIND,
+  NAMESPACE_HEAD_BYTES,
   readU32,
+  REF_CLUSTER_IP,
+  REF_SLOW,
   SERVICE_FLAG_HIDDEN,
   SERVICE_FLAG_SLOW,
   SERVICE_HEAD_BYTES,
@@ -31,6 +35,9 @@ const V6_AT = 16;
 
 const LABEL = /^[a-z0-9_-]{1,63}$/;
 
+/** Endpoints whose names are looked for one by one; more are gathered in a map first. */
+const FEW = 4;
+
 /**
  * Cluster names compiled to flat memory. `replace` costs the size of the service, and of a service with many endpoints
  * mostly the size of the difference. Readers: PackedReader.
@@ -40,12 +47,14 @@ export class PackedTable {
   readonly #options: ClusterOptions;
   readonly #endpoints: EndpointBlocks;
   readonly #addresses: AddressBlocks;
+  readonly #hosts: HostBlocks;
   readonly #scratch = new Uint8Array(128);
 
   constructor(options: ClusterOptions) {
     this.#options = options;
     this.#endpoints = new EndpointBlocks(this.#memory);
-    this.#addresses = new AddressBlocks(this.#memory);
+    this.#addresses = new AddressBlocks(this.#memory, (id) => this.#keyOf(id));
+    this.#hosts = new HostBlocks(this.#memory);
   }
 
   get buffers(): TableBuffers {
@@ -104,17 +113,63 @@ export class PackedTable {
     const id = found > 0 ? readU32(this.#memory.buffers.arena, found + 4) : this.#memory.newId();
     this.#writeService(after, found, id, hidden ? 'absent' : slow ? 'alias' : kind);
     const changed = changedEndpoints(this.#visible(old), this.#visible(after));
-    if (wasHidden || hidden) this.#replaceNames(id, wasHidden ? undefined : old, hidden ? undefined : after);
-    else this.#endpoints.replace(id, changed, this.#visible(after), this.#nameOf);
-    this.#replaceAddresses(id, old, after, changed);
+    const moved =
+      wasHidden || hidden
+        ? this.#replaceNames(id, wasHidden ? undefined : old, hidden ? undefined : after)
+        : this.#endpoints.replace(id, changed, this.#visible(after), this.#nameOf);
+    this.#replaceAddresses(id, old, after, changed, moved);
+    this.#writeHosts(id, after, !hidden && !slow && kind === 'hosts');
+  }
+
+  /** A namespace that clients can see; names of services do not depend on it. */
+  setNamespace(name: string, exposed: boolean): void {
+    if (!LABEL.test(name)) return;
+    const length = name.length;
+    for (let i = 0; i < length; i++) this.#scratch[i] = name.charCodeAt(i);
+    const hash = hashBytes(KIND.NAMESPACE, this.#scratch, 0, length);
+    const { arena } = this.#memory.buffers;
+    const found = this.#memory.find(
+      hash,
+      (offset) =>
+        arena[offset] === KIND.NAMESPACE &&
+        arena[offset + 1] === length &&
+        equalFolded(this.#scratch, 0, arena, offset + NAMESPACE_HEAD_BYTES, length),
+    );
+    if (found > 0 === exposed) return;
+    this.#memory.begin();
+    try {
+      if (exposed) this.#addNamespace(hash, length);
+      else {
+        this.#memory.remove(hash, found);
+        this.#memory.release(found, NAMESPACE_HEAD_BYTES + length);
+      }
+    } finally {
+      this.#memory.end();
+    }
+  }
+
+  /** The namespaces that were set. */
+  *namespaces(): Iterable<string> {
+    const { index, arena } = this.#memory.buffers;
+    for (let i = 1; i < index.length; i += 2) {
+      const offset = index[i]!;
+      if (offset > 0 && arena[offset] === KIND.NAMESPACE) yield labelAt(arena, offset + 1);
+    }
+  }
+
+  /** Whose label stands in the scratch. */
+  #addNamespace(hash: number, length: number): void {
+    const offset = this.#memory.allocate(NAMESPACE_HEAD_BYTES + length);
+    const { arena } = this.#memory.buffers;
+    arena[offset] = KIND.NAMESPACE;
+    arena[offset + 1] = length;
+    arena.set(this.#scratch.subarray(0, length), offset + NAMESPACE_HEAD_BYTES);
+    this.#memory.insert(hash, offset);
   }
 
   /** `namespace/name` of every service that has this address, in the order of their keys. */
   keysAt(address: string): string[] {
-    return this.#addresses
-      .idsAt(address)
-      .map((id) => this.#keyOf(id))
-      .sort();
+    return this.#addresses.idsAt(address).map((id) => this.#keyOf(id));
   }
 
   addresses(): Iterable<string> {
@@ -205,9 +260,27 @@ export class PackedTable {
 
   readonly #nameOf = (endpoint: Endpoint): string => endpointName(endpoint, this.#options.endpointPodNames);
 
-  #replaceNames(id: number, before: ServiceEntry | undefined, after: ServiceEntry | undefined): void {
+  #replaceNames(
+    id: number,
+    before: ServiceEntry | undefined,
+    after: ServiceEntry | undefined,
+  ): ReadonlySet<string> {
     const changed = changedEndpoints(this.#visible(before), this.#visible(after));
-    this.#endpoints.replace(id, changed, this.#visible(after), this.#nameOf);
+    return this.#endpoints.replace(id, changed, this.#visible(after), this.#nameOf);
+  }
+
+  #writeHosts(id: number, entry: ServiceEntry, shown: boolean): void {
+    const service = this.#memory.buffers.ids[id]!;
+    if (!shown) return this.#hosts.release(service);
+    const hosts = entry.headless
+      ? headlessHosts(this.#visible(entry), (endpoint) => this.#refOf(id, this.#nameOf(endpoint)))
+      : clusterIpHosts(entry);
+    this.#hosts.write(service, hosts);
+  }
+
+  /** The block of an endpoint's name; names that are not folded are none of the table's. */
+  #refOf(id: number, name: string): number {
+    return name === name.toLowerCase() ? this.#endpoints.find(id, name) : REF_SLOW;
   }
 
   #replaceAddresses(
@@ -215,15 +288,40 @@ export class PackedTable {
     before: ServiceEntry | undefined,
     after: ServiceEntry | undefined,
     changed: EndpointChanges,
+    moved: ReadonlySet<string>,
   ): void {
     const [old, now] = [this.#visible(before), this.#visible(after)];
     const { goneAddresses, newAddresses } = changedAddresses(changed, old, now);
-    const still = new Set([...(after?.clusterIPs ?? []), ...newAddresses]);
-    const unused = (before?.clusterIPs ?? []).filter((address) => !isBehind(now, address));
+    const own = after?.clusterIPs ?? [];
+    const ownBefore = before?.clusterIPs ?? [];
+    const touched = new Set([...newAddresses, ...moved, ...ownBefore]);
+    for (const address of own) touched.delete(address);
+    const names = this.#namesAt(touched, now);
+    const unused = ownBefore.filter((address) => !isBehind(now, address));
     for (const address of [...unused, ...goneAddresses]) {
-      if (!still.has(address)) this.#addresses.delete(address, id);
+      if (!own.includes(address)) this.#addresses.delete(address, id);
     }
-    for (const address of still) this.#addresses.add(address, id);
+    for (const address of own) this.#addresses.set(address, id, REF_CLUSTER_IP);
+    for (const [address, name] of names) {
+      this.#addresses.set(address, id, name === undefined ? REF_SLOW : this.#refOf(id, name));
+    }
+  }
+
+  /** The name of the ready endpoints at each of these addresses; undefined = more than one. */
+  #namesAt(
+    addresses: ReadonlySet<string>,
+    endpoints: readonly Endpoint[],
+  ): ReadonlyMap<string, string | undefined> {
+    const names = new Map<string, string | undefined>();
+    const few = addresses.size <= FEW ? [...addresses] : undefined;
+    if (addresses.size === 0) return names;
+    for (const endpoint of endpoints) {
+      const { ready, address } = endpoint;
+      if (!ready || !(few ? few.includes(address) : addresses.has(address))) continue;
+      const name = this.#nameOf(endpoint);
+      names.set(address, names.has(address) && names.get(address) !== name ? undefined : name);
+    }
+    return names;
   }
 
   #visible(entry: ServiceEntry | undefined): readonly Endpoint[] {
@@ -232,11 +330,10 @@ export class PackedTable {
 
   #removeService(offset: number, before: ServiceEntry, wasHidden: boolean): void {
     const id = readU32(this.#memory.buffers.arena, offset + 4);
-    this.#replaceNames(id, wasHidden ? undefined : before, undefined);
-    this.#replaceAddresses(id, before, undefined, {
-      gone: before.endpoints.filter(({ ready }) => ready),
-      fresh: [],
-    });
+    const moved = this.#replaceNames(id, wasHidden ? undefined : before, undefined);
+    const gone = before.endpoints.filter(({ ready }) => ready);
+    this.#replaceAddresses(id, before, undefined, { gone, fresh: [] }, moved);
+    this.#hosts.release(offset);
     const { arena } = this.#memory.buffers;
     this.#releaseRecords(offset, V4_AT, A_RECORD_BYTES, 0);
     this.#releaseRecords(offset, V6_AT, AAAA_RECORD_BYTES, 0);

@@ -7,7 +7,7 @@ import type { PackedTable } from './packed-table.ts';
  * A compiled table as a file: one line of JSON, then index, ids and arena as they are in memory (little endian, as
  * every machine Node runs on here). Good only for the options it was compiled with.
  */
-const FORMAT = 'weft-dns-table 1';
+const FORMAT = 'weft-dns-table 2';
 
 interface FileHead {
   readonly format: string;

@@ -25,8 +25,8 @@ function openNsid(data: Uint8Array): Plugin {
   };
   return {
     name: 'nsid',
-    // The compiled table leaves questions with EDNS options to the chain.
     transparent: true,
+    serverId: data,
     serve: (query, next) => {
       const outcome = next(query);
       if (!query.request.edns?.options.some(({ code }) => code === EDNS_OPTION.NSID)) return outcome;

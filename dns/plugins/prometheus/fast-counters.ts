@@ -1,11 +1,11 @@
-import type { FastCounts } from '../../cluster/table/packed-reader.ts';
+import { zoneCounts } from '../../cluster/table/answer-counts.ts';
 import type { FastSample } from '../../plugin.ts';
 import type { RequestMetrics } from './metrics.ts';
 
-/** Brings what the fast path counted in plain numbers into the metrics, when they are read. */
+/** Brings what readers of the table counted in plain numbers into the metrics, when they are read. */
 export class FastCounters {
   readonly #metrics: RequestMetrics;
-  readonly #seen = new Map<FastSample, FastCounts>();
+  readonly #seen = new WeakMap<FastSample, Float64Array>();
 
   constructor(metrics: RequestMetrics) {
     this.#metrics = metrics;
@@ -13,13 +13,13 @@ export class FastCounters {
 
   collect(samples: readonly FastSample[]): void {
     for (const sample of samples) {
-      const now = { ...sample.counts };
+      const now = sample.words();
       const before = this.#seen.get(sample);
-      const since = (name: keyof FastCounts): number => now[name] - (before?.[name] ?? 0);
+      const since = before ? now.map((word, i) => word - before[i]!) : now;
       this.#seen.set(sample, now);
-      this.#metrics.addFast(sample.listener, sample.zone, {
-        types: { A: since('a'), AAAA: since('aaaa'), other: since('other') },
-        rcodes: { NOERROR: since('positive') + since('nodata'), NXDOMAIN: since('nxdomain') },
+      const { listener, proto } = sample;
+      sample.zones.forEach((zone, i) => {
+        this.#metrics.addFast({ server: listener, zone, view: '' }, proto, zoneCounts(since, i));
       });
     }
   }

@@ -1,28 +1,13 @@
-import { Counter, Histogram, type Registry } from '../../../src/base/metrics.ts';
+import { Counter, type Registry } from '../../../src/base/metrics.ts';
 import { familyOf } from '../../../src/net/ip.ts';
+import {
+  DURATION_BUCKETS_SECONDS,
+  LABELLED_TYPES,
+  SIZE_BUCKETS_BYTES,
+  type ZoneCounts,
+} from '../../cluster/table/answer-counts.ts';
 import type { SentReply } from '../../plugin.ts';
-
-/** Types with a label of their own; the rest is "other" (CoreDNS plugin/metrics/vars). */
-const LABELLED_TYPES: readonly string[] = [
-  'AAAA',
-  'A',
-  'CNAME',
-  'DNSKEY',
-  'DS',
-  'HTTPS',
-  'MX',
-  'NSEC3',
-  'NSEC',
-  'NS',
-  'PTR',
-  'RRSIG',
-  'SOA',
-  'SRV',
-  'TXT',
-  'ANY',
-];
-const DURATION_BUCKETS_SECONDS = Array.from({ length: 16 }, (_, i) => 0.00025 * 2 ** i);
-const SIZE_BUCKETS_BYTES = [0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16e3, 32e3, 48e3, 64e3];
+import { BucketHistogram } from './bucket-histogram.ts';
 
 /** The request metrics of one server under CoreDNS's names. */
 export class RequestMetrics implements AsyncDisposable {
@@ -49,26 +34,20 @@ export class RequestMetrics implements AsyncDisposable {
       labelNames: ['server', 'zone', 'view'],
       registers,
     });
-    this.#durations = new Histogram({
+    this.#durations = new BucketHistogram(registry, {
       name: 'coredns_dns_request_duration_seconds',
       help: 'Histogram of the time (in seconds) each request took per zone.',
-      labelNames: ['server', 'zone', 'view', 'type'],
       buckets: DURATION_BUCKETS_SECONDS,
-      registers,
     });
-    this.#requestSizes = new Histogram({
+    this.#requestSizes = new BucketHistogram(registry, {
       name: 'coredns_dns_request_size_bytes',
       help: 'Size of the EDNS0 UDP buffer in bytes (64K for TCP) per zone and protocol.',
-      labelNames: ['server', 'zone', 'view', 'proto'],
       buckets: SIZE_BUCKETS_BYTES,
-      registers,
     });
-    this.#responseSizes = new Histogram({
+    this.#responseSizes = new BucketHistogram(registry, {
       name: 'coredns_dns_response_size_bytes',
       help: 'Size of the returned response in bytes.',
-      labelNames: ['server', 'zone', 'view', 'proto'],
       buckets: SIZE_BUCKETS_BYTES,
-      registers,
     });
     this.#responses = new Counter({
       name: 'coredns_dns_responses_total',
@@ -92,16 +71,21 @@ export class RequestMetrics implements AsyncDisposable {
     this.#responses.inc({ ...where, rcode: reply.rcode, plugin: outcome.plugin ?? '' });
   }
 
-  /** Answers of the compiled table: exact in the counters, absent from the histograms. */
+  /** Answers of the compiled table, counted where they were given. */
   addFast(
-    listener: string,
-    zone: string,
-    { types, rcodes }: { types: Readonly<Record<string, number>>; rcodes: Readonly<Record<string, number>> },
+    where: { readonly server: string; readonly zone: string; readonly view: string },
+    proto: 'udp' | 'tcp',
+    counts: ZoneCounts,
   ): void {
-    const where = { server: listener, zone, view: '' };
-    for (const [type, count] of Object.entries(types)) {
-      if (count > 0) this.#requests.inc({ ...where, proto: 'udp', family: '1', type }, count);
+    for (const { family, type, count } of counts.requests) {
+      if (count > 0) this.#requests.inc({ ...where, proto, family, type }, count);
     }
+    if (counts.dnssecOk > 0) this.#dnssec.inc(where, counts.dnssecOk);
+    for (const { type, counts: durations } of counts.durations)
+      this.#durations.add({ ...where, type }, durations);
+    this.#requestSizes.add({ ...where, proto }, counts.requestSize);
+    this.#responseSizes.add({ ...where, proto }, counts.replySize);
+    const rcodes = { NOERROR: counts.positive + counts.nodata, NXDOMAIN: counts.nxdomain };
     for (const [rcode, count] of Object.entries(rcodes)) {
       if (count > 0) this.#responses.inc({ ...where, rcode, plugin: 'kubernetes' }, count);
     }

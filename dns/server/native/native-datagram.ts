@@ -6,7 +6,6 @@ import { siblingModule } from '../../../src/base/module-url.ts';
 import { DatagramSender } from '../../../src/net/native/datagram-batch.ts';
 import { type DatagramSocket, openDatagramSocket } from '../../../src/net/native/datagram-socket.ts';
 import { readSocketAddress } from '../../../src/net/native/socket-address.ts';
-import type { FastCounts } from '../../cluster/table/packed-reader.ts';
 import {
   NATIVE_LOOK_MS,
   NATIVE_MISSES_MAX,
@@ -26,7 +25,7 @@ import type {
   FastPath,
   OpenDatagramEngine,
 } from '../datagram-engine.ts';
-import { CONTROL, COUNT_NAMES, type ReceiverData, type ReceiverTable, TOTAL } from './receiver-memory.ts';
+import { CONTROL, type ReceiverData, type ReceiverTable, TOTAL } from './receiver-memory.ts';
 import { SlowRing, slowRingMemory } from './slow-ring.ts';
 
 export interface NativeDatagramDeps {
@@ -138,10 +137,10 @@ class Receiver implements AsyncDisposable {
     this.#following = undefined;
     if (!fast) return this.#tell(undefined);
     const { table, options } = fast.names;
-    const counts = new Float64Array(new SharedArrayBuffer(COUNT_NAMES.length * 8));
-    fast.addCounts(() => countsOf(counts));
-    this.#tell({ buffers: table.buffers, options, counts });
-    this.#following = table.onBuffers((buffers) => this.#tell({ buffers, options, counts }));
+    const { cookieSecret } = fast;
+    const counts = fast.countsMemory();
+    this.#tell({ buffers: table.buffers, options, cookieSecret, counts });
+    this.#following = table.onBuffers((buffers) => this.#tell({ buffers, options, cookieSecret, counts }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -210,9 +209,4 @@ class Receiver implements AsyncDisposable {
   #send(reply: Uint8Array, peer: Uint8Array): void {
     if (this.#open && !this.#sender.send(reply, peer)) this.refused++;
   }
-}
-
-function countsOf(memory: Float64Array): FastCounts {
-  const entries = COUNT_NAMES.map((name, i) => [name, memory[i] ?? 0] as const);
-  return Object.fromEntries(entries) as unknown as FastCounts;
 }

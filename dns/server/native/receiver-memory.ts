@@ -1,4 +1,3 @@
-import type { FastCounts } from '../../cluster/table/packed-reader.ts';
 import type { TableBuffers } from '../../cluster/table/layout.ts';
 import type { ReaderOptions } from '../../cluster/table/reader-options.ts';
 import type { SlowRingMemory } from './slow-ring.ts';
@@ -7,18 +6,6 @@ import type { SlowRingMemory } from './slow-ring.ts';
 export const CONTROL = { STOP: 0, NEWS: 1, BEATS: 2, WORDS: 4 } as const;
 /** Totals that the thread writes after each batch. */
 export const TOTAL = { RECEIVED: 0, FAST: 1, SEND_ERRORS: 2, WORDS: 4 } as const;
-
-/** The order of a FastCounts in shared memory. */
-export const COUNT_NAMES: readonly (keyof FastCounts)[] = [
-  'positive',
-  'nodata',
-  'nxdomain',
-  'a',
-  'aaaa',
-  'other',
-  'requestBytes',
-  'replyBytes',
-];
 
 /** What a receiving thread is born with. */
 export interface ReceiverData {
@@ -33,5 +20,7 @@ export interface ReceiverData {
 export interface ReceiverTable {
   readonly buffers: TableBuffers;
   readonly options: ReaderOptions;
-  readonly counts: Float64Array<SharedArrayBuffer>;
+  readonly cookieSecret: Uint8Array;
+  /** Where the thread counts its answers. */
+  readonly counts: Float64Array;
 }

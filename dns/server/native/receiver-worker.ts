@@ -3,10 +3,13 @@
  * hands the rest to the ring. It sleeps in the kernel and nowhere else.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { systemClock } from '../../../src/base/clock.ts';
 import { DatagramBatch } from '../../../src/net/native/datagram-batch.ts';
 import { PackedReader } from '../../cluster/table/packed-reader.ts';
+import type { AskingClient } from '../../cluster/table/raw-question.ts';
 import { NATIVE_BATCH, NATIVE_RECEIVE_BYTES, UDP_PAYLOAD_BYTES } from '../../limits.ts';
-import { CONTROL, COUNT_NAMES, type ReceiverData, type ReceiverTable, TOTAL } from './receiver-memory.ts';
+import { CookieMaker } from '../cookie-maker.ts';
+import { CONTROL, type ReceiverData, type ReceiverTable, TOTAL } from './receiver-memory.ts';
 import { SlowRing } from './slow-ring.ts';
 
 class Receiver {
@@ -14,6 +17,7 @@ class Receiver {
   readonly #batch: DatagramBatch;
   readonly #ring: SlowRing;
   readonly #peerOf: readonly ((into: Uint8Array) => void)[];
+  readonly #clientOf: readonly AskingClient[];
   #table: ReceiverTable | undefined;
   #reader: PackedReader | undefined;
   #news = 0;
@@ -27,7 +31,8 @@ class Receiver {
       wildcard: data.wildcard,
     });
     this.#ring = new SlowRing(data.ring);
-    // one closure a slot, made once: nothing is allocated for a datagram
+    // one of each a slot, made once: nothing is allocated for a datagram
+    this.#clientOf = this.#batch.received.map((_bytes, slot) => new Asking(this.#batch, slot));
     this.#peerOf = this.#batch.received.map((_bytes, slot) => (into) => this.#batch.copyPeer(slot, into, 0));
   }
 
@@ -42,6 +47,7 @@ class Receiver {
   }
 
   #answer(count: number): void {
+    const startedMs = performance.now();
     const batch = this.#batch;
     const reader = this.#reader;
     let fast = 0;
@@ -49,7 +55,8 @@ class Receiver {
     for (let slot = 0; slot < count; slot++) {
       const bytes = batch.received[slot]!;
       const length = Math.min(batch.lengthOf(slot), bytes.length);
-      const size = batch.isCut(slot) ? 0 : (reader?.answer(bytes, length, batch.outgoing) ?? 0);
+      const size =
+        batch.isCut(slot) || !reader ? 0 : reader.answer(bytes, length, batch.outgoing, this.#clientOf[slot]);
       if (size > 0) {
         batch.reply(slot, size);
         fast++;
@@ -60,14 +67,8 @@ class Receiver {
     totals[TOTAL.RECEIVED]! += count;
     totals[TOTAL.FAST]! += fast;
     totals[TOTAL.SEND_ERRORS]! += refused;
-    if (fast > 0) this.#publish();
+    reader?.counts.settle((performance.now() - startedMs) / 1000);
     if (wake) parentPort?.postMessage(null, []);
-  }
-
-  #publish(): void {
-    const { counts } = this.#table!;
-    const now = this.#reader!.counts;
-    for (let i = 0; i < COUNT_NAMES.length; i++) counts[i] = now[COUNT_NAMES[i]!];
   }
 
   #readNews(): void {
@@ -78,9 +79,33 @@ class Receiver {
       const { news } = received.message as { readonly news: ReceiverTable | undefined };
       if (news && this.#reader && news.counts.buffer === this.#table?.counts.buffer) {
         this.#reader.useBuffers(news.buffers);
-      } else this.#reader = news && new PackedReader(news.buffers, news.options);
+      } else this.#reader = news && readerOf(news);
       this.#table = news;
     }
+  }
+}
+
+function readerOf({ buffers, options, cookieSecret, counts }: ReceiverTable): PackedReader {
+  const cookies = new CookieMaker({ clock: systemClock }, cookieSecret);
+  return new PackedReader(buffers, options, { cookies, counts });
+}
+
+/** Who sent the datagram of a slot. */
+class Asking implements AskingClient {
+  readonly #batch: DatagramBatch;
+  readonly #slot: number;
+
+  constructor(batch: DatagramBatch, slot: number) {
+    this.#batch = batch;
+    this.#slot = slot;
+  }
+
+  get six(): boolean {
+    return this.#batch.isSix(this.#slot);
+  }
+
+  writeAddress(into: Uint8Array): number {
+    return this.#batch.copyAddress(this.#slot, into);
   }
 }
 

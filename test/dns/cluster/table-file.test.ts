@@ -100,7 +100,7 @@ describe('a start while the API server cannot be reached', () => {
     ['damaged', (bytes: Buffer) => bytes.with(bytes.length - 9, bytes.at(-9)! ^ 1)],
     [
       'not a table of this version',
-      (bytes: Buffer) => Buffer.from(bytes.toString('latin1').replace('table 1', 'table 0'), 'latin1'),
+      (bytes: Buffer) => Buffer.from(bytes.toString('latin1').replace('table 2', 'table 0'), 'latin1'),
     ],
   ])('does not use a file that is %s', async (reason, spoil) => {
     await save();

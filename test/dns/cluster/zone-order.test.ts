@@ -6,7 +6,7 @@ import type { NodeEntry } from '../../../endpoints/snapshot.ts';
 import type { KubeObject } from '../../../src/api/kinds/meta.ts';
 import { cidrContains, parseCidr } from '../../../src/net/cidr.ts';
 import { clusterOf } from '../support/cluster.ts';
-import { ask, decoded, openServer, questionOf } from '../support/server.ts';
+import { ask, decoded, fastTotals, openServer, questionOf } from '../support/server.ts';
 import { askUdp } from '../support/wire-client.ts';
 
 const ZONE = 'topology.kubernetes.io/zone';
@@ -101,7 +101,7 @@ describe('zone_order', () => {
     cluster.upsert(node('n1', 'b', '10.1.0.0/24'));
     cluster.flush();
     expect(FAR).toContain(await first());
-    const fast = (): number => on.server.fastCounts().reduce((sum, { counts }) => sum + counts.positive, 0);
+    const fast = (): number => fastTotals(on).positive;
     await askUdp(on.udp, encodeMessage(questionOf('db.ns.svc.k. A')));
     expect(fast()).toBe(0);
     for (const object of objects(undefined, ['a', 'a'])) cluster.upsert(object);

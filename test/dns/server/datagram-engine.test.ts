@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { zoneCounts } from '../../../dns/cluster/table/answer-counts.ts';
 import type { FastPath } from '../../../dns/server/datagram-engine.ts';
 import { TablePath } from '../../../dns/server/fast-path.ts';
 import { nativeDatagram } from '../../../dns/server/native/native-datagram.ts';
@@ -38,8 +39,8 @@ afterAll(() => holder[Symbol.asyncDispose]());
 function tablePath(): ReturnType<DatagramEngineFixture['tablePath']> {
   const plugin = holder.server.plugins.find(({ name }) => name === 'kubernetes');
   const names = plugin!.compiled!({ ownsZone: () => true, foreignZones: [], rotate: false })!;
-  const path = new TablePath('dns://:53', '.', names);
-  return { path, question: QUESTION, counted: () => path.sample.counts.positive };
+  const path = new TablePath(deps, { listener: 'dns://:53', cookieSecret: new Uint8Array(16) }, names);
+  return { path, question: QUESTION, counted: () => zoneCounts(path.sample.words(), 0).positive };
 }
 
 const named = { tablePath };
@@ -60,9 +61,11 @@ describe('the native engine', () => {
     const { path } = tablePath();
     const zones = [undefined] as never; // a table no thread can read
     const broken: FastPath = {
-      ...path,
+      answer: () => 0,
+      settle: () => {},
+      cookieSecret: path.cookieSecret,
       names: { ...path.names, options: { ...path.names.options, zones } },
-      addCounts: () => {},
+      countsMemory: () => path.countsMemory(),
     };
     engine.useFastPath(broken);
     const client = createSocket('udp4');

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { encodeMessage } from '../../../dns/wire/encode.ts';
 import type { KubeObject } from '../../../src/api/kinds/meta.ts';
 import { clusterOf } from '../support/cluster.ts';
-import { ask, decoded, openServer, questionOf, type TestServer } from '../support/server.ts';
+import { ask, decoded, fastTotals, openServer, questionOf, type TestServer } from '../support/server.ts';
 import { askUdp } from '../support/wire-client.ts';
 
 const WEB = {
@@ -14,8 +14,9 @@ const WEB = {
 const NAMESPACE = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'ns' } };
 const KUBERNETES = 'kubernetes cluster.local';
 
-function fastCount({ server }: TestServer): number {
-  return server.fastCounts().reduce((sum, { counts }) => sum + counts.positive + counts.nxdomain, 0);
+function fastCount(on: TestServer): number {
+  const { positive, nxdomain } = fastTotals(on);
+  return positive + nxdomain;
 }
 
 /** Corefiles, and whether web.ns.svc.cluster.local may be answered from the table. */

@@ -1,3 +1,4 @@
+import { zoneCounts } from '../../../dns/cluster/table/answer-counts.ts';
 import { PackedReader } from '../../../dns/cluster/table/packed-reader.ts';
 import { decodeMessage } from '../../../dns/wire/decode.ts';
 import type { KubeObject } from '../../../src/api/kinds/meta.ts';
@@ -74,7 +75,8 @@ export async function fuzzServer(packets: number, seed: number): Promise<FuzzRes
 }
 
 function fastTotal({ counts }: PackedReader): number {
-  return counts.positive + counts.nodata + counts.nxdomain;
+  const { positive, nodata, nxdomain } = zoneCounts(counts.memory, 0);
+  return positive + nodata + nxdomain;
 }
 
 function faultIn(asked: Uint8Array, replies: readonly Uint8Array[], fast: Uint8Array): string | undefined {

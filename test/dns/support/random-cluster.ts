@@ -4,15 +4,28 @@ import type { Tracker } from '../../../endpoints/tracker.ts';
 
 /** One change of a small cluster in namespace `ns`. */
 export type Step =
-  | { kind: 'service'; name: string; shape: 'cluster' | 'headless' | 'external'; ips: number; port: boolean }
+  | { kind: 'service'; name: string; shape: 'cluster' | 'headless' | 'external'; ips: number; ports: number }
   | {
       kind: 'slice';
       name: string;
       part: number;
+      ports: number;
       hosts: { last: number; ready: boolean; hostname: string | undefined; six: boolean }[];
     }
   | { kind: 'drop'; what: 'Service' | 'EndpointSlice' | 'Namespace'; name: string; part: number }
   | { kind: 'namespace' };
+
+/** None, one, two of one number, and one without a name. */
+const PORTS = [
+  [],
+  [{ name: 'p', port: 80, protocol: 'TCP' }],
+  [
+    { name: 'p', port: 53, protocol: 'UDP' },
+    { name: 'p-tcp', port: 53, protocol: 'TCP' },
+    { name: 'q', port: 9000, protocol: 'TCP' },
+  ],
+  [{ port: 8080 }],
+];
 
 const names = fc.constantFrom('web', 'db', 'kv');
 export const clusterStep: fc.Arbitrary<Step> = fc.oneof(
@@ -21,12 +34,13 @@ export const clusterStep: fc.Arbitrary<Step> = fc.oneof(
     name: names,
     shape: fc.constantFrom('cluster' as const, 'cluster' as const, 'headless' as const, 'external' as const),
     ips: fc.integer({ min: 0, max: 2 }),
-    port: fc.boolean(),
+    ports: fc.nat(3),
   }),
   fc.record({
     kind: fc.constant('slice' as const),
     name: names,
     part: fc.integer({ min: 0, max: 2 }),
+    ports: fc.nat(3),
     hosts: fc.array(
       fc.record({
         last: fc.integer({ min: 1, max: 6 }),
@@ -52,8 +66,8 @@ function objectsOf(one: Step): { object: KubeObject; removed: boolean }[] {
     return [{ object: { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'ns' } }, removed: false }];
   }
   if (one.kind === 'service') {
+    const ports = PORTS[one.ports];
     const ips = [['10.96.0.1'], ['10.96.0.1', 'fd00::1'], ['fd00::1']][one.ips]!;
-    const ports = one.port ? [{ name: 'p', port: 80 }] : [];
     const spec = {
       cluster: { clusterIP: ips[0], clusterIPs: ips, ports },
       headless: { clusterIP: 'None', clusterIPs: ['None'], ports },
@@ -73,7 +87,7 @@ function objectsOf(one: Step): { object: KubeObject; removed: boolean }[] {
       kind: 'EndpointSlice',
       metadata: { ...metadata, name: `${metadata.name}-${one.part}-${six}`, labels },
       addressType: six ? 'IPv6' : 'IPv4',
-      ports: [{ name: 'p', port: 80, protocol: 'TCP' }],
+      ports: one.kind === 'slice' ? PORTS[one.ports] : [],
       endpoints:
         one.kind === 'slice'
           ? one.hosts

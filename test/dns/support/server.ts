@@ -1,5 +1,6 @@
 import type { Tracker } from '../../../endpoints/tracker.ts';
 import type { OpenDatagramEngine } from '../../../dns/server/datagram-engine.ts';
+import { zoneCounts } from '../../../dns/cluster/table/answer-counts.ts';
 import { DnsServer, type DnsServerOptions } from '../../../dns/server/dns-server.ts';
 import { decodeMessage } from '../../../dns/wire/decode.ts';
 import { encodeMessage } from '../../../dns/wire/encode.ts';
@@ -50,6 +51,23 @@ export async function openServer(corefile: string, options: TestServerOptions = 
     udp: udp ?? { address: '127.0.0.1', port: 0 },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
+}
+
+/** What the table's readers have answered, all listeners and zones together. */
+export function fastTotals({ server }: TestServer): {
+  readonly positive: number;
+  readonly nodata: number;
+  readonly nxdomain: number;
+} {
+  const total = { positive: 0, nodata: 0, nxdomain: 0 };
+  for (const sample of server.fastCounts()) {
+    const words = sample.words();
+    for (const i of sample.zones.keys()) {
+      const counts = zoneCounts(words, i);
+      for (const verdict of ['positive', 'nodata', 'nxdomain'] as const) total[verdict] += counts[verdict];
+    }
+  }
+  return total;
 }
 
 export interface AskOptions extends Partial<Message> {
