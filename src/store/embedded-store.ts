@@ -8,6 +8,7 @@ import type { Journal } from './journal.ts';
 import { checkKey, checkValue } from './keys.ts';
 import { Leases } from './leases.ts';
 import * as limits from './limits.ts';
+import { ownMemory } from './own-memory.ts';
 import * as store from './store.ts';
 import type { Store, StoreEntry, StoreWatchBatch, WriteResult } from './store.ts';
 import type { Versions } from './versions.ts';
@@ -86,7 +87,7 @@ export class EmbeddedStore implements Store {
     key: string,
     value: Uint8Array,
     expected?: number,
-    options: { leaseId?: string } = {},
+    options: store.PutOptions = {},
   ): Promise<WriteResult> {
     checkKey(key);
     checkValue(key, value);
@@ -94,8 +95,8 @@ export class EmbeddedStore implements Store {
     if (leaseId === undefined) {
       throw new Fault(store.STORE_LEASE_NOT_FOUND, `no lease ${options.leaseId}`);
     }
-    // A copy of its own: callers' buffers may be parts of pools, or change.
-    const own = new Uint8Array(value);
+    // Else a copy of its own: callers' buffers may be parts of pools, or change.
+    const own = options.givenAway ? value : ownMemory(value);
     return await this.#submit<WriteResult>((settle) => ({
       kind: 'put',
       key,

@@ -108,7 +108,7 @@ export class EtcdStore implements Store {
     key: string,
     value: Uint8Array,
     expected?: number,
-    options: { leaseId?: string } = {},
+    options: store.PutOptions = {},
   ): Promise<WriteResult> {
     checkKey(key);
     checkValue(key, value);

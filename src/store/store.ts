@@ -6,7 +6,7 @@
  * writes outside our prefix, so revisions only increase there (docs/store.md).
  *
  * Keys are well-formed, non-empty strings of at most KEY_BYTES_MAX bytes; values at most VALUE_BYTES_MAX bytes.
- * Values handed out are shared and must not be changed; values handed in are copied.
+ * Values handed out are shared and must not be changed; values handed in are copied unless they are given away.
  */
 export interface StoreEntry {
   readonly key: string;
@@ -65,6 +65,15 @@ export type WriteResult =
   | { readonly ok: true; readonly revision: number; readonly previous: StoreEntry | undefined }
   | { readonly ok: false; readonly current: StoreEntry | undefined; readonly revision: number };
 
+export interface PutOptions {
+  readonly leaseId?: string;
+  /**
+   * The value's memory is its own (no part of a pool) and the caller never changes it again: a store in this
+   * process keeps it as it is instead of a copy, and hands the same object out.
+   */
+  readonly givenAway?: boolean;
+}
+
 /** Numbers since the store was opened, for metrics. Absent = the implementation cannot know. */
 export interface StoreStats {
   readonly revision: number;
@@ -119,12 +128,7 @@ export interface Store extends AsyncDisposable {
    * Writes when the key's modRevision equals expectedRevision; 0 = only if absent; undefined = unconditionally.
    * Resolves after the write is durable.
    */
-  put(
-    key: string,
-    value: Uint8Array,
-    expectedRevision?: number,
-    options?: { leaseId?: string },
-  ): Promise<WriteResult>;
+  put(key: string, value: Uint8Array, expectedRevision?: number, options?: PutOptions): Promise<WriteResult>;
   /** As put. Deleting an absent key is a conflict with current undefined and makes no revision. */
   delete(key: string, expectedRevision?: number): Promise<WriteResult>;
   /**

@@ -98,7 +98,10 @@ describe('frames', () => {
     const write: fc.Arbitrary<StoreWrite> = fc.record({
       revision: fc.maxSafeNat(),
       key: fc.string({ unit: 'binary', minLength: 1 }).filter((key) => key.isWellFormed()),
-      value: fc.option(fc.uint8Array(), { nil: undefined }),
+      value: fc.option(
+        fc.uint8Array().map((value) => Buffer.from(value)),
+        { nil: undefined },
+      ),
       createRevision: fc.maxSafeNat(),
       leaseId: fc.integer({ min: 0, max: 2 ** 47 }),
     });

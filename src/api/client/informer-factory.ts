@@ -4,10 +4,12 @@ import type { Informer, InformerOptions } from './informer.ts';
 import type { IndexFunction } from './object-cache.ts';
 import { type InformerDeps, openInformer, type SharedInformer } from './open-informer.ts';
 import { collectionPath } from './paths.ts';
+import { SharedParts } from './shared-parts.ts';
 
 /**
  * One informer per collection for everybody in the process: a second caller shares the first one's cache. Objects
  * are without metadata.managedFields, which is most of many objects' memory; a PUT without it leaves it as it is.
+ * Equal parts of them are one object in memory.
  */
 export interface InformerFactory extends AsyncDisposable {
   /** Opens it on first use. Indices of all callers are kept; a name must always mean the same function. */
@@ -22,6 +24,7 @@ export interface InformerFactory extends AsyncDisposable {
 
 export function openInformerFactory(client: ApiClient, deps: InformerDeps): InformerFactory {
   const open = new Map<string, SharedInformer<KubeObject>>();
+  const parts = new SharedParts();
   return {
     informer<T extends KubeObject>(
       resource: Resource,
@@ -30,7 +33,8 @@ export function openInformerFactory(client: ApiClient, deps: InformerDeps): Info
       const path = collectionPath(resource);
       const present = open.get(path) as SharedInformer<T> | undefined;
       if (!present) {
-        const options: InformerOptions<T> = { indices, trim: withoutManagedFields };
+        const trim = (object: T): T => parts.share(withoutManagedFields(object));
+        const options: InformerOptions<T> = { indices, trim };
         const made = openInformer(client, resource, options, deps);
         open.set(path, made);
         deps.memory?.remember(made);

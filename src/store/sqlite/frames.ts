@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { ownMemory } from '../own-memory.ts';
 import type { StoreWrite } from '../versions.ts';
 
 /**
@@ -70,8 +71,13 @@ export function* decodeWrites(buffer: ArrayBuffer): Generator<StoreWrite> {
 
 /** The value gets memory of its own, so that it does not keep the whole buffer. */
 export function rawToWrite({ revision, createRevision, leaseId, key, value }: RawWrite): StoreWrite {
-  const own = value === null ? undefined : new Uint8Array(value);
-  return { revision, createRevision, leaseId, key: key.toString('utf8'), value: own };
+  return {
+    revision,
+    createRevision,
+    leaseId,
+    key: key.toString('utf8'),
+    value: value ? ownMemory(value) : undefined,
+  };
 }
 
 /** Detects what SQLite does not: bytes of a row that changed on disk. */

@@ -14,8 +14,11 @@ export const APPLICATION_ID = 0x77656674;
 const SCHEMA_VERSION = 1;
 /** A write of 2 KB wastes less of a page of 8 KB than of SQLite's usual 4 KB. */
 const PAGE_BYTES = 8192;
-/** Log size at which its content moves to the main file. */
-export const CHECKPOINT_WAL_BYTES = 8 * 1024 * 1024;
+/**
+ * Log size at which its content moves to the main file. Writes that come meanwhile wait, so it is done often and
+ * takes milliseconds each time.
+ */
+export const CHECKPOINT_WAL_BYTES = 2 * 1024 * 1024;
 /** Time another writer of the file (an administrator's sqlite3) may take before a commit is refused. */
 export const BUSY_TIMEOUT_MS = 5000;
 /** Pages given back to the file system by one slice of compaction: more than a slice usually frees. */

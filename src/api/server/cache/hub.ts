@@ -190,6 +190,7 @@ export class WatchHub implements AsyncDisposable {
   #expectedObject(entry: StoreEntry): UnknownObject | undefined {
     const object = this.#expected.get(entry.value);
     if (!object) return undefined;
+    this.#expected.delete(entry.value); // the bytes live as long as the object, its parsed form need not
     const metadata = Object.freeze({ ...object.metadata, resourceVersion: String(entry.modRevision) });
     return Object.freeze({ ...object, metadata });
   }

@@ -90,6 +90,7 @@ export class ResourceCache {
     for (const listener of this.#listeners) {
       if (!listener.namespace || listener.namespace === event.entry.namespace) listener.event(event);
     }
+    event.frames.clear(); // sent: whoever replays the history makes them again, once
   }
 
   /** Events after the revision, oldest first; undefined when the memory does not reach back that far. */

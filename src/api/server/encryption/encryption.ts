@@ -35,7 +35,9 @@ export function openEncryption(rules: readonly EncryptionRule[]): Encryption {
       return Buffer.concat([Buffer.from(first.prefix, 'latin1'), first.seal(value, key)]);
     },
     unseal: (key, value) => {
-      const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+      const bytes = Buffer.isBuffer(value)
+        ? value
+        : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
       if (!startsWith(bytes, MARK)) return bytes;
       for (const provider of providersOf(key)) {
         const prefix = Buffer.from(provider.prefix, 'latin1');

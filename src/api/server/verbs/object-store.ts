@@ -80,7 +80,9 @@ export class ObjectStore {
     const value = seal(key, bytes);
     hub.expect(value, stored);
     const leaseId = kind.ttlSeconds === undefined ? undefined : await this.#lease(kind.ttlSeconds);
-    const result = await store.put(key, value, expectedRevision, leaseId === undefined ? {} : { leaseId });
+    // What was sealed may be a part of a pool.
+    const options = { givenAway: value === bytes, ...(leaseId !== undefined && { leaseId }) };
+    const result = await store.put(key, value, expectedRevision, options);
     if (!result.ok) return { ok: false, current: this.#current(result.current) };
     const metadata = Object.freeze({ ...stored.metadata, resourceVersion: String(result.revision) });
     const entry = hub.entryOf(key, bytes, result.revision, Object.freeze({ ...stored, metadata }));
