@@ -57,6 +57,8 @@ export const MSG_NOSIGNAL = 0x4000;
 /** Readiness of a descriptor, as epoll_wait reports it. ERR and HUP are reported unasked. */
 export const EPOLL = {
   IN: 0x1,
+  /** Urgent data (RFC 6093): reads stop short at its mark. */
+  PRI: 0x2,
   OUT: 0x4,
   ERR: 0x8,
   HUP: 0x10,
@@ -71,6 +73,7 @@ export const EVENTFD_FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK;
 
 export const SHUT_WRITE = 1;
 export const SPLICE_FLAGS = { MOVE: 1, NONBLOCK: 2 } as const;
+export const F_DUPFD_CLOEXEC = 1030;
 export const F_SETPIPE_SIZE = 1031;
 
 /** Throws Fault NATIVE_UNSUPPORTED on a machine whose layouts these are not. */

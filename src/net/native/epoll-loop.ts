@@ -3,8 +3,8 @@
  *
  *   const descriptors = DescriptorTable.sized(65_536);            // what this thread has open; memory shared with its owner
  *   const timers = new TimerWheel(clock, { slots: 512, tickMs: 10 });
- *   using loop = EpollLoop.open({ descriptors, timers });
- *   loop.onWake = () => { ... receiveMessageOnPort(parentPort) ... };   // another thread: wake(wakeFd), src/net/native/event-fd.ts
+ *   using loop = EpollLoop.open({ descriptors, timers, wakeFd });   // of a WakeUp of whoever started the thread
+ *   loop.onWake = () => { ... receiveMessageOnPort(parentPort) ... };   // after its wake()
  *   const { fd, port } = openStreamListener({ address, port: 0, backlog: 1_024, reusePort: false });   // any thread; throws Fault
  *   using acceptor = new Acceptor({ loop, arena }, fd, { accepted(stream, peer) { ... }, failed(failure) { ... } });
  *   loop.run();                                                    // until loop.stop()
@@ -27,11 +27,11 @@
  * One thread, one loop; nothing is allocated for an event or a call.
  */
 import { Fault } from '../../base/fault.ts';
-import { assertLayout, EPOLL, EPOLL_CLOEXEC, EPOLL_CTL, EPOLL_EVENT, EVENTFD_FLAGS } from './abi.ts';
+import { assertLayout, EPOLL, EPOLL_CLOEXEC, EPOLL_CTL, EPOLL_EVENT } from './abi.ts';
 import { Arena } from './arena.ts';
 import type { DescriptorTable } from './descriptor-table.ts';
 import { ERRNO, errnoName, type Failure, orErrno } from './errno.ts';
-import { wake, WakeUps } from './event-fd.ts';
+import { WakeUps } from './event-fd.ts';
 import { streamCalls } from './stream-calls.ts';
 import type { TimerWheel } from './timer-wheel.ts';
 
@@ -53,12 +53,14 @@ export interface Descriptor {
 export interface EpollLoopDeps {
   readonly descriptors: DescriptorTable;
   readonly timers: TimerWheel;
+  /** The descriptor of a WakeUp; its owner closes it when this thread has ended. */
+  readonly wakeFd: number;
 }
 
 export class EpollLoop implements Disposable {
   readonly descriptors: DescriptorTable;
   readonly timers: TimerWheel;
-  /** Called in `turn` after another thread's `wake(wakeFd)`; several wake-ups may be one call. */
+  /** Called in `turn` after another thread's `wake`; several wake-ups may be one call. */
   onWake: () => void = () => {};
   /** Events that came for a connection that was gone already. */
   staleEvents = 0;
@@ -79,11 +81,11 @@ export class EpollLoop implements Disposable {
   #spare: ReadyHandler[] = [];
   #running = false;
 
-  private constructor(deps: EpollLoopDeps, epoll: number, wakeFd: number) {
+  private constructor(deps: EpollLoopDeps, epoll: number) {
     this.descriptors = deps.descriptors;
     this.timers = deps.timers;
     this.#epoll = epoll;
-    this.#wake = wakeFd;
+    this.#wake = deps.wakeFd;
     const size = deps.descriptors.memory.length;
     this.#handlers = Array.from({ length: size }, () => undefined);
     this.#generations = new Int32Array(size);
@@ -92,21 +94,11 @@ export class EpollLoop implements Disposable {
   /** Throws Fault FFI, NATIVE_UNSUPPORTED, EMFILE. */
   static open(deps: EpollLoopDeps): EpollLoop {
     assertLayout();
-    const { epoll_create1, eventfd } = streamCalls();
-    const made = (what: string, fd: number): number => {
-      const adopted = deps.descriptors.adopt(orErrno(fd));
-      if (adopted < 0) throw new Fault(errnoName(adopted), `no ${what}: ${errnoName(adopted)}`);
-      return adopted;
-    };
-    const epoll = made('epoll', epoll_create1(EPOLL_CLOEXEC));
-    const loop = new EpollLoop(deps, epoll, made('eventfd', eventfd(0, EVENTFD_FLAGS)));
+    const epoll = deps.descriptors.adopt(orErrno(streamCalls().epoll_create1(EPOLL_CLOEXEC)));
+    if (epoll < 0) throw new Fault(errnoName(epoll), `no epoll: ${errnoName(epoll)}`);
+    const loop = new EpollLoop(deps, epoll);
     loop.#prove();
     return loop;
-  }
-
-  /** For `wake`, from any thread, as long as the loop is open. */
-  get wakeFd(): number {
-    return this.#wake;
   }
 
   /** Watches a descriptor; its handler is called in `turn`. One entry a descriptor: EEXIST for a second. */
@@ -211,7 +203,7 @@ export class EpollLoop implements Disposable {
         isHere = true;
       },
     });
-    wake(this.#wake);
+    this.#calls.eventfd_write(this.#wake, 1);
     if (added === 0) this.#dispatch(this.#wait(0));
     if (!isHere) {
       this[Symbol.dispose]();

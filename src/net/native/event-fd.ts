@@ -1,19 +1,44 @@
+import { Fault } from '../../base/fault.ts';
+import { socketCalls } from '../libc.ts';
+import { EVENTFD_FLAGS } from './abi.ts';
 import { Arena } from './arena.ts';
-import { orErrno, type CallResult } from './errno.ts';
+import { type CallResult, errnoName, orErrno } from './errno.ts';
 import { streamCalls } from './stream-calls.ts';
 
-const ONE = 1;
+/**
+ * Wakes a thread out of its EpollLoop. Belongs to whoever starts that thread and is closed after the thread has ended:
+ * until then its number means nothing else, so a late wake-up harms nobody.
+ */
+export class WakeUp implements Disposable {
+  readonly fd: number;
+  #isOpen = true;
 
-/** Wakes a thread that waits in an EpollLoop. `fd` is of the whole process: any thread may write, by its number. */
-export function wake(fd: number): void {
-  // EAGAIN: it has 2^64 - 2 wake-ups before it; all else would be a closed loop, which needs none
-  streamCalls().eventfd_write(fd, ONE);
+  private constructor(fd: number) {
+    this.fd = fd;
+  }
+
+  /** Throws Fault FFI, EMFILE. */
+  static open(): WakeUp {
+    const fd = orErrno(streamCalls().eventfd(0, EVENTFD_FLAGS));
+    if (fd < 0) throw new Fault(errnoName(fd), `no eventfd: ${errnoName(fd)}`);
+    return new WakeUp(fd);
+  }
+
+  /** What was written to shared memory or posted before is seen by the thread's `onWake`. */
+  wake(): void {
+    // it can only fail when 2^64 - 2 wake-ups wait, and then another is not needed
+    if (this.#isOpen) streamCalls().eventfd_write(this.fd, 1);
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#isOpen) socketCalls().close(this.fd);
+    this.#isOpen = false;
+  }
 }
 
 /** Takes the wake-ups that have come, all at once. */
 export class WakeUps {
-  readonly #arena = new Arena(8);
-  readonly #address = this.#arena.address(0, 8);
+  readonly #address = new Arena(8).address(0, 8);
 
   take(fd: number): CallResult {
     return orErrno(streamCalls().eventfd_read(fd, this.#address));

@@ -5,6 +5,7 @@ import {
   AF_INET,
   AF_INET6,
   assertLayout,
+  F_DUPFD_CLOEXEC,
   IPPROTO_IPV6,
   IPV6_V6ONLY,
   SO_REUSEADDR,
@@ -82,4 +83,9 @@ function listenFault(failure: Failure, what: string, { address, port }: SocketAd
   const why = errno === 'EADDRINUSE' ? 'the port is in use' : `${what}: ${errno}`;
   const cause = new Fault(errno, `${what}: ${errno}`);
   return new Fault('LISTEN_FAILED', `cannot listen on ${joinHostPort(address, port)}/tcp: ${why}`, { cause });
+}
+
+/** Another descriptor of the same socket, for an engine that closes what it was given. */
+export function copyDescriptor(fd: number): number | Failure {
+  return orErrno(streamCalls().fcntl(fd, F_DUPFD_CLOEXEC, 0));
 }
