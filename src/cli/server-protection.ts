@@ -3,17 +3,18 @@ import { messageOf } from '../base/fault.ts';
 import type { ControlPlaneOptions } from '../node/control-plane.ts';
 import { EXIT_USAGE, ExitError } from './context.ts';
 
-/** kube-apiserver's flags for the audit log and encryption at rest. */
+/** kube-apiserver's flags for the audit log and encryption at rest, and ours for keys in the store. */
 export interface ProtectionFlags {
   readonly auditPolicyFile?: string;
   readonly auditLogPath?: string;
   readonly encryptionProviderConfig?: string;
+  readonly pkiKeyFile?: string;
 }
 
 /** The files behind the flags, all read before any port opens. */
 export async function readProtection(
   flags: ProtectionFlags,
-): Promise<Pick<ControlPlaneOptions, 'audit' | 'encryption'>> {
+): Promise<Pick<ControlPlaneOptions, 'audit' | 'encryption' | 'pkiSecret'>> {
   const { auditPolicyFile, auditLogPath, encryptionProviderConfig } = flags;
   if ((auditPolicyFile === undefined) !== (auditLogPath === undefined)) {
     throw new ExitError(
@@ -32,7 +33,9 @@ export async function readProtection(
     // The ciphers are only loaded for those who seal.
     async () => (await import('../api/server/encryption/configuration.ts')).parseEncryptionConfiguration,
   );
+  const pkiSecret = await parsed('--pki-key-file', flags.pkiKeyFile, async () => (text) => text);
   return {
+    ...(pkiSecret !== undefined && { pkiSecret }),
     ...(policy && auditLogPath !== undefined && { audit: { policy, path: auditLogPath } }),
     ...(encryption && { encryption }),
   };

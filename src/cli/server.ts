@@ -40,6 +40,10 @@ export const register: RegisterCommand = (program, context) => {
     .option('--audit-policy-file <file>', 'which requests are told in the audit log (audit.k8s.io/v1 Policy)')
     .option('--audit-log-path <file>', 'where the audit log is written, one JSON event a line')
     .option('--encryption-provider-config <file>', 'what is sealed in the store (EncryptionConfiguration)')
+    .option(
+      '--pki-key-file <file>',
+      'keep CA and token key in the store, sealed with this secret, for all servers',
+    )
     .option('--kubeconfig-out <file>', 'write the administrator’s kubeconfig here too')
     .addHelpText(
       'after',

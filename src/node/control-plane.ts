@@ -26,6 +26,7 @@ export interface ControlPlaneOptions {
   readonly controllers: ControllersOptions;
   readonly audit?: ApiServerOptions['audit'];
   readonly encryption?: ApiServerOptions['encryption'];
+  readonly pkiSecret?: string;
 }
 
 /** Store, API server and controllers, opened in that order and disposed in reverse. */
@@ -57,9 +58,11 @@ export async function openControlPlane(deps: NodeDeps, options: ControlPlaneOpti
         dataDir: options.dataDir,
         serviceCidrs: options.serviceCidrs,
         nodePortRange: options.nodePortRange,
+        sharedStore: url.startsWith('etcd:'),
         ...reachableBy(options.listen),
         ...(options.audit && { audit: options.audit }),
         ...(options.encryption && { encryption: options.encryption }),
+        ...(options.pkiSecret !== undefined && { pkiSecret: options.pkiSecret }),
       },
     ),
   );

@@ -1,5 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -12,18 +13,20 @@ import { waitFor } from '../support/wait-for.ts';
 class Server implements AsyncDisposable {
   readonly folder: string;
   readonly #store: string;
+  readonly #secret: string;
   #child: ChildProcess | undefined;
   #output = '';
 
-  constructor(folder: string, store: string) {
+  constructor(folder: string, store: string, secret: string) {
     this.folder = folder;
     this.#store = store;
+    this.#secret = secret;
   }
 
   async start(): Promise<void> {
     this.#output = '';
     const args = ['server', '--store', this.#store, '--data-dir', this.folder, '--api-listen', '127.0.0.1:0'];
-    const kubeconfig = ['--kubeconfig-out', this.#kubeconfig];
+    const kubeconfig = ['--kubeconfig-out', this.#kubeconfig, '--pki-key-file', this.#secret];
     const child = spawn(`${ROOT}bin/weft`, [...args, ...kubeconfig], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     for (const stream of [child.stdout, child.stderr])
@@ -38,6 +41,10 @@ class Server implements AsyncDisposable {
 
   get #kubeconfig(): string {
     return join(this.folder, 'admin.conf');
+  }
+
+  get address(): string {
+    return /^api +(https:\S+)$/m.exec(this.#output)?.[1] ?? '';
   }
 
   kubectl(...args: string[]): string {
@@ -86,12 +93,12 @@ describe.runIf(etcdInstalled())('two servers on one etcd', () => {
     stack.defer(() => rmSync(folder, { recursive: true, force: true }));
     const etcd = stack.use(await EtcdCluster.start(1));
     const store = `etcd:${etcd.endpoints.join(',')}`;
-    const first = stack.use(new Server(join(folder, 'first'), store));
+    // They are one cluster to their clients: the same CA and token key, by the same secret.
+    const secret = join(folder, 'pki.key');
+    writeFileSync(secret, randomBytes(32).toString('base64'));
+    const first = stack.use(new Server(join(folder, 'first'), store, secret));
     await first.start();
-    // They are one cluster to their clients: the same CA and token key.
-    mkdirSync(join(folder, 'second'), { mode: 0o700 });
-    cpSync(join(folder, 'first', 'pki'), join(folder, 'second', 'pki'), { recursive: true });
-    const second = stack.use(new Server(join(folder, 'second'), store));
+    const second = stack.use(new Server(join(folder, 'second'), store, secret));
     await second.start();
     const leaders = [await waitFor('the first leads', () => second.leader(), 60_000)];
 
@@ -102,6 +109,8 @@ describe.runIf(etcdInstalled())('two servers on one etcd', () => {
     await rollOut(second, 'one');
     expect(first.pods('one')).toEqual(second.pods('one'));
     expect(second.leader()).toBe(leaders[0]);
+    // A client of one is known to the other.
+    expect(first.kubectl('--server', second.address, 'auth', 'whoami')).toMatch(/kubernetes-admin/);
 
     await first.kill();
     await rollOut(second, 'two');

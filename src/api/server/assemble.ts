@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Store } from '../../store/store.ts';
 import { Drain } from '../../base/drain.ts';
 import { builtinKinds } from '../kinds/builtin.ts';
 import { KindRegistry } from '../kinds/registry.ts';
@@ -22,7 +23,8 @@ import { type Auditor, auditor } from './audit/audit.ts';
 import { escalationCheck } from './authorize/escalation.ts';
 import { nodeRestriction } from './authorize/node.ts';
 import { reconcilePolicy } from './bootstrap/reconcile-policy.ts';
-import { ensureKubernetesService, ensureNamespaces } from './bootstrap/system-objects.ts';
+import { KubernetesService } from './bootstrap/kubernetes-service.ts';
+import { ensureNamespaces } from './bootstrap/system-objects.ts';
 import { WatchHub } from './cache/hub.ts';
 import { openEncryption } from './encryption/encryption.ts';
 import { CustomResources } from './extension/custom-resources.ts';
@@ -34,6 +36,7 @@ import { healthPaths } from './http/health.ts';
 import { type ApiHandler, ApiListener } from './http/listener.ts';
 import { approvalHandler, csrIdentity } from './identity/csr.ts';
 import { openPki, type Pki } from './identity/pki.ts';
+import { agreeOnKeys } from './identity/shared-keys.ts';
 import { tokenRequestHandler } from './identity/token-request.ts';
 import { startLoops } from './loops.ts';
 import { UsageMetrics } from './metrics/usage-metrics.ts';
@@ -78,7 +81,7 @@ export async function assemble(
   const random = deps.random ?? Math.random;
   const encryption = openEncryption(options.encryption ?? []);
   const [pki, hub, claims] = await Promise.all([
-    openPki(clock, pkiOptions(options)),
+    openPki(clock, pkiOptions(store, options)),
     WatchHub.open({ store, clock, log, unseal: encryption.unseal }),
     Claims.open({ store, log }),
   ]);
@@ -122,7 +125,12 @@ export async function assemble(
       )
     : undefined;
   address = listener?.address ?? '';
-  await ensureKubernetesService(core, allocation.pools[0], options.advertise ?? listener?.address);
+  const advertised = options.advertise ?? listener?.address;
+  const [pool] = allocation.pools;
+  if (pool && advertised !== undefined) {
+    const shared = options.sharedStore === true;
+    stack.use(await KubernetesService.open(core, { pool, advertised, shared }));
+  }
   return { handler, drain, listener, pki, attachUsage: (source) => usage.attach(core, source) };
 }
 
@@ -156,8 +164,10 @@ const SERVICE_NAMES = [
   'kubernetes.default.svc.cluster.local',
 ];
 
-function pkiOptions(options: ApiServerOptions): Parameters<typeof openPki>[1] {
+function pkiOptions(store: Store, options: ApiServerOptions): Parameters<typeof openPki>[1] {
+  const { pkiSecret } = options;
   return {
+    ...(pkiSecret !== undefined && { agree: (own) => agreeOnKeys(store, pkiSecret, own) }),
     dir: options.dataDir === undefined ? undefined : join(options.dataDir, 'pki'),
     dnsNames: [...SERVICE_NAMES, ...(options.serverNames ?? [])],
     ipAddresses: ['127.0.0.1', '::1', ...(options.serverAddresses ?? [])],

@@ -33,6 +33,10 @@ export interface ApiServerOptions {
   readonly watchesPerUserMax?: number;
   /** Who is told of in which detail, and the file for it; absent = no audit log. */
   readonly audit?: { readonly policy: AuditPolicy; readonly path: string };
+  /** Seals the CA and the token key in the store, so that other servers with the same secret have them. */
+  readonly pkiSecret?: string;
+  /** Other servers may use the same store. */
+  readonly sharedStore?: boolean;
   /** What is sealed in the store, and how; absent = nothing. */
   readonly encryption?: readonly EncryptionRule[];
 }

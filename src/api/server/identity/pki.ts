@@ -11,8 +11,11 @@ import {
   type KeyAndCertificate,
   keyToPem,
 } from './certificate.ts';
+import type { SharedFiles } from './shared-keys.ts';
 
 export const PKI_UNREADABLE = 'PKI_UNREADABLE';
+/** The keys in the folder are not those of the cluster in the store. */
+export const PKI_FOREIGN = 'PKI_FOREIGN';
 
 const DAY_MS = 86_400_000;
 /** Clocks of clients may be this far behind ours. */
@@ -23,6 +26,8 @@ export interface PkiOptions {
   readonly dir: string | undefined;
   readonly dnsNames: readonly string[];
   readonly ipAddresses: readonly string[];
+  /** Gives the keys all servers of the cluster use, from those this one has or made. */
+  readonly agree?: (own: SharedFiles) => Promise<SharedFiles>;
 }
 
 /** The server's keys and certificates. Files: ca, apiserver, admin (.crt, .key), sa.key. */
@@ -40,6 +45,7 @@ type IssueRequest = Omit<CertificateRequest, 'publicKey' | 'notBeforeMs' | 'notA
 export async function openPki(clock: Clock, options: PkiOptions): Promise<Pki> {
   const files = new PkiFiles(options.dir);
   const nowMs = clock.nowMs();
+  if (options.agree) await agreed(files, nowMs, options.agree);
   const ca = await openCa(files, nowMs);
   const server = await openCertificate(files, 'apiserver', nowMs, ca, {
     subject: { commonName: 'kube-apiserver', organizations: [] },
@@ -53,10 +59,33 @@ export async function openPki(clock: Clock, options: PkiOptions): Promise<Pki> {
     ipAddresses: [],
     usage: 'client',
   });
-  const saved = await files.read('sa.key');
-  const serviceAccountKey = saved ? files.parsed('sa.key', () => createPrivateKey(saved)) : generateKey();
-  if (!saved) await files.write('sa.key', keyToPem(serviceAccountKey), 0o600);
+  const serviceAccountKey = await openTokenKey(files);
   return { ca, server, admin, serviceAccountKey };
+}
+
+async function openTokenKey(files: PkiFiles): Promise<KeyObject> {
+  const saved = await files.read('sa.key');
+  const key = saved ? files.parsed('sa.key', () => createPrivateKey(saved)) : generateKey();
+  if (!saved) await files.write('sa.key', keyToPem(key), 0o600);
+  return key;
+}
+
+/** Takes the keys of the cluster. A CA that was here before is not replaced behind the users' back. */
+async function agreed(
+  files: PkiFiles,
+  nowMs: number,
+  agree: NonNullable<PkiOptions['agree']>,
+): Promise<void> {
+  const had = await files.read('ca.crt');
+  const made = had === undefined ? new PkiFiles(undefined) : files;
+  const ca = await openCa(made, nowMs);
+  const tokenKey = await openTokenKey(made);
+  const own = { 'ca.key': keyToPem(ca.key), 'ca.crt': ca.pem, 'sa.key': keyToPem(tokenKey) };
+  const shared = await agree(own);
+  if (had !== undefined && shared['ca.crt'] !== had) throw files.foreign();
+  await files.write('ca.key', shared['ca.key'], 0o600);
+  await files.write('ca.crt', shared['ca.crt'], 0o644);
+  await files.write('sa.key', shared['sa.key'], 0o600);
 }
 
 async function openCa(files: PkiFiles, nowMs: number): Promise<Pki['ca']> {
@@ -146,9 +175,10 @@ function publicKey(key: KeyObject): KeyObject {
   return createPublicKey(key);
 }
 
-/** Small files written whole: a new file is renamed over the old one. */
+/** Small files written whole: a new file is renamed over the old one. Without a folder they are in memory. */
 class PkiFiles {
   readonly #dir: string | undefined;
+  readonly #memory = new Map<string, string>();
   #made = false;
 
   constructor(dir: string | undefined) {
@@ -156,7 +186,7 @@ class PkiFiles {
   }
 
   async read(name: string): Promise<string | undefined> {
-    if (!this.#dir) return undefined;
+    if (!this.#dir) return this.#memory.get(name);
     const path = join(this.#dir, name);
     try {
       return await readFile(path, 'utf8');
@@ -182,8 +212,13 @@ class PkiFiles {
     });
   }
 
+  foreign(): Fault {
+    const way = `move ${this.#dir} away to join the cluster of this store`;
+    return new Fault(PKI_FOREIGN, `${join(this.#dir ?? '', 'ca.crt')} is not the CA in the store: ${way}`);
+  }
+
   async write(name: string, text: string, mode: number): Promise<void> {
-    if (!this.#dir) return;
+    if (!this.#dir) return void this.#memory.set(name, text);
     const path = join(this.#dir, name);
     try {
       if (!this.#made) await mkdir(this.#dir, { recursive: true, mode: 0o700 });
