@@ -8,7 +8,14 @@ const TABLE: Readonly<Record<string, { may: readonly string[]; because: string }
   net: { may: ['base'], because: 'addresses, sockets and kernel know nothing of Kubernetes' },
   store: { may: ['base'], because: 'it knows bytes, not kinds' },
   'api/kinds': { may: ['base', 'net'], because: 'shapes and rules of objects, without I/O' },
-  'api/server': { may: ['base', 'net', 'store', 'api/kinds'], because: 'the only writer of the store' },
+  'api/streams': {
+    may: ['base', 'net', 'api/kinds'],
+    because: 'both ends of one wire, for server and kubelet',
+  },
+  'api/server': {
+    may: ['base', 'net', 'store', 'api/kinds', 'api/streams'],
+    because: 'the only writer of the store',
+  },
   'api/client': {
     may: ['base', 'net', 'api/kinds'],
     because: 'talks HTTP or in-process calls, never the store',
@@ -26,7 +33,7 @@ const TABLE: Readonly<Record<string, { may: readonly string[]; because: string }
     because: 'the way back is the API alone',
   },
   kubelet: {
-    may: ['base', 'net', 'api/kinds', 'api/client', 'endpoints'],
+    may: ['base', 'net', 'api/kinds', 'api/client', 'api/streams', 'endpoints'],
     because: 'the way back is the API alone',
   },
   node: {

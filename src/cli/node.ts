@@ -31,6 +31,7 @@ type NodeFlags = KubeProxyFlags & AnnounceFlags & OwnFlags;
 interface OwnFlags {
   readonly register?: boolean;
   readonly kubelet?: boolean;
+  readonly kubeletPort: number;
   readonly nodeIp?: string;
   readonly podCidr?: string;
   readonly podRoutes?: boolean;
@@ -73,6 +74,7 @@ export const register: RegisterCommand = (program, context) => {
     .option('--pod-cidr <cidr>', 'addresses of the pods of this node', cidrFlag)
     .option('--pod-routes', 'route the pod ranges of all nodes between the nodes of one link')
     .option('--kubelet', 'run pods as processes of this host; needs --pod-cidr')
+    .option('--kubelet-port <port>', 'where the API server asks for logs and commands', portFlag, 10_250)
     .option('--data-dir <folder>', 'where pods, their logs and the last state of the API lie')
     .option('--no-last-state', 'keep nothing of the API on disk: a start without it waits')
     .option('--image-map <file|image=command>', 'what runs for an image (repeatable)', repeated)
@@ -162,7 +164,7 @@ async function nodeAccess({ env }: CliContext, kubeconfig: string): Promise<Clus
 async function daemonOptions(
   flags: NodeFlags,
   config: ProxyConfig,
-  { server }: ClusterAccess,
+  { server, caPem }: ClusterAccess,
   context: CliContext,
 ): Promise<DaemonOptions> {
   const { proxyProtocol, podCidr } = flags;
@@ -191,7 +193,10 @@ async function daemonOptions(
         : undefined,
     kubelet:
       flags.kubelet && podCidr !== undefined
-        ? { ...host, ...(await kubeletOptions(flags, context)), podCidr, dataDir }
+        ? {
+            kubelet: { ...host, ...(await kubeletOptions(flags, context)), podCidr, dataDir },
+            listen: caPem ? { host: host.hostIP, port: flags.kubeletPort, clientCaPem: caPem } : undefined,
+          }
         : undefined,
     podRoutesCidr: flags.podRoutes ? podCidr : undefined,
     lastState: flags.lastState ? { folder: join(dataDir, 'last-state'), server: server.href } : undefined,
@@ -208,7 +213,10 @@ async function kubeletOptions(
   flags: NodeFlags,
   { env }: CliContext,
 ): Promise<
-  Pick<NonNullable<DaemonOptions['kubelet']>, 'clusterDns' | 'clusterDomain' | 'hostEnv' | 'imageMap'>
+  Pick<
+    NonNullable<DaemonOptions['kubelet']>['kubelet'],
+    'clusterDns' | 'clusterDomain' | 'hostEnv' | 'imageMap'
+  >
 > {
   return {
     clusterDns: flags.clusterDns ?? flags.dnsAddress?.[0] ?? cidrAddressAt(parseCidr(SERVICE_CIDR)!, 10n)!,

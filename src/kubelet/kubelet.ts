@@ -56,6 +56,8 @@ export interface KubeletOptions {
   readonly imageMap?: ImageMap;
   readonly staticPodDir?: string;
   readonly nodeLabels?: Readonly<Record<string, string>>;
+  /** Where the API server finds this kubelet; absent: it runs in the same process. */
+  readonly endpoint?: { readonly port: number; readonly certificatePem: string };
 }
 
 /** How long pods get at most when the host stops, and how long their last statuses are waited for. */

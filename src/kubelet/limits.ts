@@ -78,3 +78,6 @@ export const VOLUME_REFRESH_MS = 60_000;
 export const SOURCE_WAIT_MS = 10_000;
 /** A followed object is let go this long after the last pod that refers to it. */
 export const SOURCE_IDLE_MS = 60_000;
+
+/** Connections of API servers at once; more are refused. */
+export const KUBELET_CONNECTIONS_MAX = 1_024;

@@ -6,8 +6,8 @@ import type { Logger } from '../base/log.ts';
 import { type ApiClient, ApiError } from '../api/client/client.ts';
 import { resources } from '../api/client/resources.ts';
 import { type Lease, microTime, secondTime } from '../api/kinds/lease.ts';
-import type { Condition } from '../api/kinds/meta.ts';
-import { HOSTNAME_LABEL, type Node } from '../api/kinds/node.ts';
+import type { Condition, ObjectMeta } from '../api/kinds/meta.ts';
+import { HOSTNAME_LABEL, KUBELET_CERTIFICATE_ANNOTATION, type Node } from '../api/kinds/node.ts';
 import {
   DISK_PRESSURE_FREE_SHARE,
   MEMORY_PRESSURE_FREE_BYTES,
@@ -34,6 +34,8 @@ export interface NodeAgentOptions {
   readonly labels: Readonly<Record<string, string>>;
   /** True: no pods are to be placed here, for nobody runs them. */
   readonly unschedulable?: boolean;
+  /** Where the API server finds this kubelet; absent: in its own process, or not at all. */
+  readonly endpoint?: { readonly port: number; readonly certificatePem: string };
 }
 
 const LEASE_NAMESPACE = 'kube-node-lease';
@@ -97,20 +99,17 @@ export class NodeAgent implements AsyncDisposable {
     const { signal } = this.#abort;
     const present = await missingAsUndefined(client.get<Node>(resources.nodes, nodeName, undefined, signal));
     if (!present) await client.create<Node>(resources.nodes, this.#node(), { signal });
-    const labels = { ...this.#labels() };
-    const patch = {
-      metadata: { labels },
-      status: this.#status(present?.status?.conditions ?? []),
-    };
-    if (present && Object.entries(labels).some(([key, value]) => present.metadata.labels?.[key] !== value)) {
-      await client.patch(resources.nodes, nodeName, undefined, 'merge', { metadata: { labels } }, { signal });
+    const status = this.#status(present?.status?.conditions ?? []);
+    const metadata = { labels: this.#labels(), annotations: this.#annotations() };
+    if (present && !hasAll(present.metadata, metadata)) {
+      await client.patch(resources.nodes, nodeName, undefined, 'merge', { metadata }, { signal });
     }
     await client.patch(
       resources.nodes,
       nodeName,
       undefined,
       'merge',
-      { status: patch.status },
+      { status },
       {
         subresource: 'status',
         fieldManager: 'kubelet',
@@ -125,7 +124,7 @@ export class NodeAgent implements AsyncDisposable {
     return {
       apiVersion: 'v1',
       kind: 'Node',
-      metadata: { name: nodeName, labels: this.#labels() },
+      metadata: { name: nodeName, labels: this.#labels(), annotations: this.#annotations() },
       spec: {
         ...(podCidr !== undefined && { podCIDR: podCidr, podCIDRs: [podCidr] }),
         ...(this.#options.unschedulable && { unschedulable: true }),
@@ -143,8 +142,13 @@ export class NodeAgent implements AsyncDisposable {
     };
   }
 
+  #annotations(): Record<string, string> {
+    const { endpoint } = this.#options;
+    return endpoint ? { [KUBELET_CERTIFICATE_ANNOTATION]: endpoint.certificatePem } : {};
+  }
+
   #status(previous: readonly Condition[]): Node['status'] {
-    const { hostIP, version } = this.#options;
+    const { hostIP, version, endpoint } = this.#options;
     const capacity = nodeCapacity();
     const others = previous.filter(({ type }) => !OWN_CONDITIONS.has(type));
     return {
@@ -155,6 +159,7 @@ export class NodeAgent implements AsyncDisposable {
       conditions: [...this.#conditions(previous), ...others],
       capacity,
       allocatable: capacity,
+      ...(endpoint && { daemonEndpoints: { kubeletEndpoint: { Port: endpoint.port } } }),
       nodeInfo: {
         architecture: GO_ARCH[arch()] ?? arch(),
         bootID: readBootId(),
@@ -247,6 +252,14 @@ const OWN_CONDITIONS = new Set(['MemoryPressure', 'DiskPressure', 'PIDPressure',
 
 /** Node's names of processors that differ from Go's, which Kubernetes uses. */
 const GO_ARCH: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
+
+type Marks = Pick<ObjectMeta, 'labels' | 'annotations'>;
+
+function hasAll(present: Marks, wanted: Marks): boolean {
+  return (['labels', 'annotations'] as const).every((field) =>
+    Object.entries(wanted[field] ?? {}).every(([key, value]) => present[field]?.[key] === value),
+  );
+}
 
 function condition(type: string, status: Condition['status'], reason: string, message: string): Condition {
   return { type, status, reason, message };

@@ -9,7 +9,6 @@ import { type EventRecorder, openEventRecorder } from '../api/client/event-recor
 import { feedSink } from '../api/client/feed-sink.ts';
 import { type InformerFactory, openInformerFactory } from '../api/client/informer-factory.ts';
 import { resources } from '../api/client/resources.ts';
-import { Kubelet, type KubeletOptions } from '../kubelet/kubelet.ts';
 import { NodeAgent, type NodeAgentOptions } from '../kubelet/node-agent.ts';
 import { joinHostPort } from '../net/ip.ts';
 import { type AnnounceOptions, Announcer } from './announce-part.ts';
@@ -20,6 +19,7 @@ import { type IngressPartOptions, openIngressPart } from './ingress-part.ts';
 import { openLater } from './later.ts';
 import { LastState } from './last-state.ts';
 import { type LocalDnsOptions, openLocalDns } from './local-dns.ts';
+import { type KubeletPartOptions, openKubeletPart } from './kubelet-part.ts';
 import type { NodeDeps } from './parts.ts';
 import { openProxyPart, type ProxyPart } from './proxy-part.ts';
 import { PodRoutes } from './pod-routes.ts';
@@ -40,7 +40,7 @@ export interface DaemonOptions {
   };
   /** Makes and renews the Node object; the kubelet does that itself. */
   readonly registration: NodeAgentOptions | undefined;
-  readonly kubelet: KubeletOptions | undefined;
+  readonly kubelet: KubeletPartOptions | undefined;
   /** Routes between the pod ranges of the nodes; undefined: the cluster has a pod network already. */
   readonly podRoutesCidr: string | undefined;
   readonly dns: LocalDnsOptions | undefined;
@@ -148,10 +148,7 @@ export class NodeDaemon implements AsyncDisposable {
       await untilAborted(agent.registered, signal);
       this.#deps.onReady('node', `${nodeName} at ${registration.hostIP}`);
     }
-    if (kubelet) {
-      stack.use(await Kubelet.open(this.#deps, kubelet, signal));
-      this.#deps.onReady('kubelet', `node ${nodeName}, pods in ${kubelet.podCidr}`);
-    }
+    if (kubelet) stack.use(await openKubeletPart(this.#deps, kubelet, signal));
     return stack.move();
   }
 

@@ -15,11 +15,14 @@ export interface Node extends KubeObject {
     allocatable?: Record<string, string>;
     capacity?: Record<string, string>;
     nodeInfo?: Record<string, string>;
+    daemonEndpoints?: { kubeletEndpoint?: { Port: number } };
   };
 }
 
 export const ZONE_LABEL = 'topology.kubernetes.io/zone';
 export const HOSTNAME_LABEL = 'kubernetes.io/hostname';
+/** The certificate (PEM) the node's kubelet serves with: trusted in place of a CA. */
+export const KUBELET_CERTIFICATE_ANNOTATION = 'weft.dev/kubelet-serving-certificate';
 
 /** core/v1 Namespace. */
 export interface Namespace extends KubeObject {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Store } from '../../store/store.ts';
 import { Drain } from '../../base/drain.ts';
+import type { PodStreams } from '../kinds/pod-streams.ts';
 import { builtinKinds } from '../kinds/builtin.ts';
 import { KindRegistry } from '../kinds/registry.ts';
 import type { UsageSource } from '../kinds/usage.ts';
@@ -46,6 +47,7 @@ import type { ApiServerDeps, ApiServerOptions } from './server-options.ts';
 import { execHandler } from './stream/exec.ts';
 import { logHandler } from './stream/logs.ts';
 import { portForwardHandler } from './stream/port-forward.ts';
+import { kubelets } from './stream/kubelets.ts';
 import type { StreamsSource } from './stream/target.ts';
 import { evictionHandler } from './verbs/eviction.ts';
 import type { Core } from './verbs/context.ts';
@@ -75,7 +77,7 @@ export async function assemble(
   deps: ApiServerDeps,
   options: ApiServerOptions,
   stack: AsyncDisposableStack,
-  streams: StreamsSource,
+  localStreams: () => PodStreams | undefined,
 ): Promise<Parts> {
   const { store, clock, log } = deps;
   const random = deps.random ?? Math.random;
@@ -114,7 +116,7 @@ export async function assemble(
     access,
     drain,
     () => address,
-    streams,
+    kubelets(core, pki, localStreams),
   );
   const listener = options.listen
     ? stack.use(

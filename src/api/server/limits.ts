@@ -55,10 +55,6 @@ export const SPDY_FRAME_MAX_BYTES = 1024 * 1024;
 export const SPDY_HEADERS_MAX_BYTES = 64 * 1024;
 /** Streams of one port-forward connection. */
 export const SPDY_STREAMS_MAX = 1_024;
-/** One WebSocket message of exec, attach or port-forward. */
-export const STREAM_MESSAGE_MAX_BYTES = 4 * 1024 * 1024;
-/** Unsent bytes of a stream above which its source is paused. */
-export const STREAM_BUFFER_MAX_BYTES = 1024 * 1024;
 /** ServiceAccount tokens whose signature is remembered as good (about 1 KiB each). */
 export const VERIFIED_TOKENS_MAX = 4_096;
 /** Memory of long replies that is kept for the next ones. */

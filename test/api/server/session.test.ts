@@ -166,6 +166,8 @@ describe('kubectl 1.35', { timeout: 60_000 }, () => {
     const state = { running: { startedAt: '2026-01-01T00:00:00Z' } };
     const containerStatuses = [{ name: 'p', ready: true, image: 'i', imageID: '', restartCount: 0, state }];
     const status = { status: { phase: 'Running', containerStatuses } };
+    const target = { apiVersion: 'v1', kind: 'Node', name: 'here' };
+    await test.call('POST', '/api/v1/namespaces/default/pods/p/binding', { metadata: { name: 'p' }, target });
     await test.call('PATCH', '/api/v1/namespaces/default/pods/p/status', status, patchType.merge);
     expect((await kubectl('logs p')).out).toBe('first\nsecond\n');
     const ran = await kubectl('exec p -- sh -c echo${IFS}out;echo${IFS}err>&2;exit${IFS}7');

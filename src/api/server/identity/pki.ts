@@ -30,11 +30,13 @@ export interface PkiOptions {
   readonly agree?: (own: SharedFiles) => Promise<SharedFiles>;
 }
 
-/** The server's keys and certificates. Files: ca, apiserver, admin (.crt, .key), sa.key. */
+/** The server's keys and certificates. Files: ca, apiserver, apiserver-kubelet-client, admin (.crt, .key), sa.key. */
 export interface Pki {
   readonly ca: { readonly key: KeyObject; readonly certificate: X509Certificate; readonly pem: string };
   readonly server: KeyAndCertificate;
   readonly admin: KeyAndCertificate;
+  /** How the server shows itself to kubelets. */
+  readonly kubeletClient: KeyAndCertificate;
   /** Signs ServiceAccount tokens (ES256). */
   readonly serviceAccountKey: KeyObject;
 }
@@ -59,8 +61,14 @@ export async function openPki(clock: Clock, options: PkiOptions): Promise<Pki> {
     ipAddresses: [],
     usage: 'client',
   });
+  const kubeletClient = await openCertificate(files, 'apiserver-kubelet-client', nowMs, ca, {
+    subject: { commonName: 'kube-apiserver-kubelet-client', organizations: [] },
+    dnsNames: [],
+    ipAddresses: [],
+    usage: 'client',
+  });
   const serviceAccountKey = await openTokenKey(files);
-  return { ca, server, admin, serviceAccountKey };
+  return { ca, server, admin, kubeletClient, serviceAccountKey };
 }
 
 async function openTokenKey(files: PkiFiles): Promise<KeyObject> {

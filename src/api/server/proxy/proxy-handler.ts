@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { messageOf } from '../../../base/fault.ts';
-import { cidrContains, parseCidr } from '../../../net/cidr.ts';
 import { joinHostPort } from '../../../net/ip.ts';
 import { numberAt, objectAt, objectsAt, stringAt } from '../../kinds/json-value.ts';
 import type { Reply } from '../http/reply.ts';
@@ -12,6 +11,7 @@ import { PROXY_CONNECT_TIMEOUT_MS } from '../limits.ts';
 import { badRequest, notFound, StatusError, unavailable } from '../status.ts';
 import type { SubresourceHandler } from '../verbs/dispatch.ts';
 import type { Call } from '../verbs/write.ts';
+import { isForbiddenTarget } from './forbidden.ts';
 import { serviceTarget, type Target } from './service-target.ts';
 
 /** `[scheme:]name[:port]`, as the name of a proxy path is written. */
@@ -48,11 +48,6 @@ const DROPPED: ReadonlySet<string> = new Set([
   'cookie',
 ]);
 
-/** Pods, services and nodes do not live there; other programs of this host's network may. */
-const FORBIDDEN = ['169.254.0.0/16', '0.0.0.0/8', '224.0.0.0/4', 'fe80::/10', '::/128', 'ff00::/8'].flatMap(
-  (text) => parseCidr(text) ?? [],
-);
-
 /** pods|services|nodes/NAME/proxy/PATH: the request goes on to what stands behind the name, and its answer comes back. */
 export function proxyHandler(): { handler: SubresourceHandler; agents: Disposable } {
   const plain = new HttpAgent({ keepAlive: true, maxSockets: 256 });
@@ -83,7 +78,7 @@ async function proxy(call: Call, agents: Agents): Promise<Reply | undefined> {
   }
   await call.core.objects.hub.fresh();
   const target = targetOf(call, wanted);
-  if (FORBIDDEN.some((one) => cidrContains(one, target.host))) throw badRequest('address not allowed');
+  if (isForbiddenTarget(target.host)) throw badRequest('address not allowed');
   const question = request.target.indexOf('?');
   const forward: Forward = {
     ...target,

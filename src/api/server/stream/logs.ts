@@ -3,15 +3,15 @@ import { badRequest, methodNotAllowed } from '../status.ts';
 import type { SubresourceHandler } from '../verbs/dispatch.ts';
 import { parseBoolean, parseInteger } from '../verbs/list-options.ts';
 import type { Call } from '../verbs/write.ts';
-import { containerOf, requireStreams, streamError, type StreamsSource } from './target.ts';
+import { containerOf, streamError, type StreamsSource } from './target.ts';
 
 /** pods/NAME/log: text, followed when asked, until the client leaves. */
 export function logHandler(source: StreamsSource): SubresourceHandler {
   return async (call) => {
     if (call.info.verb !== 'get') throw methodNotAllowed();
-    const ref = await containerOf(call);
+    const { ref, nodeName } = await containerOf(call);
     const options = logOptions(call);
-    const streams = requireStreams(source);
+    const streams = source(nodeName);
     const abort = new AbortController();
     const iterator = streams.logs(ref, options, abort.signal)[Symbol.asyncIterator]();
     // The first piece decides whether there is a log at all: only then the reply can still be an error.

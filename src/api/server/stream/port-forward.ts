@@ -2,8 +2,9 @@ import { Buffer } from 'node:buffer';
 import type { WebSocket } from 'ws';
 import { messageOf } from '../../../base/fault.ts';
 import type { ContainerRef, PodEndpointStream, PodStreams } from '../../kinds/pod-streams.ts';
+import { bytesOf, openWebSocket } from '../../streams/web-socket.ts';
 import { SPDY_STREAMS_MAX } from '../limits.ts';
-import { badRequest, notFound } from '../status.ts';
+import { badRequest } from '../status.ts';
 import type { SubresourceHandler } from '../verbs/dispatch.ts';
 import {
   controlFrame,
@@ -16,24 +17,21 @@ import {
   type Headers,
   uint32,
 } from './spdy-frames.ts';
-import { requireStreams, type StreamsSource } from './target.ts';
-import { bytesOf, openWebSocket } from './web-socket.ts';
+import { podOf, type StreamsSource } from './target.ts';
 
 const PROTOCOL = 'SPDY/3.1+portforward.k8s.io';
 
 /** pods/NAME/portforward as kubectl speaks it: SPDY/3.1 inside WebSocket messages. */
 export function portForwardHandler(source: StreamsSource): SubresourceHandler {
   return async (call) => {
-    const { core, kind, info, request } = call;
-    await core.objects.hub.fresh();
-    if (!core.objects.get(kind, info.namespace, info.name)) throw notFound(kind, info.name);
+    const { request } = call;
+    const { ref, nodeName } = await podOf(call);
     if (request.headers['upgrade']?.toLowerCase() !== 'websocket' || !request.upgrade) {
       throw badRequest('Upgrade request required: WebSocket');
     }
-    const streams = requireStreams(source);
+    const streams = source(nodeName);
     const socket = await openWebSocket(request.upgrade, [PROTOCOL]);
     if (!socket) throw badRequest(`unable to upgrade: the protocol must be ${PROTOCOL}`);
-    const ref = { namespace: info.namespace, pod: info.name, container: undefined };
     const connection = new PortForwardConnection(socket, streams, ref);
     socket.on('message', (data) => connection.receive(bytesOf(data)));
     socket.on('close', () => connection[Symbol.dispose]());

@@ -1,25 +1,31 @@
 import { Fault, hasCode, messageOf } from '../../../base/fault.ts';
 import { objectsAt, stringAt } from '../../kinds/json-value.ts';
+import type { UnknownObject } from '../../kinds/meta.ts';
 import type { ContainerRef, PodStreams } from '../../kinds/pod-streams.ts';
-import { badRequest, internalError, notFound, StatusError, unavailable } from '../status.ts';
+import { badRequest, internalError, notFound, StatusError } from '../status.ts';
 import type { Call } from '../verbs/write.ts';
 
-/** Given by the process that runs the pods once its kubelet is there. */
-export type StreamsSource = () => PodStreams | undefined;
+/** The way to the pods of a node; throws 503 when there is none. */
+export type StreamsSource = (nodeName: string) => PodStreams;
 
-export function requireStreams(source: StreamsSource): PodStreams {
-  const streams = source();
-  if (!streams) throw unavailable('no kubelet is connected to this server');
-  return streams;
+/** A container, or the pod alone, and the node whose kubelet runs it. */
+export interface StreamTarget {
+  readonly ref: ContainerRef;
+  readonly nodeName: string;
+}
+
+/** The pod a port-forward request means; throws 404 for one that is not there. */
+export async function podOf(call: Call): Promise<StreamTarget> {
+  const { info } = call;
+  const { spec } = await podObject(call);
+  const ref = { namespace: info.namespace, pod: info.name, container: undefined };
+  return { ref, nodeName: stringAt(spec, 'nodeName') };
 }
 
 /** The container a log, exec or attach request means; throws 404 for the pod and 400 for the container. */
-export async function containerOf(call: Call): Promise<ContainerRef> {
-  const { core, kind, info, request } = call;
-  await core.objects.hub.fresh();
-  const entry = core.objects.get(kind, info.namespace, info.name);
-  if (!entry) throw notFound(kind, info.name);
-  const spec = entry.object['spec'];
+export async function containerOf(call: Call): Promise<StreamTarget> {
+  const { info, request } = call;
+  const { spec, metadata } = await podObject(call);
   const all = ['containers', 'initContainers', 'ephemeralContainers'].flatMap((field) =>
     objectsAt(spec, field),
   );
@@ -28,14 +34,22 @@ export async function containerOf(call: Call): Promise<ContainerRef> {
   if (asked && !names.includes(asked))
     throw badRequest(`container ${asked} is not valid for pod ${info.name}`);
   const main = objectsAt(spec, 'containers').map((one) => stringAt(one, 'name'));
-  const annotated = entry.object.metadata.annotations?.['kubectl.kubernetes.io/default-container'];
+  const annotated = metadata.annotations?.['kubectl.kubernetes.io/default-container'];
   const fallback = main.length === 1 ? main[0] : main.find((one) => one === annotated);
   if (!asked && fallback === undefined) {
     throw badRequest(
       `a container name must be specified for pod ${info.name}, choose one of: [${names.join(' ')}]`,
     );
   }
-  return { namespace: info.namespace, pod: info.name, container: asked || fallback };
+  const ref = { namespace: info.namespace, pod: info.name, container: asked || fallback };
+  return { ref, nodeName: stringAt(spec, 'nodeName') };
+}
+
+async function podObject({ core, kind, info }: Call): Promise<UnknownObject> {
+  await core.objects.hub.fresh();
+  const entry = core.objects.get(kind, info.namespace, info.name);
+  if (!entry) throw notFound(kind, info.name);
+  return entry.object;
 }
 
 /** The reply for what the kubelet refuses. */

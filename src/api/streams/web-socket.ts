@@ -1,12 +1,20 @@
 import { Buffer } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
-import type { UpgradeSocket } from '../http/request.ts';
-import { STREAM_MESSAGE_MAX_BYTES } from '../limits.ts';
+import { STREAM_MESSAGE_MAX_BYTES } from './limits.ts';
+
+/** A request that asks for another protocol, and the socket it came on. */
+export interface Upgrade {
+  readonly socket: Duplex;
+  readonly head: Buffer;
+  /** The node request, which ws wants as it is. */
+  readonly raw: unknown;
+}
 
 /** Accepts the upgrade with the first supported protocol the client offers; undefined = none, nothing was sent. */
 export async function openWebSocket(
-  { socket, head, raw }: UpgradeSocket,
+  { socket, head, raw }: Upgrade,
   supported: readonly string[],
 ): Promise<WebSocket | undefined> {
   const request = raw as IncomingMessage;
