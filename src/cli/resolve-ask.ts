@@ -82,7 +82,7 @@ function openUpstream({ address, port, transport, caFile, serverName }: AskTarge
   return new Upstream(
     { clock: systemClock },
     { scheme, address, port, serverName, url },
-    { tls, expireMs: ANSWER_DEADLINE_MS, maxIdle: 1, source: undefined },
+    { tls, expireMs: ANSWER_DEADLINE_MS, maxAgeMs: 0, maxIdle: 1, dohMethod: 'POST', source: undefined },
   );
 }
 
