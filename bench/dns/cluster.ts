@@ -10,8 +10,14 @@ export function serviceName(i: number): { readonly namespace: string; readonly n
   return { namespace: `team-${i % NAMESPACES}`, name: `service-${i}` };
 }
 
-function clusterIp(i: number): string {
-  return `10.${96 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`;
+export function serviceAddress(i: number): string {
+  const n = i + 1;
+  return `10.${96 + (n >> 16)}.${(n >> 8) & 255}.${n & 255}`;
+}
+
+/** Of the service's address, below in-addr.arpa. */
+export function reverseName(i: number): string {
+  return serviceAddress(i).split('.').toReversed().join('.');
 }
 
 export function namespaceObjects(): KubeObject[] {
@@ -23,7 +29,7 @@ export function namespaceObjects(): KubeObject[] {
 }
 
 export function serviceObject(i: number, headless = false): KubeObject {
-  const ip = headless ? 'None' : clusterIp(i + 1);
+  const ip = headless ? 'None' : serviceAddress(i);
   const ports = [{ name: 'http', port: 80, protocol: 'TCP' }];
   const spec = { clusterIP: ip, clusterIPs: [ip], ports };
   return { apiVersion: 'v1', kind: 'Service', metadata: serviceName(i), spec } as KubeObject;

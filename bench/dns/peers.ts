@@ -2,7 +2,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { serviceName } from './cluster.ts';
+import { reverseName, serviceAddress, serviceName } from './cluster.ts';
 
 export interface Peer {
   readonly name: string;
@@ -10,19 +10,21 @@ export interface Peer {
   readonly start: (folder: string) => ChildProcess;
 }
 
-/** SOA, NS and one A record a service. */
-export function writeZone(path: string, services: number): void {
-  const lines = [
-    '$ORIGIN cluster.local.',
-    '@ 30 IN SOA ns.dns hostmaster 1 7200 1800 86400 30',
-    '@ 30 IN NS ns.dns',
-    'ns.dns 30 IN A 127.0.0.1',
-  ];
+/** What weft answers of as many services: their A and SRV records, and the names of their addresses. */
+export function writeZones(folder: string, services: number): void {
+  const soa = '@ 30 IN SOA ns.dns.cluster.local. hostmaster.cluster.local. 1 7200 1800 86400 30';
+  const head = [soa, '@ 30 IN NS ns.dns.cluster.local.'];
+  const forward = ['$ORIGIN cluster.local.', ...head, 'ns.dns 30 IN A 127.0.0.1'];
+  const reverse = ['$ORIGIN in-addr.arpa.', ...head];
   for (let i = 0; i < services; i++) {
     const { namespace, name } = serviceName(i);
-    lines.push(`${name}.${namespace}.svc 30 IN A 10.96.${(i >> 8) & 255}.${i & 255}`);
+    const path = `${name}.${namespace}.svc`;
+    const srv = `30 IN SRV 0 100 80 ${path}`;
+    forward.push(`${path} 30 IN A ${serviceAddress(i)}`, `${path} ${srv}`, `_http._tcp.${path} ${srv}`);
+    reverse.push(`${reverseName(i)} 30 IN PTR ${path}.cluster.local.`);
   }
-  writeFileSync(path, `${lines.join('\n')}\n`);
+  writeFileSync(join(folder, 'zone'), `${forward.join('\n')}\n`);
+  writeFileSync(join(folder, 'reverse'), `${reverse.join('\n')}\n`);
 }
 
 function found(program: string): boolean {
@@ -58,6 +60,9 @@ remote-control:
 zone:
   name: cluster.local
   zonefile: ${folder}/zone
+zone:
+  name: in-addr.arpa
+  zonefile: ${folder}/reverse
 `,
   );
   return path;
@@ -81,6 +86,10 @@ zone:
     file: ${folder}/zone
     zonefile-load: whole
     zonefile-sync: -1
+  - domain: in-addr.arpa
+    file: ${folder}/reverse
+    zonefile-load: whole
+    zonefile-sync: -1
 `,
   );
   return path;
@@ -88,7 +97,9 @@ zone:
 
 function corednsConfig(folder: string, port: number): string {
   const path = join(folder, 'Corefile');
-  writeFileSync(path, `cluster.local:${port} {\n  bind 127.0.0.1\n  file ${folder}/zone\n}\n`);
+  const block = (zone: string, file: string): string =>
+    `${zone}:${port} {\n  bind 127.0.0.1\n  file ${folder}/${file}\n}\n`;
+  writeFileSync(path, block('cluster.local', 'zone') + block('in-addr.arpa', 'reverse'));
   return path;
 }
 
