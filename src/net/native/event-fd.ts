@@ -38,7 +38,9 @@ export class WakeUp implements Disposable {
 
 /** Takes the wake-ups that have come, all at once. */
 export class WakeUps {
-  readonly #address = new Arena(8).address(0, 8);
+  /** Held: its memory lives no longer than it. */
+  readonly #arena = new Arena(8);
+  readonly #address = this.#arena.address(0, 8);
 
   take(fd: number): CallResult {
     return orErrno(streamCalls().eventfd_read(fd, this.#address));
