@@ -57,6 +57,7 @@ export class H1ClientConnection implements WireHandler, UpstreamStream, ChunkedS
   #interims = 0;
   #dead = false;
   #looking = false;
+  #paused = false;
 
   constructor(wire: Wire, owner: H1ClientOwner, requestsMax: number = UPSTREAM_REQUESTS_MAX) {
     this.#wire = wire;
@@ -131,10 +132,12 @@ export class H1ClientConnection implements WireHandler, UpstreamStream, ChunkedS
   }
 
   pause(): void {
+    this.#paused = true;
     this.#wire.pause();
   }
 
   resume(): void {
+    this.#paused = false;
     this.#wire.resume();
   }
 
@@ -247,6 +250,8 @@ export class H1ClientConnection implements WireHandler, UpstreamStream, ChunkedS
     this.#trailers = undefined;
     const reusable =
       clean && this.#requestEnded && this.#response!.keepAlive && this.#served < this.#requestsMax;
+    // the last bytes may have been too many for the client: the next request must not suffer for it
+    if (this.#paused) this.resume();
     if (reusable && !this.#dead) this.#owner.released(this);
     else this.close();
     handler.upstreamEnd(trailers);
