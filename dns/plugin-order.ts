@@ -41,6 +41,7 @@ import { prometheus } from './plugins/prometheus/setup.ts';
 import { ready } from './plugins/ready/setup.ts';
 import { reload } from './plugins/reload/setup.ts';
 import { tls } from './plugins/tls/setup.ts';
+import { tsig } from './plugins/tsig/setup.ts';
 
 /**
  * The order of execution, fixed for every Corefile (CoreDNS's plugin.cfg). Where a directive stands in the file does
@@ -67,6 +68,7 @@ export const PLUGIN_ORDER: readonly Directive[] = [
   any,
   chaos,
   loadbalance,
+  tsig,
   rewrite,
   autopath,
   acl,
@@ -102,7 +104,6 @@ export const ABSENT_DIRECTIVES: Readonly<Record<string, string>> = {
   grpc_server: 'no gRPC transport; use tls:// or https:// server blocks',
   https3: 'no DNS over HTTP/3; use an https:// server block',
   quic: 'no DNS over QUIC; use a tls:// server block',
-  tsig: 'transfers are allowed by address; see transfer',
   pprof: 'profile with node --inspect or --cpu-prof',
   on: 'no external plugins are loaded',
   trace: 'see weft trace and weft resolve --trace',

@@ -8,6 +8,7 @@ import type { ReaderOptions, TableSurroundings } from './cluster/table/reader-op
 import type { Line, Token } from './corefile/syntax.ts';
 import type { Message, Question, ResourceRecord } from './wire/message.ts';
 import type { Opcode, Rcode, RecordClass, RecordType } from './wire/numbers.ts';
+import type { TsigAlgorithm, TsigKey } from './wire/tsig.ts';
 
 export type Transport = 'udp' | 'tcp' | 'tls' | 'https';
 
@@ -41,6 +42,25 @@ export interface Query {
   readonly listener: string;
   /** 0 for a client's question, one more for each look-up inside a look-up. */
   readonly depth: number;
+  /** The client has signed with a key of ours (RFC 8945); what goes back will be signed too. */
+  readonly signed?: SignedQuestion | undefined;
+}
+
+export interface SignedQuestion {
+  readonly keyName: string;
+  /** Octets to leave free for the signature. */
+  readonly reserveBytes: number;
+  /** Each message of the answer, in order, as it goes out. */
+  sign(reply: Uint8Array): Uint8Array;
+}
+
+/** A shared secret (`tsig`). */
+export interface TsigSecret {
+  /** Absolute and folded. */
+  readonly name: string;
+  readonly secret: Uint8Array;
+  /** Undefined: that of the client. */
+  readonly algorithm: TsigAlgorithm | undefined;
 }
 
 /** An Extended DNS Error (RFC 8914): why an answer is as it is. */
@@ -192,6 +212,8 @@ export interface BlockSettings {
   debug: boolean;
   /** Where relative paths start (`root`); undefined = the folder of the Corefile. */
   root: string | undefined;
+  /** Keys of the whole server (`tsig`). */
+  readonly tsigSecrets: TsigSecret[];
   /** What the block wants to know of the cluster; undefined = nothing. For whoever feeds the snapshot. */
   cluster: ClusterNeeds | undefined;
 }
@@ -280,6 +302,8 @@ export interface HostView {
   readonly searchDomains: readonly string[] | undefined;
   /** Every open plugin of every block. */
   allPlugins(): readonly Plugin[];
+  /** A key of the server's `tsig`, for questions of our own. */
+  tsigKey(name: string): TsigKey | undefined;
   /** True from the first stop signal on. */
   readonly draining: boolean;
   /** One value a server under a key: for plugins of several blocks that share a port or a cache. Disposed last. */

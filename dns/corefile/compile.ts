@@ -40,6 +40,7 @@ function compileBlock(block: BlockSyntax, options: CompileOptions, faults: Confi
     bind: [],
     tls: undefined,
     filters: [],
+    tsigSecrets: [],
     debug: false,
     root: undefined,
     cluster: undefined,

@@ -13,6 +13,7 @@ import type { ListenSpec } from './listen-plan.ts';
 import { fastPathOf, type TablePath } from './fast-path.ts';
 import { Responder } from './responder.ts';
 import type { SharedLease } from './shared-things.ts';
+import { TsigGate } from './tsig-gate.ts';
 
 export interface GenerationDeps {
   readonly clock: Clock;
@@ -65,10 +66,14 @@ export class Generation implements AsyncDisposable {
   ): Promise<Generation> {
     const drain = new Drain();
     const tables = new Map<string, BlockTable>();
-    const responder = new Responder({ ...deps, drain }, options, (listener) => tables.get(listener));
+    const tsig = new TsigGate(
+      deps,
+      plans.flatMap(({ settings }) => settings.tsigSecrets),
+    );
+    const responder = new Responder({ ...deps, drain, tsig }, options, (listener) => tables.get(listener));
     const blocks: OpenBlock[] = [];
     const fastPaths = new Map<string, TablePath>();
-    const host = hostView(deps, responder, blocks, fastPaths);
+    const host = hostView({ ...deps, tsig }, responder, blocks, fastPaths);
     try {
       for (const plan of plans) blocks.push(await openBlock(deps, plan, host, firstLabel(plan)));
     } catch (error) {
@@ -110,7 +115,7 @@ function firstLabel({ settings }: BlockPlan): string {
 }
 
 function hostView(
-  deps: GenerationDeps,
+  deps: GenerationDeps & { readonly tsig: TsigGate },
   responder: Responder,
   blocks: readonly OpenBlock[],
   fastPaths: ReadonlyMap<string, TablePath>,
@@ -123,6 +128,7 @@ function hostView(
     fastCounts: () => [...fastPaths.values()].map(({ sample }) => sample),
     searchDomains: deps.searchDomains,
     allPlugins: () => blocks.flatMap((block) => block.plugins),
+    tsigKey: (name) => deps.tsig.key(name),
     get draining() {
       return deps.draining();
     },

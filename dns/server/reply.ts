@@ -63,18 +63,20 @@ export function extendedErrorOption({ code, text }: ExtendedError): EdnsOption {
   return { code: EDNS_OPTION.EDE, data: Uint8Array.from(data) };
 }
 
-/** Packs a finished reply into what the transport and the client take. */
+/** Packs a finished reply into what the transport and the client take; signs it if the question was signed. */
 export function packReply(
-  query: Pick<Query, 'transport' | 'request'>,
+  query: Pick<Query, 'transport' | 'request' | 'signed'>,
   reply: Message,
   maxBytes: number | undefined,
   { strict }: ReplyOptions,
 ): Uint8Array {
-  if (query.transport !== 'udp') return encodeMessage(reply, { truncateForAdditional: strict });
-  const taken = Math.max(UDP_PLAIN_BYTES, query.request.edns?.udpSize ?? UDP_PLAIN_BYTES);
-  const cap = maxBytes ?? (strict ? MAX_MESSAGE_BYTES : UDP_PAYLOAD_BYTES);
-  return encodeMessage(reply, {
-    maxBytes: Math.min(taken, Math.max(cap, UDP_PLAIN_BYTES)),
+  const { transport, request, signed } = query;
+  const taken = Math.max(UDP_PLAIN_BYTES, request.edns?.udpSize ?? UDP_PLAIN_BYTES);
+  const cap = Math.max(maxBytes ?? (strict ? MAX_MESSAGE_BYTES : UDP_PAYLOAD_BYTES), UDP_PLAIN_BYTES);
+  const most = transport === 'udp' ? Math.min(taken, cap) : MAX_MESSAGE_BYTES;
+  const packed = encodeMessage(reply, {
+    maxBytes: most - (signed?.reserveBytes ?? 0),
     truncateForAdditional: strict,
   });
+  return signed ? signed.sign(packed) : packed;
 }

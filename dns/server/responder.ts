@@ -20,6 +20,7 @@ import { admit, innerRequest } from './admit.ts';
 import type { BlockTable, OpenBlock } from './blocks.ts';
 import type { ServerCookies } from './cookie.ts';
 import { finishReply, messageOf, packReply, type ReplyOptions } from './reply.ts';
+import type { TsigGate } from './tsig-gate.ts';
 
 /** Where a question came from and where its answer goes. */
 export interface Arrival {
@@ -44,15 +45,23 @@ export interface ResponderCounts {
 /** What listeners need of a Responder. */
 export type Answerer = Pick<Responder, 'answer'>;
 
+interface ResponderDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly cookies: ServerCookies;
+  readonly drain: Drain;
+  readonly tsig: TsigGate;
+}
+
 /** The slow path: bytes in, plugins asked, bytes out. Never throws. */
 export class Responder {
   readonly counts: ResponderCounts = { ignored: 0, refused: 0, overloaded: 0, threw: 0 };
-  readonly #deps: { clock: Clock; log: Logger; cookies: ServerCookies; drain: Drain };
+  readonly #deps: ResponderDeps;
   readonly #options: ReplyOptions;
   readonly #tables: (listener: string) => BlockTable | undefined;
 
   constructor(
-    deps: { clock: Clock; log: Logger; cookies: ServerCookies; drain: Drain },
+    deps: ResponderDeps,
     options: ReplyOptions,
     tables: (listener: string) => BlockTable | undefined,
   ) {
@@ -73,11 +82,20 @@ export class Responder {
     if (admission.verdict === 'refuse' || cookie.state === 'malformed') {
       this.counts.refused++;
       const reply = admission.verdict === 'refuse' ? admission.reply : replyTo(request, { rcode: 'FORMERR' });
-      respond(this.#pack(request, reply, undefined, cookie.option, arrival, undefined));
+      respond(this.#refuse(request, reply, cookie.option, arrival));
       return done?.();
     }
-    const query = this.#queryOf(request, admission.question, arrival);
-    this.#serve(query, bytes, cookie.option, respond, done);
+    const seen = this.#deps.tsig.check(bytes, request);
+    if (seen.kind === 'malformed' || seen.kind === 'refused') {
+      this.counts.refused++;
+      const reply = replyTo(request, { rcode: seen.kind === 'refused' ? 'NOTAUTH' : 'FORMERR' });
+      const packed = this.#refuse(request, reply, cookie.option, arrival);
+      respond(seen.kind === 'refused' ? seen.seal(packed) : packed);
+      return done?.();
+    }
+    const signed = seen.kind === 'signed' ? seen : undefined;
+    const query = this.#queryOf(signed?.request ?? request, admission.question, arrival);
+    this.#serve(signed ? { ...query, signed: signed.signed } : query, bytes, cookie.option, respond, done);
   }
 
   /** Asks the blocks of the same listener on behalf of query. */
@@ -196,20 +214,15 @@ export class Responder {
   async #stream(query: Query, messages: AsyncIterable<Message>, respond: Respond): Promise<void> {
     for await (const message of messages) {
       if (query.signal.aborted) return;
-      respond(this.#pack(query.request, message, undefined, undefined, query, undefined));
+      const reply = finishReply(query.request, message, undefined, undefined, this.#options);
+      respond(packReply(query, reply, undefined, this.#options));
     }
   }
 
-  #pack(
-    request: Message,
-    made: Message,
-    extended: undefined,
-    cookie: EdnsOption | undefined,
-    arrival: Arrival,
-    maxBytes: number | undefined,
-  ): Uint8Array {
-    const reply = finishReply(request, made, extended, cookie, this.#options);
-    return packReply({ transport: arrival.transport, request }, reply, maxBytes, this.#options);
+  /** What is said before any plugin is asked. */
+  #refuse(request: Message, made: Message, cookie: EdnsOption | undefined, arrival: Arrival): Uint8Array {
+    const reply = finishReply(request, made, undefined, cookie, this.#options);
+    return packReply({ transport: arrival.transport, request }, reply, undefined, this.#options);
   }
 }
 

@@ -139,6 +139,11 @@ export function opcodeNumber(opcode: Opcode): number {
   return known ? Number(known[0]) : Number(opcode.slice(6));
 }
 
+/** Reads a mnemonic, in any case. */
+export function parseOpcode(text: string): Opcode | undefined {
+  return Object.values(OPCODES).find((name) => name === text.toUpperCase());
+}
+
 /** Option codes of EDNS that the server acts on. */
 export const EDNS_OPTION = {
   NSID: 3,

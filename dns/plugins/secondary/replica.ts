@@ -1,7 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
 import { messageOf } from '../../../src/base/fault.ts';
-import type { Peer, PluginDeps } from '../../plugin.ts';
-import { fetchSerial, fetchZone, isNewerSerial } from '../../zone/transfer-client.ts';
+import type { PluginDeps } from '../../plugin.ts';
+import { applyChanges } from '../../zone/apply-changes.ts';
+import { isNewerSerial } from '../../zone/serial.ts';
+import { fetchChanges, fetchSerial, fetchZone, type Primary } from '../../zone/transfer-client.ts';
 import { ZoneData } from '../../zone/zone-data.ts';
 
 /** Before the first transfer there is no SOA to say how often to try. */
@@ -12,7 +14,7 @@ const LEAST_PAUSE_MS = 1000;
 
 export interface ReplicaOptions {
   readonly zone: string;
-  readonly primaries: readonly Peer[];
+  readonly primaries: readonly Primary[];
   readonly onChange: () => void;
 }
 
@@ -85,18 +87,42 @@ export class ZoneReplica implements Disposable {
     this.#wait(retryMs);
   }
 
-  async #fetchFrom(primary: Peer): Promise<void> {
+  async #fetchFrom(primary: Primary): Promise<void> {
     const { zone: name, onChange } = this.#options;
     const { signal } = this.#abort;
-    if (this.#zone && !this.#expired(this.#zone)) {
+    const ours = this.#zone && !this.#expired(this.#zone) ? this.#zone : undefined;
+    if (ours) {
       const serial = await fetchSerial(this.#deps, primary, name, signal);
-      if (!isNewerSerial(serial, this.#zone.serial)) return;
+      if (!isNewerSerial(serial, ours.serial)) return;
     }
-    const records = await fetchZone(this.#deps, primary, name, signal);
-    const zone = await ZoneData.inTurns(name, records, setImmediate);
+    const changed = ours && (await this.#changed(primary, ours));
+    const zone = changed ?? (await this.#whole(primary));
     this.#zone = zone;
-    this.#deps.log.info('zone transferred', { zone: name, serial: zone.serial, records: zone.size });
+    const { serial, size } = zone;
+    const incremental = changed !== undefined;
+    this.#deps.log.info('zone transferred', { zone: name, serial, records: size, incremental });
     onChange();
+  }
+
+  async #whole(primary: Primary): Promise<ZoneData> {
+    const { zone: name } = this.#options;
+    const records = await fetchZone(this.#deps, primary, name, this.#abort.signal);
+    return await ZoneData.inTurns(name, records, setImmediate);
+  }
+
+  /** The newer version by IXFR; undefined where that does not lead to one, for whatever reason. */
+  async #changed(primary: Primary, ours: ZoneData): Promise<ZoneData | undefined> {
+    const { zone: name } = this.#options;
+    try {
+      const transfer = await fetchChanges(this.#deps, primary, ours.soa, this.#abort.signal);
+      if (transfer.kind === 'current') return undefined;
+      if (transfer.kind === 'changes') return await applyChanges(ours, transfer.changes, setImmediate);
+      return await ZoneData.inTurns(name, transfer.records, setImmediate); // it chose to send all of it
+    } catch (error) {
+      if (this.#abort.signal.aborted) throw error;
+      this.#deps.log.info('no incremental transfer', { zone: name, reason: messageOf(error) });
+      return undefined;
+    }
   }
 
   #expired({ soa }: ZoneData): boolean {

@@ -11,6 +11,7 @@ import {
   type ZoneSource,
 } from '../../plugin.ts';
 import { replyTo } from '../../wire/message.ts';
+import { tsigKey } from '../tsig/key-of.ts';
 import { longestZone, serveZone, zoneNotReady } from '../../zone/serve.ts';
 import { ZoneListeners } from '../../zone/zone-listeners.ts';
 import { ZoneReplica } from './replica.ts';
@@ -18,9 +19,12 @@ import { ZoneReplica } from './replica.ts';
 export interface SecondaryOptions {
   readonly zones: readonly string[];
   readonly primaries: readonly Peer[];
+  /** Name of the key (`tsig`) that transfers are signed with. */
+  readonly key: string | undefined;
   readonly fallthrough: readonly string[] | undefined;
 }
 
+/** Throws Fault TSIG_KEY_UNKNOWN. */
 export function openSecondary(deps: PluginDeps, options: SecondaryOptions): Plugin {
   return new Secondary(deps, options);
 }
@@ -37,12 +41,14 @@ class Secondary implements Plugin {
   constructor(deps: PluginDeps, options: SecondaryOptions) {
     this.#deps = deps;
     this.#options = options;
+    const key = options.key === undefined ? undefined : tsigKey(deps, options.key);
+    const primaries = options.primaries.map((peer) => ({ ...peer, key }));
     this.#replicas = new Map(
       options.zones.map((zone) => [
         zone,
         new ZoneReplica(deps, {
           zone,
-          primaries: options.primaries,
+          primaries,
           onChange: () => this.#listeners.changed(zone),
         }),
       ]),
@@ -71,10 +77,13 @@ class Secondary implements Plugin {
     for (const replica of this.#replicas.values()) replica[Symbol.dispose]();
   }
 
-  /** RFC 1996: only a primary of the zone is heard. */
+  /** RFC 1996: only a primary of the zone is heard, known by its address or its key. */
   #notified(query: Query, replica: ZoneReplica): Outcome {
+    const { key, primaries } = this.#options;
     const client = canonicalAddress(query.client.address);
-    const known = this.#options.primaries.some(({ address }) => canonicalAddress(address) === client);
+    const known =
+      primaries.some(({ address }) => canonicalAddress(address) === client) ||
+      (key !== undefined && query.signed?.keyName === key);
     if (!known) {
       this.#deps.log.warn('notify from a stranger', { zone: query.name, client });
       return failure('REFUSED', `${client} is no primary of ${query.name}`);

@@ -5,13 +5,14 @@ import { openSecondary } from './serve.ts';
 
 const DNS_PORT = 53;
 
-/** `secondary [ZONES...] { transfer from ADDRESS[:PORT]..., fallthrough [ZONES...] }`. */
+/** `secondary [ZONES...] { transfer from ADDRESS[:PORT]..., key NAME, fallthrough [ZONES...] }`. */
 export const secondary: Directive = {
   name: 'secondary',
   repeatable: true,
   setup(context) {
     const zones = zonesOrBlock(context, context.stanza.args);
     const primaries: Peer[] = [];
+    let key: string | undefined;
     let fallthrough: readonly string[] | undefined;
     readOptions(context, {
       transfer: (line) => {
@@ -25,9 +26,12 @@ export const secondary: Directive = {
           else context.fault(token, `"${text}" is not an address such as 192.0.2.1 or [2001:db8::1]:53`);
         }
       },
+      key: (line) => {
+        if (expectArgs(context, line, 1, 1)) [key] = readZones(context, line.args);
+      },
       fallthrough: (line) => void (fallthrough = readZones(context, line.args)),
     });
     if (primaries.length === 0) context.fault(context.stanza.name, 'secondary needs "transfer from ADDRESS"');
-    return (deps) => openSecondary(deps, { zones, primaries, fallthrough });
+    return (deps) => openSecondary(deps, { zones, primaries, key, fallthrough });
   },
 };

@@ -1,7 +1,9 @@
 import { messageOf } from '../../../src/base/fault.ts';
+import { familyOf } from '../../../src/net/ip.ts';
 import type { Peer, PluginDeps, ZoneSource } from '../../plugin.ts';
 import { encodeMessage } from '../../wire/encode.ts';
 import { queryMessage } from '../../wire/message.ts';
+import { signMessage, type TsigKey } from '../../wire/tsig.ts';
 import { UdpExchange } from '../forward/udp-exchange.ts';
 
 /** Changes within this are told together: at most one NOTIFY a zone and secondary in it. */
@@ -13,6 +15,7 @@ const FIRST_TIMEOUT_MS = 1000;
 export class Notifier implements Disposable {
   readonly #deps: PluginDeps;
   readonly #zones: readonly string[];
+  readonly #key: TsigKey | undefined;
   readonly #peers: readonly UdpExchange[];
   readonly #subscriptions: Disposable[] = [];
   readonly #timers = new Map<string, Disposable>();
@@ -20,11 +23,22 @@ export class Notifier implements Disposable {
 
   constructor(
     deps: PluginDeps,
-    options: { readonly zones: readonly string[]; readonly notified: readonly Peer[] },
+    options: {
+      readonly zones: readonly string[];
+      readonly notified: readonly Peer[];
+      readonly source: string | undefined;
+      /** What they are told is signed with it. */
+      readonly key: TsigKey | undefined;
+    },
   ) {
     this.#deps = deps;
     this.#zones = options.zones;
-    this.#peers = options.notified.map((peer) => new UdpExchange(deps, peer, undefined));
+    this.#key = options.key;
+    this.#peers = options.notified.map((peer) => {
+      // An address of the other family cannot be the source.
+      const source = familyOf(peer.address) === familyOf(options.source ?? '') ? options.source : undefined;
+      return new UdpExchange(deps, peer, source);
+    });
   }
 
   watch(sources: readonly ZoneSource[]): void {
@@ -57,12 +71,8 @@ export class Notifier implements Disposable {
     const notify = queryMessage(question, { opcode: 'NOTIFY', authoritative: true, recursionDesired: false });
     for (let attempt = 0; attempt < TRIES; attempt++) {
       try {
-        await peer.ask(
-          encodeMessage(notify),
-          () => true,
-          FIRST_TIMEOUT_MS * 2 ** attempt,
-          this.#abort.signal,
-        );
+        const timeoutMs = FIRST_TIMEOUT_MS * 2 ** attempt;
+        await peer.ask(this.#signed(encodeMessage(notify)), () => true, timeoutMs, this.#abort.signal);
         return;
       } catch (error) {
         if (this.#abort.signal.aborted) return;
@@ -70,5 +80,10 @@ export class Notifier implements Disposable {
       }
     }
     this.#deps.log.warn('secondary does not answer notify', { zone });
+  }
+
+  #signed(bytes: Uint8Array): Uint8Array {
+    if (!this.#key) return bytes;
+    return signMessage(this.#key, bytes, { timeSeconds: Math.floor(this.#deps.clock.nowMs() / 1000) }).bytes;
   }
 }

@@ -10,8 +10,11 @@ import {
   type Query,
   type ZoneSource,
 } from '../../plugin.ts';
+import { encodeRdata } from '../../wire/encode.ts';
 import { replyTo, type Message, type ResourceRecord } from '../../wire/message.ts';
 import { isWithin } from '../../wire/name.ts';
+import { isNewerSerial } from '../../zone/serial.ts';
+import { tsigKey } from '../tsig/key-of.ts';
 import { Notifier } from './notify.ts';
 
 export interface TransferOptions {
@@ -20,13 +23,24 @@ export interface TransferOptions {
   readonly allowed: readonly string[];
   /** Told of changes. */
   readonly notified: readonly Peer[];
+  /** Local address of what they are told from. */
+  readonly source: string | undefined;
+  /** Name of the key (`tsig`) that takers must sign with. */
+  readonly key: string | undefined;
 }
 
-/** Records in one message of a transfer. */
-const RECORDS_PER_MESSAGE = 200;
+/** Octets of one message of a transfer, before names are shortened; a record that is larger gets a message of its own. */
+const MESSAGE_BYTES = 16_000;
+/** Owner, type, class, ttl and length of a record, beside its data. */
+const RECORD_HEAD_BYTES = 10;
 
+/** Throws Fault TSIG_KEY_UNKNOWN. */
 export function openTransfer(deps: PluginDeps, options: TransferOptions): Plugin {
-  const notifier = new Notifier(deps, options);
+  const { key } = options;
+  const notifier = new Notifier(deps, {
+    ...options,
+    key: key === undefined ? undefined : tsigKey(deps, key),
+  });
   return {
     name: 'transfer',
     transparent: true,
@@ -55,14 +69,18 @@ function serve(
   if (!allows(options.allowed, query.client.address)) {
     return failure('REFUSED', `transfer of ${query.name} to ${query.client.address} is not allowed`);
   }
+  if (options.key !== undefined && query.signed?.keyName !== options.key) {
+    return failure('REFUSED', `transfer of ${query.name} without the key ${options.key}`);
+  }
   const serial = source.serial(query.name);
   const records = source.records(query.name);
   if (serial === undefined || !records) return failure('SERVFAIL', `zone ${query.name} is not loaded`);
   const soa = firstOf(records);
   if (!soa) return failure('SERVFAIL', `zone ${query.name} has no SOA`);
-  const current = type === 'IXFR' && serialOf(query.request) === serial;
+  const theirs = type === 'IXFR' ? serialOf(query.request) : undefined;
+  const current = theirs !== undefined && !isNewerSerial(serial, theirs);
   if (current || (type === 'IXFR' && query.transport === 'udp')) {
-    // RFC 1995 section 2: over UDP, or with nothing new, the SOA alone; the client then asks over TCP.
+    // RFC 1995 sections 2 and 4: over UDP, or with nothing newer, the SOA alone; the client then asks over TCP.
     return { kind: 'reply', message: replyTo(query.request, { authoritative: true, answers: [soa] }) };
   }
   if (query.transport === 'udp') return failure('REFUSED', 'AXFR needs TCP');
@@ -86,13 +104,18 @@ async function* messagesOf(
   soa: ResourceRecord,
 ): AsyncIterable<Message> {
   let batch: ResourceRecord[] = [];
+  let bytes = 0;
   for (const record of records) {
+    const size = record.name.length + RECORD_HEAD_BYTES + encodeRdata(record).length;
+    if (batch.length > 0 && bytes + size > MESSAGE_BYTES) {
+      yield replyTo(request, { authoritative: true, answers: batch });
+      [batch, bytes] = [[], 0];
+    }
     batch.push(record);
-    if (batch.length < RECORDS_PER_MESSAGE) continue;
-    yield replyTo(request, { authoritative: true, answers: batch });
-    batch = [];
+    bytes += size;
   }
-  yield replyTo(request, { authoritative: true, answers: [...batch, soa] });
+  yield replyTo(request, { authoritative: true, answers: batch });
+  yield replyTo(request, { authoritative: true, answers: [soa] });
 }
 
 function allows(allowed: readonly string[], client: string): boolean {

@@ -1,12 +1,12 @@
 import { parseCidr } from '../../../src/net/cidr.ts';
 import { familyOf, splitHostPort } from '../../../src/net/ip.ts';
-import { expectArgs, readOptions, zonesOrBlock } from '../../corefile/options.ts';
+import { expectArgs, readOptions, readZones, zonesOrBlock } from '../../corefile/options.ts';
 import type { Directive, Peer } from '../../plugin.ts';
 import { openTransfer } from './serve.ts';
 
 const DNS_PORT = 53;
 
-/** `transfer [ZONES...] { to ADDRESS[:PORT]|CIDR|*... }`. */
+/** `transfer [ZONES...] { to ADDRESS[:PORT]|CIDR|*..., source ADDRESS, key NAME }`. */
 export const transfer: Directive = {
   name: 'transfer',
   repeatable: true,
@@ -14,7 +14,18 @@ export const transfer: Directive = {
     const zones = zonesOrBlock(context, context.stanza.args);
     const allowed: string[] = [];
     const notified: Peer[] = [];
+    let source: string | undefined;
+    let key: string | undefined;
     readOptions(context, {
+      source: (line) => {
+        if (!expectArgs(context, line, 1, 1)) return;
+        const [token] = line.args;
+        if (familyOf(token!.text)) source = token!.text;
+        else context.fault(token!, `"${token!.text}" is not an address`);
+      },
+      key: (line) => {
+        if (expectArgs(context, line, 1, 1)) [key] = readZones(context, line.args);
+      },
       to: (line) => {
         if (!expectArgs(context, line, 1, Infinity)) return;
         for (const token of line.args) {
@@ -29,6 +40,6 @@ export const transfer: Directive = {
       },
     });
     if (allowed.length === 0) context.fault(context.stanza.name, 'transfer needs at least one "to"');
-    return (deps) => openTransfer(deps, { zones, allowed, notified });
+    return (deps) => openTransfer(deps, { zones, allowed, notified, source, key });
   },
 };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { fetchZone, isNewerSerial } from '../../../dns/zone/transfer-client.ts';
+import { isNewerSerial } from '../../../dns/zone/serial.ts';
+import { fetchZone } from '../../../dns/zone/transfer-client.ts';
 import { formatRecord } from '../../../dns/wire/zone-text.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -79,6 +80,65 @@ describe('secondary', () => {
     const records = await fetchZone({ clock: systemClock }, tcp, 'example.org.', signal);
     expect(records.map(formatRecord)).toContain('www.example.org. 60 IN A 192.0.2.2');
     expect(records.filter(({ type }) => type === 'SOA')).toHaveLength(1);
+  });
+
+  it('hands on records that no one message could hold together', async () => {
+    const big = Array.from({ length: 12 }, (_, i) => `t${i} TXT ${`"${'x'.repeat(250)}" `.repeat(80)}`);
+    using folder = new TestFolder({ db: `${zoneText(1, '192.0.2.1')}${big.join('\n')}\n` });
+    await using primary = await openServer(`example.org {\nfile ${folder.at('db')}\ntransfer {\nto *\n}\n}`);
+    const tcp = primary.server.addresses.find(({ transport }) => transport === 'tcp')!;
+    const signal = new AbortController().signal;
+    const records = await fetchZone({ clock: systemClock }, tcp, 'example.org.', signal);
+    expect(records.filter(({ type }) => type === 'TXT')).toHaveLength(12);
+  });
+
+  it('fetches only what has changed, and the whole zone where that fails', async () => {
+    const zone = (serial: number): string => `example.org. 60 IN SOA ns. host. ${serial} 100 20 1000 60`;
+    const www = (address: string): string => `www.example.org. 60 IN A ${address}`;
+    let [serial, changes] = [1, [] as string[]];
+    let whole = [zone(1), www('192.0.2.1'), zone(1)];
+    await using primary = await CannedUpstream.open((request) => {
+      const { type } = request.questions[0]!;
+      const lines = type === 'SOA' ? [zone(serial)] : type === 'IXFR' ? changes : whole;
+      return replyTo(request, { answers: lines.map(recordOf) });
+    });
+    const clock = new FakeClock();
+    await using on = await openServer(
+      `example.org {\nsecondary {\ntransfer from 127.0.0.1:${primary.port}\n}\n}`,
+      { clock },
+    );
+    await waitFor('the transfer', () => holds(on, '192.0.2.1'), 20_000);
+    [serial, changes] = [2, [zone(2), zone(1), www('192.0.2.1'), zone(2), www('192.0.2.2'), zone(2)]];
+    await clock.advance(100_001);
+    await waitFor('the change', () => holds(on, '192.0.2.2'), 20_000);
+    // Changes that do not fit.
+    [serial, changes] = [4, [zone(4), zone(2), www('192.0.2.77'), zone(4), www('192.0.2.3'), zone(4)]];
+    whole = [zone(4), www('192.0.2.4'), zone(4)];
+    await clock.advance(100_001);
+    await waitFor('the whole zone', () => holds(on, '192.0.2.4'), 20_000);
+    const asked = primary.asked.map(({ questions }) => questions[0]!.type);
+    expect(asked).toEqual(['AXFR', 'SOA', 'IXFR', 'SOA', 'IXFR', 'AXFR']);
+  });
+
+  it.each([
+    ['secret a. !', 'the secret of a. is not base64'],
+    ['secret a. YQ==\nsecret A. YQ==', 'key A. stands twice'],
+    ['secret a. YQ== hmac-sha3', '"hmac-sha3" is not an algorithm'],
+    ['require WHAT', '"WHAT" is not a record type'],
+    ['require_opcode ASK', '"ASK" is not an opcode'],
+    ['secrets keys', 'keys:2: key b has no secret'],
+  ])('refuses tsig with %j', async (line, fault) => {
+    using folder = new TestFolder({
+      keys: 'key "a" { algorithm hmac-sha256; secret "YQ=="; };\nkey b { };\n',
+    });
+    folder.write('Corefile', `. {\ntsig {\n${line}\n}\nwhoami\n}`);
+    const opened = openServer('', { corefile: { path: folder.at('Corefile') } });
+    await expect(opened).rejects.toThrow(fault);
+  });
+
+  it('does not start with a key that nobody has', async () => {
+    const opened = openServer('. {\nsecondary z {\ntransfer from 127.0.0.1\nkey a\n}\n}');
+    await expect(opened).rejects.toMatchObject({ code: 'TSIG_KEY_UNKNOWN' });
   });
 
   it('looks at once when a primary notifies, and does not listen to strangers', async () => {
