@@ -35,7 +35,7 @@ export interface NftablesBackendOptions {
 }
 
 /** Names the program's version in the state element: another version always writes the table anew. */
-const PROGRAM_VERSION = 1;
+const PROGRAM_VERSION = 2;
 /** The state of a table that is still being filled. */
 const UNFINISHED = 'unfinished';
 
@@ -104,7 +104,7 @@ export class NftablesBackend implements Backend {
   /** Writes the table anew, unless the kernel already holds exactly this. */
   async #replace(view: NodeView, signal: AbortSignal): Promise<void> {
     this.#ruleset = undefined;
-    const ruleset = new Ruleset(view.node);
+    const ruleset = new Ruleset(view);
     const held = await this.#readState(signal);
     if (held === undefined) await this.#fill(view, ruleset, signal);
     else {
@@ -139,6 +139,7 @@ export class NftablesBackend implements Backend {
     const ruleset = this.#ruleset;
     if (!ruleset || !(await this.#isIntact(keys.size > 0, signal))) return false;
     const delta = ruleset.change(view, keys);
+    if (delta.outgrown) return false;
     const state = stateOf(this.#context(view), ruleset);
     if (state === this.#written) return true;
     // until the transaction is through, the shadow is ahead of the kernel: a failure must start anew
@@ -166,7 +167,7 @@ export class NftablesBackend implements Backend {
     }
   }
 
-  /** Chains are nft's to write: they come with the first service of a number of endpoints. */
+  /** Chains are nft's to write: one comes with the first service of an affinity timeout. */
   async #writeDelta(
     context: RenderContext,
     delta: RulesetDelta,

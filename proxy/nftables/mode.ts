@@ -28,7 +28,7 @@ export function nftablesEvaluator(views: readonly NodeView[]): Evaluator {
 }
 
 function compiled(view: NodeView): Ruleset {
-  const ruleset = new Ruleset(view.node);
+  const ruleset = new Ruleset(view);
   ruleset.change(view, view.ports.keys());
   return ruleset;
 }

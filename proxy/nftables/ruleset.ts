@@ -22,6 +22,9 @@ const GROUP_ID_MAX = 0x7fffffff;
  */
 const ORDERED_ENDPOINTS_MAX = 256;
 
+/** Endpoint counts that every table has chains for; a service with more makes it twice as many, and so on. */
+const CHAINS_LEAST = 32;
+
 /** What one service port has in the tables. */
 interface Compiled {
   readonly elements: Elements;
@@ -36,6 +39,8 @@ export interface RulesetDelta {
   readonly removed: ReadonlyMap<string, string>;
   readonly added: ReadonlyMap<string, string>;
   readonly newChains: readonly ProgramChain[];
+  /** A service has more endpoints than the table has chains for: it must be written anew. */
+  readonly outgrown: boolean;
   /** Endpoint values (`address . port`) by group id that clients may still be remembered for. */
   readonly departed: ReadonlyMap<number, ReadonlySet<string>>;
 }
@@ -54,10 +59,12 @@ export class Ruleset {
   readonly #groupOwners = new Map<number, string>();
   #hash = 0n;
 
-  constructor(node: NodeSettings) {
+  /** @param view the services the table will hold: their endpoints say how many chains it gets */
+  constructor({ node, ports }: NodeView) {
     const detectsPods = node.detectLocal.mode !== 'None';
     for (const chain of programChains({ masqueradeAll: node.masqueradeAll, detectsPods }))
       this.chains.set(chain.name, chain);
+    for (const chain of endpointChains(ports.values())) this.chains.set(chain.name, chain);
     for (const address of nodePortAddresses(node)) this.#addElement(`nodeport-ips${FIELD}${address}`, '');
   }
 
@@ -71,6 +78,7 @@ export class Ruleset {
     const before = new Map<string, string | undefined>();
     const newChains: ProgramChain[] = [];
     const departed = new Map<number, Set<string>>();
+    let outgrown = false;
     for (const key of keys) {
       const previous = this.#ports.get(key);
       const port = view.ports.get(key);
@@ -80,9 +88,11 @@ export class Ruleset {
       if (!next) this.#releaseGroups(previous);
       this.#swap(previous?.elements, next?.elements, before);
       if (previous?.sticky) noteDeparted(previous, next, departed);
-      if (port && next) newChains.push(...this.#needChains(port, next));
+      if (!port || !next) continue;
+      outgrown ||= !this.#hasChainsFor(next);
+      newChains.push(...this.#newTimeouts(port));
     }
-    return { ...this.#difference(before), newChains, departed };
+    return { ...this.#difference(before), newChains, outgrown, departed };
   }
 
   #compile(node: NodeSettings, port: ServicePortView, previous: Compiled | undefined): Compiled {
@@ -113,18 +123,16 @@ export class Ruleset {
     this.#groupOwners.delete(previous?.groups.local ?? 0);
   }
 
-  #needChains(port: ServicePortView, compiled: Compiled): ProgramChain[] {
-    const wanted: ProgramChain[] = [];
-    for (const count of [compiled.cluster.length, compiled.local.length]) {
-      if (count === 0) continue;
-      wanted.push(countChain(count));
-      if (compiled.sticky) wanted.push(stickyChain(count), timeoutChain(port.affinitySeconds));
-    }
-    const missing = wanted.filter((chain) => !this.chains.has(chain.name));
-    for (const chain of missing) this.chains.set(chain.name, chain);
-    return missing.filter(
-      (chain, index) => missing.findIndex((other) => other.name === chain.name) === index,
-    );
+  #hasChainsFor({ cluster, local, sticky }: Compiled): boolean {
+    const endpoints = Math.max(cluster.length, local.length);
+    return endpoints === 0 || this.chains.has((sticky ? stickyChain : countChain)(endpoints).name);
+  }
+
+  #newTimeouts({ affinitySeconds }: ServicePortView): ProgramChain[] {
+    const chain = timeoutChain(affinitySeconds);
+    if (affinitySeconds === 0 || this.chains.has(chain.name)) return [];
+    this.chains.set(chain.name, chain);
+    return [chain];
   }
 
   #swap(
@@ -191,6 +199,23 @@ export class Ruleset {
     this.#hash ^= digestOf(id, this.elements.get(id)!);
     this.elements.delete(id);
   }
+}
+
+/**
+ * Chains that send to one of K endpoints, for every K that may come soon: nft cannot add a rule that translates by a
+ * map to a table it finds in the kernel (1.0.6 says `conflicting protocols`), only to one it makes itself.
+ */
+function endpointChains(ports: Iterable<ServicePortView>): ProgramChain[] {
+  let most = CHAINS_LEAST;
+  let mostSticky = CHAINS_LEAST;
+  for (const { clusterEndpoints, localEndpoints, affinitySeconds } of ports) {
+    most = Math.max(most, clusterEndpoints.length, localEndpoints.length);
+    if (affinitySeconds > 0)
+      mostSticky = Math.max(mostSticky, clusterEndpoints.length, localEndpoints.length);
+  }
+  const upTo = (endpoints: number): number[] =>
+    Array.from({ length: 2 ** Math.ceil(Math.log2(endpoints)) }, (_, index) => index + 1);
+  return [...upTo(most).map(countChain), ...upTo(mostSticky).map(stickyChain)];
 }
 
 function place(previous: readonly string[], endpoints: readonly EndpointAddressPort[]): readonly string[] {

@@ -2,11 +2,12 @@ import { expect, test } from 'vitest';
 import type { Backend } from '../../../proxy/backend.ts';
 import { openBackend } from '../../../proxy/backends.ts';
 import { systemClock } from '../../../src/base/clock.ts';
-import { silentLogger } from '../../../src/base/log.ts';
+import { createLogger, silentLogger } from '../../../src/base/log.ts';
 import { exec, type Exec } from '../../../src/net/exec.ts';
 import type { OpenNetlink } from '../../../src/net/netlink/socket.ts';
 import { openNetlink } from '../../../src/net/netlink/socket.ts';
 import { cannotSendPackets } from '../../netns/can-send-packets.ts';
+import { service, slice } from '../../endpoints/kube-objects.ts';
 import { CaseWorld, type CaseGroup, PROXY_CASES } from '../../suites/backend.ts';
 import { NetworkNamespace } from '../../support/network-namespace.ts';
 
@@ -89,4 +90,37 @@ test('netlink leaves in the kernel what nft leaves there, without starting it', 
     // chains of a number of endpoints that was not there before, and clients of endpoints that left
     expect(byNetlink.programs.length, group.id).toBeLessThan(byProgram.programs.length / 2);
   }
+});
+
+test('more endpoints than ever before cost one new table, and no complaint of nft', async (context) => {
+  const reason = cannotSendPackets();
+  if (reason !== undefined) context.skip(reason);
+  using namespace = new NetworkNamespace();
+  using _inside = namespace.enter();
+  const complaints: unknown[] = [];
+  const log = createLogger((record) => complaints.push(record), 'warn');
+  await using backend = await openBackend(
+    'nftables',
+    { clock: systemClock, log, exec, openNetlink },
+    { family: 'IPv4' },
+  );
+  const endpoints = (count: number) =>
+    slice('shop/web-1', 'web', {
+      ports: { http: 8080 },
+      endpoints: Array.from({ length: count }, (_, index) => ({ ip: `10.42.1.${index + 1}` })),
+    });
+  const objects = [service('shop/web', { clusterIP: '10.43.0.1' }), endpoints(1)];
+  const world = new CaseWorld({ ...PROXY_CASES.groups[0]!, objects });
+  world.views();
+  const views = world.trackers[0]!;
+  await backend.apply(views.view, { complete: false, ports: new Set() }, new Map(), signal);
+  const written: boolean[] = [];
+  for (const count of [2, 3, 32, 33, 64, 5, 0, 1]) {
+    world.tracker.upsert(endpoints(count));
+    world.tracker.flush();
+    const { view, changes, previous } = views.refresh();
+    written.push((await backend.apply(view, changes, previous, signal)).full);
+  }
+  expect(written).toEqual([false, false, false, true, false, false, false, false]);
+  expect(complaints).toEqual([]);
 });
