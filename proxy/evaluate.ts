@@ -72,11 +72,8 @@ class Side {
     if (nodePort && this.#classifier.isNodeAddress(destinationAddress)) {
       if (this.#isNodePortAddress(destinationAddress))
         return this.#met(packet, { port: nodePort, kind: 'node-port' });
-      if (this.#traits.emptyNodePortEverywhere && !nodePort.anyEndpoints)
-        return this.#ended('reject', 'a node port without endpoints is refused on every address', {
-          port: nodePort,
-          kind: 'node-port',
-        });
+      const refused = this.#traits.emptyNodePortEverywhere && refusedEverywhere(nodePort);
+      if (refused) return this.#ended(...refused, { port: nodePort, kind: 'node-port' });
       return passed(`nodePortAddresses leave ${destinationAddress} out`);
     }
     return this.#unknown(packet);
@@ -114,7 +111,10 @@ class Side {
     const owner = this.#owners.get(destinationAddress);
     if (owner) {
       const { unknownPortOfClusterIP, unknownPortOfExternal } = this.#traits;
-      const verdict = owner.kind === 'cluster-ip' ? unknownPortOfClusterIP : unknownPortOfExternal;
+      // an externalIP that is the node's own has the node's other ports
+      const isOwn = this.view.node.addresses.includes(destinationAddress);
+      const external = isOwn ? 'pass' : unknownPortOfExternal;
+      const verdict = owner.kind === 'cluster-ip' ? unknownPortOfClusterIP : external;
       const why = `${destinationAddress} belongs to ${owner.port.namespace}/${owner.port.name}, which has no such port`;
       return verdict === 'pass' ? passed(why) : { ...passed(why), verdict: ending(verdict) };
     }
@@ -128,6 +128,13 @@ class Side {
   #ended(verdict: 'reject' | 'drop', why: string, { port, kind }: Met): PacketTrace {
     return { verdict: ending(verdict), port, entrance: kind, source: undefined, why };
   }
+}
+
+function refusedEverywhere(port: ServicePortView): readonly ['reject' | 'drop', string] | undefined {
+  if (!port.anyEndpoints) return ['reject', 'a node port without endpoints is refused on every address'];
+  if (port.externalLocal && port.localEndpoints.length === 0)
+    return ['drop', 'a node port of policy Local without a local endpoint is dropped on every address'];
+  return undefined;
 }
 
 function translated(

@@ -20,7 +20,7 @@ export interface ModeTraits {
   readonly nodePortDefault: 'all' | 'primary';
   /** Node ports answer on 127.0.0.1 when localhostNodePorts is on. */
   readonly loopbackNodePorts: boolean;
-  /** Node ports without endpoints are refused even on addresses that nodePortAddresses excludes. */
+  /** Node ports that lead nowhere are refused or dropped even on addresses that nodePortAddresses excludes. */
   readonly emptyNodePortEverywhere: boolean;
   /** Source ranges hold even when there are no endpoints. */
   readonly rangesBeforeEmpty: boolean;

@@ -43,12 +43,19 @@ export function evaluate(rules: CompiledTables, packet: Packet): Verdict {
   const outcomes = enter(walk, 'nat', own ? 'OUTPUT' : 'PREROUTING', false);
   const translated = outcomes.filter((outcome) => typeof outcome.end === 'object');
   if (translated.length > 0) return answer(walk, translated);
-  const hook = own ? 'OUTPUT' : rules.isLocal(packet.destinationAddress) ? 'INPUT' : 'FORWARD';
-  for (const { end } of enter(walk, 'filter', hook, false)) {
-    if (end === 'drop' || end === 'reject')
-      return { verdict: end, backends: [], masquerade: false, hairpin: [], affinity: null };
+  for (const hook of filterHooks(own, rules.isLocal(packet.destinationAddress))) {
+    for (const { end } of enter(walk, 'filter', hook, false)) {
+      if (end === 'drop' || end === 'reject')
+        return { verdict: end, backends: [], masquerade: false, hairpin: [], affinity: null };
+    }
   }
   return { verdict: 'pass', backends: [], masquerade: false, hairpin: [], affinity: null };
+}
+
+/** What the host sends to itself leaves and arrives. */
+function filterHooks(fromHost: boolean, toHost: boolean): readonly string[] {
+  if (fromHost) return toHost ? ['OUTPUT', 'INPUT'] : ['OUTPUT'];
+  return [toHost ? 'INPUT' : 'FORWARD'];
 }
 
 /** How a packet leaves one of the kernel's chains; for modes whose rules make no random choice. */
