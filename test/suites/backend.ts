@@ -117,9 +117,16 @@ export interface HealthCheck {
   };
 }
 
-export const PROXY_CASES = JSON.parse(
-  readFileSync(new URL('../cases/proxy.json', import.meta.url), 'utf8'),
-) as CaseFile;
+function readCases<T>(name: string): T {
+  return JSON.parse(readFileSync(new URL(`../cases/${name}.json`, import.meta.url), 'utf8')) as T;
+}
+
+const SHARED = readCases<CaseFile>('proxy');
+
+export const PROXY_CASES: CaseFile = {
+  ...SHARED,
+  groups: [...SHARED.groups, ...readCases<Pick<CaseFile, 'groups'>>('proxy-combined').groups],
+};
 
 /** A case's world: the model filled with its objects, and the views of its node. */
 export class CaseWorld {
