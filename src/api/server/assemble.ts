@@ -22,7 +22,7 @@ import { ServiceAllocation } from './allocate/service-allocation.ts';
 import { AuditLog } from './audit/audit-log.ts';
 import { type Auditor, auditor } from './audit/audit.ts';
 import { escalationCheck } from './authorize/escalation.ts';
-import { nodeRestriction } from './authorize/node.ts';
+import { nodeRestriction } from './authorize/node-restriction.ts';
 import { reconcilePolicy } from './bootstrap/reconcile-policy.ts';
 import { KubernetesService } from './bootstrap/kubernetes-service.ts';
 import { ensureNamespaces } from './bootstrap/system-objects.ts';
@@ -35,7 +35,8 @@ import { discoveryPaths } from './http/discovery-paths.ts';
 import { openApiPaths } from './http/openapi-paths.ts';
 import { healthPaths } from './http/health.ts';
 import { type ApiHandler, ApiListener } from './http/listener.ts';
-import { approvalHandler, csrIdentity } from './identity/csr.ts';
+import { approvalHandler } from './identity/csr.ts';
+import { csrIdentity, csrRestriction } from './identity/csr-admission.ts';
 import { openPki, type Pki } from './identity/pki.ts';
 import { agreeOnKeys } from './identity/shared-keys.ts';
 import { tokenRequestHandler } from './identity/token-request.ts';
@@ -149,6 +150,7 @@ function admissionPlugins(core: Core, access: Access, webhooks: Webhooks): Admis
     webhooks.mutating,
     podSecurity(core),
     csrIdentity,
+    csrRestriction(access.authorize),
     nodeRestriction,
     escalationCheck(access),
     validatingPolicies(core),

@@ -103,14 +103,29 @@ async function serve(
   request.annotate?.('authorization.k8s.io/decision', decision.allowed ? 'allow' : 'forbid');
   request.annotate?.('authorization.k8s.io/reason', decision.reason);
   if (!decision.allowed) throw denied(attributes, decision);
+  const require = async (verb: string): Promise<void> => {
+    const more = { ...attributes, verb };
+    const answer = await deps.authorize(more);
+    if (!answer.allowed) throw denied(more, answer);
+  };
+  if (opensStream(info)) await require('create');
   using _place = await deps.admitRequest(user, info);
   if (info.isResource) {
     const { clock } = deps.routes.core;
-    return await withDeadline(clock, request, info, () => dispatch(deps.routes, request, info, user));
+    return await withDeadline(clock, request, info, () =>
+      dispatch(deps.routes, request, info, user, require),
+    );
   }
   for (const path of deps.paths) {
     const reply = await path(request, user);
     if (reply) return reply;
   }
   throw noSuchPath();
+}
+
+const STREAMS: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward']);
+
+/** A WebSocket opens with GET: the right to read all of pods is no right to run commands in them. */
+function opensStream({ group, resource, subresource, verb }: RequestInfo): boolean {
+  return group === '' && resource === 'pods' && STREAMS.has(subresource) && verb !== 'create';
 }

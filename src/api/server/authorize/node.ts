@@ -1,11 +1,9 @@
-import { arrayAt, objectAt, objectsAt, stringAt, valueAt } from '../../kinds/json-value.ts';
-import type { UnknownObject } from '../../kinds/meta.ts';
-import type { AdmissionPlugin } from '../admission/admission.ts';
+import { stringAt } from '../../kinds/json-value.ts';
 import type { WatchHub } from '../cache/hub.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
 import type { UserInfo } from '../http/request.ts';
-import { forbidden } from '../status.ts';
 import type { AccessAttributes, Authorizer } from './authorizer.ts';
+import { type Referred, referencesOf } from './pod-references.ts';
 
 const PREFIX = 'system:node:';
 const GROUP = 'system:nodes';
@@ -39,12 +37,12 @@ function decide(pods: ResourceCache, node: string, a: AccessAttributes): boolean
     case '/configmaps':
     case '/persistentvolumeclaims':
       if (!READS.has(a.verb) || a.subresource) return false;
-      return refersTo(pods, node, a.resource, a.namespace, a.name || nameIn(a.fieldSelector));
+      return refersTo(pods, node, a.resource as Referred, a.namespace, a.name || nameIn(a.fieldSelector));
     case '/serviceaccounts':
       return (
         a.verb === 'create' &&
         a.subresource === 'token' &&
-        refersTo(pods, node, a.resource, a.namespace, a.name)
+        refersTo(pods, node, 'serviceaccounts', a.namespace, a.name)
       );
     case 'coordination.k8s.io/leases':
       return a.namespace === 'kube-node-lease' && (a.verb === 'create' || a.name === node);
@@ -85,7 +83,7 @@ const nameIn = (fieldSelector: string): string => /^metadata\.name==?([^,]+)$/.e
 function refersTo(
   pods: ResourceCache,
   node: string,
-  resource: string,
+  resource: Referred,
   namespace: string,
   name: string,
 ): boolean {
@@ -95,79 +93,4 @@ function refersTo(
     if (stringAt(pod['spec'], 'nodeName') === node && referencesOf(pod, resource).has(name)) return true;
   }
   return false;
-}
-
-/** Names of objects of the resource that the pod uses. */
-function referencesOf(pod: UnknownObject, resource: string): Set<string> {
-  const spec = objectAt(pod, 'spec');
-  const names = new Set<string>();
-  const add = (value: unknown): void => {
-    if (typeof value === 'string' && value) names.add(value);
-  };
-  if (resource === 'serviceaccounts') {
-    add(spec['serviceAccountName']);
-    return names;
-  }
-  const kind = resource === 'secrets' ? 'secret' : 'configMap';
-  const containers = [
-    ...objectsAt(spec, 'containers'),
-    ...objectsAt(spec, 'initContainers'),
-    ...objectsAt(spec, 'ephemeralContainers'),
-  ];
-  for (const container of resource === 'persistentvolumeclaims' ? [] : containers) {
-    for (const env of objectsAt(container, 'env')) add(valueAt(env, `valueFrom.${kind}KeyRef.name`));
-    for (const from of objectsAt(container, 'envFrom')) add(valueAt(from, `${kind}Ref.name`));
-  }
-  for (const volume of objectsAt(spec, 'volumes')) {
-    if (resource === 'persistentvolumeclaims') add(valueAt(volume, 'persistentVolumeClaim.claimName'));
-    else
-      add(resource === 'secrets' ? valueAt(volume, 'secret.secretName') : valueAt(volume, 'configMap.name'));
-    for (const source of objectsAt(volume['projected'], 'sources')) add(valueAt(source, `${kind}.name`));
-  }
-  if (resource === 'secrets') for (const one of arrayAt(spec, 'imagePullSecrets')) add(valueAt(one, 'name'));
-  return names;
-}
-
-/** NodeRestriction: a kubelet changes its own Node and pods only, and cannot give itself labels that steer workloads. */
-export const nodeRestriction: AdmissionPlugin = {
-  name: 'NodeRestriction',
-  validate(request) {
-    const node = nodeNameOf(request.user);
-    if (node === undefined) return;
-    const { kind, operation, object, old, name } = request;
-    const refuse = (why: string): never => {
-      throw forbidden(kind, name, why);
-    };
-    if (kind.group === '' && kind.kind === 'Node') {
-      if (name && name !== node)
-        refuse(`node ${JSON.stringify(node)} is not allowed to modify node ${JSON.stringify(name)}`);
-      if (operation === 'DELETE') refuse('nodes may not delete themselves');
-      const changed = restrictedLabels(object, old);
-      if (changed.length > 0) refuse(`is not allowed to modify labels: ${changed.join(', ')}`);
-    }
-    if (kind.group === '' && kind.kind === 'Pod') {
-      const pod = old ?? object;
-      const host = stringAt(pod?.['spec'], 'nodeName');
-      if (host !== node)
-        refuse(
-          `node ${JSON.stringify(node)} can only ${verbOf(operation)} pods with spec.nodeName set to itself`,
-        );
-      if (operation === 'CREATE' && !pod?.metadata.annotations?.['kubernetes.io/config.mirror']) {
-        refuse(
-          `pod does not have "kubernetes.io/config.mirror" annotation, node ${JSON.stringify(node)} can only create mirror pods`,
-        );
-      }
-    }
-  },
-};
-
-const verbOf = (operation: string): string =>
-  operation === 'CREATE' ? 'create' : operation === 'DELETE' ? 'delete' : 'update';
-
-function restrictedLabels(object: UnknownObject | undefined, old: UnknownObject | undefined): string[] {
-  const [now, before] = [object?.metadata.labels ?? {}, old?.metadata.labels ?? {}];
-  const keys = new Set([...Object.keys(now), ...Object.keys(before)]);
-  return [...keys].filter(
-    (key) => now[key] !== before[key] && key.includes('node-restriction.kubernetes.io/'),
-  );
 }

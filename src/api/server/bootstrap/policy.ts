@@ -287,6 +287,15 @@ export const CLUSTER_ROLES: readonly BootstrapRole[] = [
       on(READ, 'storage.k8s.io', 'storageclasses'),
     ],
   },
+  ...['kube-apiserver-client', 'kube-apiserver-client-kubelet', 'kubelet-serving'].map((signer) => ({
+    name: `system:certificates.k8s.io:${signer}-approver`,
+    rules: [
+      {
+        ...on(['approve'], 'certificates.k8s.io', 'signers'),
+        resourceNames: [`kubernetes.io/${signer}`],
+      },
+    ],
+  })),
   {
     name: 'system:certificates.k8s.io:certificatesigningrequests:nodeclient',
     rules: [on(['create'], 'certificates.k8s.io', 'certificatesigningrequests/nodeclient')],

@@ -3,7 +3,6 @@ import type { KeyObject, X509Certificate } from 'node:crypto';
 import { cloneJson, isObject, objectAt, objectsAt, stringAt, arrayAt } from '../../kinds/json-value.ts';
 import { formatTime } from '../../kinds/decode/time.ts';
 import type { UnknownObject } from '../../kinds/meta.ts';
-import type { AdmissionPlugin } from '../admission/admission.ts';
 import type { AccessAttributes, Decision } from '../authorize/authorizer.ts';
 import { decodeObject } from '../http/body.ts';
 import { parseMediaType } from '../http/content.ts';
@@ -124,6 +123,16 @@ function isNodeClient({ subject, dnsNames, ipAddresses }: SigningRequest): boole
   );
 }
 
+/** A kubelet may only ask for itself, by the names and addresses it is reached at. */
+function isNodeServer({ subject, dnsNames, ipAddresses }: SigningRequest, username: string): boolean {
+  return (
+    subject.commonName === username &&
+    username.startsWith('system:node:') &&
+    subject.organizations.join() === 'system:nodes' &&
+    dnsNames.length + ipAddresses.length > 0
+  );
+}
+
 function withCondition(
   { core }: CsrSignerDeps,
   object: UnknownObject,
@@ -153,8 +162,9 @@ function signed(
   if (signerName === KUBELET_CLIENT && !isNodeClient(request))
     return fail('the subject is not that of a kubelet');
   const serving = signerName === KUBELET_SERVING;
-  if (serving && request.subject.organizations.join() !== 'system:nodes')
-    return fail('the subject is not that of a kubelet');
+  if (serving && !isNodeServer(request, stringAt(spec, 'username'))) {
+    return fail('the subject is not that of the kubelet that asks');
+  }
   if (signerName === CLIENT && request.subject.organizations.includes('system:masters')) {
     return fail('this signer does not issue certificates of system:masters');
   }
@@ -173,17 +183,3 @@ function signed(
   const certificate = Buffer.from(pem, 'utf8').toString('base64');
   return { ...object, status: { ...objectAt(object, 'status'), certificate } };
 }
-
-/** Who asks is written by the server, whatever the body says. */
-export const csrIdentity: AdmissionPlugin = {
-  name: 'CertificateRequestIdentity',
-  admit({ kind, operation, object, user }) {
-    if (kind.group !== 'certificates.k8s.io' || kind.kind !== 'CertificateSigningRequest' || !object) return;
-    const spec = object['spec'];
-    if (operation !== 'CREATE' || !isObject(spec)) return;
-    spec['username'] = user.username;
-    spec['groups'] = [...user.groups];
-    if (user.uid) spec['uid'] = user.uid;
-    if (user.extra) spec['extra'] = cloneJson(user.extra);
-  },
-};

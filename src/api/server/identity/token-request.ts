@@ -3,7 +3,8 @@ import { arrayAt, isObject, objectAt, stringAt, valueAt } from '../../kinds/json
 import type { UnknownObject } from '../../kinds/meta.ts';
 import { decodeDocument } from '../http/body.ts';
 import { jsonReply } from '../http/reply.ts';
-import { badRequest, conflict, invalid, methodNotAllowed, notFound } from '../status.ts';
+import { nodeNameOf } from '../authorize/node.ts';
+import { badRequest, conflict, forbidden, invalid, methodNotAllowed, notFound } from '../status.ts';
 import type { SubresourceHandler } from '../verbs/dispatch.ts';
 import { served } from '../verbs/versions.ts';
 import type { Call } from '../verbs/write.ts';
@@ -37,6 +38,7 @@ export function tokenRequestHandler(authority: TokenAuthority): SubresourceHandl
     const account = served(kind, entry);
     const audiences = arrayAt(spec, 'audiences').map(String);
     const binding = boundObject(call, spec['boundObjectRef'], account);
+    checkNode(call, spec['boundObjectRef'], binding);
     const token = authority.sign(account, {
       audiences: audiences.length > 0 ? audiences : authority.audiences,
       expirationSeconds: seconds,
@@ -60,7 +62,21 @@ export function tokenRequestHandler(authority: TokenAuthority): SubresourceHandl
 
 const iso = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
 
+/** A kubelet gets tokens for the pods it runs, which end with those pods (NodeRestriction). */
+function checkNode({ kind, info, user }: Call, ref: unknown, binding: Bound | undefined): void {
+  const node = nodeNameOf(user);
+  if (node === undefined) return;
+  const refuse = (why: string): never => {
+    throw forbidden(kind, info.name, `node requested token ${why}`);
+  };
+  if (binding?.bound.kind !== 'Pod') return refuse('not bound to a pod');
+  if (!isObject(ref) || !stringAt(ref, 'uid')) return refuse('with a pod binding without a uid');
+  if (binding.nodeName !== node) refuse('bound to a pod scheduled on a different node');
+}
+
 interface Bound {
+  /** Where the bound pod is to run; empty for other objects. */
+  readonly nodeName: string;
   readonly bound: TokenBinding;
   readonly node: { readonly name: string; readonly uid: string } | undefined;
 }
@@ -98,6 +114,7 @@ function boundObject({ core, info }: Call, ref: unknown, account: UnknownObject)
   const node =
     typeof nodeName === 'string' && nodes ? core.objects.get(nodes, '', nodeName)?.object : undefined;
   return {
+    nodeName: typeof nodeName === 'string' ? nodeName : '',
     bound: { kind: refKind as TokenBinding['kind'], name, uid },
     node: node && { name: node.metadata.name, uid: node.metadata.uid ?? '' },
   };

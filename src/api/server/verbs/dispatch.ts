@@ -29,11 +29,12 @@ export async function dispatch(
   request: ApiRequest,
   info: RequestInfo,
   user: UserInfo,
+  require: Call['require'],
 ): Promise<Reply | undefined> {
   const { core } = routes;
   const kind = core.registry.find(info.group, info.version, info.resource);
   if (!kind || !pathFits(kind.namespaced, info)) throw noSuchPath();
-  const call: Call = { core, kind, request, info, user };
+  const call: Call = { core, kind, request, info, user, require };
   const reply = await answer(routes, call);
   return reply && kind.deprecationWarning ? withWarning(reply, kind.deprecationWarning) : reply;
 }

@@ -30,6 +30,8 @@ export interface Call {
   readonly request: ApiRequest;
   readonly info: RequestInfo;
   readonly user: UserInfo;
+  /** Throws 403 unless the user may do this here, too: some requests turn out to be more than their verb. */
+  require(verb: string): Promise<void>;
 }
 
 /** POST to a collection. */
@@ -53,6 +55,7 @@ export async function put(call: Call): Promise<Reply> {
     ...(kind.allowCreateOnUpdate &&
       !info.subresource && {
         createMissing: async () => {
+          await call.require('create');
           status = 201;
           return await create(core, write, decode());
         },
@@ -130,6 +133,7 @@ async function applyPatch(call: Call): Promise<Reply> {
     applied: true,
     ...(!info.subresource && {
       createMissing: async () => {
+        await call.require('create');
         status = 201;
         const made = apply(undefined, read(), options);
         return await create(core, { ...write, applied: true }, retyped(kind, made, write));
