@@ -2,6 +2,7 @@ import type { NodeView } from '../endpoints/node-view.ts';
 import type { Clock } from '../src/base/clock.ts';
 import { Fault } from '../src/base/fault.ts';
 import type { Logger } from '../src/base/log.ts';
+import type { EngineName } from '../src/net/engine.ts';
 import type { Exec } from '../src/net/exec.ts';
 import type { Family } from '../src/net/ip.ts';
 import type { OpenNetlink } from '../src/net/netlink/socket.ts';
@@ -32,6 +33,8 @@ export interface BackendOptions {
   readonly drainDeadlineMs?: number;
   /** How mode userspace gets at its clients. */
   readonly capture?: 'bind' | 'redirect';
+  /** Who relays TCP in mode userspace; default auto. */
+  readonly engine?: EngineName;
 }
 
 /** What a mode brings. */
@@ -47,7 +50,7 @@ interface ModeEntry {
 /** One row a mode; the only place that knows them all. */
 const MODES: Readonly<Partial<Record<ProxyMode, ModeEntry>>> = {
   userspace: {
-    open: (deps, options) => new UserspaceBackend(deps, options),
+    open: (deps, options) => UserspaceBackend.open(deps, options),
     render: renderDoors,
     evaluator: (views) => viewEvaluator(views, 'userspace'),
   },

@@ -18,6 +18,32 @@ export const TCP_HALF_CLOSED_IDLE_SECONDS = 3_600;
 /** Bytes that may wait for a slow reader before the other side is paused. */
 export const TCP_BUFFER_BYTES = 65_536;
 
+/** Native engine: bytes that one read takes. */
+export const RELAY_READ_BYTES = 131_072;
+
+/** Native engine: bytes that a pipe between two connections is asked to hold (`splice`); the kernel may grant less. */
+export const RELAY_PIPE_BYTES = 262_144;
+
+/** Native engine: idle pipes kept for the next connection that moves much; more are closed. */
+export const RELAY_PIPES_IDLE_MAX = 32;
+
+/** Native engine: reads of one connection in a row before the others have their turn. */
+export const RELAY_READS_A_TURN = 16;
+
+/** Native engine: dial deadlines are kept to this. */
+export const RELAY_TIMER_TICK_MS = 10;
+export const RELAY_TIMER_SLOTS = 256;
+
+/** Native engine: descriptors beside two a connection: pipes, listeners, the loop itself. */
+export const RELAY_DESCRIPTORS_SPARE = 25_536;
+
+/** Native engine: a thread is looked at this often; silent for RELAY_MISSES_MAX looks it is ended and started anew. */
+export const RELAY_LOOK_MS = 250;
+export const RELAY_MISSES_MAX = 4;
+
+/** Native engine: pause before a thread that failed is started anew. */
+export const RELAY_RESTART_MS = 100;
+
 /** Client connections at one time, all services together; one more is reset and counted. */
 export const TCP_SESSIONS_MAX = 20_000;
 

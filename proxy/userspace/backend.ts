@@ -1,23 +1,22 @@
-import type { NodeSettings, NodeView, NodeViewChanges, ServicePortView } from '../../endpoints/node-view.ts';
+import type { NodeView, NodeViewChanges, ServicePortView } from '../../endpoints/node-view.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import { messageOf } from '../../src/base/fault.ts';
 import type { Logger } from '../../src/base/log.ts';
+import { EngineChoice, type EngineName } from '../../src/net/engine.ts';
 import type { Exec } from '../../src/net/exec.ts';
 import type { Family } from '../../src/net/ip.ts';
 import { Nft } from '../../src/net/nft.ts';
 import type { Applied, Backend, PortCounts } from '../backend.ts';
 import * as limits from '../limits.ts';
-import { MODE_TRAITS } from '../mode-traits.ts';
-import { sourceClassifier } from '../source.ts';
 import { Capture } from './capture.ts';
 import { bindPlan, capturePlan, CLOSED_PLAN, type DoorPlan } from './door-plan.ts';
-import { Ejections } from './ejection.ts';
 import { LocalRoutes } from './local-routes.ts';
+import { nativeTcp } from './native/native-tcp.ts';
 import { PortServer, type DoorRegister } from './port-server.ts';
 import { portCounts } from './port-state.ts';
 import type { ProxyProtocol } from './proxy-protocol.ts';
-import type { RelayContext, RelayLimits } from './relay-context.ts';
-import { SessionTable } from './session-table.ts';
+import { relayContext, type RelayContext, type RelayLimits, standing, unknownNode } from './relay-context.ts';
+import { portableTcp, type TcpEngine } from './tcp-engine.ts';
 
 export interface UserspaceDeps {
   readonly clock: Clock;
@@ -35,6 +34,8 @@ export interface UserspaceOptions {
   readonly capture?: 'bind' | 'redirect';
   /** How long open connections may finish at dispose. */
   readonly drainDeadlineMs?: number;
+  /** Who relays TCP; default auto. */
+  readonly engine?: EngineName;
 }
 
 const LIMITS: RelayLimits = {
@@ -57,6 +58,7 @@ export class UserspaceBackend implements Backend {
   readonly #deps: UserspaceDeps;
   readonly #drainDeadlineMs: number;
   readonly #context: RelayContext;
+  readonly #tcp: TcpEngine;
   readonly #servers = new Map<string, PortServer>();
   readonly #register: DoorRegister = new Map();
   /** Servers with closed doors; each apply tries them again. */
@@ -70,33 +72,42 @@ export class UserspaceBackend implements Backend {
   #sweep: Disposable | undefined;
   #disposed = false;
 
-  constructor(deps: UserspaceDeps, options: UserspaceOptions) {
+  private constructor(
+    deps: UserspaceDeps,
+    options: UserspaceOptions,
+    { context, tcp }: { readonly context: RelayContext; readonly tcp: TcpEngine },
+  ) {
     this.#deps = deps;
     this.family = options.family;
     this.#drainDeadlineMs = options.drainDeadlineMs ?? limits.DRAIN_DEADLINE_MS;
     this.#plan = CLOSED_PLAN;
     this.#routes = new LocalRoutes(deps, options);
     if (options.capture === 'redirect') this.#capture = new Capture({ nft: new Nft(deps) }, options);
-    const bounds = { ...LIMITS, ...options.limits };
-    this.#context = {
-      clock: deps.clock,
-      log: deps.log.with({ part: 'proxy', mode: 'userspace', family: options.family }),
-      ejections: new Ejections(deps),
-      tcp: new SessionTable(bounds.tcpSessionsMax),
-      udp: new SessionTable(bounds.udpSessionsMax),
-      limits: bounds,
-      proxyProtocol: options.proxyProtocol,
-      ...standing(unknownNode(options.family)),
-    };
+    this.#context = context;
+    this.#tcp = tcp;
     this.#scheduleSweep();
   }
 
-  counters(): Promise<readonly PortCounts[]> {
-    return Promise.resolve([...this.#servers.values()].map(({ state }) => portCounts(state)));
+  /** Rejects with Fault FFI or NATIVE_UNSUPPORTED where the engine asked for cannot run. */
+  static async open(deps: UserspaceDeps, options: UserspaceOptions): Promise<UserspaceBackend> {
+    const { family, proxyProtocol } = options;
+    const log = deps.log.with({ part: 'proxy', mode: 'userspace', family });
+    const bounds = { limits: { ...LIMITS, ...options.limits }, proxyProtocol, node: unknownNode(family) };
+    const context = relayContext({ clock: deps.clock, log }, bounds);
+    const tcp = await new EngineChoice(options.engine ?? 'auto', { log }).open(
+      async () => nativeTcp({ log }, bounds),
+      async () => portableTcp(context),
+    );
+    return new UserspaceBackend(deps, options, { context, tcp });
+  }
+
+  async counters(): Promise<readonly PortCounts[]> {
+    const counted = await this.#tcp.counts();
+    return [...this.#servers.values()].map(({ state }) => counted.get(state.view.key) ?? portCounts(state));
   }
 
   get activeCount(): number {
-    return this.#context.tcp.size + this.#context.udp.size;
+    return this.#tcp.activeCount + this.#context.udp.size;
   }
 
   async apply(
@@ -116,6 +127,7 @@ export class UserspaceBackend implements Backend {
     }
     for (const server of this.#refusing) opening.add(server); // those just removed are no longer among them
     await this.#route(signal);
+    await this.#tcp.settled(); // addresses of closed doors are free for others now
     for (const server of opening) {
       signal.throwIfAborted();
       await server.open();
@@ -123,6 +135,7 @@ export class UserspaceBackend implements Backend {
       else this.#refusing.delete(server);
     }
     await this.#capture?.commit(signal);
+    await this.#tcp.settled();
     return {
       full: everything,
       changedPorts: keys.size,
@@ -137,8 +150,9 @@ export class UserspaceBackend implements Backend {
   async cleanup(signal: AbortSignal): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve)); // what the kernel has accepted is taken first
     this.#closeDoors();
+    await this.#tcp.settled();
     await this.#capture?.release(signal);
-    this.#cleanupWaits = this.#context.tcp.size > 0;
+    this.#cleanupWaits = this.#tcp.activeCount > 0;
     if (!this.#cleanupWaits) await this.#removeTraces(signal);
   }
 
@@ -152,9 +166,8 @@ export class UserspaceBackend implements Backend {
     await this.#drained();
     if (hasTraces) await this.#removeTraces();
     this.#sweep?.[Symbol.dispose]();
-    this.#context.tcp.destroyAll();
+    await this.#tcp[Symbol.asyncDispose]();
     this.#context.udp.destroyAll();
-    await this.#context.tcp.empty();
   }
 
   /** Routes and the table of captured addresses, those of an earlier process too. */
@@ -172,7 +185,8 @@ export class UserspaceBackend implements Backend {
 
   #settle(node: NodeView['node']): boolean {
     if (this.#context.node === node) return false;
-    this.#plan = this.#capture ? capturePlan(node, this.#capture) : bindPlan(node);
+    this.#plan = this.#capture ? capturePlan(node, this.#tcp, this.#capture) : bindPlan(node, this.#tcp);
+    this.#tcp.follow(node);
     Object.assign(this.#context, standing(node));
     return true;
   }
@@ -185,6 +199,7 @@ export class UserspaceBackend implements Backend {
       if (!server) return undefined;
       server[Symbol.dispose]();
       this.#servers.delete(key);
+      this.#tcp.forget(key);
       this.#refusing.delete(server);
       return undefined;
     }
@@ -193,6 +208,7 @@ export class UserspaceBackend implements Backend {
       server = new PortServer({ context: this.#context, register: this.#register, plan }, view);
       this.#servers.set(key, server);
     }
+    if (view.protocol === 'TCP') this.#tcp.serve(view);
     server.prepare(view);
     return server;
   }
@@ -212,6 +228,7 @@ export class UserspaceBackend implements Backend {
   #closeDoors(): void {
     for (const [key, server] of this.#servers) {
       server[Symbol.dispose]();
+      this.#tcp.forget(key);
       this.#routes.set(key, []);
     }
     this.#servers.clear();
@@ -223,13 +240,13 @@ export class UserspaceBackend implements Backend {
     const deadline = new Promise<void>((resolve) => {
       timer = this.#deps.clock.setTimer(this.#drainDeadlineMs, resolve);
     });
-    await Promise.race([this.#context.tcp.empty(), deadline]);
+    await Promise.race([this.#tcp.empty(), deadline]);
     timer?.[Symbol.dispose]();
   }
 
   #scheduleSweep(): void {
     this.#sweep = this.#deps.clock.setTimer(limits.SWEEP_INTERVAL_MS, () => {
-      this.#context.tcp.sweep();
+      this.#tcp.sweep();
       this.#context.udp.sweep();
       this.#context.ejections.prune();
       this.#scheduleSweep();
@@ -241,34 +258,4 @@ export class UserspaceBackend implements Backend {
 function foreignAddresses(view: ServicePortView, classifier: RelayContext['classifier']): readonly string[] {
   const all = [...(view.clusterIP === undefined ? [] : [view.clusterIP]), ...view.externalIPs];
   return [...all, ...view.loadBalancerIPs].filter((address) => !classifier.isNodeAddress(address));
-}
-
-/** What follows from the node's settings. */
-function standing(node: NodeSettings): Pick<RelayContext, 'node' | 'classifier' | 'decision'> {
-  return {
-    node,
-    classifier: sourceClassifier(node),
-    decision: {
-      traits: MODE_TRAITS.userspace,
-      masqueradeAll: node.masqueradeAll,
-      detectsPods: node.detectLocal.mode !== 'None',
-    },
-  };
-}
-
-/** Until the first apply brings the real settings. */
-function unknownNode(family: Family): NodeSettings {
-  return {
-    name: '',
-    zone: undefined,
-    family,
-    addresses: [],
-    primaryAddresses: [],
-    nodePortAddresses: [],
-    detectLocal: { mode: 'None' },
-    masqueradeAll: false,
-    localhostNodePorts: false,
-    serviceCIDRs: [],
-    allowExternalIPs: false,
-  };
 }

@@ -5,6 +5,7 @@ import { nodePortAddresses } from '../node-ports.ts';
 import type { Capture } from './capture.ts';
 import type { Door, DoorDeps, DoorOptions } from './door.ts';
 import { openTcpDoor } from './tcp-door.ts';
+import type { TcpEngine } from './tcp-engine.ts';
 import { openUdpDoor } from './udp-door.ts';
 
 type OpenDoor = (deps: DoorDeps, options: DoorOptions) => Promise<Door>;
@@ -18,11 +19,11 @@ export interface DoorPlan {
 }
 
 /** Listens on every address itself: for addresses that are loopback or on the host. */
-export function bindPlan(node: NodeSettings): DoorPlan {
+export function bindPlan(node: NodeSettings, tcp: TcpEngine): DoorPlan {
   return {
     nodePortAddresses: nodePortAddresses(node, MODE_TRAITS.userspace),
     wants: hasReason,
-    openTcp: openTcpDoor,
+    openTcp: (deps, options) => tcp.openDoor(deps, options),
     openUdp: openUdpDoor,
   };
 }
@@ -31,12 +32,12 @@ export function bindPlan(node: NodeSettings): DoorPlan {
  * Service addresses are captured by the kernel for one listener; node ports are listened on all the same. What has no
  * endpoint is captured too, so that clients are refused and not sent elsewhere.
  */
-export function capturePlan(node: NodeSettings, capture: Capture): DoorPlan {
+export function capturePlan(node: NodeSettings, tcp: TcpEngine, capture: Capture): DoorPlan {
   return {
-    ...bindPlan(node),
+    ...bindPlan(node, tcp),
     wants: (view, entrance) => view.protocol === 'TCP' || hasReason(view, entrance),
     openTcp: (deps, options) =>
-      options.entrance === 'node-port' ? openTcpDoor(deps, options) : capture.open(deps, options),
+      options.entrance === 'node-port' ? tcp.openDoor(deps, options) : capture.open(deps, options),
   };
 }
 

@@ -1,7 +1,6 @@
 import type { ServicePortView } from '../../endpoints/node-view.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
 import { entrancesOf, type Entrance } from '../entrances.ts';
-import { endpointId } from './balancer.ts';
 import { bindReason, type Door } from './door.ts';
 import type { DoorPlan } from './door-plan.ts';
 import { PortState } from './port-state.ts';
@@ -48,8 +47,6 @@ export class PortServer implements Disposable {
       if (same?.kind !== entrance.kind) this.#close(id);
     }
     for (const { door } of this.#doors.values()) door.refresh();
-    const ids = [...view.clusterEndpoints, ...view.localEndpoints].map(endpointId);
-    this.state.counters.keepOnly(new Set(ids));
   }
 
   /** Opens the doors that are missing. */

@@ -2,7 +2,7 @@ import type { EndpointAddressPort, ServicePortView } from '../../endpoints/node-
 import type { PortCounts } from '../backend.ts';
 import { decide, type Decision, type EntranceKind } from '../decide.ts';
 import { sourceRangeTest } from '../source-ranges.ts';
-import { Balancer } from './balancer.ts';
+import { Balancer, endpointId } from './balancer.ts';
 import { PortCounters } from './counters.ts';
 import type { RelayContext } from './relay-context.ts';
 
@@ -28,6 +28,8 @@ export class PortState {
   set view(view: ServicePortView) {
     if (view.affinitySeconds === 0) this.balancer.affinity.clear();
     this.#view = view;
+    const ids = [...view.clusterEndpoints, ...view.localEndpoints].map(endpointId);
+    this.counters.keepOnly(new Set(ids));
   }
 
   decide(entrance: EntranceKind, client: string): Decision {

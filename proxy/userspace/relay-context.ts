@@ -1,11 +1,13 @@
 import type { NodeSettings } from '../../endpoints/node-view.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import type { Logger } from '../../src/base/log.ts';
+import type { Family } from '../../src/net/ip.ts';
 import type { DecisionSettings } from '../decide.ts';
-import type { SourceClassifier } from '../source.ts';
-import type { Ejections } from './ejection.ts';
+import { MODE_TRAITS } from '../mode-traits.ts';
+import { type SourceClassifier, sourceClassifier } from '../source.ts';
+import { Ejections } from './ejection.ts';
 import type { ProxyProtocol } from './proxy-protocol.ts';
-import type { SessionTable } from './session-table.ts';
+import { SessionTable } from './session-table.ts';
 
 export interface RelayLimits {
   readonly tcpSessionsMax: number;
@@ -30,4 +32,51 @@ export interface RelayContext {
   node: NodeSettings;
   classifier: SourceClassifier;
   decision: DecisionSettings;
+}
+
+/** One a thread that decides. */
+export function relayContext(
+  deps: Pick<RelayContext, 'clock' | 'log'>,
+  options: Pick<RelayContext, 'limits' | 'proxyProtocol' | 'node'>,
+): RelayContext {
+  const { limits, proxyProtocol, node } = options;
+  return {
+    ...deps,
+    limits,
+    proxyProtocol,
+    ejections: new Ejections(deps),
+    tcp: new SessionTable(limits.tcpSessionsMax),
+    udp: new SessionTable(limits.udpSessionsMax),
+    ...standing(node),
+  };
+}
+
+/** What follows from the node's settings. */
+export function standing(node: NodeSettings): Pick<RelayContext, 'node' | 'classifier' | 'decision'> {
+  return {
+    node,
+    classifier: sourceClassifier(node),
+    decision: {
+      traits: MODE_TRAITS.userspace,
+      masqueradeAll: node.masqueradeAll,
+      detectsPods: node.detectLocal.mode !== 'None',
+    },
+  };
+}
+
+/** Until the real settings are told. */
+export function unknownNode(family: Family): NodeSettings {
+  return {
+    name: '',
+    zone: undefined,
+    family,
+    addresses: [],
+    primaryAddresses: [],
+    nodePortAddresses: [],
+    detectLocal: { mode: 'None' },
+    masqueradeAll: false,
+    localhostNodePorts: false,
+    serviceCIDRs: [],
+    allowExternalIPs: false,
+  };
 }

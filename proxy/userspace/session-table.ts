@@ -35,9 +35,11 @@ export class SessionTable {
     this.#sessions.add(session);
   }
 
-  delete(session: Session): void {
-    this.#sessions.delete(session);
-    if (this.#sessions.size === 0) this.#onEmpty?.();
+  /** False when it had ended before. */
+  delete(session: Session): boolean {
+    const wasHere = this.#sessions.delete(session);
+    if (wasHere && this.#sessions.size === 0) this.#onEmpty?.();
+    return wasHere;
   }
 
   /** Called every sweep interval: closes what was idle too long. */

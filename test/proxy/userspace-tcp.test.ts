@@ -42,7 +42,7 @@ async function backend(
   tracker.flush();
   const { view } = new NodeViewTracker(tracker, settings).refresh();
   const options = { family: 'IPv4', limits, drainDeadlineMs: 0 } as const;
-  const made = new UserspaceBackend({ clock, log: silentLogger, exec }, options);
+  const made = await UserspaceBackend.open({ clock, log: silentLogger, exec }, options);
   const everything = { complete: false, ports: new Set<string>() };
   await made.apply(view, everything, new Map(), new AbortController().signal);
   return made;

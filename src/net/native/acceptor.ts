@@ -9,6 +9,8 @@ import { WheelTimer } from './timer-wheel.ts';
 
 /** Accepted in one turn, so that a flood of clients leaves the others their share. */
 const ACCEPTS_A_TURN = 64;
+/** More than the longest backlog holds. */
+const ACCEPT_ALL_TURNS = 64;
 /** Out of descriptors or memory: clients wait in the kernel this long. */
 const ACCEPT_PAUSE_MS = 100;
 const FLAGS = SOCK_NONBLOCK | SOCK_CLOEXEC;
@@ -31,6 +33,7 @@ export class Acceptor implements ReadyHandler, Disposable {
   readonly #nameAddress = this.#arena.address(this.#name, SOCKADDR.V6_BYTES);
   readonly #sizeAddress = this.#arena.address(this.#size, 4);
   readonly #pause: WheelTimer;
+  #takesOn = false;
   readonly #peer = (): SocketAddress => readSocketAddress(this.#arena.bytes, this.#name);
 
   constructor(loop: EpollLoop, fd: number, handler: AcceptHandler) {
@@ -45,8 +48,18 @@ export class Acceptor implements ReadyHandler, Disposable {
     for (let i = 0; i < ACCEPTS_A_TURN && this.#listener.fd >= 0; i++) {
       const fd = this.#loop.descriptors.adopt(this.#accept());
       if (fd >= 0) this.#handler.accepted(new StreamSocket(this.#loop, fd), this.#peer);
-      else if (!this.#goesOn(fd)) return;
+      else if (!this.#goesOn(fd)) {
+        this.#takesOn = false;
+        return;
+      }
     }
+  }
+
+  /** Takes in all who wait, before the listener is closed: the kernel would reset them. */
+  acceptAll(): void {
+    this.#takesOn = true;
+    // bounded: clients may come faster than they are taken in
+    for (let turns = 0; this.#takesOn && turns < ACCEPT_ALL_TURNS; turns++) this.ready();
   }
 
   [Symbol.dispose](): void {

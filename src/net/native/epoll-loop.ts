@@ -29,14 +29,16 @@
 import { Fault } from '../../base/fault.ts';
 import { assertLayout, EPOLL, EPOLL_CLOEXEC, EPOLL_CTL, EPOLL_EVENT } from './abi.ts';
 import { Arena } from './arena.ts';
-import type { DescriptorTable } from './descriptor-table.ts';
+import { DescriptorTable } from './descriptor-table.ts';
 import { ERRNO, errnoName, type Failure, orErrno } from './errno.ts';
-import { WakeUps } from './event-fd.ts';
+import { WakeUp, WakeUps } from './event-fd.ts';
 import { streamCalls } from './stream-calls.ts';
-import type { TimerWheel } from './timer-wheel.ts';
+import { TimerWheel } from './timer-wheel.ts';
 
 /** Events taken by one wait. */
 const EVENTS_MAX = 256;
+/** Numbers that may be in use where a host is tried out. */
+const PROOF_DESCRIPTORS = 65_536;
 const GENERATION_MASK = 0x7fff_ffff;
 
 /** Is told what a descriptor is ready for: bits of EPOLL. */
@@ -99,6 +101,14 @@ export class EpollLoop implements Disposable {
     const loop = new EpollLoop(deps, epoll);
     loop.#prove();
     return loop;
+  }
+
+  /** Throws what `open` would throw on this host. */
+  static prove(): void {
+    using wakeUp = WakeUp.open();
+    const descriptors = DescriptorTable.sized(PROOF_DESCRIPTORS);
+    const timers = new TimerWheel({ monotonicMs: () => 0 }, { slots: 1, tickMs: 1 });
+    EpollLoop.open({ descriptors, timers, wakeFd: wakeUp.fd })[Symbol.dispose]();
   }
 
   /** Watches a descriptor; its handler is called in `turn`. One entry a descriptor: EEXIST for a second. */

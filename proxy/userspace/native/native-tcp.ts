@@ -1,0 +1,78 @@
+import type { NodeSettings, ServicePortView } from '../../../endpoints/node-view.ts';
+import { systemClock } from '../../../src/base/clock.ts';
+import { Fault } from '../../../src/base/fault.ts';
+import type { Logger } from '../../../src/base/log.ts';
+import { EpollLoop } from '../../../src/net/native/epoll-loop.ts';
+import { openStreamListener, type StreamListener } from '../../../src/net/native/stream-listener.ts';
+import type { PortCounts } from '../../backend.ts';
+import { LISTEN_BACKLOG } from '../../limits.ts';
+import type { Door, DoorDeps, DoorOptions } from '../door.ts';
+import type { TcpEngine } from '../tcp-engine.ts';
+import { RelayThread, type RelayThreadOptions } from './relay-thread.ts';
+
+/** The engine on epoll: a thread of its own accepts, dials and relays. Throws Fault FFI or NATIVE_UNSUPPORTED. */
+export function nativeTcp(deps: { readonly log: Logger }, options: RelayThreadOptions): TcpEngine {
+  EpollLoop.prove();
+  return new NativeTcp(deps, options);
+}
+
+class NativeTcp implements TcpEngine {
+  readonly #thread: RelayThread;
+
+  constructor(deps: { readonly log: Logger }, options: RelayThreadOptions) {
+    // a thread is stuck in real time, whatever clock its owner lives by
+    this.#thread = new RelayThread({ ...deps, clock: systemClock }, options);
+  }
+
+  get activeCount(): number {
+    return this.#thread.activeCount;
+  }
+
+  follow(node: NodeSettings): void {
+    this.#thread.follow(node);
+  }
+
+  serve(view: ServicePortView): void {
+    this.#thread.serve(view);
+  }
+
+  forget(key: string): void {
+    this.#thread.forget(key);
+  }
+
+  openDoor({ state }: DoorDeps, options: DoorOptions): Promise<Door> {
+    return new Promise((resolve) => {
+      const door = this.#thread.open(listenOn(options), state.view.key, options.entrance);
+      resolve({ refresh() {}, [Symbol.dispose]: () => door[Symbol.dispose]() });
+    });
+  }
+
+  async settled(): Promise<void> {
+    await this.#thread.ask('settled');
+  }
+
+  sweep(): void {
+    void this.#thread.ask('sweep');
+  }
+
+  async counts(): Promise<ReadonlyMap<string, PortCounts>> {
+    return new Map((await this.#thread.ask('counts')).map((counts) => [counts.key, counts]));
+  }
+
+  async empty(): Promise<void> {
+    await this.#thread.ask('empty');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#thread[Symbol.asyncDispose]();
+  }
+}
+
+/** Throws the bind's own fault. */
+function listenOn({ address, port }: DoorOptions): StreamListener {
+  try {
+    return openStreamListener({ address, port, backlog: LISTEN_BACKLOG, reusePort: false });
+  } catch (error) {
+    throw error instanceof Fault && error.cause ? error.cause : error;
+  }
+}

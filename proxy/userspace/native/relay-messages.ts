@@ -1,0 +1,42 @@
+import type { NodeSettings, ServicePortView } from '../../../endpoints/node-view.ts';
+import type { PortCounts } from '../../backend.ts';
+import type { EntranceKind } from '../../decide.ts';
+import type { ProxyProtocol } from '../proxy-protocol.ts';
+import type { RelayLimits } from '../relay-context.ts';
+
+/** Words that a relaying thread and its owner share: BEATS counts its wake-ups, ACTIVE its connections. */
+export const CONTROL = { BEATS: 0, ACTIVE: 1, WORDS: 2 } as const;
+
+/** What a relaying thread is born with. */
+export interface RelayData {
+  readonly control: Int32Array<SharedArrayBuffer>;
+  /** A byte a descriptor that the thread has open. */
+  readonly descriptors: Uint8Array<SharedArrayBuffer>;
+  readonly wakeFd: number;
+  readonly limits: RelayLimits;
+  readonly proxyProtocol: ProxyProtocol | undefined;
+  readonly node: NodeSettings;
+}
+
+/** A listener of a service port. The owner closes it once the thread has let go of it. */
+export interface RelayDoor {
+  readonly id: number;
+  readonly fd: number;
+  readonly key: string;
+  readonly entrance: EntranceKind;
+}
+
+/** What the owner tells the thread; each is followed by a wake-up. `ask`: answered under that number. */
+export type RelayOrder = { readonly ask?: number } & (
+  | { readonly kind: 'follow'; readonly node: NodeSettings }
+  | { readonly kind: 'serve'; readonly view: ServicePortView }
+  | { readonly kind: 'forget'; readonly key: string }
+  | { readonly kind: 'open'; readonly door: RelayDoor }
+  | { readonly kind: 'close'; readonly door: number }
+  | { readonly kind: 'sweep' | 'settled' | 'counts' | 'empty' | 'stop' }
+);
+
+export type RelayReply =
+  | { readonly kind: 'answer'; readonly ask: number; readonly counts?: readonly PortCounts[] }
+  /** Clients cannot be taken in: errno, once until it works again. */
+  | { readonly kind: 'accept failed'; readonly key: string; readonly errno: string };

@@ -1,0 +1,193 @@
+import { Worker } from 'node:worker_threads';
+import type { NodeSettings, ServicePortView } from '../../../endpoints/node-view.ts';
+import type { Clock } from '../../../src/base/clock.ts';
+import { messageOf } from '../../../src/base/fault.ts';
+import type { Logger } from '../../../src/base/log.ts';
+import { siblingModule } from '../../../src/base/module-url.ts';
+import { DescriptorTable } from '../../../src/net/native/descriptor-table.ts';
+import { WakeUp } from '../../../src/net/native/event-fd.ts';
+import type { StreamListener } from '../../../src/net/native/stream-listener.ts';
+import type { PortCounts } from '../../backend.ts';
+import type { EntranceKind } from '../../decide.ts';
+import { RELAY_DESCRIPTORS_SPARE, RELAY_LOOK_MS, RELAY_MISSES_MAX, RELAY_RESTART_MS } from '../../limits.ts';
+import type { ProxyProtocol } from '../proxy-protocol.ts';
+import type { RelayLimits } from '../relay-context.ts';
+import { CONTROL, type RelayData, type RelayOrder, type RelayReply } from './relay-messages.ts';
+
+export interface RelayThreadDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface RelayThreadOptions {
+  readonly limits: RelayLimits;
+  readonly proxyProtocol: ProxyProtocol | undefined;
+  readonly node: NodeSettings;
+}
+
+interface HeldDoor {
+  readonly listener: StreamListener;
+  readonly key: string;
+  readonly entrance: EntranceKind;
+}
+
+/**
+ * One relaying thread and what it was told. Started with its first door. When it fails or falls silent it is started
+ * anew and told again; its listeners stay open meanwhile, so clients wait, and what it was relaying is reset.
+ */
+export class RelayThread implements AsyncDisposable {
+  readonly #deps: RelayThreadDeps;
+  readonly #options: RelayThreadOptions;
+  readonly #control = new Int32Array(new SharedArrayBuffer(CONTROL.WORDS * 4));
+  readonly #descriptors: DescriptorTable;
+  readonly #views = new Map<string, ServicePortView>();
+  readonly #doors = new Map<number, HeldDoor>();
+  readonly #asked = new Map<number, (counts: readonly PortCounts[]) => void>();
+  #node: NodeSettings;
+  #wakeUp: WakeUp | undefined;
+  #worker: Worker | undefined;
+  #exit: Promise<void> = Promise.resolve();
+  #restart: Disposable | undefined;
+  #watch: Disposable | undefined;
+  #lastId = 0;
+  #beats = 0;
+  #missed = 0;
+  #open = true;
+
+  constructor(deps: RelayThreadDeps, options: RelayThreadOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#node = options.node;
+    const { tcpSessionsMax } = options.limits;
+    this.#descriptors = DescriptorTable.sized(2 * tcpSessionsMax + RELAY_DESCRIPTORS_SPARE);
+  }
+
+  get activeCount(): number {
+    return Atomics.load(this.#control, CONTROL.ACTIVE);
+  }
+
+  follow(node: NodeSettings): void {
+    this.#node = node;
+    this.#tell({ kind: 'follow', node });
+  }
+
+  serve(view: ServicePortView): void {
+    this.#views.set(view.key, view);
+    this.#tell({ kind: 'serve', view });
+  }
+
+  forget(key: string): void {
+    if (this.#views.delete(key)) this.#tell({ kind: 'forget', key });
+  }
+
+  /** Takes the listener over. Disposing stops accepting; the listener is closed when the thread has let go of it. */
+  open(listener: StreamListener, key: string, entrance: EntranceKind): Disposable {
+    const id = ++this.#lastId;
+    this.#doors.set(id, { listener, key, entrance });
+    if (this.#worker) this.#tell({ kind: 'open', door: { id, fd: listener.fd, key, entrance } });
+    else if (!this.#restart) this.#start();
+    return {
+      [Symbol.dispose]: () => {
+        if (this.#doors.delete(id))
+          void this.#ask({ kind: 'close', door: id }).then(() => listener[Symbol.dispose]());
+      },
+    };
+  }
+
+  /** Tells something that is answered when it is done, or when the thread has ended. */
+  async ask(kind: 'sweep' | 'settled' | 'counts' | 'empty'): Promise<readonly PortCounts[]> {
+    return await this.#ask({ kind });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#watch?.[Symbol.dispose]();
+    this.#restart?.[Symbol.dispose]();
+    this.#tell({ kind: 'stop' });
+    await this.#exit;
+    for (const { listener } of this.#doors.values()) listener[Symbol.dispose]();
+    this.#doors.clear();
+  }
+
+  #tell(order: RelayOrder): void {
+    if (!this.#worker) return; // told when it starts
+    this.#worker.postMessage(order, []);
+    this.#wakeUp?.wake();
+  }
+
+  #ask(order: RelayOrder): Promise<readonly PortCounts[]> {
+    if (!this.#worker) return Promise.resolve([]);
+    const ask = ++this.#lastId;
+    return new Promise((resolve) => {
+      this.#asked.set(ask, resolve);
+      this.#tell({ ...order, ask });
+    });
+  }
+
+  #start(): void {
+    const wakeUp = (this.#wakeUp = WakeUp.open());
+    const { limits, proxyProtocol } = this.#options;
+    const data: RelayData = {
+      control: this.#control,
+      descriptors: this.#descriptors.memory,
+      wakeFd: wakeUp.fd,
+      limits,
+      proxyProtocol,
+      node: this.#node,
+    };
+    const worker = new Worker(siblingModule(import.meta.url, './relay-worker'), { workerData: data });
+    this.#worker = worker;
+    worker.on('message', (reply: RelayReply) => this.#hear(reply));
+    worker.on('error', (error) => this.#deps.log.error('relay failed', { reason: messageOf(error) }));
+    this.#exit = new Promise((resolve) => {
+      worker.once('exit', () => {
+        this.#ended();
+        resolve();
+      });
+    });
+    for (const view of this.#views.values()) this.#tell({ kind: 'serve', view });
+    for (const [id, { listener, key, entrance }] of this.#doors)
+      this.#tell({ kind: 'open', door: { id, fd: listener.fd, key, entrance } });
+    this.#missed = 0;
+    this.#watch ??= this.#look();
+  }
+
+  #hear(reply: RelayReply): void {
+    if (reply.kind === 'accept failed') {
+      const { key, errno } = reply;
+      this.#deps.log.warn('accept failed', { key, errno });
+      return;
+    }
+    this.#asked.get(reply.ask)?.(reply.counts ?? []);
+    this.#asked.delete(reply.ask);
+  }
+
+  /** The thread is gone: what it had open is closed here, for the kernel would keep it. */
+  #ended(): void {
+    this.#worker = undefined;
+    this.#wakeUp?.[Symbol.dispose]();
+    this.#descriptors.closeAll();
+    this.#control.fill(0);
+    for (const resolve of this.#asked.values()) resolve([]);
+    this.#asked.clear();
+    if (!this.#open) return;
+    this.#deps.log.warn('relay started anew');
+    this.#restart = this.#deps.clock.setTimer(RELAY_RESTART_MS, () => {
+      this.#restart = undefined;
+      this.#start();
+    });
+  }
+
+  /** Ends a thread that does not come round any more; one that is still loading is left alone. */
+  #look(): Disposable {
+    return this.#deps.clock.setTimer(RELAY_LOOK_MS, () => {
+      const beats = Atomics.load(this.#control, CONTROL.BEATS);
+      this.#missed = beats === 0 || beats !== this.#beats ? 0 : this.#missed + 1;
+      this.#beats = beats;
+      if (this.#missed === RELAY_MISSES_MAX) void this.#worker?.terminate();
+      this.#wakeUp?.wake();
+      this.#watch = this.#look();
+    });
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * A thread that accepts the TCP clients of service ports and passes their bytes on. It sleeps in epoll_wait and nowhere
+ * else; what to serve reaches it by messages, read after a wake-up.
+ */
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import type { ServicePortView } from '../../../endpoints/node-view.ts';
+import { systemClock } from '../../../src/base/clock.ts';
+import { silentLogger } from '../../../src/base/log.ts';
+import { Acceptor } from '../../../src/net/native/acceptor.ts';
+import { Arena } from '../../../src/net/native/arena.ts';
+import { DescriptorTable } from '../../../src/net/native/descriptor-table.ts';
+import { EpollLoop } from '../../../src/net/native/epoll-loop.ts';
+import { errnoName } from '../../../src/net/native/errno.ts';
+import type { SocketAddress } from '../../../src/net/native/socket-address.ts';
+import type { StreamSocket } from '../../../src/net/native/stream-socket.ts';
+import { TimerWheel } from '../../../src/net/native/timer-wheel.ts';
+import type { PortCounts } from '../../backend.ts';
+import type { EntranceKind } from '../../decide.ts';
+import { RELAY_READ_BYTES, RELAY_TIMER_SLOTS, RELAY_TIMER_TICK_MS } from '../../limits.ts';
+import { admit } from '../admit.ts';
+import type { DoorDeps } from '../door.ts';
+import { portCounts, PortState } from '../port-state.ts';
+import { relayContext, standing, type RelayContext } from '../relay-context.ts';
+import { PipePool } from './pipe-pool.ts';
+import {
+  CONTROL,
+  type RelayData,
+  type RelayDoor,
+  type RelayOrder,
+  type RelayReply,
+} from './relay-messages.ts';
+import { StreamSession } from './stream-session.ts';
+
+class RelayWorker {
+  readonly #data: RelayData;
+  readonly #loop: EpollLoop;
+  readonly #context: RelayContext;
+  readonly #memory: { readonly arena: Arena; readonly buffer: number; readonly pipes: PipePool };
+  readonly #ports = new Map<string, PortState>();
+  readonly #doors = new Map<number, Acceptor>();
+  /** Who wants to know when the last connection has ended. No promise is kept in a thread that never comes to rest. */
+  readonly #waiting: number[] = [];
+  #running = true;
+
+  constructor(data: RelayData) {
+    this.#data = data;
+    const descriptors = new DescriptorTable(data.descriptors);
+    const timers = new TimerWheel(systemClock, { slots: RELAY_TIMER_SLOTS, tickMs: RELAY_TIMER_TICK_MS });
+    this.#loop = EpollLoop.open({ descriptors, timers, wakeFd: data.wakeFd });
+    this.#loop.onWake = () => this.#obey();
+    const arena = new Arena(RELAY_READ_BYTES);
+    const buffer = arena.allocate(RELAY_READ_BYTES);
+    this.#memory = { arena, buffer, pipes: new PipePool(descriptors) };
+    // nothing here logs: what people must know goes to the owner
+    this.#context = relayContext({ clock: systemClock, log: silentLogger }, data);
+  }
+
+  run(): void {
+    const { control } = this.#data;
+    this.#obey();
+    while (this.#running) {
+      this.#loop.turn();
+      const { size } = this.#context.tcp;
+      Atomics.store(control, CONTROL.ACTIVE, size);
+      if (size === 0 && this.#waiting.length > 0)
+        for (const ask of this.#waiting.splice(0)) this.#answer(ask);
+    }
+    this.#context.tcp.destroyAll();
+    this.#loop[Symbol.dispose]();
+  }
+
+  #obey(): void {
+    Atomics.add(this.#data.control, CONTROL.BEATS, 1);
+    for (;;) {
+      const received = receiveMessageOnPort(parentPort!);
+      if (!received) return;
+      this.#follow(received.message as RelayOrder);
+    }
+  }
+
+  #follow(order: RelayOrder): void {
+    switch (order.kind) {
+      case 'follow':
+        Object.assign(this.#context, standing(order.node));
+        break;
+      case 'serve':
+        this.#serve(order.view);
+        break;
+      case 'forget':
+        this.#ports.delete(order.key);
+        break;
+      case 'open':
+        this.#open(order.door);
+        break;
+      case 'close':
+        this.#close(order.door);
+        break;
+      case 'sweep':
+        this.#context.tcp.sweep();
+        this.#context.ejections.prune();
+        break;
+      case 'counts':
+        return this.#answer(order.ask, [...this.#ports.values()].map(portCounts));
+      case 'empty':
+        if (order.ask !== undefined) this.#waiting.push(order.ask);
+        return;
+      case 'stop':
+        this.#running = false;
+        break;
+      case 'settled':
+        break;
+    }
+    this.#answer(order.ask);
+  }
+
+  #answer(ask: number | undefined, counts?: readonly PortCounts[]): void {
+    if (ask !== undefined) post({ kind: 'answer', ask, ...(counts && { counts }) });
+  }
+
+  #serve(view: ServicePortView): void {
+    const state = this.#ports.get(view.key);
+    if (state) state.view = view;
+    else this.#ports.set(view.key, new PortState(this.#context, view));
+  }
+
+  #open({ id, fd, key, entrance }: RelayDoor): void {
+    const state = this.#ports.get(key);
+    if (!state) return; // forgotten meanwhile
+    let isFailing = false;
+    const acceptor = new Acceptor(this.#loop, fd, {
+      accepted: (client, peer) => {
+        isFailing = false;
+        this.#welcome(client, peer(), { context: this.#context, state }, entrance);
+      },
+      failed: (failure) => {
+        if (!isFailing) post({ kind: 'accept failed', key, errno: errnoName(failure) });
+        isFailing = true;
+      },
+    });
+    this.#doors.set(id, acceptor);
+  }
+
+  /** Takes a client in, or resets it when it may not come. */
+  #welcome(client: StreamSocket, peer: SocketAddress, door: DoorDeps, entrance: EntranceKind): void {
+    const { address: clientAddress, port: clientPort } = peer;
+    const candidates = admit(door, entrance, clientAddress);
+    if (!candidates) return client.reset();
+    const { context, state: port } = door;
+    const ways = { context, port, entrance, clientAddress, clientPort, loop: this.#loop };
+    new StreamSession({ ...ways, ...this.#memory }, client).start(candidates);
+  }
+
+  /** What the kernel has accepted is taken first. */
+  #close(id: number): void {
+    const acceptor = this.#doors.get(id);
+    acceptor?.acceptAll();
+    acceptor?.[Symbol.dispose]();
+    this.#doors.delete(id);
+  }
+}
+
+function post(reply: RelayReply): void {
+  parentPort?.postMessage(reply, []);
+}
+
+new RelayWorker(workerData as RelayData).run();

@@ -1,0 +1,48 @@
+import type { NodeSettings, ServicePortView } from '../../endpoints/node-view.ts';
+import type { PortCounts } from '../backend.ts';
+import type { Door, DoorDeps, DoorOptions } from './door.ts';
+import type { RelayContext } from './relay-context.ts';
+import { openTcpDoor } from './tcp-door.ts';
+
+/**
+ * Who accepts TCP clients and passes their bytes on. It decides by what it was told to serve; what was told is in force
+ * once `settled` resolves. Disposing cuts the connections that are left.
+ */
+export interface TcpEngine extends AsyncDisposable {
+  readonly activeCount: number;
+  follow(node: NodeSettings): void;
+  /** A port's newest view; before any of its doors is opened. */
+  serve(view: ServicePortView): void;
+  forget(key: string): void;
+  /** Rejects with the bind's error, `code` is its errno. */
+  openDoor(deps: DoorDeps, options: DoorOptions): Promise<Door>;
+  settled(): Promise<void>;
+  /** Called every sweep interval: ends what was idle too long. */
+  sweep(): void;
+  /** Numbers by service port key, of ports that the engine counts itself. */
+  counts(): Promise<ReadonlyMap<string, PortCounts>>;
+  /** Resolves when the last connection has ended. */
+  empty(): Promise<void>;
+}
+
+/** The engine on node:net: in this thread, by the state the backend holds. */
+export function portableTcp(context: RelayContext): TcpEngine {
+  const { tcp } = context;
+  return {
+    get activeCount() {
+      return tcp.size;
+    },
+    follow() {},
+    serve() {},
+    forget() {},
+    openDoor: openTcpDoor,
+    settled: () => Promise.resolve(),
+    sweep: () => tcp.sweep(),
+    counts: () => Promise.resolve(new Map()),
+    empty: () => tcp.empty(),
+    async [Symbol.asyncDispose]() {
+      tcp.destroyAll();
+      await tcp.empty();
+    },
+  };
+}
