@@ -4,7 +4,7 @@ import type { Token } from './corefile/syntax.ts';
 import type { SetupContext } from './plugin.ts';
 
 /** Longer expressions are refused when the Corefile is read. */
-const REGEX_CHARACTERS = 4096;
+const REGEX_CHARACTERS = 10_000;
 
 export interface RegexMatch {
   /** The whole match, then $1, $2 ...; '' for a group that took no part. */

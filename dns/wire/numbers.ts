@@ -102,6 +102,9 @@ const HIGH_RCODES = { BADVERS: 16, BADKEY: 17, BADTIME: 18, BADTRUNC: 22, BADCOO
 /** A response code by name, the extended ones (RFC 6891 6.1.3) included. */
 export type Rcode = (typeof RCODES)[number] | keyof typeof HIGH_RCODES | `RCODE${number}`;
 
+/** Names of the TSIG and TKEY errors; 16 is BADVERS in a message. Only read. */
+const TSIG_RCODES: Readonly<Record<string, number>> = { BADSIG: 16, BADMODE: 19, BADNAME: 20, BADALG: 21 };
+
 const HIGH_NAMES = new Map(Object.entries(HIGH_RCODES).map(([name, n]) => [n as number, name as Rcode]));
 
 export function rcodeName(number: number): Rcode {
@@ -116,6 +119,7 @@ export function rcodeNumber(rcode: Rcode): number {
 
 export function parseRcode(text: string): Rcode | undefined {
   const upper = text.toUpperCase();
+  if (Object.hasOwn(TSIG_RCODES, upper)) return rcodeName(TSIG_RCODES[upper]!);
   if ((RCODES as readonly string[]).includes(upper) || upper in HIGH_RCODES) return upper as Rcode;
   return /^(RCODE)?\d{1,4}$/.test(upper) ? rcodeName(Number(upper.replace('RCODE', ''))) : undefined;
 }

@@ -14,11 +14,14 @@ export class ZoneFile {
   readonly path: string;
   readonly origin: string;
   readonly #log: Logger;
+  readonly #bySerial: boolean;
   #read = '';
   #zone: ZoneData | undefined;
 
-  constructor(deps: { log: Logger }, path: string, origin: string) {
+  /** Without `bySerial` a file that has changed is taken whatever its serial says. */
+  constructor(deps: { log: Logger }, path: string, origin: string, options: { bySerial?: boolean } = {}) {
     this.#log = deps.log;
+    this.#bySerial = options.bySerial ?? true;
     this.path = path;
     this.origin = origin;
   }
@@ -37,7 +40,7 @@ export class ZoneFile {
     if (mark === this.#read) return false;
     const zone = await parseZone(this.path, await readFile(this.path, 'utf8'), this.origin, this.#log);
     this.#read = mark;
-    if (this.#zone?.serial === zone.serial) {
+    if (this.#bySerial && this.#zone?.serial === zone.serial) {
       this.#log.warn('zone file changed without its serial, not reloaded', {
         path: this.path,
         serial: zone.serial,

@@ -31,6 +31,9 @@ function readPolicy(context: SetupContext, line: Line): AclPolicy | undefined {
     context.fault(name, `unknown action "${name.text}" of acl${hint || `; use ${ACL_ACTIONS.join(', ')}`}`);
     return undefined;
   }
+  for (const { at, keyword, values } of sections(context, line)) {
+    if (values.length === 0) context.fault(at, `"${keyword}" needs something behind it, or *`);
+  }
   const types = new Set<RecordType>();
   const networks: Cidr[] = [];
   let all = { types: true, networks: true };
@@ -47,6 +50,7 @@ function readPolicy(context: SetupContext, line: Line): AclPolicy | undefined {
 }
 
 interface Section {
+  readonly at: Token;
   readonly keyword: 'type' | 'net';
   readonly values: Token[];
 }
@@ -54,7 +58,8 @@ interface Section {
 function sections(context: SetupContext, { args }: Line): readonly Section[] {
   const found: Section[] = [];
   for (const token of args) {
-    if (token.text === 'type' || token.text === 'net') found.push({ keyword: token.text, values: [] });
+    if (token.text === 'type' || token.text === 'net')
+      found.push({ at: token, keyword: token.text, values: [] });
     else if (found.length > 0) found.at(-1)!.values.push(token);
     else
       context.fault(

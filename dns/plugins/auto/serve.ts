@@ -17,6 +17,8 @@ export interface AutoOptions {
   readonly origin: string;
   /** 0 = read once. */
   readonly reloadMs: number;
+  /** A changed file is taken only with another serial. */
+  readonly bySerial: boolean;
   readonly fallthrough: readonly string[] | undefined;
 }
 
@@ -105,7 +107,7 @@ class Auto implements Plugin {
   }
 
   async #take(origin: string, path: string): Promise<void> {
-    const file = this.#files.byOrigin.get(origin) ?? new ZoneFile(this.#deps, path, origin);
+    const file = this.#files.byOrigin.get(origin) ?? new ZoneFile(this.#deps, path, origin, this.#options);
     this.#files.byOrigin.set(origin, file);
     try {
       if (!(await file.load())) return;

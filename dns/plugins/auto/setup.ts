@@ -8,7 +8,7 @@ const RELOAD_MS = 60_000;
 const DEFAULT_PATTERN = 'db\\.(.*)';
 const DEFAULT_ORIGIN = '{1}';
 
-/** `auto [ZONES...] { directory DIR [REGEXP ORIGIN_TEMPLATE], reload DURATION, fallthrough [ZONES...] }`. */
+/** `auto [ZONES...] { directory DIR [REGEXP ORIGIN_TEMPLATE], reload DURATION, reload_by_mtime, fallthrough [ZONES...] }`. */
 export const auto: Directive = {
   name: 'auto',
   repeatable: true,
@@ -18,6 +18,7 @@ export const auto: Directive = {
     let pattern: UserRegex | undefined = defaultPattern();
     let origin = DEFAULT_ORIGIN;
     let reloadMs = RELOAD_MS;
+    let bySerial = true;
     let fallthrough: readonly string[] | undefined;
     readOptions(context, {
       directory: (line) => {
@@ -32,6 +33,9 @@ export const auto: Directive = {
       reload: (line) => {
         if (expectArgs(context, line, 1, 1)) reloadMs = readDurationMs(context, line.args[0]!) ?? reloadMs;
       },
+      reload_by_mtime: (line) => {
+        if (expectArgs(context, line, 0, 0)) bySerial = false;
+      },
       fallthrough: (line) => void (fallthrough = readZones(context, line.args)),
       upstream: () => {},
     });
@@ -39,7 +43,7 @@ export const auto: Directive = {
       context.fault(context.stanza.name, 'auto needs "directory DIR"');
       return undefined;
     }
-    const options = { zones, directory, origin, reloadMs, fallthrough };
+    const options = { zones, directory, origin, reloadMs, bySerial, fallthrough };
     const chosen = pattern;
     return chosen && ((deps) => openAuto(deps, { ...options, pattern: chosen }));
   },

@@ -47,7 +47,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 /** Reads `cache [TTL] [ZONES...] { options }`. */
 export function parseCache(context: SetupContext): CacheOptions {
   const { args } = context.stanza;
-  const hasTtl = args[0] !== undefined && /^\d+$/.test(args[0].text);
+  const hasTtl = args[0] !== undefined && /^[+-]?\d+$/.test(args[0].text);
   const ttl = hasTtl ? readInteger(context, args[0]!, 1, 2 ** 31) : undefined;
   const options: Mutable<CacheOptions> = {
     zones: zonesOrBlock(context, hasTtl ? args.slice(1) : args),

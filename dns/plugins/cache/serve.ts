@@ -74,7 +74,9 @@ class Cache implements Plugin {
     if (prefetch && prefetch.amount > 0) {
       item.hits = now - item.lastHitMs > prefetch.durationMs ? 1 : item.hits + 1;
       item.lastHitMs = now;
-      const near = leftMs < (item.ttlSeconds * 1000 * prefetch.percentage) / 100;
+      // A whole second at least: ttls are told in seconds.
+      const nearMs = Math.ceil((item.ttlSeconds * prefetch.percentage) / 100) * 1000;
+      const near = leftMs < nearMs;
       if (near && item.hits >= prefetch.amount) this.#refresh(query, next, key, item);
     }
     const ttl = this.#options.keepTtl ? item.ttlSeconds : Math.max(1, Math.floor(leftMs / 1000));

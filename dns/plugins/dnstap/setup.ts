@@ -5,7 +5,7 @@ import { expectArgs, readInteger, readOptions } from '../../corefile/options.ts'
 import type { Line, Token } from '../../corefile/syntax.ts';
 import type { Directive, SetupContext, TlsFiles } from '../../plugin.ts';
 import type { TapAddress } from './address.ts';
-import { openDnstap, type DnstapOptions } from './serve.ts';
+import type { DnstapOptions } from './serve.ts';
 
 const QUEUE_MOST = 4096;
 const WRITE_BUFFER_MOST = 1024;
@@ -29,7 +29,10 @@ export const dnstap: Directive = {
     if (!way) return undefined;
     const { identity, version, extra } = options;
     const text = { identity: Buffer.from(identity), version: Buffer.from(version) };
-    return (deps) => openDnstap(deps, { way, full, extra, ...text });
+    return async (deps) => {
+      const { openDnstap } = await import('./serve.ts');
+      return await openDnstap(deps, { way, full, extra, ...text });
+    };
   },
 };
 

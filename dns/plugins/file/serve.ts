@@ -8,6 +8,8 @@ export interface FileOptions {
   readonly zones: readonly string[];
   /** 0 = read once. */
   readonly reloadMs: number;
+  /** A changed file is taken only with another serial. */
+  readonly bySerial: boolean;
   readonly fallthrough: readonly string[] | undefined;
 }
 
@@ -31,7 +33,8 @@ class File implements Plugin {
     this.#deps = deps;
     this.#options = options;
     this.#files = new ZoneFiles(deps, options);
-    for (const zone of options.zones) this.#files.byOrigin.set(zone, new ZoneFile(deps, options.path, zone));
+    for (const zone of options.zones)
+      this.#files.byOrigin.set(zone, new ZoneFile(deps, options.path, zone, options));
   }
 
   get zoneSource(): ZoneSource {

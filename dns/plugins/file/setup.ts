@@ -5,7 +5,7 @@ import { openFile } from './serve.ts';
 
 const RELOAD_MS = 60_000;
 
-/** `file DBFILE [ZONES...] { reload DURATION, fallthrough [ZONES...] }`. */
+/** `file DBFILE [ZONES...] { reload DURATION, reload_by_mtime, fallthrough [ZONES...] }`. */
 export const file: Directive = {
   name: 'file',
   repeatable: true,
@@ -13,10 +13,14 @@ export const file: Directive = {
     if (!expectArgs(context, context.stanza, 1, Infinity)) return undefined;
     const [path, ...zones] = context.stanza.args;
     let reloadMs = RELOAD_MS;
+    let bySerial = true;
     let fallthrough: readonly string[] | undefined;
     readOptions(context, {
       reload: (line) => {
         if (expectArgs(context, line, 1, 1)) reloadMs = readDurationMs(context, line.args[0]!) ?? reloadMs;
+      },
+      reload_by_mtime: (line) => {
+        if (expectArgs(context, line, 0, 0)) bySerial = false;
       },
       fallthrough: (line) => void (fallthrough = readZones(context, line.args)),
       upstream: () => {},
@@ -25,6 +29,6 @@ export const file: Directive = {
       path: resolve(context.root, path!.text),
       zones: zonesOrBlock(context, zones),
     };
-    return (deps) => openFile(deps, { ...options, reloadMs, fallthrough });
+    return (deps) => openFile(deps, { ...options, reloadMs, bySerial, fallthrough });
   },
 };

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
-import { connect as connectTls, type ConnectionOptions } from 'node:tls';
+import type { ConnectionOptions } from 'node:tls';
 import type { Clock } from '../../../src/base/clock.ts';
 import { Fault, hasCode } from '../../../src/base/fault.ts';
 import type { Peer } from '../../plugin.ts';
@@ -124,7 +124,7 @@ export class StreamExchange implements Disposable {
   async #connect(timeoutMs: number): Promise<OpenStream> {
     const { to, tls, source } = this.#options;
     const target = { host: to.address, port: to.port, ...(source !== undefined && { localAddress: source }) };
-    const socket = tls ? connectTls({ ...target, ...tls }) : connect(target);
+    const socket = tls ? (await import('node:tls')).connect({ ...target, ...tls }) : connect(target);
     socket.setNoDelay(true);
     const openedMs = this.#clock.monotonicMs();
     const stream: OpenStream = { socket, waiting: new Map(), idle: undefined, openedMs };

@@ -1,6 +1,7 @@
 import { sleep } from '../../../src/base/clock.ts';
 import type { Peer, Plugin, PluginDeps } from '../../plugin.ts';
 import { HttpEndpoint } from '../../server/http-endpoint.ts';
+import { SelfProbe } from './self-probe.ts';
 
 /** GET /health says 200 OK for as long as the process runs; `lameduck` keeps serving for a while after the stop. */
 export async function openHealth(
@@ -11,12 +12,14 @@ export async function openHealth(
   const endpoint = deps.host.shared(`http ${address} ${port}`, () => new HttpEndpoint(options.address));
   const bound = await endpoint.opened();
   const page = endpoint.add('/health', () => ({ status: 200, body: 'OK' }));
+  // Disposed with the endpoint, not with this plugin: a reload keeps both.
+  deps.host.shared(`health probe ${address} ${port}`, () => new SelfProbe(deps, bound));
   deps.log.info('health endpoint', { ...bound });
   return {
     name: 'health',
     transparent: true,
     serve: (query, next) => next(query),
-    lameduck: () => sleep(deps.clock, options.lameduckMs),
+    ...(options.lameduckMs > 0 && { lameduck: () => sleep(deps.clock, options.lameduckMs) }),
     [Symbol.asyncDispose]: async () => page[Symbol.dispose](),
   };
 }

@@ -17,8 +17,8 @@ export interface HostsOptions {
   readonly reverse: boolean;
   /** Undefined = off; empty = every zone. */
   readonly fallthrough: readonly string[] | undefined;
-  /** For types other than A, AAAA and PTR. */
-  readonly fallthroughUnsupported: readonly string[] | undefined;
+  /** `fallthrough` holds for other types than A, AAAA and PTR of names that are known, too. */
+  readonly fallthroughUnsupported: boolean;
 }
 
 export async function openHosts(deps: PluginDeps, options: HostsOptions): Promise<Plugin> {
@@ -32,7 +32,7 @@ class Hosts implements Plugin {
   readonly name = 'hosts';
   readonly #deps: PluginDeps;
   readonly #options: HostsOptions;
-  readonly #entries: Gauge;
+  readonly #metrics: HostsMetrics;
   #table = new HostsTable();
   #read = '';
   #timer: Disposable | undefined;
@@ -41,7 +41,7 @@ class Hosts implements Plugin {
   constructor(deps: PluginDeps, options: HostsOptions) {
     this.#deps = deps;
     this.#options = options;
-    this.#entries = deps.host.shared('metrics hosts', () => new HostsMetrics(deps)).entries;
+    this.#metrics = deps.host.shared('metrics hosts', () => new HostsMetrics(deps));
   }
 
   /** Reads the file if it has changed; one that cannot be read leaves the table as it is. */
@@ -52,7 +52,8 @@ class Hosts implements Plugin {
       if (mark !== this.#read) {
         const text = info ? await readFile(this.#options.path, 'utf8') : '';
         this.#table = HostsTable.read(this.#options.inline.join('\n'), text);
-        this.#entries.set(this.#table.size);
+        this.#metrics.entries.set(this.#table.size);
+        this.#metrics.reloaded.set(this.#deps.clock.nowMs() / 1000);
         this.#read = mark;
       }
     } catch (error) {
@@ -75,7 +76,8 @@ class Hosts implements Plugin {
     if (
       found.length === 0 &&
       this.#unsupported(type) &&
-      this.#passes(this.#options.fallthroughUnsupported, name)
+      this.#options.fallthroughUnsupported &&
+      this.#passes(this.#options.fallthrough, name)
     ) {
       return next(query);
     }
@@ -120,6 +122,7 @@ function nxdomain(query: Query): Outcome {
 class HostsMetrics implements AsyncDisposable {
   readonly #deps: PluginDeps;
   readonly entries: Gauge;
+  readonly reloaded: Gauge;
 
   constructor(deps: PluginDeps) {
     this.#deps = deps;
@@ -128,9 +131,15 @@ class HostsMetrics implements AsyncDisposable {
       help: 'The combined number of entries in hosts and Corefile.',
       registers: [deps.metrics],
     });
+    this.reloaded = new Gauge({
+      name: 'coredns_hosts_reload_timestamp_seconds',
+      help: 'The timestamp of the last reload of hosts file.',
+      registers: [deps.metrics],
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#deps.metrics.removeSingleMetric('coredns_hosts_entries');
+    this.#deps.metrics.removeSingleMetric('coredns_hosts_reload_timestamp_seconds');
   }
 }

@@ -19,7 +19,7 @@ export const hosts: Directive = {
       reloadMs: 5000,
       reverse: true,
       fallthrough: undefined,
-      fallthroughUnsupported: undefined,
+      fallthroughUnsupported: false,
     };
     const inline: string[] = [];
     const readers = {
@@ -35,8 +35,9 @@ export const hosts: Directive = {
         if (expectArgs(context, line, 0, 0)) options.reverse = false;
       },
       fallthrough: (line: Line) => void (options.fallthrough = readZones(context, line.args)),
-      fallthrough_unsupported: (line: Line) =>
-        void (options.fallthroughUnsupported = readZones(context, line.args)),
+      fallthrough_unsupported: (line: Line) => {
+        if (expectArgs(context, line, 0, 0)) options.fallthroughUnsupported = true;
+      },
     };
     const body = context.stanza.body ?? [];
     for (const line of body) {
@@ -44,6 +45,9 @@ export const hosts: Directive = {
     }
     const rest = body.filter((line) => !familyOf(line.name.text));
     readOptions({ ...context, stanza: { ...context.stanza, body: rest } }, readers);
+    if (options.fallthroughUnsupported && options.fallthrough === undefined) {
+      context.fault(context.stanza.name, 'fallthrough_unsupported widens fallthrough: it needs that too');
+    }
     options.inline = inline;
     return (deps) => openHosts(deps, options);
   },

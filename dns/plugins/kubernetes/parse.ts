@@ -82,7 +82,7 @@ function answerReaders(context: SetupContext, options: Mutable<ClusterOptions>):
       options.ignoreEmptyService = readWord(context, line.args[0]!, ['empty_service']) !== undefined;
     },
     multicluster: (line) => {
-      if (expectArgs(context, line, 1, Infinity)) options.multiclusterZones = readZones(context, line.args);
+      options.multiclusterZones = readZones(context, line.args);
     },
     zonal: flag(() => (options.zonal = true)),
     zone_order: flag(() => (options.zoneOrder = true)),
@@ -112,7 +112,13 @@ function apiReaders(context: SetupContext, api: Mutable<ApiAccess>): Readers {
       api.kubeconfig = line.args[0]!.text;
       api.kubeconfigContext = line.args[1]?.text;
     },
-    apiserver_qps: number((value) => (api.queriesPerSecond = value)),
+    apiserver_qps: (line) => {
+      const [token] = line.args;
+      if (!expectArgs(context, line, 1, 1) || !token) return;
+      const value = /^\d+(\.\d+)?$/.test(token.text) ? Number(token.text) : 0;
+      if (value > 0) api.queriesPerSecond = value;
+      else context.fault(token, `"${token.text}" is not a number of questions a second such as 50 or 0.5`);
+    },
     apiserver_burst: number((value) => (api.burst = value)),
     apiserver_max_inflight: number((value) => (api.maxInflight = value)),
   };

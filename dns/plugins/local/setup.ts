@@ -1,4 +1,4 @@
-import { expectArgs, expectNoBody } from '../../corefile/options.ts';
+import { expectArgs, readOptions, readWord } from '../../corefile/options.ts';
 import type { Directive, Outcome, Plugin, PluginDeps, Query } from '../../plugin.ts';
 import { sharedCounter } from '../../plugin-metrics.ts';
 import { record, replyTo, type ResourceRecord } from '../../wire/message.ts';
@@ -8,18 +8,30 @@ const ZONES = ['localhost.', '0.in-addr.arpa.', '127.in-addr.arpa.', '255.in-add
 const LOOPBACK_NAME = '1.0.0.127.in-addr.arpa.';
 const TTL_SECONDS = 604_800;
 
-/** `local`: localhost and the loopback's reverse zones are answered here and never asked of others (RFC 6761 6.3). */
+/** `local { localhost_prefix on|off }`: localhost and the loopback's reverse zones are answered here and never asked of others (RFC 6761 6.3). */
 export const local: Directive = {
   name: 'local',
   setup(context) {
     expectArgs(context, context.stanza, 0, 0);
-    expectNoBody(context);
+    let prefix = true;
+    readOptions(context, {
+      localhost_prefix: (line) => {
+        if (expectArgs(context, line, 1, 1))
+          prefix = readWord(context, line.args[0]!, ['on', 'off']) !== 'off';
+      },
+    });
     const { strict } = context;
-    return (deps) => openLocal(deps, { strict });
+    return (deps) => openLocal(deps, { strict, prefix });
   },
 };
 
-function openLocal(deps: PluginDeps, { strict }: { readonly strict: boolean }): Plugin {
+interface LocalOptions {
+  readonly strict: boolean;
+  /** `localhost.<anything>` is ours too. */
+  readonly prefix: boolean;
+}
+
+function openLocal(deps: PluginDeps, { strict, prefix }: LocalOptions): Plugin {
   const seen = sharedCounter(deps, {
     name: 'coredns_local_localhost_requests_total',
     help: 'Counter of localhost.<domain> requests.',
@@ -29,7 +41,7 @@ function openLocal(deps: PluginDeps, { strict }: { readonly strict: boolean }): 
     name: 'local',
     serve: (query, next) => {
       // What a search path makes of "localhost" must not leave the host either.
-      if (query.name.startsWith('localhost.') && query.name !== 'localhost.') {
+      if (prefix && query.name.startsWith('localhost.') && query.name !== 'localhost.') {
         seen.inc();
         return answer(query, loopback(query), query.question.name);
       }

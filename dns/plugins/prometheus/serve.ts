@@ -1,28 +1,54 @@
+import { Registry } from '../../../src/base/metrics.ts';
 import type { Peer, Plugin, PluginDeps } from '../../plugin.ts';
 import { HttpEndpoint } from '../../server/http-endpoint.ts';
 import { FastCounters } from './fast-counters.ts';
 import { RequestMetrics } from './metrics.ts';
+import { processMetrics } from './process-metrics.ts';
+import { EnabledPlugins } from './server-info.ts';
+
+export interface PrometheusOptions {
+  /** What the runtime knows of itself is told too (`runtime_metrics`). */
+  readonly runtime: boolean;
+}
 
 /** Counts every answer and serves GET /metrics. */
-export async function openPrometheus(deps: PluginDeps, address: Peer): Promise<Plugin> {
+export async function openPrometheus(
+  deps: PluginDeps,
+  address: Peer,
+  options: PrometheusOptions,
+): Promise<Plugin> {
   const key = `http ${address.address} ${address.port}`;
   const endpoint = deps.host.shared(key, () => new HttpEndpoint(address));
   const bound = await endpoint.opened();
   const metrics = deps.host.shared('metrics requests', () => new RequestMetrics(deps.metrics));
   const fast = new FastCounters(metrics);
+  const registry = options.runtime ? await runtimeMetrics() : processMetrics();
   const page = endpoint.add('/metrics', async () => {
     fast.collect(deps.host.fastCounts());
-    return { status: 200, body: await deps.metrics.metrics(), contentType: deps.metrics.contentType };
+    const body = (await deps.metrics.metrics()) + (await registry.metrics());
+    return { status: 200, body, contentType: deps.metrics.contentType };
   });
+  let enabled: EnabledPlugins | undefined;
   deps.log.info('metrics endpoint', { ...bound });
   return {
     name: 'prometheus',
     transparent: true,
     serve: (query, next) => next(query),
     observe: (sent) => metrics.observe(sent),
+    opened: () => void (enabled = new EnabledPlugins(deps)),
     [Symbol.asyncDispose]: async () => {
       fast.collect(deps.host.fastCounts());
+      enabled?.[Symbol.dispose]();
       page[Symbol.dispose]();
+      registry.clear();
     },
   };
+}
+
+/** Those of the process, and what Node knows of its event loop, heap and garbage collection, as `nodejs_*`. */
+async function runtimeMetrics(): Promise<Registry> {
+  const { collectDefaultMetrics } = await import('prom-client');
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  return registry;
 }

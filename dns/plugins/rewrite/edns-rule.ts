@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import { parseAddress } from '../../../src/net/ip.ts';
 import { expectArgs, readInteger, readWord } from '../../corefile/options.ts';
 import type { Token } from '../../corefile/syntax.ts';
@@ -38,7 +37,7 @@ export function readEdnsRule(
     kind === 'local'
       ? readLocal(context, rest, action, field)
       : kind === 'nsid'
-        ? { code: EDNS_OPTION.NSID, data: () => Buffer.from(hostname()) }
+        ? { code: EDNS_OPTION.NSID, data: () => new Uint8Array(0) }
         : readSubnet(context, rest, action, field);
   return made && ednsRule({ ...made, action, revert }, stop);
 }
@@ -81,7 +80,7 @@ function readData(context: SetupContext, token: Token): OptionChange['data'] | u
     context.fault(token, `"${text}" is not one of ${known.join(', ')} or {plugin/fact}`);
     return undefined;
   }
-  return VARIABLES[variable] ?? ((query) => textBytes(query.metadata.get(variable)?.()));
+  return VARIABLES[variable] ?? ((query) => textBytes(query.metadata.get(variable)?.() ?? ''));
 }
 
 const VARIABLES: Readonly<Record<string, OptionChange['data']>> = {
@@ -94,8 +93,8 @@ const VARIABLES: Readonly<Record<string, OptionChange['data']>> = {
   server_port: ({ server }) => u16(server.port),
 };
 
-function textBytes(text: string | undefined): Uint8Array | undefined {
-  return text === undefined ? undefined : Uint8Array.from(Buffer.from(text));
+function textBytes(text: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(text));
 }
 
 function u16(value: number): Uint8Array {

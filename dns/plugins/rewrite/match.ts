@@ -44,7 +44,7 @@ export function fillGroups(text: string, groups: readonly string[]): string {
 /** How one name becomes another, and the way back for `answer auto`. */
 export interface NameMapping {
   readonly there: (name: string) => string | undefined;
-  /** Undefined: this kind has no way back. */
+  /** The way back of every name; undefined: only the name that was asked for is taken back. */
   readonly back: ((name: string) => string | undefined) | undefined;
 }
 
@@ -67,7 +67,7 @@ export function readMapping(
     case 'prefix':
       return {
         there: (name) => (test(name) ? b + name.slice(a.length) : undefined),
-        back: (name) => (name.startsWith(b) ? a + name.slice(b.length) : undefined),
+        back: undefined,
       };
     case 'suffix':
       return {

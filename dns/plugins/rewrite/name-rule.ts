@@ -30,8 +30,8 @@ export function readNameRule(
   }
   const mapping = readMapping(context, kind, from, to);
   const answers = readAnswers(context, more);
-  if (answers.auto && mapping && !mapping.back) {
-    context.fault(more[0]!, `"answer auto" has no way back for ${kind}; use "answer name FROM TO"`);
+  if (answers.auto && answers.names.length > 0) {
+    context.fault(more[0]!, '"answer auto" and "answer name" both say what owners become: keep one');
   }
   // CoreDNS takes exact names back without being told.
   const auto = answers.auto || kind === 'exact';
@@ -50,7 +50,9 @@ function readAnswers(context: SetupContext, words: readonly Token[]): AnswerRule
   let auto = false;
   for (let at = 0; at < words.length;) {
     const keyword = words[at]!;
-    if (!readWord(context, keyword, ['answer'])) return { auto, names, values };
+    // Behind the first clause the keyword may be left out.
+    if (at > 0 && keyword.text !== 'answer') at--;
+    else if (!readWord(context, keyword, ['answer'])) return { auto, names, values };
     const what = words[at + 1] && readWord(context, words[at + 1]!, ['auto', 'name', 'value']);
     if (what === 'auto') {
       auto = true;
@@ -85,14 +87,16 @@ function nameRule(
 ): RewriteRule {
   const respond = (message: Message, asked: string, target: string): Message => {
     let changed = message;
-    for (const change of names) changed = changeOwners(changed, change);
-    for (const change of values) changed = changeValues(changed, change);
-    if (auto && back) {
-      changed = changeValues(changeOwners(changed, ownerBack(asked, target, back)), back);
+    const askedAgain: NameChange = (name) => (name === target ? asked : undefined);
+    if (auto) {
+      const owners: NameChange = (name) => askedAgain(name) ?? back?.(name);
+      changed = changeValues(changeOwners(changed, owners), back ?? askedAgain);
     } else if (names.length === 0 && !strict) {
       // A stub resolver passes over records of a name it did not ask for.
-      changed = changeOwners(changed, (name) => (name === target ? asked : undefined));
+      changed = changeOwners(changed, askedAgain);
     }
+    for (const change of names) changed = changeOwners(changed, change);
+    for (const change of values) changed = changeValues(changed, change);
     return changed;
   };
   return {
@@ -108,9 +112,4 @@ function nameRule(
       };
     },
   };
-}
-
-/** The asked name keeps its case; other owners take the plain way back. */
-function ownerBack(asked: string, target: string, back: NameChange): NameChange {
-  return (name) => (name === target ? asked : back(name));
 }

@@ -28,6 +28,22 @@ describe('errors', () => {
     ]);
   });
 
+  it.each([
+    [1, ['warn question failed']],
+    [3, ['warn question failed', 'warn questions failed']],
+  ])('tells the first of %i at once with show_first', async (count, lines) => {
+    const clock = new FakeClock();
+    await using on = await openServer('. {\nerrors {\nconsolidate 5s ^no.plugin warning show_first\n}\n}', {
+      clock,
+    });
+    for (let i = 0; i < count; i++) await ask(on, 'x.example. A');
+    const told = (): string[] =>
+      on.logs.filter(({ level }) => level === 'warn').map(({ level, event }) => `${level} ${event}`);
+    expect(told()).toEqual(lines.slice(0, 1));
+    await clock.advance(5001);
+    expect(told()).toEqual(lines);
+  });
+
   it('cannot be stalled by an expression', async () => {
     await using on = await openServer('. {\nerrors {\nconsolidate 5s ^(([a-z])+.)+[A-Z]([a-z])+$\n}\n}');
     expect((await ask(on, 'x.example. A')).rcode).toBe('SERVFAIL');
@@ -36,6 +52,7 @@ describe('errors', () => {
   it.each([
     ['consolidate 5s (', 'Corefile:3:16: "(" is not a regular expression'],
     ['consolidate 5x a', 'Corefile:3:13: "5x" is not a duration'],
+    ['consolidate 5s a show_first warning', 'Corefile:3:29: nothing follows show_first'],
     ['consolidate 5s a loud', 'Corefile:3:18: "loud" is not one of error, warning, info, debug'],
   ])('refuses %s', async (line, fault) => {
     await expect(openServer(`. {\nerrors {\n${line}\n}\n}`)).rejects.toThrow(fault);

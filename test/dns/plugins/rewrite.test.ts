@@ -53,6 +53,18 @@ describe('rewrite name', () => {
       ['alias.old. 60 IN CNAME web.old.', 'web.old. 60 IN A 192.0.2.1'],
     ],
     [
+      'regex with answer auto takes the name back that was asked for, owner or value',
+      'rewrite name regex (.*)\\.old\\.$ alias.{1} answer auto',
+      'new.old. A',
+      ['new.old. 60 IN CNAME web.new.', 'web.new. 60 IN A 192.0.2.1'],
+    ],
+    [
+      'answer clauses without the word behind the first',
+      'rewrite name regex (.*)\\.old$? {1}.new answer name (.*)\\.new {1}.old value (.*)\\.new {1}.old',
+      'web.old. SRV',
+      ['web.old. 60 IN SRV 0 0 80 host.old.'],
+    ],
+    [
       'regex with answer name and answer value',
       'rewrite stop {\n name regex (.*)\\.old$? {1}.new\n answer name (.*)\\.new {1}.old\n answer value (.*)\\.new {1}.old\n}',
       'web.old. SRV',
@@ -209,8 +221,8 @@ describe('rewrite refuses', () => {
     ],
     ['rewrite name regex a(?=b) b', 'Corefile:2:20: "a(?=b)" is not a regular expression'],
     [
-      'rewrite name substring a b answer auto',
-      'Corefile:2:28: "answer auto" has no way back for substring; use "answer name FROM TO"',
+      'rewrite name substring a b answer auto answer name a b',
+      'Corefile:2:28: "answer auto" and "answer name" both say what owners become: keep one',
     ],
     [
       'rewrite name a b answer names x y',
