@@ -1,6 +1,7 @@
 import type { SnapshotSource } from '../endpoints/snapshot.ts';
 import type { Ingress, IngressLoadBalancerIngress } from '../src/api/kinds/ingress.ts';
 import type { Clock } from '../src/base/clock.ts';
+import type { EngineName } from '../src/net/engine.ts';
 import type { Logger } from '../src/base/log.ts';
 import type { Registry } from '../src/base/metrics.ts';
 import type { Challenges } from './acme/challenges.ts';
@@ -46,6 +47,8 @@ export interface ListenAddress {
 export interface IngressOptions {
   readonly http: readonly ListenAddress[];
   readonly https: readonly ListenAddress[];
+  /** How plain HTTP is served; `portable` when absent. TLS is always served by the portable one. */
+  readonly engine?: EngineName;
   /** The class name of the legacy annotation. */
   readonly ingressClass: string;
   /** spec.controller of the IngressClasses that are ours. */

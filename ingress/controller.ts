@@ -1,6 +1,7 @@
 import type net from 'node:net';
 import { sleep } from '../src/base/clock.ts';
 import { SyncLoop } from '../src/base/sync-loop.ts';
+import { EngineChoice } from '../src/net/engine.ts';
 import type { IngressLoadBalancerIngress } from '../src/api/kinds/ingress.ts';
 import type { KubeObject } from '../src/api/kinds/meta.ts';
 import type { ObjectSink } from '../src/api/kinds/object-sink.ts';
@@ -19,10 +20,12 @@ import { Configuration } from './configuration.ts';
 import type { RouteTable } from './compile/route-table.ts';
 import { defaultSettings } from './default-settings.ts';
 import { CLUSTER_SWEEP_MS } from './limits.ts';
-import { Listener } from './listen/listener.ts';
+import type { ClientSocketsDeps } from './listen/client-sockets.ts';
+import { type HttpListener, Listener } from './listen/listener.ts';
+import { NativePlane } from './native/native-plane.ts';
 import { netConnector } from './net-wire.ts';
 import type { ClientHello } from './certificates/client-hello.ts';
-import { type Certificate, certificateOf } from './certificates/certificate-store.ts';
+import { certificateOf } from './certificates/certificate-store.ts';
 import { OcspStapler } from './certificates/ocsp-stapler.ts';
 import { selfSignedCertificate } from '../src/net/self-signed.ts';
 import { Gateway } from './relay/gateway.ts';
@@ -59,7 +62,9 @@ export class IngressController implements ObjectSink, AsyncDisposable {
   readonly #exporter: OtlpExporter;
   readonly #metrics: ControllerMetrics;
   readonly #stapler: OcspStapler;
-  readonly #listeners: Listener[] = [];
+  readonly #listeners: HttpListener[] = [];
+  /** Serves plain HTTP, where the native engine was chosen. */
+  #plane: NativePlane | undefined;
   readonly #loop: SyncLoop;
   #applied: (() => void)[] = [];
   #sweepDueMs = 0;
@@ -108,13 +113,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
         chooser: new Chooser({
           clock: deps.clock,
           random: deps.random,
-          ejected: (cluster, endpoint) => {
-            this.#metrics.ejected(cluster.key);
-            deps.log.warn('endpoint left alone after failures', {
-              backend: cluster.key,
-              endpoint: endpoint.id,
-            });
-          },
+          ejected: (cluster, endpoint) => this.#ejected(cluster.key, endpoint.id),
         }),
         observer: this.#observer,
         requestIds: new RequestIds(),
@@ -223,11 +222,11 @@ export class IngressController implements ObjectSink, AsyncDisposable {
   }
 
   async #listen(options: IngressOptions): Promise<void> {
-    const deps = {
+    const deps: ClientSocketsDeps = {
       wheel: this.#wheel,
       settings: () => this.#gateway.settings,
-      exchangeStarted: (exchange: Parameters<Gateway['serve']>[0]) => this.#gateway.serve(exchange),
-      badRequest: (facts: { clientAddress: string }, bad: { status: number; reason: string }) => {
+      exchangeStarted: (exchange, failed) => this.#gateway.serve(exchange, failed),
+      badRequest: (facts, bad) => {
         this.#observer.badRequest(bad.status);
         this.#deps.log.info('bad request', {
           client: facts.clientAddress,
@@ -235,20 +234,19 @@ export class IngressController implements ObjectSink, AsyncDisposable {
           reason: bad.reason,
         });
       },
-      serverTls: (hello: ClientHello) =>
+      serverTls: (hello) =>
         this.#deps.challenges?.serverTls(hello.serverName, hello.alpn) ??
         this.#configuration.serverNames.lookup(hello.serverName),
-      staple: (certificate: Certificate) =>
+      staple: (certificate) =>
         this.#gateway.settings.enableOcsp ? this.#stapler.staple(certificate) : undefined,
-      passThrough: (socket: net.Socket, hello: ClientHello) => this.#passThrough(socket, hello),
-      refused: (reason: string) => {
+      passThrough: (socket, hello) => this.#passThrough(socket, hello),
+      refused: (reason) => {
         this.#metrics.refused(reason);
         this.#deps.log.debug('connection refused', { reason });
       },
     };
     try {
-      for (const address of options.http)
-        this.#listeners.push(await Listener.open(deps, { ...address, secure: false }));
+      this.#listeners.push(...(await this.#listenPlain(deps, options)));
       for (const address of options.https)
         this.#listeners.push(await Listener.open(deps, { ...address, secure: true }));
     } catch (error) {
@@ -264,15 +262,52 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     );
   }
 
+  async #listenPlain(deps: ClientSocketsDeps, options: IngressOptions): Promise<readonly HttpListener[]> {
+    const { http, engine = 'portable' } = options;
+    const choice = new EngineChoice(http.length > 0 ? engine : 'portable', this.#deps);
+    return await choice.open(
+      async () => this.#listenNative(deps, http).listeners,
+      async () => {
+        const opened: HttpListener[] = [];
+        for (const address of http) opened.push(await Listener.open(deps, { ...address, secure: false }));
+        return opened;
+      },
+    );
+  }
+
+  #listenNative(clients: ClientSocketsDeps, addresses: IngressOptions['http']): NativePlane {
+    const { clock, log, snapshots, resolve, accessLog } = this.#deps;
+    const plane = NativePlane.open(
+      {
+        clock,
+        log,
+        snapshots,
+        resolve,
+        accessLog,
+        clients,
+        tallied: (labels, memory) => this.#observer.tallied(labels, memory),
+        ejected: (backend, endpoint) => this.#ejected(backend, endpoint),
+      },
+      addresses,
+    );
+    this.#plane = plane;
+    return plane;
+  }
+
+  #ejected(backend: string, endpoint: string): void {
+    this.#metrics.ejected(backend);
+    this.#deps.log.warn('endpoint left alone after failures', { backend, endpoint });
+  }
+
   #state(): ControllerState {
-    const sum = (pick: (listener: Listener) => number): number =>
+    const sum = (pick: (listener: HttpListener) => number): number =>
       this.#listeners.reduce((total, listener) => total + pick(listener), 0);
     return {
       connections: () => ({
         active: sum((listener) => listener.connectionCount),
         accepted: sum((listener) => listener.acceptedCount),
       }),
-      requests: () => ({ active: this.#gateway.active }),
+      requests: () => ({ active: this.#gateway.active + sum((listener) => listener.requestCount) }),
       hosts: () => this.#gateway.table.hosts.size,
       ingresses: () => this.#configuration.ingresses.size,
       certificates: () => this.#configuration.servedCertificates(),
@@ -322,14 +357,18 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     const nowMs = this.#deps.clock.monotonicMs();
     if (nowMs < this.#sweepDueMs) return;
     this.#sweepDueMs = nowMs + CLUSTER_SWEEP_MS;
-    this.#clusters.retain(this.#configuration.clusterIds());
+    const ids = this.#configuration.clusterIds();
+    this.#clusters.retain(ids);
+    this.#plane?.retain(ids);
   }
 
   async #sync(): Promise<void> {
     const waiting = this.#applied;
     this.#applied = [];
     const next = this.#configuration.apply();
-    this.#gateway.publish(next.table, this.#withPort(next.settings));
+    const settings = this.#withPort(next.settings);
+    this.#gateway.publish(next.table, settings);
+    await this.#plane?.publish(next.table, settings);
     this.#sweepClusters();
     this.#metrics.swapped(this.#deps.clock.nowMs());
     await this.#applyStreams();

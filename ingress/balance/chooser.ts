@@ -90,6 +90,10 @@ class EndpointChoice implements Choice {
     return false;
   }
 
+  named(id: string): EndpointState | undefined {
+    return this.cluster.endpoints.find((endpoint) => endpoint.id === id);
+  }
+
   reason(): string {
     return this.cluster.reason ?? 'every endpoint is at its limit';
   }

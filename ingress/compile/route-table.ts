@@ -52,6 +52,11 @@ export class RouteTable {
     return this.#hosts;
   }
 
+  /** Hosts may be taken by an alias pattern. */
+  get hasPatterns(): boolean {
+    return this.#aliases.length > 0;
+  }
+
   /** The host that answers for an authority: exact name, then one-label wildcard, then alias patterns, then any. */
   hostFor(authority: string, trace?: MatchTrace): HostTable | undefined {
     const name = hostName(authority);

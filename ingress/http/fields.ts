@@ -33,7 +33,8 @@ export const Role = {
   TRAILER: 13,
 } as const;
 
-const ROLES: Readonly<Record<string, Role>> = {
+/** Names the relay itself has to do with, in lower case. */
+export const ROLES: Readonly<Record<string, Role>> = {
   host: Role.HOST,
   'content-length': Role.CONTENT_LENGTH,
   'transfer-encoding': Role.TRANSFER_ENCODING,

@@ -62,14 +62,22 @@ export class H1ServerConnection implements WireHandler {
   draining = false;
   #pending: Buffer | undefined;
   #exchange: H1Exchange | undefined;
-  #requests = 0;
+  #requests: number;
   #parsing = false;
   #paused = false;
   #state: 'open' | 'lingering' | 'closed' = 'open';
   #inputEnded = false;
   readonly #deadline: Deadline;
 
-  constructor(wire: Wire, facts: ConnectionFacts, hooks: H1ServerHooks, options: H1ServerOptions) {
+  /** `served`: requests on this connection before, by another engine. */
+  constructor(
+    wire: Wire,
+    facts: ConnectionFacts,
+    hooks: H1ServerHooks,
+    options: H1ServerOptions,
+    served = 0,
+  ) {
+    this.#requests = served;
     this.wire = wire;
     this.facts = facts;
     this.hooks = hooks;

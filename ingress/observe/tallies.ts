@@ -1,7 +1,7 @@
 import type { Route } from '../compile/route.ts';
 import type { RoutedRequest } from '../relay/context.ts';
 import type { RequestRecord } from '../relay/record.ts';
-import { Distribution } from './distribution.ts';
+import { Distribution, wordsOf } from './distribution.ts';
 
 export const TALLY_LABELS = [
   'ingress',
@@ -30,33 +30,75 @@ export class Tally {
   readonly method: string;
   readonly status: number;
   readonly canary: string;
-  readonly requestSeconds = new Distribution(SECONDS);
-  readonly responseSeconds = new Distribution(SECONDS);
-  readonly headerSeconds = new Distribution(SECONDS);
-  readonly connectSeconds = new Distribution(SECONDS);
-  readonly requestBytes = new Distribution(BYTES);
-  readonly responseBytes = new Distribution(BYTES);
+  readonly requestSeconds: Distribution;
+  readonly responseSeconds: Distribution;
+  readonly headerSeconds: Distribution;
+  readonly connectSeconds: Distribution;
+  readonly requestBytes: Distribution;
+  readonly responseBytes: Distribution;
+  /** All numbers of it: TALLY_WORDS. */
+  readonly memory: Float64Array;
 
-  constructor(labels: TallyLabels, method: string, status: number, canary: string) {
+  constructor(labels: TallyLabels, method: string, status: number, canary: string, memory: Float64Array) {
     this.labels = labels;
     this.method = method;
     this.status = status;
     this.canary = canary;
+    this.memory = memory;
+    let at = 0;
+    const next = (bounds: readonly number[]): Distribution =>
+      new Distribution(bounds, memory.subarray(at, (at += wordsOf(bounds))));
+    this.requestSeconds = next(SECONDS);
+    this.responseSeconds = next(SECONDS);
+    this.headerSeconds = next(SECONDS);
+    this.connectSeconds = next(SECONDS);
+    this.requestBytes = next(BYTES);
+    this.responseBytes = next(BYTES);
   }
 }
+
+/** Numbers of one tally. */
+export const TALLY_WORDS = 4 * wordsOf(SECONDS) + 2 * wordsOf(BYTES);
+
+/** Gives the memory of a new tally. */
+export type TallyMemory = (labels: TallyLabels) => Float64Array;
+const ownMemory: TallyMemory = () => new Float64Array(TALLY_WORDS);
 
 /** Counts finished requests in plain numbers, by route, status, method and canary. */
 export class Tallies {
   readonly #all = new Map<string, Tally>();
   /** The tallies of a route, most used first found: what a request looks through. */
   readonly #ofRoute = new WeakMap<Route, Tally[]>();
+  /** Counted by other threads, by the same labels. */
+  readonly #shares = new Map<string, { readonly labels: TallyLabels; readonly memories: Float64Array[] }>();
+  readonly #memory: TallyMemory;
 
-  all(): Iterable<Tally> {
-    return this.#all.values();
+  constructor(memory: TallyMemory = ownMemory) {
+    this.#memory = memory;
+  }
+
+  /** Adds what another thread counts into shared memory: one writer each, read when somebody asks. */
+  share(labels: TallyLabels, memory: Float64Array): void {
+    const key = JSON.stringify(labels);
+    const known = this.#shares.get(key);
+    if (known) known.memories.push(memory);
+    else this.#shares.set(key, { labels, memories: [memory] });
+  }
+
+  /** Each label set once. */
+  *all(): Iterable<Tally> {
+    for (const [key, tally] of this.#all) if (!this.#shares.has(key)) yield tally;
+    for (const [key, { labels, memories }] of this.#shares) {
+      const own = this.#all.get(key);
+      const sum = new Float64Array(TALLY_WORDS);
+      for (const memory of own ? [own.memory, ...memories] : memories)
+        for (let i = 0; i < TALLY_WORDS; i++) sum[i]! += memory[i]!;
+      yield new Tally(labels, labels.method, Number(labels.status), labels.canary, sum);
+    }
   }
 
   count(record: RequestRecord, request: RoutedRequest, status: number, bytes: number, nowMs: number): void {
-    const tally = this.#find(record, request, status);
+    const tally = this.find(request.route, request.head.method, status, record.canary);
     tally.requestSeconds.observe((nowMs - record.startedMs) / 1000);
     tally.requestBytes.observe(record.requestBytes);
     tally.responseBytes.observe(bytes);
@@ -68,10 +110,10 @@ export class Tallies {
       tally.connectSeconds.observe((record.connectedMs - last.startedMs) / 1000);
   }
 
-  #find({ canary }: RequestRecord, { route, head }: RoutedRequest, status: number): Tally {
+  find(route: Route, sentMethod: string, status: number, canary: string): Tally {
     let ofRoute = this.#ofRoute.get(route);
     if (!ofRoute) this.#ofRoute.set(route, (ofRoute = []));
-    const method = METHODS.has(head.method) ? head.method : 'OTHER';
+    const method = METHODS.has(sentMethod) ? sentMethod : 'OTHER';
     for (const tally of ofRoute)
       if (tally.status === status && tally.method === method && tally.canary === canary) return tally;
     const labels = labelsOf(route, method, status, canary);
@@ -86,7 +128,7 @@ export class Tallies {
     if (known) return known;
     if (this.#all.size >= TALLIES_MAX && labels.host + labels.path !== '')
       return this.#named({ ...labels, host: '', path: '' }, method, status, canary);
-    const made = new Tally(labels, method, status, canary);
+    const made = new Tally(labels, method, status, canary, this.#memory(labels));
     this.#all.set(key, made);
     return made;
   }

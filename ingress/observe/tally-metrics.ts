@@ -74,10 +74,11 @@ function histogramSamples(name: string, tallies: Tallies, pick: (tally: Tally) =
   const samples: Sample[] = [];
   for (const tally of tallies.all()) {
     const { labels } = tally;
-    const { bounds, counts, count, sum } = pick(tally);
+    const distribution = pick(tally);
+    const { bounds, count, sum } = distribution;
     let below = 0;
     bounds.forEach((bound, at) => {
-      below += counts[at]!;
+      below += distribution.countAt(at);
       samples.push({ metricName: `${name}_bucket`, labels: { ...labels, le: bound }, value: below });
     });
     samples.push({ metricName: `${name}_bucket`, labels: { ...labels, le: '+Inf' }, value: count });

@@ -6,7 +6,7 @@ import { jsonLine, upstreamInfoLine } from './access-log.ts';
 import type { RequestObserver } from './observer.ts';
 import type { OtlpExporter } from './tracing/otlp-exporter.ts';
 import { spansOf } from './tracing/spans.ts';
-import { Tallies } from './tallies.ts';
+import { Tallies, type TallyLabels } from './tallies.ts';
 import { registerTallies } from './tally-metrics.ts';
 
 export interface TrafficDeps {
@@ -31,6 +31,11 @@ export class TrafficObserver implements RequestObserver {
       labelNames: ['status'],
       registers: [deps.metrics],
     });
+  }
+
+  /** What another thread counts, in memory it shares. */
+  tallied(labels: TallyLabels, memory: Float64Array): void {
+    this.#tallies.share(labels, memory);
   }
 
   badRequest(status: number): void {

@@ -22,6 +22,7 @@ import { LiveExplanations } from '../explain/live-explanation.ts';
 import type { RequestObserver } from '../observe/observer.ts';
 import { contextOf, type RequestContext, type RoutedRequest } from './context.ts';
 import { decide } from './decide.ts';
+import type { FailedTry } from './failed-try.ts';
 import { outgoingRequest } from './outgoing.ts';
 import type { Mirrors } from './mirrors.ts';
 import { RequestRecord } from './record.ts';
@@ -95,11 +96,12 @@ export class Gateway implements RelayServices {
     return this.#deps.clock.monotonicMs();
   }
 
-  /** Takes a request from a listener. */
-  serve(exchange: Exchange): void {
+  /** Takes a request from a listener; `failed`: another engine has made the first try. */
+  serve(exchange: Exchange, failed?: FailedTry): void {
     const settings = this.#settings;
     const context = contextOf(exchange.head, exchange.connection, settings);
     const record = new RequestRecord(this.nowMs(), this.#requestId(exchange, settings));
+    record.failedTry = failed;
     if (settings.tracing) record.trace = new RequestTrace(exchange.head.fields, settings.tracing);
     if (settings.explainAllow) this.#explanations.begin(this.#table, context, record);
     this.#active++;

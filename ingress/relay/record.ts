@@ -1,5 +1,6 @@
 import type { AbortReason } from '../http/exchange.ts';
 import type { RequestTrace } from '../observe/tracing/request-trace.ts';
+import type { FailedTry } from './failed-try.ts';
 
 /** One try at an endpoint, for the access log. */
 export interface TryRecord {
@@ -26,6 +27,8 @@ export class RequestRecord {
   why: string | undefined;
   canary = '';
   user: string | undefined;
+  /** Another engine has made the first try. */
+  failedTry: FailedTry | undefined;
   /** Set while tracing is on. */
   trace: RequestTrace | undefined;
 

@@ -13,6 +13,7 @@ import type {
 } from '../upstream/stream.ts';
 import type { Choice, RelayServices } from './services.ts';
 import type { RoutedRequest } from './context.ts';
+import type { FailedTry } from './failed-try.ts';
 import type { BodyCopy } from './mirrors.ts';
 import { isIdempotent, responseFields } from './outgoing.ts';
 import type { RequestRecord } from './record.ts';
@@ -72,7 +73,11 @@ export class Relay implements ExchangeHandler, UpstreamHandler {
     this.#copy = copy;
     this.#bodyEnded = outgoing.bodyLength === NO_BODY;
     this.#triesStartedMs = this.#services.wheel.nowMs;
-    this.#try(false);
+    const { failedTry } = this.#record;
+    // an error page is asked for by a relay of its own
+    this.#record.failedTry = undefined;
+    if (failedTry) this.#carryOn(failedTry);
+    else this.#try(false);
   }
 
   // The client's side.
@@ -242,6 +247,20 @@ export class Relay implements ExchangeHandler, UpstreamHandler {
     }
     this.#tried.push(endpoint);
     this.#openAt(endpoint, false);
+  }
+
+  /** After a first try that another engine made. */
+  #carryOn({ endpoint, failure, detail, sent }: FailedTry): void {
+    const tried = this.#choice.named(endpoint);
+    if (tried) this.#tried.push(tried);
+    this.#connected = sent;
+    this.#bodyStarted = sent;
+    this.#record.tryStarted(endpoint, this.#services.nowMs());
+    this.#record.tryFailed(detail);
+    const isTime = failure === 'timeout' || failure === 'connect timeout';
+    if (this.#mayRetry(isTime ? 'timeout' : failure)) return this.#try(false);
+    const why = isTime ? `upstream ${failure}` : `upstream ${failure}: ${detail}`;
+    this.#answer(reply(isTime ? 504 : 502, why));
   }
 
   #openAt(endpoint: EndpointState, fresh: boolean): void {

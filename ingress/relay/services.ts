@@ -14,6 +14,8 @@ export interface Choice {
   /** The next endpoint, other than those tried; undefined = none is left. */
   pick(tried: readonly EndpointState[]): EndpointState | undefined;
   hasAnother(tried: readonly EndpointState[]): boolean;
+  /** By `ip:port`. */
+  named(id: string): EndpointState | undefined;
   /** Why pick finds none. */
   reason(): string;
   started(endpoint: EndpointState): void;

@@ -22,6 +22,8 @@ export interface ClusterDeps {
   readonly resolve: ResolveName;
   /** An endpoint left: its connections have no future. */
   endpointGone(endpoint: EndpointState): void;
+  /** The endpoints of a cluster are others now. */
+  changed?(cluster: Cluster): void;
 }
 
 /** A backend reached through its cluster IP has endpoints of its own. */
@@ -182,5 +184,6 @@ export class ClusterSet implements Disposable {
       endpoint.gone = true;
       this.#deps.endpointGone(endpoint);
     }
+    this.#deps.changed?.(cluster);
   }
 }

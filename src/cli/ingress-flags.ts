@@ -1,6 +1,7 @@
 import { networkInterfaces } from 'node:os';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { IngressLoadBalancerIngress } from '../api/kinds/ingress.ts';
+import { type EngineName, ENGINES } from '../net/engine.ts';
 import { familyOf } from '../net/ip.ts';
 import type { AcmeFlags } from './ingress-acme.ts';
 import { listenFlag, oneOf, repeated } from './flags.ts';
@@ -39,6 +40,7 @@ export interface IngressFlags extends IngressObjectFlags, AcmeFlags {
   readonly electionId: string;
   readonly disableLeaderElection?: boolean;
   readonly accessLog?: 'off' | 'json' | 'upstreaminfo';
+  readonly engine: EngineName;
 }
 
 /** ingress-nginx's own names, so that its IngressClass and annotations are ours without a change. */
@@ -95,6 +97,11 @@ export function addServeFlags(command: Command): Command {
       '--access-log <format>',
       'off, json or upstreaminfo on standard output; default: upstreaminfo, with --from off',
       oneOf('off', 'json', 'upstreaminfo'),
+    )
+    .addOption(
+      new Option('--engine <name>', 'how plain HTTP is served: native by system calls in a thread of its own')
+        .choices(ENGINES)
+        .default('portable'),
     );
 }
 

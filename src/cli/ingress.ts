@@ -131,6 +131,7 @@ async function openController(deps: IngressDeps, flags: IngressFlags): Promise<I
   try {
     return await IngressController.open(deps, {
       ...listens,
+      engine: flags.engine,
       ingressClass: flags.ingressClass,
       controllerName: controllerNameOf(flags),
       watchWithoutClass: flags.from !== undefined || flags.watchIngressWithoutClass === true,

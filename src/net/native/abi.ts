@@ -71,6 +71,8 @@ export const EPOLL_CTL = { ADD: 1, REMOVE: 2, MODIFY: 3 } as const;
 export const EPOLL_CLOEXEC = SOCK_CLOEXEC;
 export const EVENTFD_FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK;
 
+/** Of a listening socket: it listens no more (Linux). */
+export const SHUT_READ = 0;
 export const SHUT_WRITE = 1;
 export const SPLICE_FLAGS = { MOVE: 1, NONBLOCK: 2 } as const;
 export const F_DUPFD_CLOEXEC = 1030;

@@ -14,9 +14,10 @@ import {
   SOCK_NONBLOCK,
   SOCK_STREAM,
   SOCKADDR,
+  SHUT_READ,
   SOL_SOCKET,
 } from './abi.ts';
-import { errnoName, type Failure, orErrno } from './errno.ts';
+import { type CallResult, errnoName, type Failure, orErrno } from './errno.ts';
 import { type SocketAddress, writeSocketAddress } from './socket-address.ts';
 import { localAddressOf, setNoDelay, setOption, setTransparent } from './socket-options.ts';
 import { streamCalls } from './stream-calls.ts';
@@ -35,6 +36,8 @@ export interface StreamListenerOptions extends SocketAddress {
 /** A listening TCP socket by its descriptor. Clients wait in the kernel while no thread accepts; whoever opened it closes it. */
 export interface StreamListener extends SocketAddress, Disposable {
   readonly fd: number;
+  /** Refuses clients from now on, those that wait too; the descriptor stays until it is disposed. */
+  refuse(): void;
 }
 
 /** Throws Fault LISTEN_FAILED with the errno as its cause's code, FFI, NATIVE_UNSUPPORTED, ADDRESS_INVALID. */
@@ -52,6 +55,9 @@ export function openStreamListener(options: StreamListenerOptions): StreamListen
       fd,
       address,
       port,
+      refuse: () => {
+        if (isOpen) streamCalls().shutdown(fd, SHUT_READ);
+      },
       [Symbol.dispose]: () => {
         if (isOpen) close(fd);
         isOpen = false;
@@ -86,6 +92,6 @@ function listenFault(failure: Failure, what: string, { address, port }: SocketAd
 }
 
 /** Another descriptor of the same socket, for an engine that closes what it was given. */
-export function copyDescriptor(fd: number): number | Failure {
+export function copyDescriptor(fd: number): CallResult {
   return orErrno(streamCalls().fcntl(fd, F_DUPFD_CLOEXEC, 0));
 }

@@ -7,12 +7,16 @@ import type { UnknownObject } from '../../../src/api/kinds/meta.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { createLogger, formatText } from '../../../src/base/log.ts';
 import { Registry } from '../../../src/base/metrics.ts';
+import { type EngineName, ENGINES } from '../../../src/net/engine.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 const log = createLogger(
   (record) => process.env['VERBOSE'] && process.stderr.write(`${formatText(record, Date.now())}\n`),
   'debug',
 );
+
+/** WEFT_INGRESS_ENGINE=native runs any suite on that engine. */
+const ENGINE: EngineName = ENGINES.find((name) => name === process.env['WEFT_INGRESS_ENGINE']) ?? 'portable';
 
 export interface RigOptions {
   readonly settings?: Partial<GlobalSettings>;
@@ -61,6 +65,7 @@ export class Rig implements AsyncDisposable {
     const ingressOptions: IngressOptions = {
       http: listen,
       https: listen,
+      engine: ENGINE,
       ingressClass: 'weft',
       controllerName: 'weft.dev/ingress-controller',
       watchWithoutClass: true,

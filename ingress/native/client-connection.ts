@@ -1,0 +1,362 @@
+import { EPOLL } from '../../src/net/native/abi.ts';
+import { ERRNO } from '../../src/net/native/errno.ts';
+import type { ReadyHandler } from '../../src/net/native/epoll-loop.ts';
+import type { StreamSocket } from '../../src/net/native/stream-socket.ts';
+import type { SocketAddress } from '../../src/net/native/socket-address.ts';
+import { plainAddress } from '../relay/context.ts';
+import { LINGER_MS } from '../limits.ts';
+import { RECEIVE_BYTES } from './limits.ts';
+import type { Order } from './messages.ts';
+import { Outbox } from './outbox.ts';
+import { Scanned } from './request-scan.ts';
+import { RequestRelay } from './request-relay.ts';
+import { clientFields, type ForwardedFields } from './request-writer.ts';
+import type { WorkerContext } from './worker-context.ts';
+import { WheelDeadline } from './wheel-deadline.ts';
+
+const ALL_EVENTS = EPOLL.IN | EPOLL.OUT | EPOLL.RDHUP | EPOLL.EDGE;
+const BAD_EVENTS = EPOLL.ERR | EPOLL.HUP;
+
+/** As in the portable engine: a FIN after a request is taken for a client that is gone, a moment later. */
+const HALF_CLOSE_GRACE_MS = 400;
+
+const State = {
+  /** Between requests, or in the middle of a head. */
+  HEAD: 0,
+  /** A request is under way and wants no more bytes of its body. */
+  BUSY: 1,
+  /** A request is under way and reads its body. */
+  BODY: 2,
+  /** The rest of a body nobody wants is thrown away, to keep the connection. */
+  DISCARD: 3,
+  /** Our side has ended; what comes is thrown away so that the client gets to see the answer. */
+  LINGER: 4,
+  CLOSED: 5,
+} as const;
+type State = (typeof State)[keyof typeof State];
+
+/** The listener a client came through. */
+export interface ClientListener {
+  readonly index: number;
+  readonly port: number;
+  readonly fields: Uint8Array;
+}
+
+/**
+ * A client of the fast path: reads heads, has one request at a time relayed, keeps what was pipelined. Whatever the fast
+ * path does not do goes to the portable engine with the connection itself and every byte that was read and not used.
+ */
+export class ClientConnection implements ReadyHandler {
+  readonly outbox: Outbox;
+  readonly fields: ForwardedFields;
+  readonly listener: ClientListener;
+  readonly address: string;
+  readonly port: number;
+  /** Requests so far. */
+  served = 0;
+  readonly #context: WorkerContext;
+  readonly #stream: StreamSocket;
+  readonly #relay: RequestRelay;
+  readonly #deadline: WheelDeadline;
+  #state: State = State.HEAD;
+  #readable = false;
+  #ended = false;
+  #held: Buffer | undefined;
+  #discardBytes = 0;
+
+  private constructor(
+    context: WorkerContext,
+    stream: StreamSocket,
+    peer: SocketAddress,
+    listener: ClientListener,
+  ) {
+    this.#context = context;
+    this.#stream = stream;
+    this.listener = listener;
+    this.address = plainAddress(peer.address);
+    this.port = peer.port;
+    this.outbox = new Outbox(stream, context.scratch);
+    this.fields = { client: clientFields(this.address), listener: listener.fields };
+    this.#relay = new RequestRelay(context, this);
+    this.#deadline = new WheelDeadline(context.loop.timers, () => this.#expired());
+  }
+
+  static take(
+    context: WorkerContext,
+    stream: StreamSocket,
+    peer: SocketAddress,
+    listener: ClientListener,
+  ): void {
+    const client = new ClientConnection(context, stream, peer, listener);
+    context.joined(client);
+    if (context.loop.add(stream, ALL_EVENTS, client) < 0) return client.close();
+    client.#deadline.arm(context.settings.server.headerMs);
+  }
+
+  /** No request after the present one. */
+  get lastRequest(): boolean {
+    return this.#context.draining || this.served >= this.#context.settings.server.requestsMax;
+  }
+
+  ready(events: number): void {
+    if (events & EPOLL.OUT && this.outbox.waiting) {
+      if (this.outbox.flush() < 0) return this.#gone();
+      if (!this.outbox.waiting) this.#drained();
+    }
+    if (events & EPOLL.RDHUP) this.#ended = true;
+    if (events & BAD_EVENTS) return this.#gone();
+    if (!(events & (EPOLL.IN | EPOLL.RDHUP))) return;
+    this.#readable = true;
+    this.#input();
+  }
+
+  /** The request wants the bytes of its body; those that are here are given at once. */
+  wantBody(): void {
+    this.#state = State.BODY;
+    this.armBody();
+    this.#input();
+  }
+
+  /** No body bytes for now, or ever. */
+  stopBody(): void {
+    if (this.#state !== State.BODY) return;
+    this.#state = State.BUSY;
+    this.#deadline.cancel();
+    if (this.#ended) this.#input();
+  }
+
+  armBody(): void {
+    this.#deadline.arm(this.#context.settings.server.bodyIdleMs);
+  }
+
+  /** Keeps what belongs to later. */
+  hold(from: number, end: number): void {
+    this.#held = from < end ? Buffer.from(this.#context.arena.bytes.subarray(from, end)) : undefined;
+  }
+
+  /** The request is over and the connection goes on, after `discardBytes` of body nobody wants. */
+  requestDone(discardBytes: number): void {
+    if (this.#state === State.CLOSED) return;
+    this.#discardBytes = discardBytes;
+    if (this.outbox.waiting) {
+      this.#state = State.BUSY;
+      return this.#deadline.arm(this.#context.settings.server.idleMs); // #drained goes on
+    }
+    this.#next();
+  }
+
+  /** Sends what is pending, then FIN, and reads on for a moment; `clean`: the client has nothing under way. */
+  finish(clean: boolean): void {
+    if (this.#state === State.CLOSED) return;
+    if (this.outbox.waiting) {
+      this.#finishing = true;
+      this.#state = State.BUSY;
+      return this.#deadline.arm(this.#context.settings.server.idleMs);
+    }
+    if (clean && !this.#readable && !this.#held) return this.close();
+    this.#state = State.LINGER;
+    this.#held = undefined;
+    this.#stream.endWriting();
+    this.#deadline.arm(LINGER_MS);
+    this.#input();
+  }
+  #finishing = false;
+
+  /** Ends at once. */
+  close(): void {
+    if (this.#state === State.CLOSED) return;
+    this.#leave();
+    this.#stream.close();
+  }
+
+  /** Gives the connection to the portable engine, with `bytes` and what is held. */
+  handOver(bytes: Uint8Array, order: Order): void {
+    if (this.#state === State.CLOSED) return;
+    const all = this.#held ? Buffer.concat([bytes, this.#held]) : bytes;
+    this.#leave();
+    const fd = this.#stream.release();
+    const { served, listener, address, port } = this;
+    const from = { address, port, listener: listener.index };
+    this.#context.post({ kind: 'handover', fd, ...from, bytes: all, served, order });
+  }
+
+  /** At drain: the portable engine knows how to say farewell to a connection between two requests. */
+  drain(): void {
+    if (this.#state === State.HEAD) this.handOver(new Uint8Array(), { kind: 'serve' });
+  }
+
+  /** For after calls that may have closed it. */
+  get #isClosed(): boolean {
+    return this.#state === State.CLOSED;
+  }
+
+  #leave(): void {
+    this.#state = State.CLOSED;
+    this.#deadline.cancel();
+    this.outbox.clear();
+    this.#context.left(this);
+  }
+
+  #input(): void {
+    switch (this.#state) {
+      case State.HEAD:
+        return this.#readHead();
+      case State.BODY:
+        return this.#readBody();
+      case State.BUSY:
+        if (this.#ended && this.#relay.requestEnded) this.#deadline.arm(HALF_CLOSE_GRACE_MS);
+        return;
+      case State.DISCARD:
+      case State.LINGER:
+        return this.#throwAway();
+      case State.CLOSED:
+    }
+  }
+
+  /** Reads behind what is held. The end of the bytes in the arena; 0 = nothing came, -1 = the client has ended. */
+  #receive(): number {
+    const { arena, receiveAt } = this.#context;
+    const held = this.#held?.length ?? 0;
+    const room = RECEIVE_BYTES - held;
+    const size = this.#stream.receive(arena, receiveAt + held, room);
+    if (size <= 0) {
+      if (size !== -ERRNO.EAGAIN) return -1;
+      this.#readable = false;
+      return 0;
+    }
+    this.#readable = this.#ended || size === room;
+    this.#unhold();
+    return receiveAt + held + size;
+  }
+
+  #unhold(): number {
+    const held = this.#held;
+    if (!held) return 0;
+    this.#held = undefined;
+    this.#context.arena.bytes.set(held, this.#context.receiveAt);
+    return held.length;
+  }
+
+  #readHead(): void {
+    const end = this.#receive();
+    if (end < 0) return this.close();
+    if (end > 0) this.#scan(end);
+  }
+
+  #scan(end: number): void {
+    const { arena, receiveAt, request } = this.#context;
+    switch (request.scan(arena.bytes, receiveAt, end)) {
+      case Scanned.READY:
+        this.served++;
+        this.#deadline.cancel();
+        this.#state = State.BUSY;
+        if (this.#relay.start(receiveAt, end)) {
+          if (this.#ended) this.#input();
+          return;
+        }
+        this.served--;
+        break;
+      case Scanned.PARTIAL:
+        if (this.#ended && !this.#readable) return this.close();
+        this.#state = State.HEAD;
+        if (!this.#awaitsRest) this.#deadline.arm(this.#context.settings.server.headerMs);
+        this.#awaitsRest = true;
+        this.hold(receiveAt, end);
+        if (this.#readable) this.#readHead();
+        return;
+      case Scanned.UNSURE:
+    }
+    this.#held = undefined;
+    this.handOver(Buffer.from(arena.bytes.subarray(receiveAt, end)), { kind: 'serve' });
+  }
+  #awaitsRest = false;
+
+  #readBody(): void {
+    while (this.#state === State.BODY && (this.#readable || this.#held)) {
+      const { receiveAt } = this.#context;
+      const end = this.#readable ? this.#receive() : receiveAt + this.#unhold();
+      if (end < 0) return this.#gone();
+      if (end === 0) {
+        if (!this.#held) return;
+        continue;
+      }
+      const used = this.#relay.bodyBytes(receiveAt, end);
+      if (this.#isClosed) return;
+      this.hold(used, end);
+      // what is held of a body is the beginning of a chunk line: it needs more
+      if (this.#held && !this.#readable) return;
+    }
+  }
+
+  #throwAway(): void {
+    for (;;) {
+      const { arena, receiveAt } = this.#context;
+      const size = this.#readable ? this.#stream.receive(arena, receiveAt, RECEIVE_BYTES) : -ERRNO.EAGAIN;
+      if (size === -ERRNO.EAGAIN) {
+        this.#readable = false;
+        return;
+      }
+      if (size <= 0) return this.close();
+      this.#readable = this.#ended || size === RECEIVE_BYTES;
+      if (this.#state === State.LINGER) continue;
+      if (size < this.#discardBytes) {
+        this.#discardBytes -= size;
+        continue;
+      }
+      this.hold(receiveAt + this.#discardBytes, receiveAt + size);
+      this.#discardBytes = 0;
+      return this.#next();
+    }
+  }
+
+  /** Between two requests: what was pipelined is next. */
+  #next(): void {
+    this.#awaitsRest = false;
+    if (this.#discardBytes > 0 && this.#held) {
+      const take = Math.min(this.#discardBytes, this.#held.length);
+      this.#discardBytes -= take;
+      this.#held = take < this.#held.length ? this.#held.subarray(take) : undefined;
+    }
+    if (this.#discardBytes > 0) {
+      this.#state = State.DISCARD;
+      this.armBody();
+      return this.#input();
+    }
+    this.#state = State.HEAD;
+    if (this.#context.draining) return this.drain();
+    this.#deadline.arm(this.#context.settings.server.idleMs);
+    if (this.#held) return this.#scan(this.#context.receiveAt + this.#unhold());
+    if (this.#readable) this.#readHead();
+  }
+
+  #drained(): void {
+    if (this.#finishing) return this.finish(false);
+    if (this.#relay.active) return this.#relay.clientDrained();
+    if (this.#state === State.BUSY) this.#next();
+  }
+
+  #gone(): void {
+    if (this.#relay.active) this.#relay.clientGone();
+    this.close();
+  }
+
+  #expired(): void {
+    switch (this.#state) {
+      case State.HEAD:
+        if (!this.#held) return this.close();
+        return this.handOver(new Uint8Array(), {
+          kind: 'refuse',
+          status: 408,
+          reason: 'request head timeout',
+        });
+      case State.BODY:
+        return this.#relay.bodyTimedOut();
+      case State.BUSY:
+        return this.#gone();
+      case State.DISCARD:
+      case State.LINGER:
+      case State.CLOSED:
+        this.close();
+    }
+  }
+}

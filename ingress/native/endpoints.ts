@@ -1,0 +1,62 @@
+import { inPanic, isAvailable } from '../balance/health.ts';
+import type { HealthPolicy } from '../policy.ts';
+import { socketName } from '../../src/net/native/stream-socket.ts';
+import { EndpointState } from '../upstream/cluster.ts';
+import type { Address } from '../wire.ts';
+import type { UpstreamConnection } from './upstream-connection.ts';
+
+/** An endpoint as one worker knows it: its books and its kept connections. */
+export class WorkerEndpoint extends EndpointState {
+  /** As struct sockaddr. */
+  readonly name: Uint8Array;
+  /** The one used last is used first, so the others can go idle. */
+  readonly idle: UpstreamConnection[] = [];
+
+  constructor(address: Address, nowMs: number) {
+    super(address, nowMs);
+    this.name = socketName({ address: address.host, port: address.port });
+  }
+}
+
+/** A backend with its endpoints now. */
+export class WorkerCluster {
+  readonly id: string;
+  endpoints: readonly WorkerEndpoint[] = [];
+  /** State of round robin. */
+  #cursor = 0;
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  /** Endpoints that stay keep their books and connections; those that left lose their idle ones now. */
+  setAddresses(addresses: readonly Address[], nowMs: number): void {
+    const known = new Map(this.endpoints.map((endpoint) => [endpoint.id, endpoint]));
+    this.endpoints = addresses.map((address) => {
+      const made = new WorkerEndpoint(address, nowMs);
+      const kept = known.get(made.id);
+      known.delete(made.id);
+      return kept ?? made;
+    });
+    for (const endpoint of known.values()) {
+      endpoint.gone = true;
+      for (const connection of endpoint.idle.slice()) connection.close();
+    }
+  }
+
+  /** Round robin over those that are available, over all in a panic: as the portable engine chooses. */
+  pick(health: HealthPolicy, nowMs: number): WorkerEndpoint | undefined {
+    const { endpoints } = this;
+    if (endpoints.length === 1) {
+      const [only] = endpoints;
+      return only!.active < health.endpointRequestsMax ? only : undefined;
+    }
+    const panic = inPanic(endpoints, nowMs, health);
+    for (let i = 0; i < endpoints.length; i++) {
+      const endpoint = endpoints[this.#cursor++ % endpoints.length]!;
+      if (endpoint.active >= health.endpointRequestsMax) continue;
+      if (panic || isAvailable(endpoint, nowMs)) return endpoint;
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,399 @@
+import { errnoName } from '../../src/net/native/errno.ts';
+import { noteFailure } from '../balance/health.ts';
+import { UNKNOWN_LENGTH } from '../http/message.ts';
+import { DISCARD_BODY_BYTES_MAX } from '../limits.ts';
+import type { FailedTry } from '../relay/failed-try.ts';
+import type { UpstreamFailure } from '../upstream/stream.ts';
+import { ChunkRewriter } from './chunk-rewriter.ts';
+import { BESIDE, BROKEN, ChunkScan } from './chunk-scan.ts';
+import type { ClientConnection } from './client-connection.ts';
+import type { WorkerEndpoint } from './endpoints.ts';
+import { KeptRequest } from './kept-request.ts';
+import { COUNT } from './messages.ts';
+import { ownReply } from './own-reply.ts';
+import { RequestBooks } from './request-books.ts';
+import { Scanned } from './request-scan.ts';
+import { ResponseRelay } from './response-relay.ts';
+import { UpstreamConnection, type UpstreamUser } from './upstream-connection.ts';
+import type { WorkerContext } from './worker-context.ts';
+import type { FastRoute } from './worker-table.ts';
+
+/**
+ * The request of a client that is under way, one object for all requests of a connection: from a scanned head to an
+ * endpoint and back. A try that fails before anything was answered goes to the portable engine, which decides about
+ * retries and error pages; only when the request is too long to be kept is the failure answered here.
+ */
+export class RequestRelay implements UpstreamUser {
+  active = false;
+  /** The endpoint has been given the whole request. */
+  requestEnded = false;
+  keepAlive = false;
+  readonly books: RequestBooks;
+  readonly client: ClientConnection;
+  upstream: UpstreamConnection | undefined;
+  readonly #context: WorkerContext;
+  readonly #response: ResponseRelay;
+  #fast: FastRoute | undefined;
+  #endpoint: WorkerEndpoint | undefined;
+  readonly #kept = new KeptRequest();
+  /** Body bytes to come; meaningless when it is chunked. */
+  #left = 0;
+  readonly #chunks = new ChunkScan();
+  #chunked = false;
+  #rewriter: ChunkRewriter | undefined;
+  #sent = false;
+
+  constructor(context: WorkerContext, client: ClientConnection) {
+    this.#context = context;
+    this.client = client;
+    this.books = new RequestBooks(context, client);
+    this.#response = new ResponseRelay(context, this);
+  }
+
+  get route(): FastRoute {
+    return this.#fast!;
+  }
+
+  /** Body bytes that would have to be thrown away to keep the connection; -1 = too many, or unknown. */
+  get discardBytes(): number {
+    if (this.requestEnded) return 0;
+    return this.#chunked || this.#left > DISCARD_BODY_BYTES_MAX ? -1 : this.#left;
+  }
+
+  /** Takes the request that was scanned last, in [from, end). False = for the portable engine. */
+  start(from: number, end: number): boolean {
+    const { arena, request, table, counts } = this.#context;
+    const fast = table.find(arena.bytes, request);
+    if (!fast) return false;
+    const { proxy, balance } = fast.route.policy;
+    const { bodyLength } = request;
+    if (proxy.bodyBytesMax > 0 && bodyLength > proxy.bodyBytesMax) return false;
+    const nowMs = this.#context.nowMs();
+    const endpoint = fast.cluster.pick(balance.health, nowMs);
+    if (!endpoint) return false;
+    this.#chunked = bodyLength === UNKNOWN_LENGTH;
+    const bodyEnd = this.#chunked
+      ? this.#firstChunks(request.end, end)
+      : Math.min(end, request.end + bodyLength);
+    if (bodyEnd < 0 || (this.#chunked && proxy.bodyBytesMax > 0 && this.#chunks.content > proxy.bodyBytesMax))
+      return false;
+    this.#left = bodyLength - (bodyEnd - request.end);
+    this.requestEnded = this.#chunked ? this.#chunks.done : this.#left === 0;
+    this.#fast = fast;
+    this.#rewriter = undefined;
+    this.keepAlive = !request.close;
+    this.active = true;
+    counts[COUNT.REQUESTS]!++;
+    this.books.begin(fast.route, request.method, nowMs);
+    this.books.requestBytes = this.#chunked ? this.#chunks.content : bodyEnd - request.end;
+    this.client.hold(bodyEnd, end);
+    this.#kept.begin();
+    this.#kept.add(arena.bytes, from, bodyEnd);
+    this.#open(endpoint, from, bodyEnd, false);
+    return true;
+  }
+
+  /** Takes body bytes; returns where those begin that it cannot use yet. */
+  bodyBytes(from: number, end: number): number {
+    this.client.armBody();
+    const used = this.#chunked ? this.#moreChunks(from, end) : this.#moreLength(from, end);
+    if (!this.active || !this.upstream) return used;
+    const max = this.route.route.policy.proxy.bodyBytesMax;
+    if (max > 0 && this.books.requestBytes > max) {
+      this.#dropUpstream();
+      this.#answer(413, 'proxy-body-size');
+      return end;
+    }
+    if (this.requestEnded || this.upstream.outbox.waiting) this.client.stopBody();
+    if (!this.#response.begun)
+      this.upstream.deadline.arm(this.route.route.policy.proxy[this.requestEnded ? 'readMs' : 'sendMs']);
+    return used;
+  }
+
+  bodyTimedOut(): void {
+    this.#refuse(408, 'body timeout');
+  }
+
+  clientGone(): void {
+    this.books.aborted = 'client closed';
+    this.#dropUpstream();
+    this.finished(499);
+  }
+
+  /** The client has taken what was held for it. */
+  clientDrained(): void {
+    const { upstream } = this;
+    if (!upstream) return;
+    upstream.deadline.arm(this.route.route.policy.proxy.readMs);
+    upstream.paused = false;
+    upstream.read();
+  }
+
+  // The endpoint's side.
+
+  upstreamConnected(): void {
+    const { upstream } = this;
+    if (!upstream) return;
+    this.#sent = true;
+    this.books.connectedMs = this.#context.nowMs();
+    if (upstream.outbox.flush() < 0) return this.upstreamLost('reset', 'EPIPE');
+    this.#onTheWire(upstream);
+  }
+
+  upstreamBytes(from: number, end: number): number {
+    return this.#response.bytes(from, end);
+  }
+
+  upstreamEnded(): void {
+    if (this.#response.endsWithConnection) return this.#response.end(false);
+    this.upstreamLost('reset', 'connection ended');
+  }
+
+  upstreamLost(failure: UpstreamFailure, detail: string): void {
+    const { upstream } = this;
+    if (!upstream) return;
+    const reused = upstream.reused && !this.#response.touched;
+    this.#dropUpstream();
+    this.books.tryFailed(detail);
+    if (this.#response.begun) return this.cut();
+    const kind = failure === 'reset' && reused ? 'stale' : failure;
+    if (kind === 'stale' && this.#kept.isWhole && this.#mayRepeat()) return this.#again();
+    this.noteFailure();
+    this.#failed(kind, detail);
+  }
+
+  upstreamDrained(): void {
+    if (this.requestEnded || !this.active) return;
+    this.upstream?.deadline.arm(this.route.route.policy.proxy.sendMs);
+    this.client.wantBody();
+  }
+
+  upstreamTimedOut(): void {
+    const { upstream } = this;
+    if (!upstream) return;
+    const failure = upstream.connected ? 'timeout' : 'connect timeout';
+    this.#dropUpstream();
+    this.books.tryFailed(failure);
+    if (this.#response.begun) return this.cut();
+    this.noteFailure();
+    this.#failed(failure, failure);
+  }
+
+  // Ends.
+
+  /** The answer has been given to the client. */
+  ended(reusable: boolean): void {
+    const { upstream, client, keepAlive, discardBytes } = this;
+    this.upstream = undefined;
+    if (upstream) upstream.release(reusable && this.requestEnded);
+    const clean = this.requestEnded;
+    this.finished(this.#response.status);
+    if (keepAlive) client.requestDone(discardBytes);
+    else client.finish(clean);
+  }
+
+  /** Breaks the answer off so that nobody takes it for complete. */
+  cut(): void {
+    this.#dropUpstream();
+    this.finished(this.#response.status);
+    this.client.close();
+  }
+
+  finished(status: number): void {
+    if (!this.active) return;
+    this.active = false;
+    this.#context.counts[COUNT.REQUESTS]!--;
+    if (this.#endpoint) this.#endpoint.active--;
+    this.#endpoint = undefined;
+    this.books.end(status, this.#response.sentBytes, this.#kept.bytes);
+    this.#kept.end();
+  }
+
+  #firstChunks(from: number, end: number): number {
+    this.#chunks.reset();
+    return this.#chunks.feed(this.#context.arena.bytes, from, end);
+  }
+
+  #moreLength(from: number, end: number): number {
+    const to = Math.min(end, from + this.#left);
+    this.#left -= to - from;
+    this.books.requestBytes += to - from;
+    this.requestEnded = this.#left === 0;
+    this.#forward(from, to, end);
+    return to;
+  }
+
+  #moreChunks(from: number, end: number): number {
+    if (this.#rewriter) return this.#rewrite(from, end);
+    const { arena } = this.#context;
+    const to = this.#chunks.feed(arena.bytes, from, end);
+    this.books.requestBytes += this.#chunks.content;
+    if (to === BROKEN) {
+      this.#refuse(400, 'bad framing');
+      return end;
+    }
+    if (to === BESIDE) {
+      const { boundary } = this.#chunks;
+      this.#forward(from, boundary, end);
+      this.#rewriter = new ChunkRewriter();
+      return this.active ? this.#rewrite(boundary, end) : boundary;
+    }
+    this.requestEnded = this.#chunks.done;
+    this.#forward(from, to, end);
+    return to;
+  }
+
+  #rewrite(from: number, end: number): number {
+    const rewriter = this.#rewriter!;
+    this.#kept.isWhole = false;
+    const used = rewriter.feed(this.#context.arena.bytes.subarray(from, end));
+    this.books.requestBytes += rewriter.content;
+    if (typeof used === 'string') {
+      this.#refuse(400, 'bad framing');
+      return end;
+    }
+    this.requestEnded = rewriter.done;
+    if (this.upstream && this.upstream.outbox.sendBytes(rewriter.take()) < 0)
+      this.upstreamLost('reset', 'EPIPE');
+    return from + used;
+  }
+
+  /** Sends [from, to) on; the rest up to `end` goes along should the request have to be handed over. */
+  #forward(from: number, to: number, end: number): void {
+    const { upstream } = this;
+    if (to === from || !upstream) return;
+    this.client.hold(to, end);
+    this.#kept.add(this.#context.arena.bytes, from, to);
+    if (upstream.outbox.send(from, to - from) < 0) this.upstreamLost('reset', 'EPIPE');
+  }
+
+  // Tries.
+
+  /** Sends the request in [from, bodyEnd), which was scanned last. */
+  #open(endpoint: WorkerEndpoint, from: number, bodyEnd: number, fresh: boolean): void {
+    const { arena, request, writer, writeAt, settings } = this.#context;
+    this.books.tryStarted(endpoint.id);
+    this.#endpoint = endpoint;
+    this.#response.reset();
+    if (!fresh) {
+      endpoint.active++;
+      endpoint.requests++;
+    }
+    const headEnd = writer.write(request, from, writeAt, this.client.fields, settings.generateRequestId);
+    if (settings.accessLog !== 'off') this.books.requestId = writer.madeId;
+    arena.bytes.copyWithin(headEnd, request.end, bodyEnd);
+    const sizeBytes = headEnd + bodyEnd - request.end - writeAt;
+    const kept = fresh ? undefined : this.#takeIdle(endpoint, !request.method.idempotent);
+    const upstream = kept ?? UpstreamConnection.dial(this.#context, endpoint);
+    this.#sent = kept !== undefined;
+    if (typeof upstream === 'number') return this.#noDial(upstream);
+    this.upstream = upstream;
+    upstream.user = this;
+    upstream.served++;
+    if (!kept) {
+      upstream.outbox.hold(writeAt, sizeBytes);
+      return upstream.deadline.arm(this.route.route.policy.proxy.connectMs);
+    }
+    this.books.connectedMs = this.books.tryStartedMs;
+    if (upstream.outbox.send(writeAt, sizeBytes) < 0) return this.upstreamLost('reset', 'EPIPE');
+    this.#onTheWire(upstream);
+  }
+
+  #onTheWire(upstream: UpstreamConnection): void {
+    upstream.deadline.arm(this.route.route.policy.proxy.readMs);
+    if (!this.requestEnded && !upstream.outbox.waiting) this.client.wantBody();
+  }
+
+  /** `look`: what must not be sent twice goes only to a connection that has not ended meanwhile. */
+  #takeIdle(endpoint: WorkerEndpoint, look: boolean): UpstreamConnection | undefined {
+    for (;;) {
+      const connection = endpoint.idle.pop();
+      if (!connection) return undefined;
+      this.#context.idleBudget.count--;
+      if (!look || connection.isAlive()) return connection;
+      connection.close();
+    }
+  }
+
+  /** The kept connection had ended: the same again on a new one. */
+  #again(): void {
+    const { arena, request, receiveAt } = this.#context;
+    const endpoint = this.#endpoint!;
+    arena.bytes.set(this.#kept.bytes, receiveAt);
+    if (request.scan(arena.bytes, receiveAt, receiveAt + this.#kept.sizeBytes) !== Scanned.READY)
+      return this.#failed('stale', 'kept request is damaged');
+    this.client.stopBody();
+    this.#open(endpoint, receiveAt, receiveAt + this.#kept.sizeBytes, true);
+  }
+
+  #mayRepeat(): boolean {
+    const { method } = this.books;
+    return method.idempotent || this.route.route.policy.retry.conditions.has('non_idempotent');
+  }
+
+  #noDial(failure: number): void {
+    this.books.tryFailed(errnoName(failure));
+    this.noteFailure();
+    this.#failed('connect', errnoName(failure));
+  }
+
+  /** The endpoint is not well, or its answer says so. */
+  noteFailure(): void {
+    const endpoint = this.#endpoint;
+    const { health } = this.route.route.policy.balance;
+    const nowMs = this.#context.nowMs();
+    if (!endpoint || !noteFailure(endpoint, nowMs, health)) return;
+    const forMs = endpoint.ejectedUntilMs - nowMs;
+    this.#context.post({ kind: 'ejected', cluster: this.route.cluster.id, endpoint: endpoint.id, forMs });
+  }
+
+  #failed(failure: FailedTry['failure'], detail: string): void {
+    if (!this.#kept.isWhole) {
+      const isTime = failure === 'timeout' || failure === 'connect timeout';
+      return this.#answer(isTime ? 504 : 502, `upstream ${failure}: ${detail}`);
+    }
+    const endpoint = this.#endpoint!.id;
+    this.#withdraw();
+    const bytes = Buffer.from(this.#kept.bytes);
+    this.client.served--;
+    this.client.handOver(bytes, { kind: 'tried', endpoint, failure, detail, sent: this.#sent });
+  }
+
+  /** The portable engine counts this request. */
+  #withdraw(): void {
+    this.active = false;
+    this.#context.counts[COUNT.REQUESTS]!--;
+    if (this.#endpoint) this.#endpoint.active--;
+    this.#endpoint = undefined;
+  }
+
+  /** The body cannot be understood, or does not come. */
+  #refuse(status: number, reason: 'body timeout' | 'bad framing'): void {
+    this.#dropUpstream();
+    this.books.aborted = reason;
+    const begun = this.#response.begun;
+    this.finished(status);
+    if (begun) return this.client.close();
+    this.client.hold(0, 0);
+    this.client.handOver(EMPTY, { kind: 'refuse', status, reason });
+  }
+
+  #answer(status: number, why: string): void {
+    if (this.#response.begun) return this.cut();
+    this.books.why = why;
+    const { head, body } = ownReply(status, why, this.#context.clock.nowMs());
+    this.#response.sentBytes = body.length;
+    this.client.stopBody();
+    this.client.outbox.sendBytes(Buffer.concat([head, body]));
+    this.finished(status);
+    this.client.finish(false);
+  }
+
+  #dropUpstream(): void {
+    const { upstream } = this;
+    this.upstream = undefined;
+    upstream?.close();
+  }
+}
+
+const EMPTY = Buffer.alloc(0);

@@ -1,0 +1,105 @@
+import type { Clock } from '../../src/base/clock.ts';
+import { Arena } from '../../src/net/native/arena.ts';
+import type { EpollLoop } from '../../src/net/native/epoll-loop.ts';
+import type { Tallies } from '../observe/tallies.ts';
+import type { GlobalSettings } from '../settings.ts';
+import { IdleBudget } from '../upstream/pool.ts';
+import type { ClientConnection } from './client-connection.ts';
+import { FAST_FIELDS_MAX, FAST_HEAD_BYTES_MAX, HEADROOM_BYTES, RECEIVE_BYTES } from './limits.ts';
+import { COUNT, type FromWorker } from './messages.ts';
+import type { Scratch } from './outbox.ts';
+import { RequestScan } from './request-scan.ts';
+import { RequestWriter } from './request-writer.ts';
+import { ResponseScan } from './response-scan.ts';
+import { WorkerTable } from './worker-table.ts';
+
+/** After what was read: the line end of a chunk. */
+const TAILROOM_BYTES = 64;
+
+export interface WorkerContextDeps {
+  readonly loop: EpollLoop;
+  readonly clock: Clock;
+  readonly counts: Float64Array;
+  readonly tallies: Tallies;
+  readonly post: (message: FromWorker) => void;
+}
+
+/** What the connections of one worker share: its memory, its scanners, its table. Nothing in it survives an event. */
+export class WorkerContext {
+  readonly loop: EpollLoop;
+  readonly clock: Clock;
+  readonly arena = new Arena(2 * (HEADROOM_BYTES + RECEIVE_BYTES + TAILROOM_BYTES) + RECEIVE_BYTES + 64);
+  /** Reads go here: RECEIVE_BYTES, HEADROOM_BYTES before and TAILROOM_BYTES behind them. */
+  readonly receiveAt: number;
+  /** Heads are written here, with the bytes of the body that go along. */
+  readonly writeAt: number;
+  readonly scratch: Scratch;
+  readonly request = new RequestScan();
+  readonly response = new ResponseScan();
+  readonly writer: RequestWriter;
+  readonly table = new WorkerTable();
+  readonly tallies: Tallies;
+  readonly clients = new Set<ClientConnection>();
+  readonly counts: Float64Array;
+  idleBudget = new IdleBudget(0);
+  draining = false;
+  readonly post: (message: FromWorker) => void;
+  #settings: GlobalSettings | undefined;
+  #lines: string[] = [];
+
+  constructor(deps: WorkerContextDeps) {
+    const { loop, clock, counts, tallies, post } = deps;
+    this.clock = clock;
+    this.loop = loop;
+    this.counts = counts;
+    this.tallies = tallies;
+    this.post = post;
+    const room = HEADROOM_BYTES + RECEIVE_BYTES + TAILROOM_BYTES;
+    this.receiveAt = this.arena.allocate(room) + HEADROOM_BYTES;
+    this.writeAt = this.arena.allocate(room);
+    this.scratch = { arena: this.arena, at: this.arena.allocate(RECEIVE_BYTES), sizeBytes: RECEIVE_BYTES };
+    this.writer = new RequestWriter(this.arena.bytes);
+  }
+
+  /** Throws before the first table: nobody is served before it. */
+  get settings(): GlobalSettings {
+    if (!this.#settings) throw new Error('no settings yet');
+    return this.#settings;
+  }
+
+  set settings(settings: GlobalSettings) {
+    const { limits } = settings.server;
+    this.#settings = settings;
+    this.request.limits = {
+      headBytes: Math.min(FAST_HEAD_BYTES_MAX, limits.lineBytes, limits.totalBytes),
+      fields: Math.min(FAST_FIELDS_MAX, limits.fields),
+      underscores: settings.underscoresInHeaders,
+    };
+    if (this.idleBudget.max === 0) this.idleBudget = new IdleBudget(settings.upstreamIdleConnectionsMax);
+  }
+
+  nowMs(): number {
+    return this.clock.monotonicMs();
+  }
+
+  /** A line of the access log; lines leave together at the end of a turn. */
+  log(line: string): void {
+    this.#lines.push(line);
+  }
+
+  flushLog(): void {
+    if (this.#lines.length === 0) return;
+    this.post({ kind: 'log', lines: this.#lines });
+    this.#lines = [];
+  }
+
+  joined(client: ClientConnection): void {
+    this.clients.add(client);
+    this.counts[COUNT.ACCEPTED]!++;
+    this.counts[COUNT.CONNECTIONS]!++;
+  }
+
+  left(client: ClientConnection): void {
+    if (this.clients.delete(client)) this.counts[COUNT.CONNECTIONS]!--;
+  }
+}

@@ -1,0 +1,99 @@
+import { isAuthority } from '../http/framing.ts';
+import { PathTable } from '../compile/path-table.ts';
+import { type HostTable, RouteTable } from '../compile/route-table.ts';
+import type { Route } from '../compile/route.ts';
+import { WorkerCluster } from './endpoints.ts';
+import type { SentCluster, SentHost, SentRoute, TableUpdate } from './messages.ts';
+import type { RequestScan } from './request-scan.ts';
+import { RouteMemory } from './route-memory.ts';
+
+/** Where a request of the fast path goes. */
+export interface FastRoute {
+  readonly route: Route;
+  readonly cluster: WorkerCluster;
+}
+
+/** What is answered before any rule: for the portable engine. */
+const WELL_KNOWN = '/.well-known/';
+
+/**
+ * The routes as one worker knows them: the portable engine's own tables, filled by updates, behind a memory of what was
+ * looked up. A request that asks here once keeps what it got.
+ */
+export class WorkerTable {
+  readonly #hosts = new Map<string, HostTable>();
+  readonly #clusters = new Map<string, WorkerCluster>();
+  readonly #fast = new WeakMap<Route, FastRoute>();
+  readonly #memory = new RouteMemory<FastRoute>();
+  #table: RouteTable = RouteTable.empty;
+  #isFast = false;
+  #bytes: Uint8Array = new Uint8Array();
+  #scan: RequestScan | undefined;
+
+  /** undefined = for the portable engine. */
+  find(bytes: Uint8Array, scan: RequestScan): FastRoute | undefined {
+    if (!this.#isFast) return undefined;
+    this.#bytes = bytes;
+    this.#scan = scan;
+    return this.#memory.find(bytes, scan.host, scan.hostEnd, scan.target, scan.pathEnd, this.#look);
+  }
+
+  update(change: TableUpdate, nowMs: number): void {
+    this.setClusters(change.clusters, nowMs);
+    for (const key of change.removed) this.#hosts.delete(key);
+    for (const host of change.hosts) this.#hosts.set(host.key, this.#hostOf(host));
+    const catchAll = change.catchAll && this.#routeOf(change.catchAll);
+    let hosts = this.#hosts;
+    if (change.patterns) {
+      hosts = new Map(hosts);
+      hosts.delete('');
+    }
+    this.#table = new RouteTable(change.version, hosts, [], change.patterns ? undefined : catchAll);
+    this.#isFast = change.fast;
+    this.#memory.clear();
+  }
+
+  setClusters(clusters: readonly SentCluster[], nowMs: number): void {
+    for (const { id, addresses } of clusters) this.#cluster(id).setAddresses(addresses, nowMs);
+  }
+
+  forgetClusters(ids: readonly string[], nowMs: number): void {
+    for (const id of ids) {
+      this.#clusters.get(id)?.setAddresses([], nowMs);
+      this.#clusters.delete(id);
+    }
+  }
+
+  /** One closure for all requests. */
+  readonly #look = (): FastRoute | undefined => {
+    const { host, hostEnd, target, pathEnd } = this.#scan!;
+    const authority = Buffer.from(this.#bytes.subarray(host, hostEnd)).toString('latin1');
+    const path = Buffer.from(this.#bytes.subarray(target, pathEnd)).toString('latin1');
+    if (!isAuthority(authority) || path.startsWith(WELL_KNOWN)) return undefined;
+    const found = this.#table.match(authority, path);
+    return found.kind === 'route' ? this.#fast.get(found.route) : undefined;
+  };
+
+  #cluster(id: string): WorkerCluster {
+    let cluster = this.#clusters.get(id);
+    if (!cluster) this.#clusters.set(id, (cluster = new WorkerCluster(id)));
+    return cluster;
+  }
+
+  #hostOf({ name, routes, fallback, portable }: SentHost): HostTable {
+    return {
+      name,
+      paths: new PathTable(routes.map((route) => ({ route: this.#routeOf(route), regex: undefined }))),
+      fallback: fallback && this.#routeOf(fallback),
+      // whatever is not a route is handed over
+      redirectTo: portable ? name : undefined,
+    };
+  }
+
+  #routeOf({ policy, cluster, ...rest }: SentRoute): Route {
+    // without a policy nobody looks further than at its path
+    const route = { ...rest, policy, canary: undefined } as Route;
+    if (policy && cluster !== undefined) this.#fast.set(route, { route, cluster: this.#cluster(cluster) });
+    return route;
+  }
+}
