@@ -15,6 +15,7 @@ import { exec } from '../net/exec.ts';
 import { openNetlink } from '../net/netlink/socket.ts';
 import { familyOf } from '../net/ip.ts';
 import { type DaemonOptions, NodeDaemon } from '../node/daemon.ts';
+import { INGRESS_CONTROLLER } from '../node/ingress-class.ts';
 import { SystemdNotifier } from '../node/systemd-notifier.ts';
 import { type AnnounceFlags, addAnnounceFlags, announceOptions } from './announce-flags.ts';
 import { defaultDataDir } from './api-access.ts';
@@ -86,7 +87,7 @@ export const register: RegisterCommand = (program, context) => {
     .option('--ingress-http <address:port>', 'serve Ingresses here', listenFlag)
     .option('--ingress-https <address:port>', 'serve Ingresses here over TLS', listenFlag)
     .option('--ingress-class <name>', 'class the legacy annotation is compared with', 'weft')
-    .option('--controller-name <name>', 'spec.controller of our classes', 'weft.dev/ingress-controller')
+    .option('--controller-name <name>', 'spec.controller of our classes', INGRESS_CONTROLLER)
     .option('--watch-ingress-without-class', 'Ingresses without a class are ours too')
     .option('--proxy-protocol <version>', 'announce clients to endpoints: v1 or v2 (mode userspace)')
     .option('--probe-endpoints', 'connect to TCP endpoints at times; leave out those that do not answer')

@@ -1,6 +1,7 @@
 import { explanationText } from '../../ingress/explain/explanation.ts';
 import { readQuestion } from '../../ingress/explain/question.ts';
 import { familyOf } from '../net/ip.ts';
+import { INGRESS_CONTROLLER } from '../node/ingress-class.ts';
 import { asksUp } from './api-access.ts';
 import { type CliContext, EXIT_USAGE, ExitError } from './context.ts';
 import { type IngressObjectFlags, NGINX_CLASS } from './ingress-flags.ts';
@@ -48,7 +49,7 @@ function classFlags(
   if (from.length > 0 || !asksUp(env, kubeconfig)) return NGINX_CLASS;
   return {
     ingressClass: 'weft',
-    controllerClass: 'weft.dev/ingress-controller',
+    controllerClass: INGRESS_CONTROLLER,
     watchIngressWithoutClass: true,
   };
 }

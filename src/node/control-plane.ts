@@ -13,6 +13,7 @@ import { familyOf, joinHostPort } from '../net/ip.ts';
 import { registerStoreMetrics } from '../store/metrics.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
+import { ensureIngressClass } from './ingress-class.ts';
 import type { NodeDeps } from './parts.ts';
 
 export interface ControlPlaneOptions {
@@ -69,6 +70,7 @@ export async function openControlPlane(deps: NodeDeps, options: ControlPlaneOpti
   deps.onReady('api', `https://${server.address}`);
   const identity = { username: 'system:weft', groups: [ADMINISTRATORS, 'system:authenticated'] };
   const client = createApiClient(server.exchange(identity), { userAgent: 'weft' });
+  await ensureIngressClass(client);
   const informers = stack.use(openInformerFactory(client, deps));
   stack.use(
     await openControllers(

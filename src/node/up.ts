@@ -12,6 +12,7 @@ import { joinHostPort } from '../net/ip.ts';
 import { feedModel } from './cluster-model.ts';
 import { type ControlPlane, openControlPlane } from './control-plane.ts';
 import { publishClusterDns } from './cluster-dns.ts';
+import { INGRESS_CONTROLLER } from './ingress-class.ts';
 import { openIngressPart } from './ingress-part.ts';
 import { nodeCorefile } from './local-dns.ts';
 import type { NodeDeps } from './parts.ts';
@@ -172,7 +173,7 @@ function openIngress(
       http: options.ingressHttp,
       https: options.ingressHttps,
       ingressClass: 'weft',
-      controllerName: 'weft.dev/ingress-controller',
+      controllerName: INGRESS_CONTROLLER,
       watchWithoutClass: true,
       strict: options.strict,
       statusAddresses: [{ ip: options.ingressHttp.host }],
