@@ -1,4 +1,5 @@
 import type { FieldError } from './field-error.ts';
+import type { JsonObject } from './json-value.ts';
 import type { UnknownObject } from './meta.ts';
 import type { Schema } from './schema/schema.ts';
 
@@ -103,6 +104,8 @@ export interface KindInfo extends GroupVersionKind {
   warnings(object: UnknownObject): string[];
   /** Grace of a DELETE in seconds; 0 = at once. `requested` is undefined when the client gave none. */
   graceSeconds(object: UnknownObject, requested: number | undefined): number;
+  /** `spec.conversion.webhook` of the definition: what other versions look like is asked there. */
+  readonly conversionWebhook?: JsonObject;
   /** Mutate between the served version and the storage version; undefined = same shape, only apiVersion differs. */
   readonly convert:
     | { toStorage(object: UnknownObject): UnknownObject; fromStorage(object: UnknownObject): UnknownObject }

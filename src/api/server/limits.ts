@@ -82,3 +82,7 @@ export const USAGE_INTERVAL_MS = 15_000;
 /** A server that shares its store says this often that it lives, and is forgotten after that long a silence. */
 export const SERVER_RENEW_MS = 10_000;
 export const SERVER_LEASE_SECONDS = 30;
+/** A conversion webhook that has not answered by then has failed (upstream's bound). */
+export const CONVERSION_TIMEOUT_SECONDS = 30;
+/** Stored bytes of the objects that go to a conversion webhook in one request. */
+export const CONVERSION_BATCH_MAX_BYTES = 1024 * 1024;

@@ -70,10 +70,8 @@ export function customKinds(definition: UnknownObject): KindInfo[] {
     versions.find((one) => one['storage'] === true),
     'name',
   );
-  // A webhook would have to convert: only what needs no conversion is served.
-  const converts = objectAt(spec, 'conversion')['strategy'] === 'Webhook';
   return versions
-    .filter((one) => one['served'] === true && (!converts || one['name'] === stored))
+    .filter((one) => one['served'] === true)
     .map((version) => customKind(definition, version, stored));
 }
 
@@ -112,6 +110,7 @@ function customKind(definition: UnknownObject, version: JsonObject, storedVersio
     generation: true,
     ttlSeconds: undefined,
     ...deprecation(gvk, version),
+    ...webhook(spec),
     defaults: (object) => applySchemaDefaults(object, openApiSchema),
     prepareCreate: (object) => {
       if (hasStatus) delete object['status'];
@@ -135,6 +134,12 @@ function customKind(definition: UnknownObject, version: JsonObject, storedVersio
     graceSeconds: () => 0,
     convert: conversion(definition, gvk, storedVersion, openApiSchema),
   };
+}
+
+function webhook(spec: JsonObject): { conversionWebhook?: JsonObject } {
+  const conversion = objectAt(spec, 'conversion');
+  if (conversion['strategy'] !== 'Webhook') return {};
+  return { conversionWebhook: objectAt(conversion, 'webhook') };
 }
 
 function keepStatus(object: UnknownObject, old: UnknownObject): void {

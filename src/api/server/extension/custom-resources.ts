@@ -140,7 +140,9 @@ export class CustomResources implements AsyncDisposable {
   /** Deletes every object; the definition goes when none is left, however long their finalizers take. */
   async #empty(name: string, definition: UnknownObject): Promise<void> {
     const { objects, clock } = this.#core;
-    const [kind] = this.#served.get(name) ?? customKinds(definition);
+    const kinds = this.#served.get(name) ?? customKinds(definition);
+    // As it is stored: no webhook is asked, which may be gone already.
+    const kind = kinds.find((one) => one.version === one.storage.kind.version) ?? kinds[0];
     const cache = objects.hub.cache(customCollection(definition));
     if (!isTrue(definition, 'Terminating')) {
       const terminating = {

@@ -4,6 +4,7 @@ import type { UnknownObject } from '../../kinds/meta.ts';
 import type { KindInfo, KindRegistry } from '../../kinds/registry.ts';
 import type { Store } from '../../../store/store.ts';
 import type { AdmissionChain } from '../admission/admission.ts';
+import type { Conversions } from '../extension/conversions.ts';
 import type { UserInfo } from '../http/request.ts';
 import type { WatchSlots } from '../watch-slots.ts';
 import type { ObjectStore } from './object-store.ts';
@@ -13,6 +14,7 @@ export interface Core {
   readonly store: Store;
   readonly objects: ObjectStore;
   readonly registry: KindRegistry;
+  readonly conversions: Conversions;
   readonly admission: AdmissionChain;
   readonly clock: Clock;
   readonly log: Logger;

@@ -30,7 +30,7 @@ export async function create(
     const candidate = attempt === 1 ? object : structuredClone(object);
     if (generate) candidate.metadata.name = generatedName(generate);
     const stored = await createOnce(core, context, candidate);
-    if (stored) return stored;
+    if (stored) return await core.conversions.view(kind, stored);
     if (!generate || attempt === GENERATE_NAME_ATTEMPTS_MAX)
       throw alreadyExists(kind, candidate.metadata.name);
   }

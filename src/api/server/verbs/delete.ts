@@ -70,17 +70,20 @@ export async function remove(core: Core, context: WriteContext, options: DeleteO
   let entry = core.objects.get(kind, namespace, name);
   for (let attempt = 1; attempt <= WRITE_ATTEMPTS_MAX; attempt++) {
     if (!entry) throw notFound(kind, name);
-    const old = served(kind, entry);
+    const old = served(kind, await core.conversions.view(kind, entry));
     checkPreconditions(context, options, old);
     const request = { ...context, operation: 'DELETE' as const, object: undefined, old };
     await core.admission.admit(request);
     await core.admission.validate(request);
     const marked = mark(core, context, options, old);
-    if (!marked) return { gone: false, entry };
+    if (!marked) return { gone: false, entry: await core.conversions.view(kind, entry) };
     const outcome = await commit(core, context, marked, entry);
     if (outcome.done) {
       if (outcome.deleted.gone && !context.dryRun) (await core.admission.reserve(request)).commit();
-      return outcome.deleted;
+      const { deleted } = outcome;
+      return deleted.gone
+        ? deleted
+        : { gone: false, entry: await core.conversions.view(kind, deleted.entry) };
     }
     entry = outcome.current;
   }

@@ -22,6 +22,8 @@ export interface ListScope {
   /** Key prefix: the collection, or one namespace of it. */
   readonly prefix: string;
   readonly selection: Selection;
+  /** Entries as this version serves them, where a webhook has to be asked. */
+  readonly views?: (entries: readonly StoredObject[]) => Promise<readonly StoredObject[]>;
 }
 
 export interface Page {
@@ -51,7 +53,7 @@ export async function list(
   return {
     status: 200,
     headers: { 'content-type': encoder.contentType },
-    ...encodeList(head, page.entries, encoder),
+    ...encodeList(head, scope.views ? await scope.views(page.entries) : page.entries, encoder),
   };
 }
 

@@ -5,6 +5,7 @@ import type { UnknownObject } from '../../kinds/meta.ts';
 import type { KindInfo } from '../../kinds/registry.ts';
 import type { WatchHub } from '../cache/hub.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
+import type { Conversions } from '../extension/conversions.ts';
 import { encodeStored, type StoredObject } from '../cache/stored-object.ts';
 import { deepFreeze } from '../json.ts';
 import { toStored } from './versions.ts';
@@ -15,6 +16,7 @@ export interface ObjectStoreDeps {
   readonly clock: Clock;
   /** Encryption at rest; gives the bytes back as they are for kinds that are not encrypted. */
   readonly seal: (key: string, value: Buffer) => Uint8Array;
+  readonly conversions: Conversions;
 }
 
 export type PutResult =
@@ -73,9 +75,9 @@ export class ObjectStore {
     object: UnknownObject,
     expectedRevision: number,
   ): Promise<PutResult> {
-    const { store, hub, seal } = this.#deps;
+    const { store, hub, seal, conversions } = this.#deps;
     const key = this.keyOf(kind, namespace, name);
-    const stored = deepFreeze(toStored(kind, object));
+    const stored = deepFreeze(await conversions.toStorage(kind, object));
     const bytes = encodeStored(stored);
     const value = seal(key, bytes);
     hub.expect(value, stored);
@@ -89,10 +91,10 @@ export class ObjectStore {
     return { ok: true, entry };
   }
 
-  /** An entry that was not written: the reply of a dry run, or of a removal. */
+  /** An entry that was not written: the reply of a dry run, or of a removal. A webhook converts none of these. */
   preview(kind: KindInfo, object: UnknownObject, revision?: number): StoredObject {
     const { namespace, name, resourceVersion } = object.metadata;
-    const bytes = encodeStored(toStored(kind, object));
+    const bytes = encodeStored(kind.conversionWebhook ? object : toStored(kind, object));
     const at = revision ?? Number(resourceVersion ?? 0);
     return this.#deps.hub.entryOf(this.keyOf(kind, namespace ?? '', name), bytes, at);
   }

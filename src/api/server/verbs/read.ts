@@ -1,4 +1,5 @@
 import type { KindInfo } from '../../kinds/registry.ts';
+import type { StoredObject } from '../cache/stored-object.ts';
 import type { Reply } from '../http/reply.ts';
 import type { ApiRequest } from '../http/request.ts';
 import type { RequestInfo } from '../http/request-info.ts';
@@ -22,7 +23,7 @@ export async function get(
   else if (asked > 0) await core.objects.hub.reach(asked);
   const entry = core.objects.get(kind, info.namespace, info.name);
   if (!entry) throw notFound(kind, info.name);
-  return entryReply(200, options, entry);
+  return entryReply(200, options, await core.conversions.view(kind, entry));
 }
 
 /** GET of a collection, and of one name with watch=true. */
@@ -42,6 +43,9 @@ export async function listOrWatch(
     prefix: core.objects.prefixOf(kind, namespace),
     selection: selectionFor(kind, options.labelSelector, options.fieldSelector, info.name),
     namespace,
+    ...(kind.conversionWebhook && {
+      views: (entries: readonly StoredObject[]) => core.conversions.views(kind, entries),
+    }),
   };
   const deps = { hub: core.objects.hub, store: core.store, clock: core.clock, random: core.random };
   if (!options.watch) return await list(deps, scope, options, encoder);

@@ -36,7 +36,7 @@ export async function update(
       throw notFound(kind, name);
     }
     const outcome = await updateOnce(core, context, options, entry);
-    if (outcome.done) return outcome.entry;
+    if (outcome.done) return await core.conversions.view(kind, outcome.entry);
     entry = outcome.current;
     if (outcome.conditional || attempt === WRITE_ATTEMPTS_MAX) throw conflict(kind, name, MODIFIED_MESSAGE);
   }
@@ -53,7 +53,7 @@ async function updateOnce(
   entry: StoredObject,
 ): Promise<Outcome> {
   const { kind } = context;
-  const old = served(kind, entry);
+  const old = served(kind, await core.conversions.view(kind, entry));
   const object = await options.change(old);
   const conditional = checkPreconditions(context, options, object, old);
   restoreMetadata(object, old);

@@ -6,9 +6,9 @@ import type { WatchHub } from '../cache/hub.ts';
 import type { CacheEvent, EventType } from '../cache/resource-cache.ts';
 import type { StoredObject } from '../cache/stored-object.ts';
 import type { ByteSink } from '../http/byte-sink.ts';
-import type { Reply } from '../http/reply.ts';
+import { type Reply, statusOf } from '../http/reply.ts';
 import { LIST_CHUNK_BYTES, WATCH_BUFFER_MAX_BYTES, WATCH_TIMEOUT_MIN_MS } from '../limits.ts';
-import { expired, type StatusError } from '../status.ts';
+import { expired, StatusError } from '../status.ts';
 import { bookmarkFrame, type Encoder, eventFrame } from './encoder.ts';
 import type { ListScope } from './list.ts';
 import { type ListOptions, parseRevision } from './list-options.ts';
@@ -53,6 +53,8 @@ class WatchStream implements Disposable {
   #end: () => void = () => {};
   readonly #done: Promise<void>;
   readonly #owned: Disposable[] = [];
+  /** Events a webhook has to convert, one behind the other; nothing overtakes them. */
+  #converting: Promise<void> | undefined;
 
   constructor(
     deps: WatchDeps,
@@ -81,8 +83,9 @@ class WatchStream implements Disposable {
     try {
       await this.#start(asked);
     } catch (error) {
-      if (!hasCode(error, STORE_COMPACTED)) throw error;
-      this.#tooOld(asked ?? 0);
+      if (error instanceof StatusError) this.#fail(error);
+      else if (hasCode(error, STORE_COMPACTED)) this.#tooOld(asked ?? 0);
+      else throw error;
     }
     await this.#done;
   }
@@ -120,7 +123,7 @@ class WatchStream implements Disposable {
           if (this.#pending) this.#pending.push(event);
           else this.#deliver(event);
         },
-        tick: (revision) => this.#bookmark(revision),
+        tick: (revision) => this.#inTurn(() => this.#bookmark(revision)),
         lost: () => this.#fail(expired('the watch history was lost, list again')),
       }),
     );
@@ -130,7 +133,8 @@ class WatchStream implements Disposable {
     const { selection, cache } = this.#scope;
     let batch: Buffer[] = [];
     let sizeBytes = 0;
-    for (const entry of entries) {
+    const { views } = this.#scope;
+    for (const entry of views ? await views(entries) : entries) {
       if (this.#ended) return;
       if (!selection.everything && !selection.matches(entry, cache.fieldsOf)) continue;
       const frame = this.#frameOf('ADDED', entry);
@@ -180,6 +184,24 @@ class WatchStream implements Disposable {
   }
 
   #deliver(event: CacheEvent): void {
+    const { views } = this.#scope;
+    if (!views) return this.#show(event);
+    this.#converting ??= Promise.resolve();
+    this.#inTurn(async () => {
+      if (this.#ended) return;
+      const { entry, previous } = event;
+      const [shown = entry, before] = await views(previous ? [entry, previous] : [entry]);
+      this.#show({ ...event, entry: shown, previous: before, frames: new Map() });
+    });
+  }
+
+  /** At once, or behind the events that are being converted. A conversion that fails ends the watch. */
+  #inTurn(work: () => void | Promise<void>): void {
+    if (!this.#converting) return void work();
+    this.#converting = this.#converting.then(work).catch((error: unknown) => this.#fail(statusOf(error)));
+  }
+
+  #show(event: CacheEvent): void {
     if (this.#ended) return;
     const { selection } = this.#scope;
     if (selection.everything) return this.#sendEvent(event, event.type, event.entry);
@@ -238,8 +260,11 @@ class WatchStream implements Disposable {
     const timeoutMs = seconds && seconds > 0 ? seconds * 1000 : WATCH_TIMEOUT_MIN_MS * (1 + random());
     this.#owned.push(
       clock.setTimer(timeoutMs, () => {
-        this.#bookmark(hub.revision);
-        this.#end();
+        const { revision } = hub;
+        this.#inTurn(() => {
+          this.#bookmark(revision);
+          this.#end();
+        });
       }),
     );
   }

@@ -211,7 +211,7 @@ export async function deleteCollection(call: Call): Promise<Reply> {
   };
   const page = await selectPage({ hub: core.objects.hub, store: core.store }, scope, list);
   const items: UnknownObject[] = [];
-  for (const entry of page.entries) {
+  for (const entry of await core.conversions.views(kind, page.entries)) {
     const { namespace, name } = entry;
     await remove(core, { ...write, namespace, name }, options).catch(ignoreMissing);
     items.push(served(kind, entry));

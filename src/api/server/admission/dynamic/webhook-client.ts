@@ -20,7 +20,11 @@ interface Call {
 
 const DEFAULT_TIMEOUT_SECONDS = 10;
 
-/** Posts AdmissionReviews to webhooks over TLS; a failure is a value, the caller's policy decides. */
+export type WebhookReply =
+  | { readonly ok: true; readonly text: string }
+  | { readonly ok: false; readonly message: string };
+
+/** Posts reviews to webhooks over TLS; a failure is a value, the caller's policy decides. */
 export class WebhookClient implements Disposable {
   readonly #core: Core;
   readonly #clock: Clock;
@@ -35,21 +39,27 @@ export class WebhookClient implements Disposable {
     this.#agent.destroy();
   }
 
+  /** An AdmissionReview. */
   async review(webhook: JsonObject, review: JsonObject, uid: string): Promise<ReviewReply> {
-    const config = objectAt(webhook, 'clientConfig');
+    const seconds = numberAt(webhook, 'timeoutSeconds') ?? DEFAULT_TIMEOUT_SECONDS;
+    const reply = await this.post(objectAt(webhook, 'clientConfig'), JSON.stringify(review), seconds);
+    if (reply.ok) return responseOf(reply.text, uid);
+    return { ok: false, message: `failed to call webhook: ${reply.message}` };
+  }
+
+  /** Any review to the webhook of a `clientConfig` (url, or service, and caBundle). */
+  async post(config: JsonObject, body: string, timeoutSeconds: number): Promise<WebhookReply> {
     const call = this.#callOf(config);
     if (typeof call === 'string') return { ok: false, message: call };
-    const seconds = numberAt(webhook, 'timeoutSeconds') ?? DEFAULT_TIMEOUT_SECONDS;
     const abort = new AbortController();
-    using _timer = this.#clock.setTimer(seconds * 1000, () =>
+    using _timer = this.#clock.setTimer(timeoutSeconds * 1000, () =>
       abort.abort(new Error('context deadline exceeded')),
     );
     try {
-      const text = await this.#post(call, stringAt(config, 'caBundle'), JSON.stringify(review), abort.signal);
-      return responseOf(text, uid);
+      return { ok: true, text: await this.#post(call, stringAt(config, 'caBundle'), body, abort.signal) };
     } catch (error) {
       const why = abort.signal.aborted ? 'context deadline exceeded' : messageOf(error);
-      return { ok: false, message: `failed to call webhook: Post "${call.shown}": ${why}` };
+      return { ok: false, message: `Post "${call.shown}": ${why}` };
     }
   }
 
@@ -69,7 +79,7 @@ export class WebhookClient implements Disposable {
     const shown = `https://${serverName}:${port}${path}`;
     return target
       ? { target, serverName, path, shown }
-      : `failed to call webhook: Post "${shown}": service "${name}" not found or without endpoints`;
+      : `Post "${shown}": service "${name}" not found or without endpoints`;
   }
 
   async #post(

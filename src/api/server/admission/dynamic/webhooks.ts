@@ -23,7 +23,7 @@ import { objectsOf } from '../objects.ts';
 import { conditionsHold, variablesOf } from './expressions.ts';
 import { inVersion, isExempt, matchedKind, matchSourceOfWebhook, namespaceObject } from './matching.ts';
 import { requestData } from './request-data.ts';
-import { WebhookClient } from './webhook-client.ts';
+import type { WebhookClient } from './webhook-client.ts';
 
 const GROUP = 'admissionregistration.k8s.io';
 
@@ -34,7 +34,7 @@ interface Hook {
 }
 
 /** Mutating and validating admission webhooks: AdmissionReview v1 over TLS. */
-export class Webhooks implements Disposable {
+export class Webhooks {
   readonly mutating: AdmissionPlugin = {
     name: 'MutatingAdmissionWebhook',
     admit: (request) => this.#mutate(request),
@@ -47,19 +47,15 @@ export class Webhooks implements Disposable {
   readonly #client: WebhookClient;
   readonly #failures: Counter<'name'>;
 
-  constructor(core: Core, metrics: Registry) {
+  constructor(core: Core, client: WebhookClient, metrics: Registry) {
     this.#core = core;
-    this.#client = new WebhookClient(core);
+    this.#client = client;
     this.#failures = new Counter({
       name: 'apiserver_admission_webhook_fail_open_count',
       help: 'Calls that failed and were ignored, as the webhook asks',
       labelNames: ['name'],
       registers: [metrics],
     });
-  }
-
-  [Symbol.dispose](): void {
-    this.#client[Symbol.dispose]();
   }
 
   async #mutate(request: AdmissionRequest): Promise<void> {
