@@ -117,16 +117,14 @@ export interface HealthCheck {
   };
 }
 
-function readCases<T>(name: string): T {
-  return JSON.parse(readFileSync(new URL(`../cases/${name}.json`, import.meta.url), 'utf8')) as T;
+function readCases(name: string): unknown {
+  return JSON.parse(readFileSync(new URL(`../cases/${name}.json`, import.meta.url), 'utf8'));
 }
 
-const SHARED = readCases<CaseFile>('proxy');
+const SHARED = readCases('proxy') as CaseFile;
+const COMBINED = readCases('proxy-combined') as Pick<CaseFile, 'groups'>;
 
-export const PROXY_CASES: CaseFile = {
-  ...SHARED,
-  groups: [...SHARED.groups, ...readCases<Pick<CaseFile, 'groups'>>('proxy-combined').groups],
-};
+export const PROXY_CASES: CaseFile = { ...SHARED, groups: [...SHARED.groups, ...COMBINED.groups] };
 
 /** A case's world: the model filled with its objects, and the views of its node. */
 export class CaseWorld {
