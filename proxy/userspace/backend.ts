@@ -82,7 +82,7 @@ export class UserspaceBackend implements Backend {
     this.#drainDeadlineMs = options.drainDeadlineMs ?? limits.DRAIN_DEADLINE_MS;
     this.#plan = CLOSED_PLAN;
     this.#routes = new LocalRoutes(deps, options);
-    if (options.capture === 'redirect') this.#capture = new Capture({ nft: new Nft(deps) }, options);
+    if (options.capture === 'redirect') this.#capture = new Capture({ nft: new Nft(deps), tcp }, options);
     this.#context = context;
     this.#tcp = tcp;
     this.#scheduleSweep();
@@ -174,7 +174,8 @@ export class UserspaceBackend implements Backend {
   async #removeTraces(signal?: AbortSignal): Promise<void> {
     const fault = await this.#routes.flush(signal);
     if (fault !== undefined) this.#context.log.warn('routes not removed', { reason: fault });
-    const capture = this.#capture ?? new Capture({ nft: new Nft(this.#deps) }, { family: this.family });
+    const { family } = this;
+    const capture = this.#capture ?? new Capture({ nft: new Nft(this.#deps), tcp: this.#tcp }, { family });
     try {
       await capture.remove(signal);
     } catch (error) {

@@ -1,21 +1,14 @@
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { hasCode } from '../../src/base/fault.ts';
 import { joinHostPort, type Family } from '../../src/net/ip.ts';
 import type { Nft } from '../../src/net/nft.ts';
-import { originalDestination } from '../../src/net/original-destination.ts';
-import { LISTEN_BACKLOG } from '../limits.ts';
 import type { Door, DoorDeps, DoorOptions } from './door.ts';
-import { welcome } from './tcp-door.ts';
+import type { Catcher, TcpEngine } from './tcp-engine.ts';
 
 const TABLE = 'weft-userspace';
 
 export interface CaptureDeps {
   readonly nft: Nft;
-}
-
-interface Captured {
-  readonly deps: DoorDeps;
-  readonly options: DoorOptions;
+  readonly tcp: TcpEngine;
 }
 
 /**
@@ -25,28 +18,32 @@ interface Captured {
  */
 export class Capture {
   readonly #nft: Nft;
+  readonly #tcp: TcpEngine;
   readonly #family: Family;
-  readonly #doors = new Map<string, Captured>();
+  readonly #doors = new Set<string>();
   readonly #written = new Set<string>();
   readonly #touched = new Set<string>();
-  #server: Server | undefined;
+  #catcher: Catcher | undefined;
   #hasTable = false;
 
   constructor(deps: CaptureDeps, options: { readonly family: Family }) {
     this.#nft = deps.nft;
+    this.#tcp = deps.tcp;
     this.#family = options.family;
   }
 
   /** A door without a socket of its own; the kernel knows it after `commit`. */
   open(deps: DoorDeps, options: DoorOptions): Promise<Door> {
     const id = joinHostPort(options.address, options.port);
-    this.#doors.set(id, { deps, options });
+    const door = this.#tcp.openCaptured(deps, options);
+    this.#doors.add(id);
     this.#touched.add(id);
     return Promise.resolve({
       refresh() {},
       [Symbol.dispose]: () => {
         this.#doors.delete(id);
         this.#touched.add(id);
+        door[Symbol.dispose]();
       },
     });
   }
@@ -75,7 +72,7 @@ export class Capture {
 
   /** Clients that come now are refused. */
   stopAccepting(): void {
-    this.#server?.close();
+    this.#catcher?.[Symbol.dispose]();
   }
 
   /** Removes the table, that of an earlier process too. */
@@ -106,7 +103,7 @@ export class Capture {
   #forget(): void {
     this.#written.clear();
     this.#hasTable = false;
-    for (const id of this.#doors.keys()) this.#touched.add(id);
+    for (const id of this.#doors) this.#touched.add(id);
   }
 
   get #nftFamily(): 'ip' | 'ip6' {
@@ -127,17 +124,8 @@ export class Capture {
   }
 
   async #listen(): Promise<number> {
-    this.#server ??= await listening((client) => this.#welcome(client), this.#family);
-    return (this.#server.address() as AddressInfo).port;
-  }
-
-  /** Who was not redirected has no business here. */
-  #welcome(client: Socket): void {
-    const wanted = originalDestination(client);
-    const captured = wanted && this.#doors.get(joinHostPort(wanted.address, wanted.port));
-    if (captured) return welcome(captured.deps, captured.options, client);
-    client.on('error', () => {}); // it is being reset
-    client.resetAndDestroy();
+    this.#catcher ??= await this.#tcp.catchClients(this.#family);
+    return this.#catcher.port;
   }
 }
 
@@ -145,16 +133,4 @@ export class Capture {
 function element(id: string): string {
   const at = id.lastIndexOf(':');
   return `${id.slice(0, at).replaceAll(/[[\]]/g, '')} . ${id.slice(at + 1)}`;
-}
-
-function listening(onClient: (client: Socket) => void, family: Family): Promise<Server> {
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, onClient);
-  const host = family === 'IPv4' ? '0.0.0.0' : '::';
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host, port: 0, backlog: LISTEN_BACKLOG, exclusive: true, ipv6Only: true }, () => {
-      server.off('error', reject);
-      resolve(server);
-    });
-  });
 }

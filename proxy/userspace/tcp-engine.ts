@@ -1,5 +1,7 @@
 import type { NodeSettings, ServicePortView } from '../../endpoints/node-view.ts';
 import type { PortCounts } from '../backend.ts';
+import type { Family } from '../../src/net/ip.ts';
+import { CapturedClients } from './captured-clients.ts';
 import type { Door, DoorDeps, DoorOptions } from './door.ts';
 import type { RelayContext } from './relay-context.ts';
 import { openTcpDoor } from './tcp-door.ts';
@@ -16,6 +18,9 @@ export interface TcpEngine extends AsyncDisposable {
   forget(key: string): void;
   /** Rejects with the bind's error, `code` is its errno. */
   openDoor(deps: DoorDeps, options: DoorOptions): Promise<Door>;
+  /** A door without a listener of its own: the kernel sends its clients to the catcher. */
+  openCaptured(deps: DoorDeps, options: DoorOptions): Door;
+  catchClients(family: Family): Promise<Catcher>;
   settled(): Promise<void>;
   /** Called every sweep interval: ends what was idle too long. */
   sweep(): void;
@@ -25,9 +30,15 @@ export interface TcpEngine extends AsyncDisposable {
   empty(): Promise<void>;
 }
 
+/** The listener for clients whose destination the kernel rewrote to its port (nat REDIRECT). */
+export interface Catcher extends Disposable {
+  readonly port: number;
+}
+
 /** The engine on node:net: in this thread, by the state the backend holds. */
 export function portableTcp(context: RelayContext): TcpEngine {
   const { tcp } = context;
+  const captured = new CapturedClients();
   return {
     get activeCount() {
       return tcp.size;
@@ -36,6 +47,8 @@ export function portableTcp(context: RelayContext): TcpEngine {
     serve() {},
     forget() {},
     openDoor: openTcpDoor,
+    openCaptured: (deps, options) => captured.open(deps, options),
+    catchClients: (family) => captured.listen(family),
     settled: () => Promise.resolve(),
     sweep: () => tcp.sweep(),
     counts: () => Promise.resolve(new Map()),

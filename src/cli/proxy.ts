@@ -1,3 +1,4 @@
+import { Option } from 'commander';
 import { Tracker } from '../../endpoints/tracker.ts';
 import { openBackend, renderMode, MODE_NAMES } from '../../proxy/backends.ts';
 import type { ProxyConfig } from '../../proxy/config.ts';
@@ -9,6 +10,7 @@ import { nodeSettings, type ProxySettings } from '../../proxy/settings.ts';
 import { systemClock } from '../base/clock.ts';
 import { hasCode, messageOf } from '../base/fault.ts';
 import { Registry } from '../base/metrics.ts';
+import { type EngineName, ENGINES } from '../net/engine.ts';
 import { exec } from '../net/exec.ts';
 import { openNetlink } from '../net/netlink/socket.ts';
 import { joinHostPort } from '../net/ip.ts';
@@ -36,6 +38,7 @@ interface ProxyFlags extends KubeProxyFlags {
   readonly proxyProtocol?: 'v1' | 'v2';
   readonly probeEndpoints?: boolean;
   readonly userspaceCapture: 'bind' | 'redirect';
+  readonly engine: EngineName;
 }
 
 /** How long the objects of an API server may take to arrive before --render and --once give up. */
@@ -56,6 +59,14 @@ export const register: RegisterCommand = (program, context) => {
       'mode userspace: bind (a socket for each address) or redirect (by nft, one listener for TCP)',
       oneOf('bind', 'redirect'),
       'bind',
+    )
+    .addOption(
+      new Option(
+        '--engine <name>',
+        'mode userspace: who relays TCP, a thread on epoll and splice, or node:net',
+      )
+        .choices(ENGINES)
+        .default('auto'),
     )
     .option('--strict', "follow kube-proxy's oddities to the letter")
     .option('--render', 'print what would be written to the kernel, then exit')
@@ -119,6 +130,7 @@ async function run(flags: ProxyFlags, context: CliContext): Promise<void> {
       proxyProtocol: flags.proxyProtocol,
       probeEndpoints: flags.probeEndpoints === true && !flags.once,
       capture: flags.userspaceCapture,
+      engine: flags.engine,
       listen: !flags.once,
     },
   );

@@ -8,6 +8,7 @@ import type { Clock } from '../base/clock.ts';
 import { hasCode, messageOf } from '../base/fault.ts';
 import type { Logger } from '../base/log.ts';
 import type { Registry } from '../base/metrics.ts';
+import type { EngineName } from '../net/engine.ts';
 import type { Exec } from '../net/exec.ts';
 import type { OpenNetlink } from '../net/netlink/socket.ts';
 
@@ -28,6 +29,8 @@ export interface ProxyPartOptions {
   readonly proxyProtocol: 'v1' | 'v2' | undefined;
   /** How mode userspace gets at its clients. */
   readonly capture: 'bind' | 'redirect';
+  /** Who relays TCP in mode userspace; default auto. */
+  readonly engine?: EngineName;
   /** Leave out endpoints that do not answer probes. */
   readonly probeEndpoints: boolean;
   /** False: no health and no metrics are served. */
@@ -61,7 +64,7 @@ export async function openProxyPart(deps: ProxyPartDeps, options: ProxyPartOptio
 
 async function openProxier(
   deps: ProxyPartDeps,
-  { config, settings, proxyProtocol, probeEndpoints, capture, listen }: ProxyPartOptions,
+  { config, settings, proxyProtocol, probeEndpoints, capture, engine = 'auto', listen }: ProxyPartOptions,
 ): Promise<Proxier> {
   const options: ProxierOptions = {
     settings,
@@ -70,6 +73,7 @@ async function openProxier(
     kernel: config.kernel,
     probeEndpoints,
     capture,
+    engine,
     ...(proxyProtocol !== undefined && { proxyProtocol }),
   };
   const all = { ...deps, hostAddresses };

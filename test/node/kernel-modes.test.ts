@@ -171,9 +171,9 @@ test(
   DEADLINE_MS,
 );
 
-test(
-  'mode userspace captures service addresses by redirection to one listener',
-  async (context) => {
+test.for(['native', 'portable'])(
+  'mode userspace captures service addresses by redirection to one listener, engine %s',
+  async (engine, context) => {
     const reason = needed('ip', 'curl', 'nft');
     if (reason !== undefined) context.skip(reason);
     using host = new Host('km-capture');
@@ -196,7 +196,8 @@ test(
     ];
     startWeb(host.alpha, 'fd00::11', 'six');
     writeFileSync(host.manifest, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
-    const flags = ['--config', host.configure('userspace'), '--userspace-capture', 'redirect'];
+    const capture = ['--userspace-capture', 'redirect', '--engine', engine];
+    const flags = ['--config', host.configure('userspace'), ...capture];
     await using proxy = new WeftProcess(host.alpha, ['proxy', '--from', host.manifest, ...flags]);
     await proxy.ready();
     await untilGot(host.alpha, `http://${VIP}/`, 'beta');

@@ -2,12 +2,13 @@ import type { NodeSettings, ServicePortView } from '../../../endpoints/node-view
 import { systemClock } from '../../../src/base/clock.ts';
 import { Fault } from '../../../src/base/fault.ts';
 import type { Logger } from '../../../src/base/log.ts';
+import { type Family, joinHostPort } from '../../../src/net/ip.ts';
 import { EpollLoop } from '../../../src/net/native/epoll-loop.ts';
 import { openStreamListener, type StreamListener } from '../../../src/net/native/stream-listener.ts';
 import type { PortCounts } from '../../backend.ts';
 import { LISTEN_BACKLOG } from '../../limits.ts';
 import type { Door, DoorDeps, DoorOptions } from '../door.ts';
-import type { TcpEngine } from '../tcp-engine.ts';
+import type { Catcher, TcpEngine } from '../tcp-engine.ts';
 import { RelayThread, type RelayThreadOptions } from './relay-thread.ts';
 
 /** The engine on epoll: a thread of its own accepts, dials and relays. Throws Fault FFI or NATIVE_UNSUPPORTED. */
@@ -40,10 +41,26 @@ class NativeTcp implements TcpEngine {
     this.#thread.forget(key);
   }
 
-  openDoor({ state }: DoorDeps, options: DoorOptions): Promise<Door> {
+  openDoor({ state }: DoorDeps, { address, port, entrance }: DoorOptions): Promise<Door> {
     return new Promise((resolve) => {
-      const door = this.#thread.open(listenOn(options), state.view.key, options.entrance);
-      resolve({ refresh() {}, [Symbol.dispose]: () => door[Symbol.dispose]() });
+      const listener = listenOn(address, port);
+      const door = { kind: 'listener', fd: listener.fd, key: state.view.key, entrance } as const;
+      resolve(asDoor(this.#thread.open(door, listener)));
+    });
+  }
+
+  openCaptured({ state }: DoorDeps, { address, port, entrance }: DoorOptions): Door {
+    const destination = joinHostPort(address, port);
+    return asDoor(
+      this.#thread.open({ kind: 'captured', destination, key: state.view.key, entrance }, undefined),
+    );
+  }
+
+  catchClients(family: Family): Promise<Catcher> {
+    return new Promise((resolve) => {
+      const listener = listenOn(family === 'IPv4' ? '0.0.0.0' : '::', 0);
+      const door = this.#thread.open({ kind: 'catcher', fd: listener.fd, family }, listener);
+      resolve({ port: listener.port, [Symbol.dispose]: () => door[Symbol.dispose]() });
     });
   }
 
@@ -69,10 +86,14 @@ class NativeTcp implements TcpEngine {
 }
 
 /** Throws the bind's own fault. */
-function listenOn({ address, port }: DoorOptions): StreamListener {
+function listenOn(address: string, port: number): StreamListener {
   try {
     return openStreamListener({ address, port, backlog: LISTEN_BACKLOG, reusePort: false });
   } catch (error) {
     throw error instanceof Fault && error.cause ? error.cause : error;
   }
+}
+
+function asDoor(door: Disposable): Door {
+  return { refresh() {}, [Symbol.dispose]: () => door[Symbol.dispose]() };
 }

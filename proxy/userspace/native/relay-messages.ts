@@ -1,4 +1,5 @@
 import type { NodeSettings, ServicePortView } from '../../../endpoints/node-view.ts';
+import type { Family } from '../../../src/net/ip.ts';
 import type { PortCounts } from '../../backend.ts';
 import type { EntranceKind } from '../../decide.ts';
 import type { ProxyProtocol } from '../proxy-protocol.ts';
@@ -18,25 +19,31 @@ export interface RelayData {
   readonly node: NodeSettings;
 }
 
-/** A listener of a service port. The owner closes it once the thread has let go of it. */
-export interface RelayDoor {
-  readonly id: number;
-  readonly fd: number;
-  readonly key: string;
-  readonly entrance: EntranceKind;
-}
+/** What a client may come by. Listeners are closed by the owner, once the thread has let go of them. */
+export type RelayDoor =
+  /** A listener of a service port. */
+  | { readonly kind: 'listener'; readonly fd: number; readonly key: string; readonly entrance: EntranceKind }
+  /** The listener that the kernel redirects clients of all captured destinations to. */
+  | { readonly kind: 'catcher'; readonly fd: number; readonly family: Family }
+  /** A destination (`ip:port`) of clients that the catcher gets. */
+  | {
+      readonly kind: 'captured';
+      readonly destination: string;
+      readonly key: string;
+      readonly entrance: EntranceKind;
+    };
 
 /** What the owner tells the thread; each is followed by a wake-up. `ask`: answered under that number. */
 export type RelayOrder = { readonly ask?: number } & (
   | { readonly kind: 'follow'; readonly node: NodeSettings }
   | { readonly kind: 'serve'; readonly view: ServicePortView }
   | { readonly kind: 'forget'; readonly key: string }
-  | { readonly kind: 'open'; readonly door: RelayDoor }
-  | { readonly kind: 'close'; readonly door: number }
+  | { readonly kind: 'open'; readonly id: number; readonly door: RelayDoor }
+  | { readonly kind: 'close'; readonly id: number }
   | { readonly kind: 'sweep' | 'settled' | 'counts' | 'empty' | 'stop' }
 );
 
 export type RelayReply =
   | { readonly kind: 'answer'; readonly ask: number; readonly counts?: readonly PortCounts[] }
   /** Clients cannot be taken in: errno, once until it works again. */
-  | { readonly kind: 'accept failed'; readonly key: string; readonly errno: string };
+  | { readonly kind: 'accept failed'; readonly where: string; readonly errno: string };

@@ -8,11 +8,16 @@ import { DescriptorTable } from '../../../src/net/native/descriptor-table.ts';
 import { WakeUp } from '../../../src/net/native/event-fd.ts';
 import type { StreamListener } from '../../../src/net/native/stream-listener.ts';
 import type { PortCounts } from '../../backend.ts';
-import type { EntranceKind } from '../../decide.ts';
 import { RELAY_DESCRIPTORS_SPARE, RELAY_LOOK_MS, RELAY_MISSES_MAX, RELAY_RESTART_MS } from '../../limits.ts';
 import type { ProxyProtocol } from '../proxy-protocol.ts';
 import type { RelayLimits } from '../relay-context.ts';
-import { CONTROL, type RelayData, type RelayOrder, type RelayReply } from './relay-messages.ts';
+import {
+  CONTROL,
+  type RelayData,
+  type RelayDoor,
+  type RelayOrder,
+  type RelayReply,
+} from './relay-messages.ts';
 
 export interface RelayThreadDeps {
   readonly clock: Clock;
@@ -26,9 +31,8 @@ export interface RelayThreadOptions {
 }
 
 interface HeldDoor {
-  readonly listener: StreamListener;
-  readonly key: string;
-  readonly entrance: EntranceKind;
+  readonly door: RelayDoor;
+  readonly listener: StreamListener | undefined;
 }
 
 /**
@@ -80,16 +84,16 @@ export class RelayThread implements AsyncDisposable {
     if (this.#views.delete(key)) this.#tell({ kind: 'forget', key });
   }
 
-  /** Takes the listener over. Disposing stops accepting; the listener is closed when the thread has let go of it. */
-  open(listener: StreamListener, key: string, entrance: EntranceKind): Disposable {
+  /** Takes the listener over, if it has one. Disposing stops accepting; it is closed when the thread has let go of it. */
+  open(door: RelayDoor, listener: StreamListener | undefined): Disposable {
     const id = ++this.#lastId;
-    this.#doors.set(id, { listener, key, entrance });
-    if (this.#worker) this.#tell({ kind: 'open', door: { id, fd: listener.fd, key, entrance } });
+    this.#doors.set(id, { door, listener });
+    if (this.#worker) this.#tell({ kind: 'open', id, door });
     else if (!this.#restart) this.#start();
     return {
       [Symbol.dispose]: () => {
         if (this.#doors.delete(id))
-          void this.#ask({ kind: 'close', door: id }).then(() => listener[Symbol.dispose]());
+          void this.#ask({ kind: 'close', id }).then(() => listener?.[Symbol.dispose]());
       },
     };
   }
@@ -106,7 +110,7 @@ export class RelayThread implements AsyncDisposable {
     this.#restart?.[Symbol.dispose]();
     this.#tell({ kind: 'stop' });
     await this.#exit;
-    for (const { listener } of this.#doors.values()) listener[Symbol.dispose]();
+    for (const { listener } of this.#doors.values()) listener?.[Symbol.dispose]();
     this.#doors.clear();
   }
 
@@ -147,16 +151,15 @@ export class RelayThread implements AsyncDisposable {
       });
     });
     for (const view of this.#views.values()) this.#tell({ kind: 'serve', view });
-    for (const [id, { listener, key, entrance }] of this.#doors)
-      this.#tell({ kind: 'open', door: { id, fd: listener.fd, key, entrance } });
+    for (const [id, { door }] of this.#doors) this.#tell({ kind: 'open', id, door });
     this.#missed = 0;
     this.#watch ??= this.#look();
   }
 
   #hear(reply: RelayReply): void {
     if (reply.kind === 'accept failed') {
-      const { key, errno } = reply;
-      this.#deps.log.warn('accept failed', { key, errno });
+      const { where, errno } = reply;
+      this.#deps.log.warn('accept failed', { where, errno });
       return;
     }
     this.#asked.get(reply.ask)?.(reply.counts ?? []);

@@ -6,6 +6,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import type { ServicePortView } from '../../../endpoints/node-view.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/log.ts';
+import { type Family, joinHostPort } from '../../../src/net/ip.ts';
 import { Acceptor } from '../../../src/net/native/acceptor.ts';
 import { Arena } from '../../../src/net/native/arena.ts';
 import { DescriptorTable } from '../../../src/net/native/descriptor-table.ts';
@@ -13,6 +14,7 @@ import { EpollLoop } from '../../../src/net/native/epoll-loop.ts';
 import { errnoName } from '../../../src/net/native/errno.ts';
 import type { SocketAddress } from '../../../src/net/native/socket-address.ts';
 import type { StreamSocket } from '../../../src/net/native/stream-socket.ts';
+import { originalDestinationOf } from '../../../src/net/native/socket-options.ts';
 import { TimerWheel } from '../../../src/net/native/timer-wheel.ts';
 import type { PortCounts } from '../../backend.ts';
 import type { EntranceKind } from '../../decide.ts';
@@ -31,13 +33,20 @@ import {
 } from './relay-messages.ts';
 import { StreamSession } from './stream-session.ts';
 
+/** A service port and by which of its addresses it was met. */
+interface Way extends DoorDeps {
+  readonly entrance: EntranceKind;
+}
+
 class RelayWorker {
   readonly #data: RelayData;
   readonly #loop: EpollLoop;
   readonly #context: RelayContext;
   readonly #memory: { readonly arena: Arena; readonly buffer: number; readonly pipes: PipePool };
   readonly #ports = new Map<string, PortState>();
-  readonly #doors = new Map<number, Acceptor>();
+  readonly #doors = new Map<number, Disposable>();
+  /** By `ip:port`. */
+  readonly #captured = new Map<string, Way>();
   /** Who wants to know when the last connection has ended. No promise is kept in a thread that never comes to rest. */
   readonly #waiting: number[] = [];
   #running = true;
@@ -90,10 +99,10 @@ class RelayWorker {
         this.#ports.delete(order.key);
         break;
       case 'open':
-        this.#open(order.door);
+        this.#open(order.id, order.door);
         break;
       case 'close':
-        this.#close(order.door);
+        this.#close(order.id);
         break;
       case 'sweep':
         this.#context.tcp.sweep();
@@ -123,38 +132,65 @@ class RelayWorker {
     else this.#ports.set(view.key, new PortState(this.#context, view));
   }
 
-  #open({ id, fd, key, entrance }: RelayDoor): void {
-    const state = this.#ports.get(key);
+  #open(id: number, door: RelayDoor): void {
+    if (door.kind === 'catcher') {
+      this.#doors.set(
+        id,
+        this.#accept(door.fd, 'captured', (client) => this.#caught(client, door.family)),
+      );
+      return;
+    }
+    const state = this.#ports.get(door.key);
     if (!state) return; // forgotten meanwhile
+    const way = { context: this.#context, state, entrance: door.entrance };
+    if (door.kind === 'listener')
+      this.#doors.set(
+        id,
+        this.#accept(door.fd, door.key, () => way),
+      );
+    else {
+      this.#captured.set(door.destination, way);
+      this.#doors.set(id, { [Symbol.dispose]: () => void this.#captured.delete(door.destination) });
+    }
+  }
+
+  #accept(fd: number, where: string, wayOf: (client: StreamSocket) => Way | undefined): Acceptor {
     let isFailing = false;
-    const acceptor = new Acceptor(this.#loop, fd, {
+    return new Acceptor(this.#loop, fd, {
       accepted: (client, peer) => {
         isFailing = false;
-        this.#welcome(client, peer(), { context: this.#context, state }, entrance);
+        const way = wayOf(client);
+        if (way) this.#welcome(client, peer(), way);
+        else client.reset();
       },
       failed: (failure) => {
-        if (!isFailing) post({ kind: 'accept failed', key, errno: errnoName(failure) });
+        if (!isFailing) post({ kind: 'accept failed', where, errno: errnoName(failure) });
         isFailing = true;
       },
     });
-    this.#doors.set(id, acceptor);
+  }
+
+  /** Who was not redirected has no business here. */
+  #caught(client: StreamSocket, family: Family): Way | undefined {
+    const wanted = originalDestinationOf(client.fd, family);
+    return wanted && this.#captured.get(joinHostPort(wanted.address, wanted.port));
   }
 
   /** Takes a client in, or resets it when it may not come. */
-  #welcome(client: StreamSocket, peer: SocketAddress, door: DoorDeps, entrance: EntranceKind): void {
+  #welcome(client: StreamSocket, peer: SocketAddress, way: Way): void {
     const { address: clientAddress, port: clientPort } = peer;
-    const candidates = admit(door, entrance, clientAddress);
+    const { context, state: port, entrance } = way;
+    const candidates = admit(way, entrance, clientAddress);
     if (!candidates) return client.reset();
-    const { context, state: port } = door;
-    const ways = { context, port, entrance, clientAddress, clientPort, loop: this.#loop };
-    new StreamSession({ ...ways, ...this.#memory }, client).start(candidates);
+    const deps = { context, port, entrance, clientAddress, clientPort, loop: this.#loop };
+    new StreamSession({ ...deps, ...this.#memory }, client).start(candidates);
   }
 
   /** What the kernel has accepted is taken first. */
   #close(id: number): void {
-    const acceptor = this.#doors.get(id);
-    acceptor?.acceptAll();
-    acceptor?.[Symbol.dispose]();
+    const door = this.#doors.get(id);
+    if (door instanceof Acceptor) door.acceptAll();
+    door?.[Symbol.dispose]();
     this.#doors.delete(id);
   }
 }
