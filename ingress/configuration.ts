@@ -1,7 +1,8 @@
 import type { Ingress, IngressLoadBalancerIngress } from '../src/api/kinds/ingress.ts';
 import type { Logger } from '../src/base/log.ts';
+import { asksForCertificate } from './acme/wanted.ts';
 import { type Certificate, CertificateStore, coversHost } from './certificates/certificate-store.ts';
-import { ServerNames } from './certificates/server-names.ts';
+import { ServerNames, type TlsDefaults } from './certificates/server-names.ts';
 import { secretText } from './certificates/secrets.ts';
 import { classVerdict } from './compile/classes.ts';
 import { compileIngress, type CompiledIngress } from './compile/compile-ingress.ts';
@@ -41,7 +42,6 @@ export class Configuration {
   readonly objects: IngressObjects;
   readonly certificates: CertificateStore;
   readonly #options: ConfigurationOptions;
-  readonly #fallback: Certificate;
   readonly #builder: TableBuilder;
   readonly #log: Logger;
   readonly #references: SecretReferences;
@@ -50,13 +50,15 @@ export class Configuration {
     string,
     { ingress: Ingress; addresses: readonly IngressLoadBalancerIngress[] }
   >();
-  #serverNames: ServerNames;
+  readonly serverNames: ServerNames;
+  /** Ingresses with ssl-passthrough. */
+  readonly #passing = new Set<string>();
+  /** Ingresses that ask a CA for certificates. */
+  readonly #asking = new Set<string>();
   #settings: GlobalSettings;
   #passthrough: ReadonlyMap<string, ServiceTarget> = new Map();
   #statusAddresses: readonly IngressLoadBalancerIngress[];
   #applied = false;
-  /** Something changed that server names depend on. */
-  #namesChanged = true;
 
   constructor(
     deps: { log: Logger; changed: () => void },
@@ -66,7 +68,6 @@ export class Configuration {
     this.objects = new IngressObjects(deps.changed);
     this.#options = options;
     this.#log = deps.log;
-    this.#fallback = fallback;
     this.certificates = new CertificateStore({
       log: deps.log,
       secret: (key) => this.objects.secrets.get(key),
@@ -79,11 +80,16 @@ export class Configuration {
     this.#references = new SecretReferences(defaultCertificate === undefined ? [] : [defaultCertificate]);
     this.#statusAddresses = options.statusAddresses;
     this.#settings = { ...defaultSettings(options.strict), ...options.settings };
-    this.#serverNames = this.#nameServers();
-  }
-
-  get serverNames(): ServerNames {
-    return this.#serverNames;
+    this.serverNames = new ServerNames(
+      {
+        certificate: (key) => this.certificates.get(key),
+        clientCa: (key) => secretText(this.objects.secrets.get(key), 'ca.crt'),
+        fallback: () =>
+          (defaultCertificate === undefined ? undefined : this.certificates.get(defaultCertificate)) ??
+          fallback,
+      },
+      tlsDefaults(this.#settings),
+    );
   }
 
   /** Backends of ssl-passthrough by server name. */
@@ -112,9 +118,8 @@ export class Configuration {
     const keys = new Set(all ? this.objects.ingresses.keys() : changes.ingresses);
     for (const key of changes.ingresses) keys.add(key);
     for (const key of keys) this.#compile(key);
-    for (const secret of changes.secrets) this.#touchSecret(secret);
-    if (this.#namesChanged || reset || changes.secrets.size > 0) this.#serverNames = this.#nameServers();
-    this.#namesChanged = false;
+    for (const secret of changes.secrets)
+      for (const key of this.#references.ownersOf(secret)) this.#builder.touch(key);
     const table = this.#builder.build();
     if (this.objects.hasSynced) this.#applied = true;
     return { table, settings: this.#settings };
@@ -131,6 +136,7 @@ export class Configuration {
     const { settings, problems } = settingsFrom(base, found, this.objects.configMaps);
     for (const problem of problems) this.#log.warn('ConfigMap entry without effect', { configMap, problem });
     this.#settings = settings;
+    this.serverNames.setDefaults(tlsDefaults(settings));
     return true;
   }
 
@@ -161,14 +167,14 @@ export class Configuration {
       for (const host of tls.flatMap(({ hosts }) => hosts)) {
         if (seen.has(host)) continue;
         seen.add(host);
-        yield { host, certificate: this.#serverNames.lookup(host).certificate };
+        yield { host, certificate: this.serverNames.lookup(host).certificate };
       }
     }
   }
 
-  /** The Ingresses of ours, as they are written. */
-  *ownIngresses(): Generator<Ingress> {
-    for (const key of this.#builder.ingresses.keys()) {
+  /** The Ingresses of ours that ask a CA for certificates, as they are written. */
+  *askingIngresses(): Generator<Ingress> {
+    for (const key of this.#asking) {
       const ingress = this.objects.ingresses.get(key);
       if (ingress) yield ingress;
     }
@@ -209,9 +215,9 @@ export class Configuration {
     const ingress = this.objects.ingresses.get(key);
     if (!ingress || !classVerdict(ingress, this.objects.classes, this.#options).ours) {
       this.#references.put(key, []);
-      const was = this.#builder.ingresses.has(key);
-      this.#namesChanged ||= was;
-      this.#builder.remove(key);
+      const was = this.#builder.ingresses.get(key);
+      this.#replace(was, undefined);
+      this.#asking.delete(key);
       if (was && ingress) this.#wantStatus(key, ingress, []);
       return;
     }
@@ -220,9 +226,9 @@ export class Configuration {
       ingress.metadata.annotations,
     );
     const compiled = compileIngress(ingress, readPolicy(reader, this.#settings));
-    const before = this.#builder.ingresses.get(key);
-    this.#namesChanged ||= before === undefined || tlsFacts(before) !== tlsFacts(compiled);
-    this.#builder.put(compiled);
+    this.#replace(this.#builder.ingresses.get(key), compiled);
+    if (asksForCertificate(ingress)) this.#asking.add(key);
+    else this.#asking.delete(key);
     this.#references.put(key, secretsOf(compiled));
     this.#reports.set(key, [ingress, { verdicts: reader.verdicts(), problems: compiled.problems }]);
     if (this.#statusAddresses.length > 0) this.#wantStatus(key, ingress, this.#statusAddresses);
@@ -233,42 +239,24 @@ export class Configuration {
     if (JSON.stringify(have) !== JSON.stringify(addresses)) this.#statuses.set(key, { ingress, addresses });
   }
 
-  #touchSecret(secret: string): void {
-    for (const ingress of this.#builder.ingresses.values()) {
-      if (ingress.tls.some((entry) => entry.secret === secret)) this.#builder.touch(ingress.key);
-    }
-  }
-
-  #nameServers(): ServerNames {
-    const { defaultCertificate } = this.#options;
-    const configured =
-      defaultCertificate === undefined ? undefined : this.certificates.get(defaultCertificate);
-    const ordered = [...this.#builder.ingresses.values()].sort((a, b) =>
-      a.created === b.created ? (a.key < b.key ? -1 : 1) : a.created < b.created ? -1 : 1,
-    );
-    this.#passthrough = passthroughTargets(ordered);
-    return new ServerNames(
-      {
-        certificate: (key) => this.certificates.get(key),
-        clientCa: (key) => secretText(this.objects.secrets.get(key), 'ca.crt'),
-      },
-      ordered,
-      configured ?? this.#fallback,
-      { ...this.#settings.tls, http2: this.#settings.useHttp2 },
-      this.#serverNames,
-    );
+  #replace(before: CompiledIngress | undefined, after: CompiledIngress | undefined): void {
+    const key = (after ?? before)?.key;
+    if (key === undefined) return;
+    this.serverNames.replace(before, after);
+    if (after) this.#builder.put(after);
+    else this.#builder.remove(key);
+    if (after?.policy.sslPassthrough) this.#passing.add(key);
+    else if (!this.#passing.delete(key)) return;
+    const passing = [...this.#passing].flatMap((each) => this.#builder.ingresses.get(each) ?? []);
+    this.#passthrough = passthroughTargets(passing.sort(byAge));
   }
 }
 
-/** All that server names and passthrough take from an Ingress: while it stays, they stay. */
-function tlsFacts({ created, tls, hosts, policy }: CompiledIngress): string {
-  const { clientCertificate, sslPassthrough } = policy;
-  return JSON.stringify([
-    created,
-    tls,
-    policy.tls,
-    clientCertificate && { ...clientCertificate, matchCn: clientCertificate.matchCn?.source },
-    hosts.map(({ host }) => host),
-    sslPassthrough && hosts,
-  ]);
+function byAge(a: CompiledIngress, b: CompiledIngress): number {
+  if (a.created !== b.created) return a.created < b.created ? -1 : 1;
+  return a.key < b.key ? -1 : 1;
+}
+
+function tlsDefaults({ tls, useHttp2 }: GlobalSettings): TlsDefaults {
+  return { ...tls, http2: useHttp2 };
 }

@@ -1,12 +1,12 @@
 import type { CompiledIngress } from './compile/compile-ingress.ts';
 
 /**
- * Which Secrets the Ingresses refer to: these are asked for and read, no other. Counted, so that a change of one
- * Ingress costs its own references.
+ * Which Secrets the Ingresses refer to: these are asked for and read, no other. A change of one Ingress costs
+ * its own references.
  */
 export class SecretReferences {
   readonly #byOwner = new Map<string, readonly string[]>();
-  readonly #counts = new Map<string, number>();
+  readonly #owners = new Map<string, Set<string>>();
   #changed = true;
 
   /** `always` are referred to by the command line. */
@@ -18,8 +18,9 @@ export class SecretReferences {
   put(owner: string, secrets: readonly string[]): void {
     const before = this.#byOwner.get(owner) ?? [];
     if (secrets.length === 0 && before.length === 0) return;
-    for (const secret of secrets) this.#count(secret, 1);
-    for (const secret of before) this.#count(secret, -1);
+    const now = new Set(secrets);
+    for (const secret of before) if (!now.has(secret)) this.#drop(secret, owner);
+    for (const secret of now) this.#add(secret, owner);
     if (secrets.length > 0) this.#byOwner.set(owner, secrets);
     else this.#byOwner.delete(owner);
   }
@@ -28,14 +29,29 @@ export class SecretReferences {
   takeChanged(): ReadonlySet<string> | undefined {
     if (!this.#changed) return undefined;
     this.#changed = false;
-    return new Set(this.#counts.keys());
+    return new Set(this.#owners.keys());
   }
 
-  #count(secret: string, step: number): void {
-    const now = (this.#counts.get(secret) ?? 0) + step;
-    if (now === 0 || (now === 1 && step === 1)) this.#changed = true;
-    if (now > 0) this.#counts.set(secret, now);
-    else this.#counts.delete(secret);
+  /** Who refers to a Secret. */
+  ownersOf(secret: string): Iterable<string> {
+    return this.#owners.get(secret) ?? [];
+  }
+
+  #add(secret: string, owner: string): void {
+    let owners = this.#owners.get(secret);
+    if (!owners) {
+      this.#owners.set(secret, (owners = new Set()));
+      this.#changed = true;
+    }
+    owners.add(owner);
+  }
+
+  #drop(secret: string, owner: string): void {
+    const owners = this.#owners.get(secret);
+    owners?.delete(owner);
+    if (owners?.size !== 0) return;
+    this.#owners.delete(secret);
+    this.#changed = true;
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * 10,000 Ingress rules: the time to match a request (limit 1 us) and to take one changed Ingress into the table
- * (limit 5 ms, median). Run: node bench/ingress/table.ts [rules of one host]
+ * (limit 5 ms, median), its certificate included. Run: node bench/ingress/table.ts [rules of one host]
  */
 import { Tracker } from '../../endpoints/tracker.ts';
 import { StillIngress } from '../../ingress/explain/still-ingress.ts';
@@ -25,7 +25,7 @@ function ingress(host: number, service: string): object {
     kind: 'Ingress',
     metadata: { namespace: 'default', name: `app-${host}`, creationTimestamp: '2026-01-01T00:00:00Z' },
     spec: {
-      tls: [{ hosts: [`app-${host}.bench.test`], secretName: `tls-${host}` }],
+      tls: [{ hosts: [`app-${host}.bench.test`], secretName: `${service}-${host}` }],
       rules: [{ host: `app-${host}.bench.test`, http: { paths } }],
     },
   };

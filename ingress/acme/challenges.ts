@@ -36,7 +36,6 @@ export class Challenges {
     this.#names.set(name, {
       certificate,
       options: { cert: pair.cert, key: pair.key, ALPNProtocols: [ACME_PROTOCOL], minVersion: 'TLSv1.2' },
-      policy: undefined,
       clientCertificate: undefined,
       clientCa: undefined,
     });

@@ -4,11 +4,16 @@ import type { WantedCertificate } from './renewals.ts';
 /** The annotation that charts set for automatic certificates (kube-lego, cert-manager's ingress-shim). */
 const TLS_ACME_ANNOTATION = 'kubernetes.io/tls-acme';
 
+export function asksForCertificate({ metadata }: Ingress): boolean {
+  return metadata.annotations?.[TLS_ACME_ANNOTATION] === 'true';
+}
+
 /** The certificates these Ingresses ask for: one for each Secret, with all names asked of it. */
 export function wantedCertificates(ingresses: Iterable<Ingress>): WantedCertificate[] {
   const bySecret = new Map<string, { namespace: string; name: string; names: Set<string> }>();
-  for (const { metadata, spec } of ingresses) {
-    if (metadata.annotations?.[TLS_ACME_ANNOTATION] !== 'true') continue;
+  for (const ingress of ingresses) {
+    if (!asksForCertificate(ingress)) continue;
+    const { metadata, spec } = ingress;
     const namespace = metadata.namespace ?? 'default';
     for (const { hosts, secretName } of spec?.tls ?? []) {
       // a wildcard can only be proved through DNS
