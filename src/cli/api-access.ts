@@ -10,22 +10,13 @@ import { hasCode, messageOf } from '../base/fault.ts';
 import { exec } from '../net/exec.ts';
 import type { HttpExchange } from '../net/http-exchange.ts';
 import { type CliContext, EXIT_USAGE, ExitError } from './context.ts';
+import { defaultDataDir, upKubeconfig } from './data-dir.ts';
 
 export interface ApiAccess extends AsyncDisposable {
   readonly client: ApiClient;
   readonly exchange: HttpExchange;
   /** Default namespace of the kubeconfig's context. */
   readonly namespace: string;
-}
-
-/** Where `weft up` keeps its things unless told otherwise (XDG base directory specification). */
-export function defaultDataDir(env: CliContext['env']): string {
-  return join(env['XDG_STATE_HOME'] || join(env['HOME'] || homedir(), '.local', 'state'), 'weft');
-}
-
-/** The kubeconfig that `weft up` writes into its data folder. */
-export function upKubeconfig(dataDir: string): string {
-  return join(dataDir, 'kubeconfig');
 }
 
 /** Whether the kubeconfig that `connect` would take is one that `weft up` wrote: its pods lie beside it. */

@@ -18,7 +18,7 @@ import { type DaemonOptions, NodeDaemon } from '../node/daemon.ts';
 import { INGRESS_CONTROLLER } from '../node/ingress-class.ts';
 import { SystemdNotifier } from '../node/systemd-notifier.ts';
 import { type AnnounceFlags, addAnnounceFlags, announceOptions } from './announce-flags.ts';
-import { defaultDataDir } from './api-access.ts';
+import { defaultDataDir } from './data-dir.ts';
 import { type CliContext, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
 import { cidrFlag, listenFlag, oneOf, repeated } from './flags.ts';
 import { readImageMap } from './image-map-flag.ts';

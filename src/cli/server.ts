@@ -5,7 +5,7 @@ import { systemClock } from '../base/clock.ts';
 import { Registry } from '../base/metrics.ts';
 import { exec } from '../net/exec.ts';
 import { openControlPlane } from '../node/control-plane.ts';
-import { defaultDataDir, upKubeconfig } from './api-access.ts';
+import { defaultDataDir, upKubeconfig } from './data-dir.ts';
 import type { RegisterCommand } from './context.ts';
 import { cidrFlag, listenOption, repeated } from './flags.ts';
 import { type ProtectionFlags, readProtection } from './server-protection.ts';

@@ -9,7 +9,7 @@ import { systemClock } from '../base/clock.ts';
 import { Registry } from '../base/metrics.ts';
 import { exec } from '../net/exec.ts';
 import { openUp, type Up, type UpOptions } from '../node/up.ts';
-import { defaultDataDir, upKubeconfig } from './api-access.ts';
+import { defaultDataDir, upKubeconfig } from './data-dir.ts';
 import { type CliContext, EXIT_FAILURE, ExitError, type RegisterCommand } from './context.ts';
 import { readConfigFile } from './config-file.ts';
 import { cidrFlag, listenOption, oneOf, repeated } from './flags.ts';
