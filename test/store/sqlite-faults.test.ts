@@ -177,7 +177,7 @@ describe('the file', () => {
   it('is recognised as damaged when bytes of a page are overwritten or it is no database', async () => {
     await fill();
     const file = openSync(path, 'r+');
-    writeSync(file, Buffer.alloc(4000, 0x55), 0, 4000, 8192 * 12 + 4000);
+    writeSync(file, Buffer.alloc(4000, 0x55), 0, 4000, 16_384 * 6 + 4000);
     closeSync(file);
     await expectFault(openSqliteStore(deps, { path }), 'STORE_CORRUPT');
     writeFileSync(join(folder, 'text.db'), 'no database at all '.repeat(100));

@@ -1,6 +1,6 @@
 import type { KubeObject } from '../kinds/meta.ts';
 
-/** Parts remembered; the oldest is forgotten first. With PART_CHARACTERS_MAX this bounds the memory to a few MiB. */
+/** Parts remembered at most, and as many texts. With PART_CHARACTERS_MAX this bounds the memory to a few MiB. */
 export const PARTS_MAX = 2_048;
 /** Shorter parts cost less than remembering them, longer ones are seldom alike. */
 const PART_CHARACTERS_MIN = 24;
@@ -13,12 +13,12 @@ const TEXT_CHARACTERS_MAX = 64;
  * place, so the object must be private; from then on it and its parts belong to everybody and must be frozen.
  */
 export class SharedParts {
-  readonly #parts = new Map<string, object>();
-  readonly #texts = new Map<string, string>();
-  readonly #max: number;
+  readonly #parts: Lately<object>;
+  readonly #texts: Lately<string>;
 
   constructor(max = PARTS_MAX) {
-    this.#max = max;
+    this.#parts = new Lately(max);
+    this.#texts = new Lately(max);
   }
 
   share<T extends KubeObject>(object: T): T {
@@ -29,38 +29,55 @@ export class SharedParts {
     return object;
   }
 
-  #shareIn(container: Record<string, unknown>, strings: boolean): void {
-    for (const [key, part] of Object.entries(container)) {
+  #shareIn(container: Record<string, unknown>, texts: boolean): void {
+    for (const key in container) {
+      const part = container[key];
       if (isPart(part)) container[key] = this.#shared(part);
-      else if (strings && typeof part === 'string') container[key] = this.#sharedText(part);
+      else if (texts && typeof part === 'string') container[key] = this.#sharedText(part);
     }
   }
 
   #sharedText(text: string): string {
-    if (text.length > TEXT_CHARACTERS_MAX) return text;
-    const known = this.#texts.get(text);
-    if (known !== undefined) return known;
-    remember(this.#texts, text, text, this.#max);
-    return text;
+    return text.length > TEXT_CHARACTERS_MAX ? text : this.#texts.get(text, text);
   }
 
   #shared(part: Record<string, unknown>): object {
     const text = JSON.stringify(part);
     if (text.length < PART_CHARACTERS_MIN) return part;
-    const known = text.length > PART_CHARACTERS_MAX ? undefined : this.#parts.get(text);
-    if (known) return known;
+    if (text.length <= PART_CHARACTERS_MAX) {
+      const known = this.#parts.get(text, part);
+      if (known !== part) return known;
+    }
     // One name in it may be its own (a container's token volume): its parts may still be alike.
-    if (Array.isArray(part))
+    if (Array.isArray(part)) {
       for (const element of part as unknown[]) if (isPart(element)) this.#shareIn(element, true);
-    if (text.length <= PART_CHARACTERS_MAX) remember(this.#parts, text, part, this.#max);
+    }
     return part;
   }
 }
 
-function remember<V>(known: Map<string, V>, text: string, value: V, max: number): void {
-  const [oldest] = known.size >= max ? known.keys() : [];
-  if (oldest !== undefined) known.delete(oldest);
-  known.set(text, value);
+/** What was asked for among the last `max` to twice as many different texts: two generations, the older one goes. */
+class Lately<V> {
+  readonly #max: number;
+  #younger = new Map<string, V>();
+  #older = new Map<string, V>();
+
+  constructor(max: number) {
+    this.#max = max / 2;
+  }
+
+  /** What is known by the text, else `value`, which is known from now on. */
+  get(text: string, value: V): V {
+    const younger = this.#younger.get(text);
+    if (younger !== undefined) return younger;
+    const known = this.#older.get(text) ?? value;
+    if (this.#younger.size >= this.#max) {
+      this.#older = this.#younger;
+      this.#younger = new Map();
+    }
+    this.#younger.set(text, known);
+    return known;
+  }
 }
 
 /** An object or array. */

@@ -7,6 +7,9 @@ import { STORE_CLOSED, STORE_OUTCOME_UNKNOWN } from '../store.ts';
 import { encodeWrites } from './frames.ts';
 import type { LoadReply, OpenReply, WorkerReply, WorkerRequest } from './messages.ts';
 
+/** The thread's garbage is one batch at a time: it needs no large young generation, whatever the process has. */
+const WORKER_YOUNG_MIB = 4;
+
 interface Waiting {
   resolve(result: never): void;
   reject(error: unknown): void;
@@ -22,7 +25,10 @@ export class SqliteJournal implements Journal {
 
   constructor(path: string) {
     this.#path = path;
-    this.#worker = new Worker(siblingModule(import.meta.url, './sqlite-worker'), { name: 'weft-store' });
+    this.#worker = new Worker(siblingModule(import.meta.url, './sqlite-worker'), {
+      name: 'weft-store',
+      resourceLimits: { maxYoungGenerationSizeMb: WORKER_YOUNG_MIB },
+    });
     this.#worker.on('message', (reply: WorkerReply) => this.#settle(reply));
     this.#worker.on('error', (error) => this.#end(messageOf(error)));
     this.#worker.on('exit', () => this.#end('it has ended'));

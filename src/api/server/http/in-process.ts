@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { HttpExchange } from '../../../net/http-exchange.ts';
 import { BODY_MAX_BYTES } from '../limits.ts';
 import { tooLarge } from '../status.ts';
@@ -87,10 +88,12 @@ class ChunkQueue implements AsyncIterableIterator<Uint8Array>, ByteSink {
     this.#wakeReader?.();
   }
 
+  /** Lets others have the event loop, too: no socket makes this reader and its writer wait for each other. */
   async drained(): Promise<void> {
     while (this.#bufferedBytes > 0 && !this.closed.aborted) {
       await new Promise<void>((resolve) => (this.#wakeWriter = resolve));
     }
+    await nextTurn();
   }
 
   async next(): Promise<IteratorResult<Uint8Array>> {
