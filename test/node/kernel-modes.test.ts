@@ -173,6 +173,7 @@ test(
 
 test.for(['native', 'portable'])(
   'mode userspace captures service addresses by redirection to one listener, engine %s',
+  { timeout: DEADLINE_MS },
   async (engine, context) => {
     const reason = needed('ip', 'curl', 'nft');
     if (reason !== undefined) context.skip(reason);
@@ -218,5 +219,4 @@ test.for(['native', 'portable'])(
     expect(await proxy.stop()).toBe(0);
     expect(host.rules()).toBe('');
   },
-  DEADLINE_MS,
 );
