@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type * as http from 'node:http';
+import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import type { Peer } from '../plugin.ts';
 import { splitHostPort } from '../../src/net/ip.ts';
@@ -12,13 +13,17 @@ export interface HttpReply {
 
 export type HttpPage = () => HttpReply | Promise<HttpReply>;
 
+const require = createRequire(import.meta.url);
+
 /** A small HTTP port for health, readiness and metrics; plugins of all blocks add their pages to the same one. */
 export class HttpEndpoint implements AsyncDisposable {
-  readonly #server: Server;
+  readonly #server: http.Server;
   readonly #pages = new Map<string, Set<HttpPage>>();
   readonly #listening: Promise<void>;
 
   constructor(address: Peer) {
+    // Loaded by who needs it: a server that answers at once after a crash starts without.
+    const { createServer } = require('node:http') as typeof http;
     this.#server = createServer((request, response) => void this.#serve(request, response));
     this.#server.headersTimeout = 5000;
     this.#server.requestTimeout = 10_000;
@@ -48,7 +53,7 @@ export class HttpEndpoint implements AsyncDisposable {
     });
   }
 
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #serve(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     const path = (request.url ?? '/').split('?')[0]!;
     const page = [...(this.#pages.get(path) ?? [])].at(-1);
     const reply = page ? await page() : { status: 404, body: 'not found\n' };

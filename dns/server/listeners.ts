@@ -2,7 +2,6 @@ import type { Clock } from '../../src/base/clock.ts';
 import { Fault, hasCode } from '../../src/base/fault.ts';
 import type { Peer, Transport } from '../plugin.ts';
 import type { DatagramEngine, DatagramHandler, OpenDatagramEngine } from './datagram-engine.ts';
-import { DohListener } from './doh-listener.ts';
 import type { ListenSpec } from './listen-plan.ts';
 import type { Answerer } from './responder.ts';
 import { StreamListener } from './stream-listener.ts';
@@ -42,10 +41,11 @@ export class OpenListener implements AsyncDisposable {
     if (!spec.tls) throw new Fault('TLS_FILES', `${spec.label} needs a tls directive in its block`);
     const tls = readTlsOptions(spec.tls);
     const options = { ...spec, listener: spec.label, tls };
-    const open = (address: string): Promise<StreamLike> =>
-      spec.scheme === 'tls'
-        ? StreamListener.open(deps, { ...options, address })
-        : DohListener.open(deps, { ...options, address });
+    const open = async (address: string): Promise<StreamLike> => {
+      if (spec.scheme === 'tls') return await StreamListener.open(deps, { ...options, address });
+      const { DohListener } = await import('./doh-listener.ts');
+      return await DohListener.open(deps, { ...options, address });
+    };
     const stream = await onWildcard(spec.address, open);
     return new OpenListener(spec.label, spec.scheme, stream);
   }

@@ -1,5 +1,5 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, type TlsOptions, type TLSSocket } from 'node:tls';
+import type { TlsOptions, TLSSocket } from 'node:tls';
 import type { Clock } from '../../src/base/clock.ts';
 import { Fault, messageOf } from '../../src/base/fault.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
@@ -36,9 +36,7 @@ export class StreamListener implements AsyncDisposable {
     deps: { clock: Clock; responder: Answerer },
     options: StreamListenerOptions,
   ): Promise<StreamListener> {
-    const server = options.tls
-      ? createTlsServer({ ALPNProtocols: ['dot'], handshakeTimeout: TLS_HANDSHAKE_MS, ...options.tls })
-      : createServer({ allowHalfOpen: true });
+    const server = options.tls ? await tlsServer(options.tls) : createServer({ allowHalfOpen: true });
     await listening(server, options);
     const listener = new StreamListener(server);
     server.on(options.tls ? 'secureConnection' : 'connection', (socket: Socket | TLSSocket) =>
@@ -95,6 +93,12 @@ export class StreamListener implements AsyncDisposable {
     }
     oldest?.destroy();
   }
+}
+
+/** The module of TLS is loaded by who speaks it: most servers do not, and start without. */
+async function tlsServer(options: TlsOptions): Promise<Server> {
+  const tls = await import('node:tls');
+  return tls.createServer({ ALPNProtocols: ['dot'], handshakeTimeout: TLS_HANDSHAKE_MS, ...options });
 }
 
 export async function listening(

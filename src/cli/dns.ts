@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { Option } from 'commander';
 import {
   CorefileFault,
@@ -18,8 +19,10 @@ import { openNodeLocal, type NodeLocal } from '../node/node-local-dns.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
 import { stopped } from './stopped.ts';
 
-/** What a server with a table of the last run needs to listen; without one it waits for the source. */
-const HEAD_START_MS = 200;
+/** Within this a server with a table of the last run listens; one whose table is bad waits for the source. */
+const HEAD_START_MS = 1000;
+/** Questions that came meanwhile are answered before loading the client of the API holds up the thread. */
+const FIRST_ANSWERS_MS = 20;
 
 interface DnsFlags {
   readonly conf?: string;
@@ -93,7 +96,9 @@ async function run(context: CliContext, flags: DnsFlags): Promise<void> {
     const { openDnsSource } = await import('./dns-source.ts');
     stack.use(await openDnsSource(context, sourceOptions));
   };
-  const early = needs.some((need) => need.options.snapshotFile !== undefined);
+  const early = needs.some(
+    ({ options: { snapshotFile } }) => snapshotFile !== undefined && existsSync(snapshotFile),
+  );
   if (!early) await openSource();
   const { log } = context;
   const openDatagram = datagramEngine(
@@ -108,6 +113,7 @@ async function run(context: CliContext, flags: DnsFlags): Promise<void> {
   // The client of the API is most of the start: with a table of the last run nobody need wait for it.
   const first = early ? await Promise.race([opening, sleep(systemClock, HEAD_START_MS)]) : await opening;
   if (first) announce(context, first);
+  if (first && early) await sleep(systemClock, FIRST_ANSWERS_MS);
   if (early) await openSource();
   const server = await opening;
   if (!first) announce(context, server);

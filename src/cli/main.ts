@@ -10,6 +10,7 @@ import {
 } from '../base/log.ts';
 import { messageOf } from '../base/fault.ts';
 import { COMMANDS } from './command-table.ts';
+import { keepCompiledCode } from './compile-cache.ts';
 import { packageVersion } from './package-version.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError } from './context.ts';
 
@@ -102,10 +103,9 @@ async function main(): Promise<number> {
   try {
     const { level, format, rest } = takeLogFlags(process.argv.slice(2));
     const context = createContext(level, format);
-    const program = await buildProgram(
-      context,
-      rest.find((arg) => !arg.startsWith('-')),
-    );
+    const wanted = rest.find((arg) => !arg.startsWith('-'));
+    keepCompiledCode(wanted, process.env);
+    const program = await buildProgram(context, wanted);
     if (rest.length === 0) {
       program.outputHelp();
       return 0;

@@ -54,7 +54,9 @@ export function nativeDatagram(
       for (let i = 0; i < receivers; i++) {
         sockets.push(openOn(address, sockets[0]?.port ?? port, receivers > 1));
       }
-      return await Promise.resolve(new NativeDatagram(deps, sockets, handler));
+      const engine = new NativeDatagram(deps, sockets, handler);
+      await engine.started;
+      return engine;
     } catch (error) {
       for (const socket of sockets) socket[Symbol.dispose]();
       throw error;
@@ -88,6 +90,11 @@ class NativeDatagram implements DatagramEngine {
     return sum;
   }
 
+  /** Resolves when every thread receives, or has failed and will be started anew. */
+  get started(): Promise<unknown> {
+    return Promise.all(this.#receivers.map((receiver) => receiver.started));
+  }
+
   useFastPath(fast: FastPath | undefined): void {
     for (const receiver of this.#receivers) receiver.useFastPath(fast);
   }
@@ -102,6 +109,7 @@ class NativeDatagram implements DatagramEngine {
 /** One thread and its socket, and what the thread hands over. */
 class Receiver implements AsyncDisposable {
   readonly totals = new Float64Array(new SharedArrayBuffer(TOTAL.WORDS * 8));
+  readonly started: Promise<void>;
   refused = 0;
   readonly #deps: NativeDatagramDeps;
   readonly #socket: DatagramSocket;
@@ -128,7 +136,11 @@ class Receiver implements AsyncDisposable {
     this.#data = { fd, wildcard, control, totals: this.totals, ring };
     this.#ring = new SlowRing(ring);
     this.#sender = new DatagramSender(fd, { sendBytes: UDP_MESSAGE_BYTES, wildcard });
-    this.#worker = this.#start();
+    const worker = this.#start();
+    this.#worker = worker;
+    this.started = new Promise((resolve) => {
+      for (const event of ['message', 'exit'] as const) worker.once(event, () => resolve());
+    });
     this.#watch = this.#look();
   }
 

@@ -38,6 +38,7 @@ class Receiver {
 
   run(): void {
     const { control } = this.#data;
+    parentPort?.postMessage(null, []); // it receives from now on
     while (Atomics.load(control, CONTROL.STOP) === 0) {
       const count = this.#batch.receive();
       Atomics.add(control, CONTROL.BEATS, 1);
