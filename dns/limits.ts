@@ -6,6 +6,8 @@ export const UDP_PAYLOAD_BYTES = 1232;
 export const UDP_PLAIN_BYTES = 512;
 /** A TCP or TLS connection that asks nothing for so long is closed. */
 export const STREAM_IDLE_MS = 10_000;
+/** A question that has begun to arrive must be whole within this. */
+export const STREAM_READ_MS = 10_000;
 /** A client that does not take its answers for so long is cut off. */
 export const STREAM_WRITE_STALL_MS = 10_000;
 /** Questions of one connection under way; reading pauses beyond. */

@@ -4,6 +4,10 @@ import { any } from './plugins/any/setup.ts';
 import { bufsize } from './plugins/bufsize/setup.ts';
 import { cancel } from './plugins/cancel/setup.ts';
 import { chaos } from './plugins/chaos/setup.ts';
+import { https } from './plugins/https/setup.ts';
+import { multisocket } from './plugins/multisocket/setup.ts';
+import { shed } from './plugins/shed/setup.ts';
+import { timeouts } from './plugins/timeouts/setup.ts';
 import { header } from './plugins/header/setup.ts';
 import { local } from './plugins/local/setup.ts';
 import { minimal } from './plugins/minimal/setup.ts';
@@ -52,6 +56,9 @@ export const PLUGIN_ORDER: readonly Directive[] = [
   metadata,
   cancel,
   tls,
+  https,
+  timeouts,
+  multisocket,
   reload,
   nsid,
   bufsize,
@@ -59,6 +66,7 @@ export const PLUGIN_ORDER: readonly Directive[] = [
   debug,
   ready,
   health,
+  shed,
   prometheus,
   errors,
   log,
@@ -108,6 +116,6 @@ export const ABSENT_DIRECTIVES: Readonly<Record<string, string>> = {
   on: 'no external plugins are loaded',
   trace: 'see weft trace and weft resolve --trace',
   nomad: 'nomad services are not served',
-  shed: 'the receive loop is bounded by construction: see docs/dns.md, limits',
-  multisocket: 'threads are chosen by --receivers',
+  proxyproto:
+    'PROXY headers are not read; let the load balancer keep client addresses (externalTrafficPolicy: Local)',
 };

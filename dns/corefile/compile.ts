@@ -40,6 +40,15 @@ function compileBlock(block: BlockSyntax, options: CompileOptions, faults: Confi
     bind: [],
     tls: undefined,
     filters: [],
+    transport: {
+      readMs: undefined,
+      writeMs: undefined,
+      idleMs: undefined,
+      queriesMax: undefined,
+      httpsConnections: undefined,
+      sockets: undefined,
+    },
+    shed: undefined,
     tsigSecrets: [],
     debug: false,
     root: undefined,
@@ -131,7 +140,7 @@ function clashes(blocks: readonly BlockSyntax[], plans: readonly BlockPlan[]): C
   const seen = new Map<string, BlockSettings>();
   plans.forEach(({ settings }, i) => {
     for (const { zone, scheme, port } of settings.keys) {
-      for (const host of settings.bind.length > 0 ? settings.bind : ['']) {
+      for (const host of settings.bind.length > 0 ? settings.bind.flatMap(({ hosts }) => hosts) : ['']) {
         const key = `${scheme}://${host} ${zone}:${port}`;
         const other = seen.get(key);
         const apart = settings.filters.length > 0 || (other?.filters.length ?? 0) > 0;

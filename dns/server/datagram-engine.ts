@@ -40,6 +40,8 @@ export interface DatagramCounts {
 export interface DatagramOptions {
   readonly address: string;
   readonly port: number;
+  /** How many sockets to open on the port, for engines that gain by more; undefined = their own default. */
+  readonly sockets?: number | undefined;
 }
 
 /** Rejects with Fault LISTEN_FAILED. */

@@ -7,20 +7,24 @@ import {
 import type { AddressInfo, Socket } from 'node:net';
 import type { TlsOptions } from 'node:tls';
 import type { Clock } from '../../src/base/clock.ts';
-import { STREAM_IDLE_MS, TLS_HANDSHAKE_MS } from '../limits.ts';
-import type { Peer } from '../plugin.ts';
+import { STREAM_CONNECTIONS, STREAM_IDLE_MS, TLS_HANDSHAKE_MS } from '../limits.ts';
+import type { Peer, TlsFiles, TransportSettings } from '../plugin.ts';
 import { HEADER_BYTES } from '../wire/decode.ts';
 import { MAX_MESSAGE_BYTES } from '../wire/encode.ts';
 import { smallestTtl } from './message-ttl.ts';
 import { plainAddress } from './portable-datagram.ts';
 import type { Answerer } from './responder.ts';
 import { listening } from './stream-listener.ts';
+import { guardTls } from './tls-options.ts';
 
 export interface DohOptions {
   readonly address: string;
   readonly port: number;
   readonly listener: string;
   readonly tls: TlsOptions;
+  /** What `tls` was read from. */
+  readonly tlsFiles?: TlsFiles;
+  readonly settings?: Partial<Readonly<TransportSettings>>;
 }
 
 const MEDIA_TYPE = 'application/dns-message';
@@ -48,9 +52,12 @@ export class DohListener implements AsyncDisposable {
       settings: { maxConcurrentStreams: STREAMS_MAX },
       ...options.tls,
     });
-    server.setTimeout(STREAM_IDLE_MS);
+    const { settings = {} } = options;
+    server.setTimeout(settings.idleMs ?? STREAM_IDLE_MS);
+    server.maxConnections = settings.httpsConnections ?? STREAM_CONNECTIONS;
     server.on('timeout', (session: { destroy?(): void; close?(): void }) => session.destroy?.());
     server.on('sessionError', () => {}); // a broken peer; its session is gone with it
+    if (options.tlsFiles) guardTls(server, options.tlsFiles);
     await listening(server, options);
     const listener = new DohListener(server);
     server.on('connection', (socket: Socket) => listener.#follow(socket));

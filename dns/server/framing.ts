@@ -22,6 +22,11 @@ export class FrameReader {
     this.#size = bytes.length;
   }
 
+  /** A message has begun and is not whole yet. */
+  get partial(): boolean {
+    return this.#size > 0;
+  }
+
   /** Bytes until the first frame is whole, its length included. */
   #wanted(): number {
     const first = this.#chunks[0]!;

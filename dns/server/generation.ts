@@ -111,7 +111,7 @@ export class Generation implements AsyncDisposable {
 
 function firstLabel({ settings }: BlockPlan): string {
   const { scheme, port } = settings.keys[0] ?? { scheme: 'dns', port: 53 };
-  return `${scheme}://${settings.bind[0] ?? ''}:${port}`;
+  return `${scheme}://${settings.bind[0]?.hosts[0] ?? ''}:${port}`;
 }
 
 function hostView(

@@ -40,7 +40,7 @@ export class OpenListener implements AsyncDisposable {
     if (spec.scheme === 'dns') return await openDns(deps, spec, OpenListener.#make);
     if (!spec.tls) throw new Fault('TLS_FILES', `${spec.label} needs a tls directive in its block`);
     const tls = readTlsOptions(spec.tls);
-    const options = { ...spec, listener: spec.label, tls };
+    const options = { ...spec, listener: spec.label, tls, tlsFiles: spec.tls, settings: spec.transport };
     const open = async (address: string): Promise<StreamLike> => {
       if (spec.scheme === 'tls') return await StreamListener.open(deps, { ...options, address });
       const { DohListener } = await import('./doh-listener.ts');
@@ -80,12 +80,12 @@ async function openDns(
 ): Promise<OpenListener> {
   for (let tries = 1; ; tries++) {
     const stream = await onWildcard(spec.address, (address) =>
-      StreamListener.open(deps, { address, port: spec.port, listener: spec.label }),
+      StreamListener.open(deps, { address, port: spec.port, listener: spec.label, settings: spec.transport }),
     );
     try {
       const { address, port } = stream.address;
       const datagram = await deps.openDatagram(
-        { address, port },
+        { address, port, sockets: spec.transport.sockets },
         datagramHandler(deps.responder, spec, port),
       );
       return make(spec.label, stream, datagram);

@@ -171,6 +171,11 @@ export class Responder {
     if (asked !== 'IN' && !takes('classes', asked)) return failure('REFUSED', `class ${asked}`);
     if (this.#deps.drain.activeCount <= QUERIES_IN_FLIGHT) return undefined;
     this.counts.overloaded++;
+    const { shed } = block.settings;
+    if (shed && query.transport === 'udp') {
+      shed();
+      return { kind: 'drop', reason: 'too many questions under way' };
+    }
     return failure('SERVFAIL', 'too many questions under way', {
       code: EDE.OTHER,
       text: 'server is overloaded',

@@ -3,10 +3,11 @@ import type { Clock } from '../../src/base/clock.ts';
 import {
   STREAM_IDLE_MS,
   STREAM_QUERIES_IN_FLIGHT,
+  STREAM_READ_MS,
   STREAM_UNSENT_BYTES,
   STREAM_WRITE_STALL_MS,
 } from '../limits.ts';
-import type { Peer, Transport } from '../plugin.ts';
+import type { Peer, Transport, TransportSettings } from '../plugin.ts';
 import { HEADER_BYTES } from '../wire/decode.ts';
 import { frame, FrameReader } from './framing.ts';
 import { plainAddress } from './portable-datagram.ts';
@@ -18,7 +19,8 @@ const QUESTIONS_A_TURN = 8;
 export interface StreamConnectionOptions {
   readonly transport: Transport;
   readonly listener: string;
-  readonly idleMs?: number;
+  /** What is undefined is as dns/limits.ts says. */
+  readonly settings?: Partial<Readonly<TransportSettings>>;
 }
 
 /**
@@ -38,7 +40,9 @@ export class StreamConnection {
   #pumpQueued = false;
   #inFlight = 0;
   #draining = false;
+  #asked = 0;
   #timer: Disposable | undefined;
+  #readTimer: Disposable | undefined;
   #writtenAtTimer = 0;
   lastActiveMs: number;
 
@@ -62,6 +66,7 @@ export class StreamConnection {
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
       this.#timer?.[Symbol.dispose]();
+      this.#readTimer?.[Symbol.dispose]();
       this.#abort.abort(new Error('connection closed'));
       closed(this);
     });
@@ -86,7 +91,19 @@ export class StreamConnection {
   #receive(chunk: Uint8Array): void {
     this.lastActiveMs = this.#clock.monotonicMs();
     for (const message of this.#frames.push(chunk)) this.#waiting.push(message);
+    this.#limitReading();
     this.#pump();
+  }
+
+  /** A question that has begun must come to its end in time, however slowly its octets drip. */
+  #limitReading(): void {
+    if (!this.#frames.partial) {
+      this.#readTimer?.[Symbol.dispose]();
+      this.#readTimer = undefined;
+    } else {
+      const readMs = this.#options.settings?.readMs ?? STREAM_READ_MS;
+      this.#readTimer ??= this.#clock.setTimer(readMs, () => this.#socket.destroy());
+    }
   }
 
   /** Asks what was read, a few questions a turn: one connection must not hold up the others. */
@@ -96,6 +113,10 @@ export class StreamConnection {
       // Shorter than a header: nothing can be answered, the stream is not DNS.
       if (message.length < HEADER_BYTES) return void this.#socket.destroy();
       this.#ask(message);
+      if (++this.#asked >= (this.#options.settings?.queriesMax ?? Infinity)) {
+        this.#waiting.length = 0;
+        return this.drain();
+      }
     }
     if (this.#waiting.length === 0 && !this.#busy()) return this.#mayEnd();
     this.#socket.pause();
@@ -154,9 +175,9 @@ export class StreamConnection {
 
   /** Looks once in a while instead of on every packet. */
   #watch(): void {
-    const idleMs = this.#options.idleMs ?? STREAM_IDLE_MS;
+    const { idleMs = STREAM_IDLE_MS, writeMs = STREAM_WRITE_STALL_MS } = this.#options.settings ?? {};
     const unsent = this.#socket.writableLength;
-    this.#timer = this.#clock.setTimer(unsent > 0 ? STREAM_WRITE_STALL_MS : idleMs, () => {
+    this.#timer = this.#clock.setTimer(unsent > 0 ? writeMs : idleMs, () => {
       const quietMs = this.#clock.monotonicMs() - this.lastActiveMs;
       const moved = this.#socket.writableLength < unsent || this.#socket.bytesWritten > this.#writtenAtTimer;
       const stalled = unsent > 0 && !moved;

@@ -4,9 +4,10 @@ import type { Clock } from '../../src/base/clock.ts';
 import { Fault, messageOf } from '../../src/base/fault.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
 import { STREAM_CONNECTIONS, TLS_HANDSHAKE_MS } from '../limits.ts';
-import type { Peer } from '../plugin.ts';
+import type { Peer, TlsFiles, TransportSettings } from '../plugin.ts';
 import type { Answerer } from './responder.ts';
 import { StreamConnection } from './stream-connection.ts';
+import { guardTls } from './tls-options.ts';
 
 export interface StreamListenerOptions {
   readonly address: string;
@@ -14,7 +15,9 @@ export interface StreamListenerOptions {
   readonly listener: string;
   /** With it: DNS over TLS (RFC 7858). */
   readonly tls?: TlsOptions;
-  readonly idleMs?: number;
+  /** What `tls` was read from. */
+  readonly tlsFiles?: TlsFiles;
+  readonly settings?: Partial<Readonly<TransportSettings>>;
   readonly maxConnections?: number;
 }
 
@@ -37,6 +40,7 @@ export class StreamListener implements AsyncDisposable {
     options: StreamListenerOptions,
   ): Promise<StreamListener> {
     const server = options.tls ? await tlsServer(options.tls) : createServer({ allowHalfOpen: true });
+    if (options.tlsFiles) guardTls(server, options.tlsFiles);
     await listening(server, options);
     const listener = new StreamListener(server);
     server.on(options.tls ? 'secureConnection' : 'connection', (socket: Socket | TLSSocket) =>
@@ -74,11 +78,11 @@ export class StreamListener implements AsyncDisposable {
 
   #accept(
     deps: { clock: Clock; responder: Answerer },
-    { listener, tls, idleMs, maxConnections = STREAM_CONNECTIONS }: StreamListenerOptions,
+    { listener, tls, settings, maxConnections = STREAM_CONNECTIONS }: StreamListenerOptions,
     socket: Socket,
   ): void {
     if (this.#connections.size >= maxConnections) this.#makeRoom();
-    const options = { transport: tls ? 'tls' : 'tcp', listener, ...(idleMs && { idleMs }) } as const;
+    const options = { transport: tls ? 'tls' : 'tcp', listener, ...(settings && { settings }) } as const;
     const connection = new StreamConnection(deps, options, socket, (gone) => this.#connections.delete(gone));
     this.#connections.add(connection);
   }

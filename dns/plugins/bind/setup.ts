@@ -13,7 +13,7 @@ export const bind: Directive = {
         if (expectArgs(context, line, 1, Infinity)) for (const { text } of line.args) except.add(text);
       },
     });
-    for (const { text } of context.stanza.args) if (!except.has(text)) context.block.bind.push(text);
+    context.block.bind.push({ hosts: context.stanza.args.map(({ text }) => text), except: [...except] });
     return undefined;
   },
 };

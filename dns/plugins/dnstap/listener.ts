@@ -5,7 +5,7 @@ import type { Clock } from '../../../src/base/clock.ts';
 import { Fault, messageOf } from '../../../src/base/fault.ts';
 import type { Logger } from '../../../src/base/log.ts';
 import type { TlsFiles } from '../../plugin.ts';
-import { readTlsOptions } from '../../server/tls-options.ts';
+import { guardTls, readTlsOptions } from '../../server/tls-options.ts';
 import { LISTEN_UNSENT_BYTES, RECEIVERS } from './limits.ts';
 import { labelOf, type TapAddress } from './address.ts';
 import { TapStream } from './tap-stream.ts';
@@ -40,6 +40,7 @@ export class DnstapListener implements AsyncDisposable {
     this.#at = options.at;
     this.#onDrop = onDrop;
     this.#server = options.tls ? createTlsServer(readTlsOptions(options.tls)) : createServer();
+    if (options.tls) guardTls(this.#server, options.tls);
     this.#server.on(options.tls ? 'secureConnection' : 'connection', (socket: Socket) =>
       this.#accept(socket),
     );

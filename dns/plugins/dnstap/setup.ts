@@ -98,7 +98,12 @@ function readListen(
   const [certFile, keyFile, caFile] = tls.args.map(({ text }) => resolve(context.root, text));
   const clientAuth: TlsFiles['clientAuth'] =
     caFile === undefined ? 'nocert' : skipVerify ? 'verify_if_given' : 'require_and_verify';
-  return { listen: { at, tls: { certFile: certFile!, keyFile: keyFile!, caFile, clientAuth } } };
+  return {
+    listen: {
+      at,
+      tls: { certFile: certFile!, keyFile: keyFile!, caFile, keyLogFile: undefined, clientAuth },
+    },
+  };
 }
 
 function readAddress(context: SetupContext, token: Token): TapAddress | undefined {

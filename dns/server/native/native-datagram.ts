@@ -44,9 +44,10 @@ export interface NativeDatagramOptions {
  */
 export function nativeDatagram(
   deps: NativeDatagramDeps,
-  { receivers }: NativeDatagramOptions,
+  options: NativeDatagramOptions,
 ): OpenDatagramEngine {
-  return async ({ address, port }, handler) => {
+  return async ({ address, port, sockets: wanted }, handler) => {
+    const receivers = wanted ?? options.receivers;
     const sockets: DatagramSocket[] = [];
     try {
       // A shared port would be shared with another program too: see first that there is none.
