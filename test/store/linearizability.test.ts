@@ -8,10 +8,11 @@ import { openEtcdStore } from '../../src/store/etcd-store.ts';
 import { openMemoryStore } from '../../src/store/memory-store.ts';
 import type { StoreEvent, StoreWatchBatch } from '../../src/store/store.ts';
 import { EtcdCluster, etcdInstalled } from '../support/etcd.ts';
+import { checkAll, checkStream } from '../support/check-histories.ts';
 import { checkLinearizable, registerModel } from '../support/linearizability.ts';
 import type { Operation, RegisterInput, RegisterOutput } from '../support/linearizability.ts';
 import { runClients } from '../support/register-clients.ts';
-import type { RegisterHistory, RegisterStore } from '../support/register-clients.ts';
+import type { RegisterStore } from '../support/register-clients.ts';
 import { StoreProcess } from '../support/store-process.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -95,7 +96,7 @@ describe('linearizable registers and gap-free watches', () => {
       events.push(...batch.events);
       place = batch.revision;
     };
-    const server = new StoreProcess(join(folder, 'store.db'), follow);
+    const server = new StoreProcess(`sqlite:${join(folder, 'store.db')}`, follow);
     await server.start();
     server.watch('', place);
     const store: RegisterStore = {
@@ -173,36 +174,3 @@ describe('linearizable registers and gap-free watches', () => {
     checkStream(history, events);
   }, 90_000);
 });
-
-function checkAll(history: RegisterHistory): void {
-  let total = 0;
-  for (const [key, operations] of history) {
-    total += operations.length;
-    expect(checkLinearizable(registerModel, operations), key).toEqual({ ok: true });
-  }
-  expect(total).toBeGreaterThan(100);
-}
-
-/** The stream is in order, without duplicate, each event follows the one before, and every acknowledged write is in it. */
-function checkStream(history: RegisterHistory, events: readonly StoreEvent[]): void {
-  const byRevision = new Map(events.map((event) => [event.revision, event]));
-  expect(byRevision.size).toBe(events.length);
-  expect(events.map((event) => event.revision)).toEqual([...byRevision.keys()].sort((a, b) => a - b));
-  const current = new Map<string, number>();
-  for (const event of events) {
-    const key = event.type === 'put' ? event.entry.key : event.key;
-    expect(event.previous?.modRevision).toBe(current.get(key));
-    if (event.type === 'put') current.set(key, event.revision);
-    else current.delete(key);
-  }
-  for (const [key, operations] of history) {
-    for (const { input, output } of operations) {
-      if (input.kind !== 'write' || !output?.ok) continue;
-      const event = byRevision.get(output.revision);
-      expect(event?.type === 'put' && [event.entry.key, Buffer.from(event.entry.value).toString()]).toEqual([
-        key,
-        input.value,
-      ]);
-    }
-  }
-}

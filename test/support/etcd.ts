@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { OwnNetwork } from './own-network.ts';
 import { waitFor } from './wait-for.ts';
 
 export function etcdInstalled(): boolean {
@@ -18,24 +19,50 @@ interface EtcdTls {
   readonly key: string;
 }
 
-/** A real etcd cluster on loopback ports, its data in a folder of its own. */
+/** Where a member runs: a host of its own with this address. */
+export interface EtcdHost {
+  readonly network: OwnNetwork;
+  readonly address: string;
+}
+
+/** A real etcd cluster on loopback ports, or on hosts of their own; its data in a folder of its own. */
 export class EtcdCluster implements AsyncDisposable {
   readonly endpoints: readonly string[];
   readonly #peers: readonly string[];
   readonly #folder = mkdtempSync(join(tmpdir(), 'weft-etcd-'));
   readonly #children: (ChildProcess | undefined)[] = [];
   readonly #tls: EtcdTls | undefined;
+  readonly #hosts: readonly EtcdHost[];
 
-  private constructor(ports: readonly number[], memberCount: number, tls: EtcdTls | undefined) {
-    this.#tls = tls;
-    const scheme = tls ? 'https' : 'http';
-    this.endpoints = ports.slice(0, memberCount).map((port) => `${scheme}://127.0.0.1:${port}`);
-    this.#peers = ports.slice(memberCount).map((port) => `http://127.0.0.1:${port}`);
+  private constructor(options: {
+    readonly endpoints: readonly string[];
+    readonly peers: readonly string[];
+    readonly tls?: EtcdTls | undefined;
+    readonly hosts?: readonly EtcdHost[];
+  }) {
+    this.endpoints = options.endpoints;
+    this.#peers = options.peers;
+    this.#tls = options.tls;
+    this.#hosts = options.hosts ?? [];
+  }
+
+  /** A member on each host, so that networks can be cut between them. */
+  static async startOn(hosts: readonly EtcdHost[]): Promise<EtcdCluster> {
+    const at = (port: number): string[] => hosts.map(({ address }) => `http://${address}:${port}`);
+    const cluster = new EtcdCluster({ endpoints: at(2379), peers: at(2380), hosts });
+    for (const member of hosts.keys()) cluster.startMember(member);
+    await Promise.all(cluster.endpoints.map((_, member) => cluster.healthy(member)));
+    return cluster;
   }
 
   /** @param tls clients must show a certificate; nobody waits then until the members are healthy */
   static async start(memberCount: number, tls?: EtcdTls): Promise<EtcdCluster> {
-    const cluster = new EtcdCluster(await freePorts(memberCount * 2), memberCount, tls);
+    const ports = await freePorts(memberCount * 2);
+    const endpoints = ports
+      .slice(0, memberCount)
+      .map((port) => `${tls ? 'https' : 'http'}://127.0.0.1:${port}`);
+    const peers = ports.slice(memberCount).map((port) => `http://127.0.0.1:${port}`);
+    const cluster = new EtcdCluster({ endpoints, peers, tls });
     for (let member = 0; member < memberCount; member++) cluster.startMember(member);
     if (tls) return cluster;
     await Promise.all(cluster.endpoints.map((_, member) => cluster.healthy(member)));
@@ -64,11 +91,18 @@ export class EtcdCluster implements AsyncDisposable {
           ]
         : []),
     ].flat();
-    this.#children[member] = spawn('etcd', args, { stdio: 'ignore' });
+    const network = this.#hosts[member]?.network;
+    const command = network ? ['ip', 'netns', 'exec', network.name, 'etcd'] : ['etcd'];
+    this.#children[member] = spawn(command[0]!, [...command.slice(1), ...args], { stdio: 'ignore' });
   }
 
   async healthy(member: number): Promise<void> {
+    const network = this.#hosts[member]?.network;
     const health = async (): Promise<boolean> => {
+      if (network) {
+        const { stdout } = network.run('curl', ['-s', '-m', '2', `${this.endpoints[member]!}/health`]);
+        return stdout.includes('"true"');
+      }
       const response = await fetch(`${this.endpoints[member]!}/health`);
       return ((await response.json()) as { health: string }).health === 'true';
     };

@@ -17,6 +17,8 @@ export interface ClientsOptions {
   readonly stop: AbortSignal;
   /** No key gets more operations than this, so that its history can be checked. */
   readonly operationsPerKeyMax: number;
+  /** How long each client waits between its operations; absent = not at all. */
+  readonly thinkMs?: number;
 }
 
 /** Concurrent clients that read, write, compare-and-set and delete at random until stopped. */
@@ -30,6 +32,7 @@ export async function runClients(store: RegisterStore, options: ClientsOptions):
     while (!options.stop.aborted) {
       const open = options.keys.filter((key) => history.get(key)!.length < options.operationsPerKeyMax);
       if (open.length === 0) return;
+      if (options.thinkMs) await new Promise((resolve) => setTimeout(resolve, options.thinkMs));
       const key = open[Math.floor(Math.random() * open.length)]!;
       const input = randomInput(known.get(key) ?? 0, `v${values++}`);
       const calledAt = moment++;

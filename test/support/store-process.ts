@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { Fault } from '../../src/base/fault.ts';
 import type { StoreWatchBatch } from '../../src/store/store.ts';
+import type { OwnNetwork } from './own-network.ts';
 import type { ServerRequest } from './store-server.ts';
 
 const SERVER = fileURLToPath(new URL('./store-server.ts', import.meta.url));
@@ -18,20 +19,27 @@ interface Reply {
 
 /** A store in a child process that can be killed, paused and started again. */
 export class StoreProcess implements AsyncDisposable {
-  readonly #path: string;
+  readonly #url: string;
+  readonly #network: OwnNetwork | undefined;
   readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: unknown): void }>();
   readonly #onBatch: (batch: StoreWatchBatch) => void;
   #child: ChildProcess | undefined;
   #ready = Promise.withResolvers<void>();
   #lastId = 0;
 
-  constructor(path: string, onBatch: (batch: StoreWatchBatch) => void) {
-    this.#path = path;
+  /** @param network where the process runs; absent = the host's */
+  constructor(url: string, onBatch: (batch: StoreWatchBatch) => void, network?: OwnNetwork) {
+    this.#url = url;
+    this.#network = network;
     this.#onBatch = onBatch;
   }
 
   async start(): Promise<void> {
-    this.#child = fork(SERVER, [this.#path], { serialization: 'advanced', execArgv: [] });
+    const inside = this.#network && {
+      execPath: 'ip',
+      execArgv: ['netns', 'exec', this.#network.name, process.execPath],
+    };
+    this.#child = fork(SERVER, [this.#url], { serialization: 'advanced', execArgv: [], ...inside });
     this.#child.on('message', (reply: Reply) => this.#take(reply));
     this.#child.on('error', () => {}); // a channel that breaks because the process was killed
     await this.#ready.promise;

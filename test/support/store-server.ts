@@ -1,10 +1,10 @@
 /**
- * A SQLite store in a process of its own, called over Node's channel to its parent, so that tests can kill or
- * pause it. Argument: FILE. Requests {id, call, args}; replies {id, result} or {id, code}; {batch} for the watch.
+ * A store in a process of its own, called over Node's channel to its parent, so that tests can kill or pause it, or
+ * put it into another network. Argument: URL. Requests {id, call, args}; replies {id, result} or {id, code}; {batch} for the watch.
  */
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/log.ts';
-import { openSqliteStore } from '../../src/store/sqlite-store.ts';
+import { openStore } from '../../src/store/open.ts';
 
 export interface ServerRequest {
   readonly id: number;
@@ -12,7 +12,7 @@ export interface ServerRequest {
   readonly args: readonly unknown[];
 }
 
-const store = await openSqliteStore({ clock: systemClock, log: silentLogger }, { path: process.argv[2]! });
+const store = await openStore({ clock: systemClock, log: silentLogger }, process.argv[2]!);
 const send = (message: object): void => void process.send!(message);
 
 async function watch(prefix: string, fromRevision: number): Promise<void> {
