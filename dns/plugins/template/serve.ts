@@ -1,13 +1,14 @@
 import { messageOf } from '../../../src/base/fault.ts';
 import { failure, type Outcome, type Plugin, type PluginDeps, type Query } from '../../plugin.ts';
 import { sharedCounter } from '../../plugin-metrics.ts';
-import type { RegexMatch } from '../../user-regex.ts';
 import { replyTo, type ResourceRecord } from '../../wire/message.ts';
 import { isWithin } from '../../wire/name.ts';
 import { EDE, type RecordClass, type RecordType } from '../../wire/numbers.ts';
 import { parseRecordBody } from '../../wire/zone-text.ts';
 import { zoneName } from '../../wire/zone-words.ts';
 import { masterEntries } from '../../zone/master-entries.ts';
+import { ExpressionError, truth } from '../view/expression.ts';
+import type { MatchEnv } from './expressions.ts';
 import { runTemplate } from './go-run.ts';
 import type { TemplateNode } from './go-syntax.ts';
 import type { TemplateBody } from './setup.ts';
@@ -43,12 +44,12 @@ export function openTemplate(deps: PluginDeps, options: TemplateOptions): Plugin
       const zone = zones.find((one) => isWithin(name, one));
       const fitting = zone !== undefined && fits(recordClass, question.class) && fits(type, question.type);
       if (!fitting) return next(query);
-      const match = options.matches.map((regex) => regex.match(name)).find((each) => each !== undefined);
-      if (!match) return passes(options, name) ? next(query) : replyNxdomain(query);
+      const found = matchOf(options, query);
+      if (!found) return passes(options, name) ? next(query) : notMatched();
       const labels = { server: query.listener, zone, view: query.view, class: recordClass, type };
       matched.inc(labels);
       try {
-        return answer(deps, options, query, dataOf(query, zone, match));
+        return answer(deps, options, query, dataOf(zone, found));
       } catch (error) {
         failures.inc(labels);
         const text = `template failed: ${messageOf(error)}`;
@@ -69,12 +70,29 @@ function passes({ fallthrough }: TemplateOptions, name: string): boolean {
   );
 }
 
-function replyNxdomain({ request }: Query): Outcome {
-  return { kind: 'reply', message: replyTo(request, { rcode: 'NXDOMAIN' }) };
+/** As CoreDNS has it: a zone of templates without one for this name is a mistake of the Corefile. */
+function notMatched(): Outcome {
+  const text = 'no template matches the name';
+  return failure('SERVFAIL', text, { code: EDE.OTHER, text });
+}
+
+/** The first expression that fits, with the variables; undefined when none does or a condition does not hold. */
+function matchOf({ matches, variables, conditions }: TemplateOptions, query: Query): MatchEnv | undefined {
+  const match = matches.map((regex) => regex.match(query.name)).find((each) => each !== undefined);
+  if (!match) return undefined;
+  const values: Record<string, unknown> = {};
+  const env = { query, match, variables: values };
+  try {
+    for (const { name, value } of variables) values[name] = value(env);
+    return conditions.every((condition) => truth(condition(env))) ? env : undefined;
+  } catch (error) {
+    if (error instanceof ExpressionError) return undefined;
+    throw error;
+  }
 }
 
 /** What a template sees, under CoreDNS's names. */
-function dataOf(query: Query, zone: string, match: RegexMatch): unknown {
+function dataOf(zone: string, { query, match, variables }: MatchEnv): unknown {
   const { question, request, name, client, metadata } = query;
   return {
     Zone: zone,
@@ -93,6 +111,7 @@ function dataOf(query: Query, zone: string, match: RegexMatch): unknown {
     },
     Question: { Name: question.name, Qtype: question.type, Qclass: question.class },
     Remote: client.address,
+    Var: variables,
     Meta: (label: unknown): string => metadata.get(String(label))?.() ?? '',
   };
 }

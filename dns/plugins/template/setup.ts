@@ -3,11 +3,13 @@ import type { Line, Token } from '../../corefile/syntax.ts';
 import type { Directive, ExtendedError, SetupContext } from '../../plugin.ts';
 import { compileRegex, readRegex, type UserRegex } from '../../user-regex.ts';
 import { parseClass, parseRcode, parseType, type Rcode } from '../../wire/numbers.ts';
+import type { Evaluate } from '../view/expression.ts';
 import { isTemplateFunction } from './go-run.ts';
 import { parseTemplate, type TemplateNode } from './go-syntax.ts';
+import { expressionNames, readExpression, type MatchEnv } from './expressions.ts';
 import { openTemplate } from './serve.ts';
 
-/** `template CLASS TYPE [ZONES...] { match REGEX... answer|additional|authority RR rcode CODE ederror CODE [TEXT] fallthrough [ZONES...] }`. */
+/** `template CLASS TYPE [ZONES...] { match REGEX..., var NAME EXPR, expr EXPR, answer|additional|authority RR rcode CODE ederror CODE [TEXT] fallthrough [ZONES...] }`. */
 export const template: Directive = {
   name: 'template',
   repeatable: true,
@@ -28,6 +30,10 @@ export const template: Directive = {
 
 export interface TemplateBody {
   readonly matches: readonly UserRegex[];
+  /** Values by name, in order: each may use those before it. */
+  readonly variables: readonly { readonly name: string; readonly value: Evaluate<MatchEnv> }[];
+  /** All must be true for a match. */
+  readonly conditions: readonly Evaluate<MatchEnv>[];
   readonly answers: readonly (readonly TemplateNode[])[];
   readonly authorities: readonly (readonly TemplateNode[])[];
   readonly additionals: readonly (readonly TemplateNode[])[];
@@ -38,7 +44,9 @@ export interface TemplateBody {
 }
 
 function readBody(context: SetupContext): TemplateBody {
-  const matches: UserRegex[] = [];
+  const matches: Matching['matches'] = [];
+  const variables: Matching['variables'] = [];
+  const conditions: Matching['conditions'] = [];
   const sections = { answer: [], authority: [], additional: [] } as Record<
     string,
     (readonly TemplateNode[])[]
@@ -52,11 +60,7 @@ function readBody(context: SetupContext): TemplateBody {
     if (nodes) sections[line.name.text]!.push(nodes);
   };
   readOptions(context, {
-    match: (line) => {
-      if (!expectArgs(context, line, 1, Infinity)) return;
-      for (const token of line.args)
-        matches.push(...[readRegex(context, token)].filter((one) => one !== undefined));
-    },
+    ...matchReaders(context, { matches, variables, conditions }),
     answer: section,
     authority: section,
     additional: section,
@@ -83,12 +87,52 @@ function readBody(context: SetupContext): TemplateBody {
   const { answer, authority, additional } = sections;
   return {
     matches,
+    variables,
+    conditions,
     answers: answer!,
     authorities: authority!,
     additionals: additional!,
     rcode,
     extended,
     fallthrough,
+  };
+}
+
+interface Matching {
+  readonly matches: UserRegex[];
+  readonly variables: { name: string; value: Evaluate<MatchEnv> }[];
+  readonly conditions: Evaluate<MatchEnv>[];
+}
+
+/** `match`, `var` and `expr`: when the template applies, and what it knows then. */
+function matchReaders(
+  context: SetupContext,
+  { matches, variables, conditions }: Matching,
+): Record<string, (line: Line) => void> {
+  const names = expressionNames();
+  return {
+    match: (line) => {
+      if (!expectArgs(context, line, 1, Infinity)) return;
+      for (const token of line.args)
+        matches.push(...[readRegex(context, token)].filter((one) => one !== undefined));
+    },
+    var: (line) => {
+      if (!expectArgs(context, line, 2, Infinity)) return;
+      const [name, ...words] = line.args;
+      const value = readExpression(context, words, names);
+      if (!/^[A-Za-z_]\w*$/.test(name!.text) || Object.hasOwn(names, name!.text)) {
+        context.fault(name!, `"${name!.text}" is not a name for a variable, or is taken`);
+      } else if (value) {
+        variables.push({ name: name!.text, value });
+        names[name!.text] = { value: ({ variables: values }) => values[name!.text] };
+      }
+    },
+    expr: (line) => {
+      const condition = expectArgs(context, line, 1, Infinity)
+        ? readExpression(context, line.args, names)
+        : undefined;
+      if (condition) conditions.push(condition);
+    },
   };
 }
 

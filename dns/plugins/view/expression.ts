@@ -1,11 +1,15 @@
 import { compileRegex } from '../../user-regex.ts';
 
-/** The expressions of `view` (a part of expr-lang): compiled once, run for each question. */
+/** The expressions of `view` and `template` (a part of expr-lang): compiled once, run for each question. */
 export type Evaluate<E> = (env: E) => unknown;
 export type ExpressionFunction<E> = {
   readonly args: number;
   readonly call: (env: E, args: readonly unknown[]) => unknown;
 };
+
+/** A name that stands for a value. */
+export type ExpressionVariable<E> = { readonly value: (env: E) => unknown };
+export type ExpressionNames<E> = Readonly<Record<string, ExpressionFunction<E> | ExpressionVariable<E>>>;
 
 /** Thrown while compiling (the text is wrong) and while running (the types do not fit). */
 export class ExpressionError extends Error {}
@@ -40,16 +44,13 @@ type ExpressionToken =
   | { readonly kind: 'string' | 'name' | 'operator'; readonly text: string }
   | { readonly kind: 'number'; readonly text: string; readonly value: number };
 
-export function compileExpression<E>(
-  text: string,
-  functions: Readonly<Record<string, ExpressionFunction<E>>>,
-): Evaluate<E> {
-  return new ExpressionParser(tokensOf(text), functions).parse();
+export function compileExpression<E>(text: string, names: ExpressionNames<E>): Evaluate<E> {
+  return new ExpressionParser(tokensOf(text), names).parse();
 }
 
 function tokensOf(text: string): ExpressionToken[] {
   const pattern =
-    /\s*(?:("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)|(\d+(?:\.\d+)?)|([A-Za-z_]\w*)|(\|\||&&|[=!<>]=|[-+*/%<>!()[\],?:]))/gy;
+    /\s*(?:("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)|(\d+(?:\.\d+)?)|([A-Za-z_]\w*)|(\|\||&&|[=!<>]=|[-+*/%<>!()[\],?:#]))/gy;
   const tokens: ExpressionToken[] = [];
   let end = 0;
   for (let match = pattern.exec(text); match; match = pattern.exec(text)) {
@@ -71,18 +72,26 @@ function unquote(text: string): string {
   return text.startsWith('`') ? body : body.replace(/\\(.)/g, (_all, char: string) => escapes[char] ?? char);
 }
 
+type Quantifier = (items: readonly unknown[], fits: (item: unknown) => boolean) => boolean;
+const QUANTIFIERS: Readonly<Record<string, Quantifier>> = {
+  any: (items, fits) => items.some(fits),
+  all: (items, fits) => items.every(fits),
+  none: (items, fits) => !items.some(fits),
+  one: (items, fits) => items.filter(fits).length === 1,
+};
+
 class ExpressionParser<E> {
   readonly #tokens: readonly ExpressionToken[];
-  readonly #functions: Readonly<Record<string, ExpressionFunction<E>>>;
+  readonly #names: ExpressionNames<E>;
+  /** What `#` stands for, the innermost last. Evaluation never waits, so one list serves all. */
+  readonly #elements: unknown[] = [];
+  #predicates = 0;
   #at = 0;
   #depth = 0;
 
-  constructor(
-    tokens: readonly ExpressionToken[],
-    functions: Readonly<Record<string, ExpressionFunction<E>>>,
-  ) {
+  constructor(tokens: readonly ExpressionToken[], names: ExpressionNames<E>) {
     this.#tokens = tokens;
-    this.#functions = functions;
+    this.#names = names;
   }
 
   parse(): Evaluate<E> {
@@ -143,17 +152,20 @@ class ExpressionParser<E> {
       const items = this.#list(']');
       return (env) => items.map((item) => item(env));
     }
+    if (token.text === '#' && this.#predicates > 0) return () => this.#elements.at(-1);
     if (token.kind === 'name') return this.#named(token.text);
     throw new ExpressionError(`"${token.text}" is not expected`);
   }
 
   #named(name: string): Evaluate<E> {
     if (name === 'true' || name === 'false') return () => name === 'true';
-    const known = Object.hasOwn(this.#functions, name) ? this.#functions[name] : undefined;
+    if (Object.hasOwn(QUANTIFIERS, name)) return this.#quantified(QUANTIFIERS[name]!, name);
+    const known = Object.hasOwn(this.#names, name) ? this.#names[name] : undefined;
     if (!known) {
-      const names = Object.keys(this.#functions);
+      const names = [...Object.keys(this.#names), ...Object.keys(QUANTIFIERS)];
       throw new ExpressionError(`there is no function "${name}"; there are ${names.join(', ')}`);
     }
+    if ('value' in known) return known.value;
     if (!this.#takes('(')) throw new ExpressionError(`"${name}" is a function: write ${name}()`);
     const args = this.#list(')');
     if (args.length !== known.args) {
@@ -164,6 +176,29 @@ class ExpressionParser<E> {
         env,
         args.map((arg) => arg(env)),
       );
+  }
+
+  /** `any(list, predicate)` and the like; `#` in the predicate is the element. */
+  #quantified(holds: Quantifier, name: string): Evaluate<E> {
+    if (!this.#takes('('))
+      throw new ExpressionError(`"${name}" is a function: write ${name}(list, predicate)`);
+    const items = this.#expression(0);
+    this.#must(',');
+    this.#predicates++;
+    const predicate = this.#expression(0);
+    this.#predicates--;
+    this.#must(')');
+    return (env) => {
+      const fits = (element: unknown): boolean => {
+        this.#elements.push(element);
+        try {
+          return truth(predicate(env));
+        } finally {
+          this.#elements.pop();
+        }
+      };
+      return holds(list(items(env)), fits);
+    };
   }
 
   #list(close: string): Evaluate<E>[] {

@@ -12,6 +12,23 @@ function fact(call: (query: Query) => unknown): ExpressionFunction<Query> {
   return { args: 0, call };
 }
 
+function ofTexts(args: number, call: (texts: readonly string[]) => unknown): ExpressionFunction<unknown> {
+  return { args, call: (_env, values) => call(values.map(String)) };
+}
+
+const TEXT_FUNCTIONS: Readonly<Record<string, ExpressionFunction<unknown>>> = {
+  replace: ofTexts(3, ([text, from, to]) => text!.replaceAll(from!, to!)),
+  split: ofTexts(2, ([text, by]) => text!.split(by!)),
+  trim: ofTexts(1, ([text]) => text!.trim()),
+  hasPrefix: ofTexts(2, ([text, part]) => text!.startsWith(part!)),
+  hasSuffix: ofTexts(2, ([text, part]) => text!.endsWith(part!)),
+  string: ofTexts(1, ([text]) => text),
+  int: ofTexts(1, ([text]) => {
+    if (/^[+-]?\d{1,15}$/.test(text!)) return Number(text);
+    throw new ExpressionError(`"${text}" is not a whole number`);
+  }),
+};
+
 /** What an expression can ask of a question, under CoreDNS's names. */
 export const VIEW_FUNCTIONS: Readonly<Record<string, ExpressionFunction<Query>>> = {
   bufsize: fact(({ request }) => request.edns?.udpSize ?? UDP_PLAIN_BYTES),
@@ -30,6 +47,7 @@ export const VIEW_FUNCTIONS: Readonly<Record<string, ExpressionFunction<Query>>>
   incidr: { args: 2, call: (_query, [address, network]) => inNetwork(address, network) },
   metadata: { args: 1, call: (query, [label]) => query.metadata.get(String(label))?.() ?? '' },
   len: { args: 1, call: (_query, [value]) => lengthOf(value) },
+  ...TEXT_FUNCTIONS,
   lower: { args: 1, call: (_query, [value]) => String(value).toLowerCase() },
   upper: { args: 1, call: (_query, [value]) => String(value).toUpperCase() },
 };

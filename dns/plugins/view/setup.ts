@@ -4,6 +4,7 @@ import type { Line } from '../../corefile/syntax.ts';
 import type { Directive, Plugin, PluginDeps, Query, SetupContext } from '../../plugin.ts';
 import { sharedCounter } from '../../plugin-metrics.ts';
 import { compileExpression, ExpressionError, truth, type Evaluate } from './expression.ts';
+import { expressionText } from './expression-text.ts';
 import { VIEW_FUNCTIONS } from './functions.ts';
 
 /** `view NAME { expr EXPRESSION... }`: the block answers only questions for which every expression is true. */
@@ -33,13 +34,6 @@ function compile(context: SetupContext, line: Line): Evaluate<Query> | undefined
     context.fault(line.args[0]!, `the expression cannot be read: ${error.message}`);
     return undefined;
   }
-}
-
-/** The Corefile takes quotes away; around one word of several they were those of a text. */
-function expressionText(words: Line['args']): string {
-  const [only, more] = words;
-  if (only && !more) return only.text;
-  return words.map(({ text, quoted }) => (quoted ? JSON.stringify(text) : text)).join(' ');
 }
 
 /** What the filter needs of the block once that is open. */

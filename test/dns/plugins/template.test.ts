@@ -118,8 +118,43 @@ describe('template', () => {
   it('passes what does not match when told to', async () =>
     expect((await once('www.example. A')).additionals.map(({ type }) => type)).toEqual(['A', 'SRV']));
 
-  it('says NXDOMAIN for what does not match otherwise', async () =>
-    expect((await once('no.strict.test. A')).rcode).toBe('NXDOMAIN'));
+  it('says SERVFAIL for what does not match otherwise', async () =>
+    expect((await once('no.strict.test. A')).rcode).toBe('SERVFAIL'));
+
+  it.each([
+    ['10-1-2-3.lan. A', ['10.1.2.3']],
+    ['192-168-0-9.lan. A', ['192.168.0.9']],
+    ['8-8-8-8.lan. A', []],
+    ['no-address.lan. A', []],
+  ])('computes %s by var and expr', async (what, addresses) => {
+    await using on = await openServer(`. {
+      template IN A lan {
+        match ^(?P<ip>[0-9a-z-]+)[.]lan[.]$
+        var ip replace(group('ip'), '-', '.')
+        var same ip + ''
+        expr ip == same && group(0) == name()
+        expr "any(['10.0.0.0/8', '192.168.0.0/16'], incidr(ip, #))"
+        answer "{{ .Name }} 60 IN A {{ .Var.ip }}"
+        fallthrough
+      }
+      whoami
+    }`);
+    const reply = await ask(on, what);
+    expect(reply.answers.map(({ data }) => ('address' in data ? data.address : ''))).toEqual(addresses);
+  });
+
+  it.each([
+    ['var a b', 'there is no function "b"'],
+    ['var name 1', '"name" is not a name for a variable, or is taken'],
+    ['var 1a 1', '"1a" is not a name for a variable'],
+    ['expr any([1])', '"," is missing'],
+    ['expr # == 1', 'expr takes at least 1 argument(s), 0 given'],
+    ['expr "# == 1"', '"#" is not expected'],
+  ])(
+    'refuses %s',
+    async (line, fault) =>
+      await expect(openServer(`. {\ntemplate IN A {\n${line}\n}\n}`)).rejects.toThrow(fault),
+  );
 
   it('denies a type with a reason', async () => {
     const reply = await once('www.example. AAAA');
