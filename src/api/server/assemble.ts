@@ -203,8 +203,8 @@ function requestHandler(
   address: () => string,
   streams: StreamsSource,
 ): ApiHandler {
-  const queue = new FairQueue();
   const nowMs = (): number => core.clock.monotonicMs();
+  const queue = new FairQueue({ nowMs, nextTurn: setImmediate });
   const subresources = new Map<string, SubresourceHandler>([
     ['*/status', statusHandler],
     ['*/scale', scaleHandler],

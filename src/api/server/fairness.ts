@@ -1,8 +1,9 @@
 import {
   REQUESTS_IN_FLIGHT_MAX,
   REQUESTS_IN_FLIGHT_PER_USER,
-  REQUESTS_PER_TURN,
+  REQUESTS_PER_TURN_MAX,
   REQUESTS_QUEUED_PER_USER,
+  TURN_BUDGET_MS,
 } from './limits.ts';
 import { tooManyRequests } from './status.ts';
 
@@ -12,15 +13,30 @@ interface Lane {
   readonly waiting: (() => void)[];
 }
 
+export interface FairQueueDeps {
+  readonly nowMs: () => number;
+  /** Calls back in the next turn of the event loop. */
+  readonly nextTurn: (callback: () => void) => void;
+}
+
 /**
  * One lane a user. A user starts only so many requests a turn of the event loop and holds only so many places;
- * the rest waits, and the lanes take turns. So a flood costs its own sender time, not the others.
+ * the rest waits, and the lanes take turns. So a flood costs its own sender time, not the others. How many it may
+ * start follows from how long turns take: cheap requests go many at a time, of long lists one, so that nobody waits
+ * for much more than one request of another user.
  */
 export class FairQueue {
+  readonly #deps: FairQueueDeps;
   readonly #lanes = new Map<string, Lane>();
   readonly #busy = new Set<Lane>();
   #inFlight = 0;
   #turnScheduled = false;
+  #turnStartMs = 0;
+  #perTurn = REQUESTS_PER_TURN_MAX;
+
+  constructor(deps: FairQueueDeps) {
+    this.#deps = deps;
+  }
 
   get inFlight(): number {
     return this.#inFlight;
@@ -60,11 +76,11 @@ export class FairQueue {
   }
 
   #mayStart(lane: Lane): boolean {
-    return (
-      this.#inFlight < REQUESTS_IN_FLIGHT_MAX &&
-      lane.inFlight < REQUESTS_IN_FLIGHT_PER_USER &&
-      lane.startedThisTurn < REQUESTS_PER_TURN
-    );
+    return this.#hasPlace(lane) && lane.startedThisTurn < this.#perTurn;
+  }
+
+  #hasPlace(lane: Lane): boolean {
+    return this.#inFlight < REQUESTS_IN_FLIGHT_MAX && lane.inFlight < REQUESTS_IN_FLIGHT_PER_USER;
   }
 
   #start(lane: Lane): void {
@@ -84,10 +100,19 @@ export class FairQueue {
   #scheduleTurn(): void {
     if (this.#turnScheduled) return;
     this.#turnScheduled = true;
-    setImmediate(() => this.#turn());
+    this.#turnStartMs = this.#deps.nowMs();
+    this.#deps.nextTurn(() => this.#turn());
+  }
+
+  /** What was started ran until its first wait on something outside: that is the time a turn took. */
+  #adapt(): void {
+    const tookMs = this.#deps.nowMs() - this.#turnStartMs;
+    if (tookMs > TURN_BUDGET_MS) this.#perTurn = Math.max(1, this.#perTurn >> 1);
+    else this.#perTurn = Math.min(REQUESTS_PER_TURN_MAX, this.#perTurn + 1);
   }
 
   #turn(): void {
+    this.#adapt();
     this.#turnScheduled = false;
     for (const [user, lane] of this.#lanes) {
       lane.startedThisTurn = 0;
@@ -106,7 +131,7 @@ export class FairQueue {
         started = true;
       }
     }
-    const stuck = this.#inFlight >= REQUESTS_IN_FLIGHT_MAX;
-    if (this.#busy.size > 0 && !stuck) this.#scheduleTurn();
+    // A lane without a place goes on when it gets one back.
+    for (const lane of this.#busy) if (this.#hasPlace(lane)) return this.#scheduleTurn();
   }
 }

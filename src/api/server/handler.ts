@@ -7,6 +7,7 @@ import { errorReply, type Reply, statusOf } from './http/reply.ts';
 import type { ApiRequest, UserInfo } from './http/request.ts';
 import { parseRequestInfo, type RequestInfo } from './http/request-info.ts';
 import { authenticate, type TokenVerifier } from './identity/authenticator.ts';
+import { PLACE_KEPT_ABOVE_BYTES } from './limits.ts';
 import { badRequest, noSuchPath, type StatusError } from './status.ts';
 import { dispatch, type Routes } from './verbs/dispatch.ts';
 
@@ -28,7 +29,7 @@ export interface HandlerDeps {
   readonly audit?: Auditor;
   /** Called once a request, when the reply is known. */
   readonly observe: (observation: Observation) => void;
-  /** Waits for a place; released when the reply is known. */
+  /** Waits for a place; released when the reply is known, of a long list when it has been sent. */
   readonly admitRequest: (user: UserInfo, info: RequestInfo) => Promise<Disposable>;
 }
 
@@ -109,18 +110,29 @@ async function serve(
     if (!answer.allowed) throw denied(more, answer);
   };
   if (opensStream(info)) await require('create');
-  using _place = await deps.admitRequest(user, info);
+  using held = new DisposableStack();
+  held.use(await deps.admitRequest(user, info));
   if (info.isResource) {
     const { clock } = deps.routes.core;
-    return await withDeadline(clock, request, info, () =>
+    const reply = await withDeadline(clock, request, info, () =>
       dispatch(deps.routes, request, info, user, require),
     );
+    return reply && isLongList(info, reply) ? untilSent(reply, held.move()) : reply;
   }
   for (const path of deps.paths) {
     const reply = await path(request, user);
     if (reply) return reply;
   }
   throw noSuchPath();
+}
+
+/** Megabytes that a client may leave unread. Watches are counted by their own slots. */
+function isLongList(info: RequestInfo, { body }: Reply): boolean {
+  return info.verb === 'list' && !(body instanceof Uint8Array && body.length <= PLACE_KEPT_ABOVE_BYTES);
+}
+
+function untilSent(reply: Reply, held: DisposableStack): Reply {
+  return { ...reply, done: () => held.dispose() };
 }
 
 const STREAMS: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward']);

@@ -41,8 +41,12 @@ export const NESTING_MAX = 512;
 /** Certificates live this long and are renewed when less than a third is left. */
 export const CERTIFICATE_DAYS = 365;
 export const CA_CERTIFICATE_DAYS = 3_650;
-/** Requests one user may start in one turn of the event loop; the rest comes in the next turns. */
-export const REQUESTS_PER_TURN = 16;
+/** Requests one user may start in one turn of the event loop, while turns are short; the rest comes in the next ones. */
+export const REQUESTS_PER_TURN_MAX = 16;
+/** After a turn that took longer a user may start half as many in the next one, down to one. */
+export const TURN_BUDGET_MS = 2;
+/** The reply to a list above this keeps its place until it has left: unread replies are memory, too. */
+export const PLACE_KEPT_ABOVE_BYTES = 64 * 1024;
 /** At a stop, requests under way get this long. */
 export const DRAIN_DEADLINE_MS = 5_000;
 /** Addresses and node ports are compared with the Services this often. */

@@ -43,6 +43,7 @@ export function inProcessExchange(handler: ApiHandler, user: UserInfo, stopped: 
     }
     if (!reply) throw new Error('in-process requests cannot be upgraded');
     const { status, headers: replyHeaders, body } = reply;
+    reply.done?.(); // its memory is the caller's
     return {
       status,
       headers: replyHeaders,

@@ -165,10 +165,11 @@ export class ApiListener implements AsyncDisposable {
       signal: gone.signal,
     });
     const reply = await this.#answer(request);
-    if (!reply || stream.destroyed || stream.closed) return;
+    if (!reply) return;
+    if (stream.destroyed || stream.closed) return reply.done?.();
     if (reply.body instanceof Uint8Array) {
       stream.respond({ ':status': reply.status, ...reply.headers, 'content-length': reply.body.length });
-      if (reply.release) stream.once('close', reply.release);
+      whenClosed(stream, reply);
       stream.end(request.method === 'HEAD' ? undefined : reply.body);
       return;
     }
@@ -189,14 +190,14 @@ export class ApiListener implements AsyncDisposable {
       signal: gone.signal,
     });
     const reply = await this.#answer(request);
-    if (!reply || response.destroyed) return;
+    if (!reply) return;
+    if (response.destroyed) return reply.done?.();
     if (this.#deps.drain.signal.aborted) response.setHeader('connection', 'close');
     if (reply.body instanceof Uint8Array) {
       response.writeHead(reply.status, { ...reply.headers, 'content-length': reply.body.length });
-      const { body, release } = reply;
-      if (release) response.once('close', release);
+      whenClosed(response, reply);
       if (request.method === 'HEAD') response.end();
-      else writeBody(response, body);
+      else writeBody(response, reply.body);
       return;
     }
     response.writeHead(reply.status, reply.headers);
@@ -219,6 +220,7 @@ export class ApiListener implements AsyncDisposable {
       signal: gone.signal,
     });
     const reply = await this.#answer(request);
+    reply?.done?.();
     if (!reply || socket.destroyed) return;
     const body = reply.body instanceof Uint8Array ? reply.body : Buffer.alloc(0);
     const lines = Object.entries({ ...reply.headers, 'content-length': body.length, connection: 'close' });
@@ -236,9 +238,17 @@ export class ApiListener implements AsyncDisposable {
       await reply.body(streamSink(stream, closed));
     } catch (error) {
       this.#deps.log.warn('reply stream failed', { reason: messageOf(error) });
+    } finally {
+      reply.done?.();
     }
     stream.end();
   }
+}
+
+/** Tells who holds something for the reply that its bytes have left, or never will. */
+function whenClosed(stream: ServerHttp2Stream | ServerResponse, { release, done }: Reply): void {
+  if (release) stream.once('close', release);
+  if (done) stream.once('close', done);
 }
 
 function writeBody(response: ServerResponse, body: Uint8Array): void {

@@ -20,6 +20,8 @@ export interface Reply {
   readonly body: Uint8Array | StreamBody;
   /** Called when the body has left, or will never: its memory may be used again. Nobody has to call it. */
   readonly release?: () => void;
+  /** Must be called once, when the server keeps nothing of the reply any more: it has left, or never will. */
+  readonly done?: () => void;
 }
 
 const JSON_HEADERS = Object.freeze({ 'content-type': 'application/json' });

@@ -8,6 +8,8 @@ import { FakeClock } from '../../../support/fake-clock.ts';
 import { waitFor } from '../../../support/wait-for.ts';
 import { caller, MASTER, openTestServer } from '../support.ts';
 
+/** The server's own way: the event loop and the clock of the process. */
+const REAL_TURNS = { nowMs: () => systemClock.monotonicMs(), nextTurn: setImmediate };
 const MAPS = '/api/v1/namespaces/default/configmaps';
 
 describe('10,000 watches of one client', () => {
@@ -114,7 +116,7 @@ describe('a request that takes too long', () => {
 
 describe('a flood of one user', () => {
   it('waits in its own lane: the others take turns with it', async () => {
-    const queue = new FairQueue();
+    const queue = new FairQueue(REAL_TURNS);
     const order: string[] = [];
     const run = async (user: string): Promise<void> => {
       using _place = await queue.enter(user);
@@ -131,7 +133,7 @@ describe('a flood of one user', () => {
   });
 
   it('is refused with Retry-After when its lane is full', async () => {
-    const queue = new FairQueue();
+    const queue = new FairQueue(REAL_TURNS);
     const entered = Array.from({ length: 3_000 }, () =>
       queue.enter('flood').catch((error: unknown) => error),
     );
