@@ -287,6 +287,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
         clients,
         tallied: (labels, memory) => this.#observer.tallied(labels, memory),
         ejected: (backend, endpoint) => this.#ejected(backend, endpoint),
+        handedOver: (why) => this.#metrics.handedOver(why),
       },
       addresses,
     );
@@ -374,7 +375,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     await this.#applyStreams();
     const secrets = this.#configuration.takeSecretReferences();
     if (secrets) this.#deps.needSecrets?.(secrets);
-    this.#deps.wantCertificates?.(wantedCertificates(this.#configuration.askingIngresses()));
+    this.#deps.wantCertificates?.(wantedCertificates(this.#configuration.ownIngresses()));
     for (const [ingress, report] of this.#configuration.takeReports()) this.#deps.report?.(ingress, report);
     for (const resolve of waiting) resolve();
     for (const { ingress, addresses } of this.#configuration.takeStatuses())

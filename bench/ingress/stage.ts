@@ -68,7 +68,7 @@ export class Stage implements Disposable {
 
 /** nginx answers with `bytes` of body: fast enough never to be what is measured. */
 export async function startBackend(stage: Stage, bytes: number): Promise<void> {
-  const body = 'x'.repeat(bytes);
+  stage.file('body', 'x'.repeat(bytes));
   const config = stage.file(
     'backend.conf',
     `daemon off; master_process off; pid ${stage.folder}/backend.pid; error_log stderr crit; worker_processes 1;
@@ -76,7 +76,9 @@ events { worker_connections 20000; }
 http { access_log off; keepalive_requests 100000000; keepalive_timeout 600s; client_max_body_size 0;
   client_body_temp_path ${stage.folder}/b1; proxy_temp_path ${stage.folder}/b2; fastcgi_temp_path ${stage.folder}/b3;
   uwsgi_temp_path ${stage.folder}/b4; scgi_temp_path ${stage.folder}/b5;
-  server { listen ${BACKEND.address}:${BACKEND.port} backlog=4096; location / { return 200 "${body}"; } } }
+  server { listen ${BACKEND.address}:${BACKEND.port} backlog=4096; 
+    root ${stage.folder}; sendfile on; open_file_cache max=10; default_type text/plain;
+    location / { rewrite ^ /body break; } } }
 `,
   );
   stage.start('nginx', ['-c', config]);
@@ -156,15 +158,19 @@ export async function startWeft(
   stage: Stage,
   more: readonly object[] = [],
   nodeFlags: readonly string[] = [],
+  engine: 'portable' | 'native' = 'portable',
 ): Promise<Proxy> {
-  const proxy = { name: 'weft', address: '127.0.77.4', http: 19_805, https: 19_806 };
+  const proxy =
+    engine === 'portable'
+      ? { name: 'weft', address: '127.0.77.4', http: 19_805, https: 19_806 }
+      : { name: 'weft native', address: '127.0.77.5', http: 19_807, https: 19_808 };
   const { cert, key } = await stage.certificate('bench.test');
   const items = [
     ...routeManifests(),
     secret('bench', readFileSync(cert, 'utf8'), readFileSync(key, 'utf8')),
     ...more,
   ];
-  const from = stage.file('weft.json', JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+  const from = stage.file(`${engine}.json`, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
   const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
   const listen = (port: number): string => `${proxy.address}:${port}`;
   const flags = ['--from', from, '--http', listen(proxy.http), '--https', listen(proxy.https)];
@@ -174,6 +180,8 @@ export async function startWeft(
     main,
     'ingress',
     ...flags,
+    '--engine',
+    engine,
     '--healthz-port',
     '0',
   ]);
@@ -182,6 +190,22 @@ export async function startWeft(
     child.on('exit', (code) => reject(new Error(`weft ended with ${code} before it was ready`)));
   });
   return { ...proxy, pids: () => [child.pid ?? 0] };
+}
+
+/** So many rules for other hosts and paths, each with a backend of its own that has no endpoints. */
+export function otherRules(count: number): object[] {
+  const paths = (host: number): object[] =>
+    Array.from({ length: 10 }, (_, path) => ({
+      path: `/part-${path}`,
+      pathType: path % 3 === 1 ? 'Exact' : 'Prefix',
+      backend: { service: { name: `other-${host}`, port: { number: 80 } } },
+    }));
+  return Array.from({ length: count / 10 }, (_, host) => ({
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'Ingress',
+    metadata: { name: `other-${host}` },
+    spec: { rules: [{ host: `other-${host}.test`, http: { paths: paths(host) } }] },
+  }));
 }
 
 function routeManifests(): object[] {

@@ -1,6 +1,7 @@
 import net from 'node:net';
 import type { Clock } from '../../src/base/clock.ts';
 import type { Logger } from '../../src/base/log.ts';
+import { siblingModule } from '../../src/base/module-url.ts';
 import { openStreamListener, type StreamListener } from '../../src/net/native/stream-listener.ts';
 import type { SnapshotSource } from '../../endpoints/snapshot.ts';
 import { Fault, messageOf } from '../../src/base/fault.ts';
@@ -13,7 +14,7 @@ import type { TallyLabels } from '../observe/tallies.ts';
 import type { GlobalSettings } from '../settings.ts';
 import { clusterId, type Cluster, ClusterSet, type ResolveName } from '../upstream/clusters.ts';
 import { LISTEN_BACKLOG } from './limits.ts';
-import type { FromWorker, HandedOver } from './messages.ts';
+import type { FromWorker, HandedOver, Order } from './messages.ts';
 import { clusterMessage, Publication } from './publication.ts';
 import { StandIn } from './stand-in.ts';
 import { WorkerThread } from './worker-thread.ts';
@@ -28,6 +29,7 @@ export interface NativePlaneDeps {
   readonly clients: ClientSocketsDeps;
   tallied(labels: TallyLabels, memory: Float64Array): void;
   ejected(cluster: string, endpoint: string): void;
+  handedOver(why: Order['kind']): void;
 }
 
 /** One listening port of the engine: its socket, and the connections of it that the portable engine has. */
@@ -114,6 +116,7 @@ export class NativePlane implements AsyncDisposable {
     plane.#listeners = sockets.map((socket) => new NativeListener(plane, socket, deps.clients));
     plane.#thread = new WorkerThread(
       {
+        module: siblingModule(import.meta.url, './relay-worker'),
         clock: deps.clock,
         log: deps.log,
         heard: (message) => plane.#heard(message),
@@ -223,6 +226,7 @@ export class NativePlane implements AsyncDisposable {
   }
 
   #adopt({ fd, listener, address, port, bytes, served, order }: HandedOver): void {
+    this.#deps.handedOver(order.kind);
     try {
       const socket = new net.Socket({ fd, allowHalfOpen: true, readable: true, writable: true });
       this.#listeners[listener]!.clients.adopt(socket, {

@@ -2,13 +2,14 @@ import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../src/base/clock.ts';
 import { messageOf } from '../../src/base/fault.ts';
 import type { Logger } from '../../src/base/log.ts';
-import { siblingModule } from '../../src/base/module-url.ts';
 import { DescriptorTable } from '../../src/net/native/descriptor-table.ts';
 import { WakeUp } from '../../src/net/native/event-fd.ts';
 import { DESCRIPTORS_MAX, PULSE_LOOK_MS, PULSE_MISSES_MAX, WORKER_RESTART_MS } from './limits.ts';
 import { COUNT, type FromWorker, type ToWorker, type WorkerStart } from './messages.ts';
 
 export interface WorkerThreadDeps {
+  /** What the thread runs. */
+  readonly module: URL;
   readonly clock: Clock;
   readonly log: Logger;
   heard(message: FromWorker): void;
@@ -100,7 +101,7 @@ export class WorkerThread implements AsyncDisposable {
       pulse: this.#pulse,
       wakeFd: this.#wakeUp.fd,
     };
-    const worker = new Worker(siblingModule(import.meta.url, './relay-worker'), {
+    const worker = new Worker(this.#deps.module, {
       name: 'weft-ingress',
       workerData: start,
     });

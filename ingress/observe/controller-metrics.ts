@@ -25,6 +25,7 @@ export class ControllerMetrics {
   readonly #swaps: Counter;
   readonly #ejections: Counter<'backend'>;
   readonly #refused: Counter<'reason'>;
+  readonly #handedOver: Counter<'why'>;
   #appliedMs = 0;
 
   constructor(registry: Registry, controllerClass: string, state: ControllerState) {
@@ -51,6 +52,12 @@ export class ControllerMetrics {
       labelNames: ['reason'],
       registers,
     });
+    this.#handedOver = new Counter({
+      name: 'weft_ingress_handed_over_total',
+      help: 'Connections the native engine gave to the portable one',
+      labelNames: ['why'],
+      registers,
+    });
     gauge(`${NGINX}config_last_reload_successful`, '1: the newest configuration is in force', () => 1);
     gauge(
       `${NGINX}config_last_reload_successful_timestamp_seconds`,
@@ -72,6 +79,11 @@ export class ControllerMetrics {
 
   ejected(backend: string): void {
     this.#ejections.inc({ backend });
+  }
+
+  /** `serve`: not for the fast path; `tried`: the endpoint failed; `refuse`: the request did. */
+  handedOver(why: string): void {
+    this.#handedOver.inc({ why });
   }
 
   /** The part before a colon is the label: details of clients would have no end. */

@@ -7,16 +7,13 @@ import type { UnknownObject } from '../../../src/api/kinds/meta.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { createLogger, formatText } from '../../../src/base/log.ts';
 import { Registry } from '../../../src/base/metrics.ts';
-import { type EngineName, ENGINES } from '../../../src/net/engine.ts';
 import { waitFor } from '../../support/wait-for.ts';
+import { ENGINE } from './engine.ts';
 
 const log = createLogger(
   (record) => process.env['VERBOSE'] && process.stderr.write(`${formatText(record, Date.now())}\n`),
   'debug',
 );
-
-/** WEFT_INGRESS_ENGINE=native runs any suite on that engine. */
-const ENGINE: EngineName = ENGINES.find((name) => name === process.env['WEFT_INGRESS_ENGINE']) ?? 'portable';
 
 export interface RigOptions {
   readonly settings?: Partial<GlobalSettings>;

@@ -1,0 +1,103 @@
+/**
+ * CPU per request of both engines of plain HTTP beside nginx, in one run: 1,000 rules, X-Forwarded fields, metrics on. Small,
+ * 64 KB and 1 MB answers on kept connections, and a connection for each request. Each server has core 0, everything else core 1.
+ * Run: node bench/ingress/engines.ts [requests] [rounds]. Fails where the native engine costs more than the limit beside a row.
+ */
+import { execFileSync } from 'node:child_process';
+import { otherRules, perUnit, type Proxy, run, Stage, startBackend, startNginx, startWeft } from './stage.ts';
+
+const requests = Number(process.argv[2] ?? 60_000);
+const rounds = Number(process.argv[3] ?? 5);
+const SERVER_CORE = '0';
+const LOAD_CORE = '1';
+
+interface Row {
+  readonly name: string;
+  readonly bodyBytes: number;
+  /** Share of `requests`. */
+  readonly share: number;
+  readonly close: boolean;
+  readonly connections: number;
+  /** Native engine to nginx. */
+  readonly ratioMax: number;
+}
+
+const ROWS: readonly Row[] = [
+  { name: '100 B, kept', bodyBytes: 100, share: 1, close: false, connections: 64, ratioMax: 1 },
+  { name: '64 KB, kept', bodyBytes: 65_536, share: 0.2, close: false, connections: 64, ratioMax: 1.2 },
+  { name: '1 MB, kept', bodyBytes: 1_048_576, share: 0.02, close: false, connections: 16, ratioMax: 1.2 },
+  {
+    name: '100 B, a connection each',
+    bodyBytes: 100,
+    share: 0.3,
+    close: true,
+    connections: 32,
+    ratioMax: 1.3,
+  },
+];
+
+/** h2load counts requests: every proxy is given the same number. */
+async function load(proxy: Proxy, { share, close, connections }: Row): Promise<number> {
+  const count = Math.round(requests * share);
+  if (close) return await loadClosing(proxy, count, connections);
+  const url = `http://bench.test:${proxy.http}/api/thing?x=1`;
+  const to = `--connect-to=${proxy.address}:${proxy.http}`;
+  const args = ['-c', LOAD_CORE, 'h2load', '--h1', to, '-t1', `-c${connections}`, `-n${count}`, url];
+  const out = await run('taskset', args);
+  const [, total, failed] = /status codes: (\d+) 2xx, \d+ 3xx, (\d+) 4xx/.exec(out) ?? [];
+  if (failed !== '0' || Number(total) !== count) throw new Error(`${proxy.name}: ${out}`);
+  return count;
+}
+
+async function loadClosing(proxy: Proxy, count: number, connections: number): Promise<number> {
+  const seconds = Math.max(1, Math.round(count / 6_000));
+  const url = `http://${proxy.address}:${proxy.http}/api/thing?x=1`;
+  const fields = ['-H', 'Host: bench.test', '-H', 'Connection: close'];
+  const out = await run('taskset', [
+    '-c',
+    LOAD_CORE,
+    'wrk',
+    '-t1',
+    `-c${connections}`,
+    `-d${seconds}s`,
+    ...fields,
+    url,
+  ]);
+  if (/Non-2xx/.test(out)) throw new Error(`${proxy.name}: ${out}`);
+  return Number(/(\d+) requests in/.exec(out)?.[1]);
+}
+
+function pin(proxy: Proxy): void {
+  for (const pid of proxy.pids())
+    execFileSync('taskset', ['-a', '-p', '-c', SERVER_CORE, String(pid)], { stdio: 'ignore' });
+}
+
+const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
+
+for (const row of ROWS) {
+  using stage = new Stage();
+  await startBackend(stage, row.bodyBytes);
+  const rules = otherRules(1_000);
+  const proxies = [
+    await startWeft(stage, rules, [], 'native'),
+    await startWeft(stage, rules),
+    await startNginx(stage),
+  ];
+  proxies.forEach(pin);
+  const costs = new Map<Proxy, number[]>(proxies.map((proxy) => [proxy, []]));
+  for (const proxy of proxies) await load(proxy, row); // unmeasured: the compiler of V8 has to see it
+  for (let round = 0; round < rounds; round++)
+    for (const proxy of proxies)
+      costs.get(proxy)!.push((await perUnit(proxy, () => load(proxy, row))).microseconds);
+  const [native, portable, nginx] = proxies.map((proxy) => median(costs.get(proxy)!)) as [
+    number,
+    number,
+    number,
+  ];
+  const ratio = native / nginx;
+  process.stdout.write(
+    `${row.name}: native ${native} us, portable ${portable} us, nginx ${nginx} us; ` +
+      `native/nginx ${ratio.toFixed(2)} (limit ${row.ratioMax}), portable/nginx ${(portable / nginx).toFixed(2)}\n`,
+  );
+  if (ratio > row.ratioMax) process.exitCode = 1;
+}

@@ -1,0 +1,5 @@
+/** Tables, endpoints and listeners that change under load, balancing and logs, on the native engine. */
+process.env['WEFT_INGRESS_ENGINE'] = 'native';
+await import('../change-under-load.test.ts');
+await import('../observe.test.ts');
+await import('../annotations-upstream.test.ts');

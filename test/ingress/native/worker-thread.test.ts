@@ -1,0 +1,108 @@
+import { expect, test } from 'vitest';
+import { NativePlane } from '../../../ingress/native/native-plane.ts';
+import { WorkerThread } from '../../../ingress/native/worker-thread.ts';
+import { compileHost } from '../../../ingress/compile/compile-host.ts';
+import { RouteTable } from '../../../ingress/compile/route-table.ts';
+import { defaultSettings } from '../../../ingress/default-settings.ts';
+import { Fields } from '../../../ingress/http/fields.ts';
+import type { Exchange } from '../../../ingress/http/exchange.ts';
+import { TimerWheel } from '../../../ingress/timer-wheel.ts';
+import { Tracker } from '../../../endpoints/tracker.ts';
+import { systemClock } from '../../../src/base/clock.ts';
+import { silentLogger } from '../../../src/base/log.ts';
+import { waitFor } from '../../support/wait-for.ts';
+import { ask } from '../support/client.ts';
+
+const deps = { clock: systemClock, log: silentLogger };
+
+test('a thread that stands still is ended and replaced', async () => {
+  let started = 0;
+  let lost = 0;
+  await using thread = new WorkerThread(
+    {
+      ...deps,
+      module: new URL('./support/standing-worker.ts', import.meta.url),
+      heard: () => {},
+      started: () => started++,
+      lost: () => lost++,
+    },
+    [],
+  );
+  await waitFor('the first thread', () => started === 1, 20_000);
+  expect(thread.isUp).toBe(true);
+  await waitFor('its end', () => lost > 0, 20_000);
+  await waitFor('the second thread', () => started === 2, 20_000);
+});
+
+/** A plane whose portable side answers `portable` to everything. */
+function openPlane(): NativePlane {
+  const wheel = new TimerWheel({ clock: systemClock });
+  const settings = defaultSettings(false);
+  const answer = (exchange: Exchange): void => {
+    exchange.sendHead(200, 'OK', Fields.of(['Content-Length', '8']), 8);
+    exchange.sendData(Buffer.from('portable'));
+    exchange.sendEnd(undefined);
+  };
+  const plane = NativePlane.open(
+    {
+      ...deps,
+      snapshots: new Tracker({ log: silentLogger }),
+      resolve: () => Promise.reject(new Error('no DNS here')),
+      accessLog: undefined,
+      clients: {
+        wheel,
+        settings: () => settings,
+        exchangeStarted: answer,
+        badRequest: () => {},
+        serverTls: () => {
+          throw new Error('no TLS here');
+        },
+        staple: () => undefined,
+        passThrough: () => false,
+        refused: () => {},
+      },
+      tallied: () => {},
+      ejected: () => {},
+      handedOver: () => {},
+    },
+    [{ host: '127.0.0.1', port: 0 }],
+  );
+  const host = compileHost({ host: 'web.test', ingresses: [], strict: false, hasTls: false }, []);
+  void plane.publish(new RouteTable(1, new Map([['web.test', host]]), [], undefined), settings);
+  return plane;
+}
+
+test('clients are accepted while the worker is dead, and by the next one', async () => {
+  await using plane = openPlane();
+  const [listener] = plane.listeners;
+  const { port } = listener!.address;
+  const answered = async (): Promise<string> => (await ask(port)).body;
+  await waitFor('the worker', () => plane.thread.isUp, 20_000);
+  expect(await answered()).toBe('portable');
+  await waitFor('a client of the worker', () => plane.thread.acceptedCount === 1, 20_000);
+  // what no worker survives
+  plane.thread.tell({ kind: 'clusters', clusters: undefined as never });
+  await waitFor('its end', () => !plane.thread.isUp, 20_000);
+  expect(await answered()).toBe('portable');
+  await waitFor('the next worker', () => plane.thread.isUp, 20_000);
+  const before = plane.thread.acceptedCount;
+  await waitFor(
+    'the next worker to accept',
+    () => {
+      void ask(port).catch(() => {});
+      return plane.thread.acceptedCount > before;
+    },
+    20_000,
+  );
+  expect(await answered()).toBe('portable');
+});
+
+test('a port in use is said as the portable engine says it', async () => {
+  await using plane = openPlane();
+  const { port } = plane.listeners[0]!.address;
+  const again = { host: '127.0.0.1', port };
+  const refused = { ...deps, snapshots: new Tracker({ log: silentLogger }) };
+  expect(() => NativePlane.open(refused as never, [again])).toThrow(
+    `cannot listen on 127.0.0.1:${port}: the port is in use`,
+  );
+});
