@@ -375,7 +375,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     await this.#applyStreams();
     const secrets = this.#configuration.takeSecretReferences();
     if (secrets) this.#deps.needSecrets?.(secrets);
-    this.#deps.wantCertificates?.(wantedCertificates(this.#configuration.ownIngresses()));
+    this.#deps.wantCertificates?.(wantedCertificates(this.#configuration.askingIngresses()));
     for (const [ingress, report] of this.#configuration.takeReports()) this.#deps.report?.(ingress, report);
     for (const resolve of waiting) resolve();
     for (const { ingress, addresses } of this.#configuration.takeStatuses())
