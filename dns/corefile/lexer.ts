@@ -15,7 +15,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /**
  * Words between blanks; `"..."` may hold blanks and line ends, `\"` inside is a quote; `#` at the start of a word
  * comments out the line; a backslash at the end of a line joins the next. `{$NAME}` and `{%NAME%}` are replaced
- * by the environment (unset = nothing), in quotes as well.
+ * by the environment (unset = nothing), in quotes as well; `__PILLAR__NAME__` too (unset = left as it is).
  */
 export function lex(text: string, file: string, env: Environment): Lexed {
   return new Lexer(text.startsWith('\uFEFF') ? text.slice(1) : text, file, env).run();
@@ -95,9 +95,11 @@ class Lexer {
   }
 
   #push(raw: string, position: Position, quoted: boolean): void {
-    const text = raw.replace(/\{\$([^{}\s]+)\}|\{%([^{}\s]+)%\}/g, (_all, unix?: string, dos?: string) => {
-      return this.#env[unix ?? dos ?? ''] ?? '';
-    });
+    const text = raw
+      .replace(/\{\$([^{}\s]+)\}|\{%([^{}\s]+)%\}/g, (_all, unix?: string, dos?: string) => {
+        return this.#env[unix ?? dos ?? ''] ?? '';
+      })
+      .replace(/__PILLAR__\w+?__(?=[^A-Z_]|$)/g, (name) => this.#env[name] ?? name);
     if (text !== '' || quoted) this.#tokens.push({ text, position, quoted, startsLine: this.#startsLine });
     this.#startsLine = false;
   }

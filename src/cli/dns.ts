@@ -6,6 +6,7 @@ import {
   loadCorefile,
   type CorefileSource,
 } from '../../dns/corefile/load.ts';
+import { pillarValues } from '../../dns/corefile/pillars.ts';
 import { DnsServer } from '../../dns/server/dns-server.ts';
 import { datagramEngine } from '../../dns/server/engine.ts';
 import { Tracker } from '../../endpoints/tracker.ts';
@@ -82,7 +83,7 @@ async function run(context: CliContext, flags: DnsFlags): Promise<void> {
     corefile,
     dnsPort: portOf(flags['dns.port']),
     strict: flags.strict ?? false,
-    env: context.env,
+    env: pillarValues(context.env, flags.nodeLocal ?? []),
     ...(flags.nodeLocal && { defaultBind: flags.nodeLocal }),
   };
   const needs = readNeeds(corefile, options);
