@@ -51,6 +51,7 @@ export function canonicalAddress(text: string): string | undefined {
 
 /** Text of 4 or 16 bytes. */
 export function formatAddress(bytes: Uint8Array): string {
+  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
   const parsed = ipaddr.fromByteArray(Array.from(bytes));
   return parsed.kind() === 'ipv6' ? (parsed as ipaddr.IPv6).toRFC5952String() : parsed.toString();
 }

@@ -63,7 +63,8 @@ export class Flow {
     if (thorough) this.#thorough = true;
   }
 
-  pump(): FlowState {
+  /** `isLast`: the other direction has ended, so that closing is all that is left to do. */
+  pump(isLast: boolean): FlowState {
     const to = this.#to;
     if (!to) return 'open';
     if (this.#passedOn) return 'ended';
@@ -77,7 +78,7 @@ export class Flow {
     if (result < 0) return 'failed';
     if (!this.#ended) return 'open';
     this.#passedOn = true;
-    to.endWriting();
+    if (!isLast) to.endWriting();
     this.#giveBack();
     return 'ended';
   }

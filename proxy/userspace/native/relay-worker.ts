@@ -31,7 +31,7 @@ import {
   type RelayOrder,
   type RelayReply,
 } from './relay-messages.ts';
-import { StreamSession } from './stream-session.ts';
+import { StreamSession, type StreamSessionDeps } from './stream-session.ts';
 
 /** A service port and by which of its addresses it was met. */
 interface Way extends DoorDeps {
@@ -42,7 +42,7 @@ class RelayWorker {
   readonly #data: RelayData;
   readonly #loop: EpollLoop;
   readonly #context: RelayContext;
-  readonly #memory: { readonly arena: Arena; readonly buffer: number; readonly pipes: PipePool };
+  readonly #thread: StreamSessionDeps['thread'];
   readonly #ports = new Map<string, PortState>();
   readonly #doors = new Map<number, Disposable>();
   /** By `ip:port`. */
@@ -59,7 +59,7 @@ class RelayWorker {
     this.#loop.onWake = () => this.#obey();
     const arena = new Arena(RELAY_READ_BYTES);
     const buffer = arena.allocate(RELAY_READ_BYTES);
-    this.#memory = { arena, buffer, pipes: new PipePool(descriptors) };
+    this.#thread = { loop: this.#loop, arena, buffer, pipes: new PipePool(descriptors) };
     // nothing here logs: what people must know goes to the owner
     this.#context = relayContext({ clock: systemClock, log: silentLogger }, data);
   }
@@ -182,8 +182,8 @@ class RelayWorker {
     const { context, state: port, entrance } = way;
     const candidates = admit(way, entrance, clientAddress);
     if (!candidates) return client.reset();
-    const deps = { context, port, entrance, clientAddress, clientPort, loop: this.#loop };
-    new StreamSession({ ...deps, ...this.#memory }, client).start(candidates);
+    const deps = { thread: this.#thread, client: { context, port, entrance, clientAddress }, clientPort };
+    new StreamSession(deps, client).start(candidates);
   }
 
   /** What the kernel has accepted is taken first. */

@@ -16,8 +16,10 @@ const READABLE = EPOLL.IN | EPOLL.PRI | EPOLL.RDHUP | EPOLL.HUP;
 /** Read until nothing comes: see Flow. */
 const THOROUGH = EPOLL.PRI | EPOLL.RDHUP | EPOLL.HUP;
 
-export interface StreamSessionDeps extends ClientDeps, FlowDeps {
-  readonly loop: EpollLoop;
+export interface StreamSessionDeps {
+  /** What all sessions of a thread share. */
+  readonly thread: FlowDeps & { readonly loop: EpollLoop };
+  readonly client: ClientDeps;
   readonly clientPort: number;
 }
 
@@ -52,18 +54,19 @@ export class StreamSession implements Session {
   constructor(deps: StreamSessionDeps, client: StreamSocket) {
     this.#deps = deps;
     this.#client = client;
-    this.#ladder = new DialLadder(deps);
-    this.#inward = new Flow(deps, client);
-    this.idleSweepsMax = sweepsOf(deps.context.limits.tcpIdleSeconds);
-    deps.context.tcp.add(this);
-    deps.port.counters.connections++;
-    deps.port.counters.active++;
+    const { context, port } = deps.client;
+    this.#ladder = new DialLadder(deps.client);
+    this.#inward = new Flow(deps.thread, client);
+    this.idleSweepsMax = sweepsOf(context.limits.tcpIdleSeconds);
+    context.tcp.add(this);
+    port.counters.connections++;
+    port.counters.active++;
   }
 
   /** `candidates`: the endpoints this client may reach now. */
   start(candidates: readonly EndpointAddressPort[]): void {
     const handler: ReadyHandler = { ready: (events) => this.#clientReady(events) };
-    if (this.#deps.loop.add(this.#client, EVENTS, handler) < 0) this.destroy();
+    if (this.#deps.thread.loop.add(this.#client, EVENTS, handler) < 0) this.destroy();
     else this.#climb(this.#ladder.next(candidates));
   }
 
@@ -81,7 +84,7 @@ export class StreamSession implements Session {
   }
 
   #connect(next: Dial): void {
-    const { loop } = this.#deps;
+    const { loop } = this.#deps.thread;
     const upstream = dialStream(loop, nameOf(next.endpoint));
     if (typeof upstream === 'number') return this.#climb(this.#ladder.failed(next.endpoint, 'refused'));
     this.#dial = next;
@@ -125,19 +128,19 @@ export class StreamSession implements Session {
     setNoDelay(upstream.fd);
     this.#endpoint = this.#ladder.answered(endpoint);
     this.#inward.join(upstream, this.#header());
-    const outward = new Flow(this.#deps, upstream);
+    const outward = new Flow(this.#deps.thread, upstream);
     outward.join(this.#client, undefined);
     return outward;
   }
 
   #header(): Uint8Array | undefined {
-    const { port, context, clientAddress, clientPort } = this.#deps;
+    const { port, context, clientAddress } = this.#deps.client;
     const version = port.view.proxyProtocol ?? context.proxyProtocol;
     if (!version) return undefined;
     const met: SocketAddress = localAddressOf(this.#client.fd) ?? { address: clientAddress, port: 0 };
     return proxyHeader(version, {
       sourceAddress: clientAddress,
-      sourcePort: clientPort,
+      sourcePort: this.#deps.clientPort,
       destinationAddress: met.address,
       destinationPort: met.port,
     });
@@ -145,13 +148,13 @@ export class StreamSession implements Session {
 
   /** `read` flows from the side that was heard, `written` to it. */
   #pump(read: Flow, written: Flow, events: number): void {
-    const first = read.pump();
-    const second = events & EPOLL.OUT ? written.pump() : 'open';
+    const first = read.pump(written.ended);
+    const second = events & EPOLL.OUT ? written.pump(read.ended) : 'open';
     this.#count();
     if (first === 'failed' || second === 'failed') return this.destroy();
     if (first === 'again' || second === 'again') this.#defer();
     if (!read.ended && !written.ended) return;
-    this.idleSweepsMax = sweepsOf(this.#deps.context.limits.tcpHalfClosedIdleSeconds);
+    this.idleSweepsMax = sweepsOf(this.#deps.client.context.limits.tcpHalfClosedIdleSeconds);
     if (read.ended && written.ended) this.#end();
   }
 
@@ -164,11 +167,11 @@ export class StreamSession implements Session {
         if (this.#outward && this.#endpoint) this.#pump(this.#inward, this.#outward, EPOLL.OUT);
       },
     };
-    this.#deps.loop.defer(handler);
+    this.#deps.thread.loop.defer(handler);
   }
 
   #count(): void {
-    const { counters } = this.#deps.port;
+    const { counters } = this.#deps.client.port;
     const endpoint = this.#endpoint;
     const inBytes = this.#inward.bytes;
     const outBytes = this.#outward?.bytes ?? 0;
@@ -189,7 +192,7 @@ export class StreamSession implements Session {
 
   /** Both sockets are closed. */
   #over(): void {
-    const { context, port } = this.#deps;
+    const { context, port } = this.#deps.client;
     this.#cancel();
     this.#inward.drop();
     this.#outward?.drop();
@@ -202,11 +205,11 @@ export class StreamSession implements Session {
 
   #wait(delayMs: number, then: () => void): void {
     this.#timer = new WheelTimer(then);
-    this.#deps.loop.timers.set(this.#timer, delayMs);
+    this.#deps.thread.loop.timers.set(this.#timer, delayMs);
   }
 
   #cancel(): void {
-    if (this.#timer) this.#deps.loop.timers.cancel(this.#timer);
+    if (this.#timer) this.#deps.thread.loop.timers.cancel(this.#timer);
     this.#timer = undefined;
   }
 }
