@@ -72,6 +72,12 @@ export const LISTEN_BACKLOG = 1_024;
 /** Service ports whose counters are published one by one; those beyond are published together as `other`. */
 export const METRIC_PORTS_MAX = 1_000;
 
+/** With more service ports kernel modes do not count: nftables keeps 16 bytes an element and CPU, iptables lists all. */
+export const COUNTED_PORTS_MAX = 10_000;
+
+/** Programs that list a kernel's counters run at most this share of the time; scrapes between see the last figures. */
+export const COUNTING_TIME_SHARE = 0.02;
+
 /** Service ports of the first slice of a first sync into an empty kernel; each further slice is twice as long. */
 export const FIRST_SLICE_PORTS = 512;
 

@@ -5,14 +5,21 @@ import type { Exec } from '../../src/net/exec.ts';
 import type { Family } from '../../src/net/ip.ts';
 import { Iptables, type IptablesVariant } from '../../src/net/iptables.ts';
 import { writeSysctl } from '../../src/net/sysctl.ts';
-import type { Applied, Backend } from '../backend.ts';
-import { FIRST_SLICE_PORTS, INTACT_CHECK_INTERVAL_MS, STALE_CHAINS_INTERVAL_MS } from '../limits.ts';
+import type { Applied, Backend, PortCounts } from '../backend.ts';
+import {
+  COUNTED_PORTS_MAX,
+  FIRST_SLICE_PORTS,
+  INTACT_CHECK_INTERVAL_MS,
+  STALE_CHAINS_INTERVAL_MS,
+} from '../limits.ts';
+import { PacedReading } from '../paced-reading.ts';
 import { growingSlices } from '../slices.ts';
 import { AffinitySets } from './affinity-store.ts';
 import { type BaseOptions, entryJumps, sentinels, servesLocalhost } from './base-rules.ts';
 import { KUBE, PORT_CHAIN_PREFIXES } from './chain-names.ts';
 import { chainsIn, hasJump, removal, withJumps } from './own-chains.ts';
 import { Ruleset } from './ruleset.ts';
+import { RuleTraffic } from './traffic.ts';
 
 export interface IptablesDeps {
   readonly clock: Clock;
@@ -37,6 +44,8 @@ export class IptablesBackend implements Backend {
   readonly #options: IptablesBackendOptions;
   readonly #iptables: Iptables;
   readonly #affinity: AffinitySets;
+  readonly #traffic = new RuleTraffic();
+  readonly #reading: PacedReading;
   #ruleset: Ruleset | undefined;
   #checkedMs = 0;
   #staleRemovedMs = 0;
@@ -46,6 +55,7 @@ export class IptablesBackend implements Backend {
     this.#options = options;
     this.#iptables = new Iptables(deps, options);
     this.#affinity = new AffinitySets({ ...deps, iptables: this.#iptables }, options.family);
+    this.#reading = new PacedReading(deps.clock);
     this.family = options.family;
   }
 
@@ -78,6 +88,12 @@ export class IptablesBackend implements Backend {
     }
     await this.#affinity.removeOthers([], signal);
     this.#ruleset = undefined;
+  }
+
+  async counters(signal: AbortSignal): Promise<readonly PortCounts[]> {
+    const ruleset = this.#ruleset;
+    if (!ruleset || ruleset.portCount > COUNTED_PORTS_MAX) return [];
+    return await this.#reading.read(() => this.#traffic.read(this.#iptables, ruleset, signal));
   }
 
   /** The kernel keeps the rules: they go on serving until `cleanup`. */

@@ -1,6 +1,7 @@
 import type { NodeSettings, NodeView, ServicePortView } from '../../endpoints/node-view.ts';
 import type { Rule } from '../../src/net/iptables-rule.ts';
 import { type BaseOptions, filterBaseChains, natBaseChains, nodePortEntries } from './base-rules.ts';
+import { METRIC_PORTS_MAX } from '../limits.ts';
 import { KUBE } from './chain-names.ts';
 import { chainLines, declareChains } from './own-chains.ts';
 import { type AffinityStore, compilePort, type PortRules } from './port-rules.ts';
@@ -64,6 +65,10 @@ export class Ruleset {
     return this.#large;
   }
 
+  get portCount(): number {
+    return this.#ports.size;
+  }
+
   get hasStale(): boolean {
     return this.#stale.size > 0;
   }
@@ -102,6 +107,17 @@ export class Ruleset {
     for (const chain of stale) if (!written.has(chain)) removed.add(chain);
     this.#stale.clear();
     return this.#render({ written, removed, shared: new Set(SHARED), base: true });
+  }
+
+  /** Service ports by the names of their endpoints' chains, as many as metrics publish one by one. */
+  endpointChainOwners(): ReadonlyMap<string, string> {
+    const owners = new Map<string, string>();
+    let ports = 0;
+    for (const [key, { chains }] of this.#ports) {
+      if (++ports > METRIC_PORTS_MAX) break;
+      for (const chain of chains.keys()) if (chain.startsWith('KUBE-SEP-')) owners.set(chain, key);
+    }
+    return owners;
   }
 
   /** The chains as typed rules, for the evaluator. */

@@ -9,10 +9,11 @@ import { Ipset } from '../../src/net/ipset.ts';
 import type { IptablesTable } from '../../src/net/iptables-rule.ts';
 import { Iptables, type IptablesVariant } from '../../src/net/iptables.ts';
 import { Ipvs, ipvsLine, type ServerKey } from '../../src/net/ipvs.ts';
-import type { Applied, Backend } from '../backend.ts';
+import type { Applied, Backend, PortCounts } from '../backend.ts';
 import { hasJump, removal, withJumps } from '../iptables/own-chains.ts';
 import type { IpvsOptions } from '../kernel-options.ts';
 import { DRAIN_CHECK_INTERVAL_MS, FIRST_SLICE_PORTS, INTACT_CHECK_INTERVAL_MS } from '../limits.ts';
+import { PacedReading } from '../paced-reading.ts';
 import { growingSlices } from '../slices.ts';
 import { DummyDevice } from './dummy-device.ts';
 import { prepareHost, probeIpvs } from './host.ts';
@@ -22,6 +23,7 @@ import { ipvsJumps } from './rules.ts';
 import { Ruleset, type RulesetDelta } from './ruleset.ts';
 import { ServerPlan } from './server-plan.ts';
 import { ownSets, replaceSets, setLines } from './sets.ts';
+import { ServerTraffic } from './traffic.ts';
 
 export interface IpvsDeps {
   readonly clock: Clock;
@@ -55,6 +57,8 @@ export class IpvsBackend implements Backend {
   readonly #ipset: Ipset;
   readonly #iptables: Iptables;
   readonly #device: DummyDevice;
+  readonly #traffic = new ServerTraffic();
+  readonly #reading: PacedReading;
   #written: Written | undefined;
   #checkedMs = 0;
   #drainedMs = 0;
@@ -63,6 +67,7 @@ export class IpvsBackend implements Backend {
     this.#deps = deps;
     this.#options = options;
     this.family = options.family;
+    this.#reading = new PacedReading(deps.clock);
     this.#ipvs = new Ipvs(deps);
     this.#ipset = new Ipset(deps);
     this.#iptables = new Iptables(deps, options);
@@ -110,6 +115,12 @@ export class IpvsBackend implements Backend {
       names.map((name) => `destroy ${name}`),
       signal,
     );
+  }
+
+  async counters(signal: AbortSignal): Promise<readonly PortCounts[]> {
+    const ruleset = this.#written?.ruleset;
+    if (!ruleset) return [];
+    return await this.#reading.read(() => this.#traffic.read(this.#ipvs, ruleset, signal));
   }
 
   /** The kernel keeps everything: it goes on serving until `cleanup`. */

@@ -1,6 +1,7 @@
 import type { NodeView } from '../../endpoints/node-view.ts';
 import type { ServerKey } from '../../src/net/ipvs.ts';
 import { Claims, type ClaimsDelta } from '../claims.ts';
+import { METRIC_PORTS_MAX } from '../limits.ts';
 import { type CompiledPort, type CompileOptions, compilePort, type VirtualServer } from './compile.ts';
 
 export interface RulesetDelta {
@@ -25,6 +26,17 @@ export class Ruleset {
 
   get serverKeys(): Iterable<ServerKey> {
     return this.#servers.keys as Iterable<ServerKey>;
+  }
+
+  /** Service ports by their virtual servers, as many as metrics publish one by one. */
+  serverOwners(): ReadonlyMap<ServerKey, string> {
+    const owners = new Map<ServerKey, string>();
+    let ports = 0;
+    for (const [port, { servers }] of this.#ports) {
+      if (++ports > METRIC_PORTS_MAX) break;
+      for (const key of servers.keys()) owners.set(key, port);
+    }
+    return owners;
   }
 
   server(key: ServerKey): VirtualServer | undefined {

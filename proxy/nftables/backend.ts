@@ -7,7 +7,7 @@ import type { Family } from '../../src/net/ip.ts';
 import { NftElements } from '../../src/net/netlink/nft-elements.ts';
 import { NETLINK, type OpenNetlink } from '../../src/net/netlink/socket.ts';
 import { Nft } from '../../src/net/nft.ts';
-import type { Applied, Backend } from '../backend.ts';
+import type { Applied, Backend, PortCounts } from '../backend.ts';
 import { growingSlices } from '../slices.ts';
 import { FIRST_SLICE_PORTS, INTACT_CHECK_INTERVAL_MS, NETLINK_ELEMENTS_MAX } from '../limits.ts';
 import { encodeElements, STATE_KEY } from './encode.ts';
@@ -20,6 +20,7 @@ import {
   TABLE,
 } from './render.ts';
 import { Ruleset, type RulesetDelta } from './ruleset.ts';
+import { countsTraffic, TableTraffic } from './traffic.ts';
 
 export interface NftablesDeps {
   readonly clock: Clock;
@@ -35,7 +36,7 @@ export interface NftablesBackendOptions {
 }
 
 /** Names the program's version in the state element: another version always writes the table anew. */
-const PROGRAM_VERSION = 2;
+const PROGRAM_VERSION = 3;
 /** The state of a table that is still being filled. */
 const UNFINISHED = 'unfinished';
 
@@ -55,6 +56,9 @@ export class NftablesBackend implements Backend {
   readonly #masqueradeMark: number;
   #written: string | undefined;
   #checkedMs = 0;
+  /** Decided with the table. */
+  #counted = false;
+  readonly #traffic = new TableTraffic();
 
   constructor(deps: NftablesDeps, options: NftablesBackendOptions) {
     this.#deps = deps;
@@ -92,6 +96,11 @@ export class NftablesBackend implements Backend {
     this.#written = undefined;
   }
 
+  async counters(): Promise<readonly PortCounts[]> {
+    if (!this.#elements || !this.#ruleset || !this.#counted) return [];
+    return await this.#traffic.read(this.#elements, this.#ruleset);
+  }
+
   /** The kernel keeps the rules: they go on serving until `cleanup`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#elements?.[Symbol.dispose]();
@@ -105,6 +114,7 @@ export class NftablesBackend implements Backend {
   async #replace(view: NodeView, signal: AbortSignal): Promise<void> {
     this.#ruleset = undefined;
     const ruleset = new Ruleset(view);
+    this.#counted = countsTraffic(view);
     const held = await this.#readState(signal);
     if (held === undefined) await this.#fill(view, ruleset, signal);
     else {
@@ -197,7 +207,7 @@ export class NftablesBackend implements Backend {
   }
 
   #context({ node }: NodeView): RenderContext {
-    return { family: this.family, masqueradeMark: this.#masqueradeMark, node };
+    return { family: this.family, masqueradeMark: this.#masqueradeMark, node, counted: this.#counted };
   }
 
   #renderState(state: string): string {
@@ -244,7 +254,7 @@ export function renderTable(context: RenderContext, ruleset: Ruleset, state: str
   const chains = [...ruleset.chains.values()];
   return (
     `add table ${table}\ndelete table ${table}\n` +
-    renderDeclarations(family) +
+    renderDeclarations(context) +
     renderChains(context, chains) +
     renderRules(context, chains) +
     renderElements(family, 'add', ruleset.elements) +
@@ -253,9 +263,9 @@ export function renderTable(context: RenderContext, ruleset: Ruleset, state: str
 }
 
 /** Digest of the elements and of what else the text depends on. */
-export function stateOf({ node, masqueradeMark }: RenderContext, ruleset: Ruleset): string {
+export function stateOf({ node, masqueradeMark, counted }: RenderContext, ruleset: Ruleset): string {
   const { detectLocal, masqueradeAll, serviceCIDRs } = node;
-  const settings = JSON.stringify([detectLocal, masqueradeAll, serviceCIDRs, masqueradeMark]);
+  const settings = JSON.stringify([detectLocal, masqueradeAll, serviceCIDRs, masqueradeMark, counted]);
   let hash = 0;
   for (let index = 0; index < settings.length; index++)
     hash = Math.imul(hash ^ settings.charCodeAt(index), 0x01000193);

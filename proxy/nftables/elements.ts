@@ -1,20 +1,23 @@
 import type { EndpointAddressPort, NodeSettings, ServicePortView } from '../../endpoints/node-view.ts';
 import { cidrContains, parseCidr } from '../../src/net/cidr.ts';
 
-/** Names of the maps and sets, with the nft key and value types. `{a}` is ipv4_addr or ipv6_addr. */
+/**
+ * Names of the maps and sets, with the nft key and value types. `{a}` is ipv4_addr or ipv6_addr. `{count}` makes each
+ * element count the packets that met it: the first ones of connections.
+ */
 export const DECLARATIONS: Readonly<Record<string, string>> = {
   'service-groups': 'map {typeof {ip} daddr . meta l4proto . th dport : meta priority;}',
-  'service-verdicts': 'map {type {a} . inet_proto . inet_service : verdict;}',
+  'service-verdicts': 'map {type {a} . inet_proto . inet_service : verdict;{count}}',
   'local-service-groups': 'map {typeof {ip} daddr . meta l4proto . th dport : meta priority;}',
-  'local-service-verdicts': 'map {type {a} . inet_proto . inet_service : verdict;}',
+  'local-service-verdicts': 'map {type {a} . inet_proto . inet_service : verdict;{count}}',
   'nodeport-groups': 'map {typeof meta l4proto . th dport : meta priority;}',
-  'nodeport-verdicts': 'map {type inet_proto . inet_service : verdict;}',
+  'nodeport-verdicts': 'map {type inet_proto . inet_service : verdict;{count}}',
   'local-nodeport-groups': 'map {typeof meta l4proto . th dport : meta priority;}',
-  'local-nodeport-verdicts': 'map {type inet_proto . inet_service : verdict;}',
-  endpoints: 'map {typeof meta priority . numgen random mod 65536 : {ip} daddr . th dport;}',
+  'local-nodeport-verdicts': 'map {type inet_proto . inet_service : verdict;{count}}',
+  endpoints: 'map {typeof meta priority . numgen random mod 65536 : {ip} daddr . th dport;{count}}',
   'affinity-timeouts': 'map {typeof meta priority : verdict;}',
-  'no-endpoint-services': 'map {type {a} . inet_proto . inet_service : verdict;}',
-  'no-endpoint-nodeports': 'map {type inet_proto . inet_service : verdict;}',
+  'no-endpoint-services': 'map {type {a} . inet_proto . inet_service : verdict;{count}}',
+  'no-endpoint-nodeports': 'map {type inet_proto . inet_service : verdict;{count}}',
   'external-services': 'set {type {a} . inet_proto . inet_service;}',
   'local-services': 'set {type {a} . inet_proto . inet_service;}',
   'external-nodeports': 'set {type inet_proto . inet_service;}',

@@ -55,6 +55,11 @@ export function encodeElements(
   return Array.from(bySet, ([set, list]) => ({ verb, set, elements: list }));
 }
 
+/** The key of an element as the kernel compares it. */
+export function encodeKey(set: string, key: string): Uint8Array {
+  return encodeElement(set, key, '').key;
+}
+
 /** The key of the only element of the set `state`. */
 export const STATE_KEY = number('1')[0];
 

@@ -6,6 +6,7 @@ import { KERNEL_DEFAULT } from '../kernel-options.ts';
 import { NftablesBackend, renderTable, stateOf } from './backend.ts';
 import { evaluate } from './evaluate.ts';
 import { Ruleset } from './ruleset.ts';
+import { countsTraffic } from './traffic.ts';
 
 const masqueradeMark = ({ kernel = KERNEL_DEFAULT }: BackendOptions): number => 2 ** kernel.masqueradeBit;
 
@@ -15,7 +16,12 @@ export function openNftables(deps: BackendDeps, options: BackendOptions): Promis
 
 export function renderNftables(view: NodeView, options: BackendOptions): string {
   const ruleset = compiled(view);
-  const context = { family: options.family, node: view.node, masqueradeMark: masqueradeMark(options) };
+  const context = {
+    family: options.family,
+    node: view.node,
+    masqueradeMark: masqueradeMark(options),
+    counted: countsTraffic(view),
+  };
   return renderTable(context, ruleset, stateOf(context, ruleset));
 }
 

@@ -14,18 +14,21 @@ export interface RenderContext {
   /** The mark that asks for masquerading, one bit. */
   readonly masqueradeMark: number;
   readonly node: NodeSettings;
+  /** Elements count the connections that meet them. */
+  readonly counted: boolean;
 }
 
 const tableOf = (family: Family): string => `${family === 'IPv6' ? 'ip6' : 'ip'} ${TABLE}`;
 
 /** Declares the table, its sets and maps. Repeating it on an existing table changes nothing. */
-export function renderDeclarations(family: Family): string {
+export function renderDeclarations({ family, counted }: RenderContext): string {
   const ip = family === 'IPv6' ? 'ip6' : 'ip';
   const address = family === 'IPv6' ? 'ipv6_addr' : 'ipv4_addr';
   const table = tableOf(family);
   const lines = [`add table ${table} { comment "rules of weft"; }`];
   for (const [name, declaration] of Object.entries({ ...DECLARATIONS, ...NODE_DECLARATIONS })) {
-    const [kind, body] = splitDeclaration(declaration.replaceAll('{ip}', ip).replaceAll('{a}', address));
+    const text = declaration.replaceAll('{ip}', ip).replaceAll('{a}', address);
+    const [kind, body] = splitDeclaration(text.replace('{count}', counted ? ' counter;' : ''));
     lines.push(`add ${kind} ${table} ${name} ${body}`);
   }
   const client = `typeof meta priority . ${ip} saddr : ${ip} daddr . th dport; flags dynamic,timeout; size ${AFFINITY_MAX_CLIENTS};`;

@@ -73,6 +73,11 @@ export class Ruleset {
     return this.#hash.toString(16).padStart(16, '0');
   }
 
+  /** The elements of service ports, by the port's key. */
+  *elementsByPort(): Generator<readonly [string, Elements]> {
+    for (const [key, { elements }] of this.#ports) yield [key, elements];
+  }
+
   /** Compiles the named ports of the view; a port that is not there any more is removed. */
   change(view: NodeView, keys: Iterable<string>): RulesetDelta {
     const before = new Map<string, string | undefined>();

@@ -65,6 +65,11 @@ export class Iptables {
     return (await this.#run(`${this.#prefix}-save`, ['-t', table], signal)).stdout;
   }
 
+  /** The same with each rule's packets and bytes, `[packets:bytes] -A ...`. */
+  async saveCounters(table: IptablesTable, signal?: AbortSignal): Promise<string> {
+    return (await this.#run(`${this.#prefix}-save`, ['-c', '-t', table], signal)).stdout;
+  }
+
   async chainExists(table: IptablesTable, chain: string, signal?: AbortSignal): Promise<boolean> {
     const result = await this.#command(['-t', table, '-S', chain], signal);
     return result.exitCode === 0;

@@ -81,6 +81,11 @@ export class Ipvs {
     return counts;
   }
 
+  /** What each real server has carried since it was added, by virtual server. */
+  async traffic(signal?: AbortSignal): Promise<readonly RealTraffic[]> {
+    return parseTraffic(await this.#run(['-L', '-n', '--stats', '--exact'], signal));
+  }
+
   /** Seconds; 0 leaves the kernel's value. */
   async setTimeouts(tcp: number, tcpFin: number, udp: number, signal?: AbortSignal): Promise<void> {
     await this.#run(['--set', String(tcp), String(tcpFin), String(udp)], signal);
@@ -96,6 +101,35 @@ export class Ipvs {
     const code = /scheduler/i.test(message) ? 'IPVS_UNAVAILABLE' : 'IPVS_FAILED';
     throw new Fault(code, `ipvsadm ${args.join(' ')}: ${message.slice(0, 500)}`);
   }
+}
+
+export interface RealTraffic {
+  readonly server: ServerKey;
+  /** `ip:port`. */
+  readonly real: string;
+  readonly connections: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+/** Lines of `ipvsadm -L -n --stats --exact`: address, connections, packets in and out, bytes in and out. */
+export function parseTraffic(text: string): RealTraffic[] {
+  const found: RealTraffic[] = [];
+  let server: ServerKey | undefined;
+  for (const line of text.split('\n')) {
+    const [first = '', address = '', connections, , , bytesIn, bytesOut] = line.trim().split(/\s+/);
+    if (/^(TCP|UDP|SCTP)$/.test(first)) server = `${first.toLowerCase() as IpvsProtocol} ${address}`;
+    if (first !== '->' || server === undefined || !/^\d+$/.test(bytesOut ?? '')) continue;
+    const [carried, received, sent] = [connections, bytesIn, bytesOut].map(Number);
+    found.push({
+      server,
+      real: address,
+      connections: carried ?? 0,
+      bytesIn: received ?? 0,
+      bytesOut: sent ?? 0,
+    });
+  }
+  return found;
 }
 
 const PROTOCOL: Readonly<Record<string, IpvsProtocol>> = {

@@ -1,5 +1,5 @@
-import { Fault } from '../../base/fault.ts';
-import { attributeAt, MessageWriter, NLM_F } from './message.ts';
+import { Fault, hasCode } from '../../base/fault.ts';
+import { attributeAt, attributesOf, MessageWriter, NLM_F } from './message.ts';
 import type { NetlinkSocket } from './socket.ts';
 
 /** linux/netfilter/nfnetlink.h and nf_tables.h. */
@@ -12,7 +12,10 @@ const GETSETELEM = message(13);
 const DELSETELEM = message(14);
 const LIST = { TABLE: 1, SET: 2, ELEMENTS: 3 } as const;
 const LIST_ELEMENT = 1;
-const ELEMENT = { KEY: 1, DATA: 2, USERDATA: 6, KEY_END: 10 } as const;
+const ELEMENT = { KEY: 1, DATA: 2, USERDATA: 6, EXPRESSION: 7, KEY_END: 10 } as const;
+/** An expression's own attributes, and the packets of a counter. */
+const EXPRESSION_DATA = 2;
+const COUNTER_PACKETS = 2;
 const DATA = { VALUE: 1, VERDICT: 2 } as const;
 const VERDICT = { CODE: 1, CHAIN: 2 } as const;
 const NF_DROP = 0;
@@ -26,6 +29,8 @@ const FAMILY = { ip: 2, ip6: 10 } as const;
 const HEADER_BYTES = 4;
 /** Elements of one message: a nested attribute is at most 64 KiB. */
 const ELEMENTS_PER_MESSAGE = 400;
+/** Elements asked for at once: each is an answer of its own, and all must fit the socket's receive buffer. */
+const ELEMENTS_PER_QUESTION = 100;
 
 export type NftVerdict = { readonly verdict: 'drop' } | { readonly verdict: 'goto'; readonly chain: string };
 
@@ -83,6 +88,33 @@ export class NftElements implements Disposable {
     return data && commentIn(data);
   }
 
+  /**
+   * How many packets met each of the keys, in a set that counts. Those of a question with a key that is not there any
+   * more are left out.
+   */
+  async packets(set: string, keys: readonly Uint8Array[]): Promise<ReadonlyMap<string, number>> {
+    const found = new Map<string, number>();
+    for (let from = 0; from < keys.length; from += ELEMENTS_PER_QUESTION)
+      for (const payload of await this.#ask(set, keys.slice(from, from + ELEMENTS_PER_QUESTION)))
+        noteCounters(payload, found);
+    return found;
+  }
+
+  async #ask(set: string, keys: readonly Uint8Array[]): Promise<readonly Uint8Array[]> {
+    const out = new MessageWriter();
+    out.begin(GETSETELEM, 0);
+    this.#head(out, set);
+    out.nest(LIST.ELEMENTS, () => keys.forEach((key) => writeElement(out, { key })));
+    out.end();
+    try {
+      const { messages } = await this.#socket.request(out.take());
+      return messages.filter(({ type }) => type === NEWSETELEM).map(({ payload }) => payload);
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return [];
+      throw error;
+    }
+  }
+
   [Symbol.dispose](): void {
     this.#socket[Symbol.dispose]();
   }
@@ -136,6 +168,21 @@ function writeValue(out: MessageWriter, value: Uint8Array | NftVerdict): void {
 function userData(comment: string): Uint8Array {
   const text = Buffer.from(`${comment.slice(0, COMMENT_BYTES_MAX - 1)}\0`);
   return Uint8Array.of(COMMENT, text.length, ...text);
+}
+
+/** A key as text, to look it up by. */
+export function keyText(key: Uint8Array): string {
+  return Buffer.from(key).toString('latin1');
+}
+
+function noteCounters(payload: Uint8Array, into: Map<string, number>): void {
+  const list = attributeAt(payload, [LIST.ELEMENTS], HEADER_BYTES);
+  for (const [, element] of list ? attributesOf(list) : []) {
+    const key = attributeAt(element, [ELEMENT.KEY, DATA.VALUE]);
+    const packets = attributeAt(element, [ELEMENT.EXPRESSION, EXPRESSION_DATA, COUNTER_PACKETS]);
+    if (key && packets?.length === 8)
+      into.set(keyText(key), Number(new DataView(packets.buffer, packets.byteOffset, 8).getBigUint64(0)));
+  }
 }
 
 function commentIn(data: Uint8Array): string | undefined {
