@@ -56,3 +56,7 @@ export const DISRUPTION_GRANT_MS = 2 * 60_000;
 
 /** How often a HorizontalPodAutoscaler looks at its metrics. */
 export const AUTOSCALE_INTERVAL_MS = 15_000;
+
+/** A signing request goes this long after it was signed, denied or failed, or after nobody answered it. */
+export const ANSWERED_REQUEST_MS = 60 * 60_000;
+export const PENDING_REQUEST_MS = 24 * 60 * 60_000;

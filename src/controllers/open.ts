@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Registry } from '../base/metrics.ts';
 import type { ControllerContext, OpenController } from './context.ts';
+import { openCertificateRequestCleaner } from './certificate-request-cleaner.ts';
 import { openDaemonSetController } from './daemon-set.ts';
 import { openDeploymentController } from './deployment.ts';
 import { openEndpointSliceMirroringController } from './endpoint-slice-mirroring.ts';
@@ -74,6 +75,7 @@ const CONTROLLERS = {
   'node-lifecycle': openNodeLifecycleController,
   'taint-eviction': openTaintEvictionController,
   'pod-gc': openPodGarbageCollector,
+  'certificate-request-cleaner': openCertificateRequestCleaner,
   'garbage-collector': openGarbageCollector,
 } as const satisfies Readonly<
   Record<string, (context: ControllerContext, options: ControllersOptions) => ReturnType<OpenController>>

@@ -1,6 +1,14 @@
 import { Buffer } from 'node:buffer';
 import type { KeyObject, X509Certificate } from 'node:crypto';
-import { cloneJson, isObject, objectAt, objectsAt, stringAt, arrayAt } from '../../kinds/json-value.ts';
+import {
+  arrayAt,
+  cloneJson,
+  isObject,
+  type JsonObject,
+  objectAt,
+  objectsAt,
+  stringAt,
+} from '../../kinds/json-value.ts';
 import { formatTime } from '../../kinds/decode/time.ts';
 import type { UnknownObject } from '../../kinds/meta.ts';
 import type { AccessAttributes, Decision } from '../authorize/authorizer.ts';
@@ -42,7 +50,7 @@ export const approvalHandler: SubresourceHandler = async (call) => {
     change: (old) => {
       const given = read(old);
       const object = cloneJson(old);
-      const conditions = objectsAt(given['status'], 'conditions');
+      const conditions = objectsAt(given['status'], 'conditions').map((one) => dated(core, one));
       object['status'] = { ...objectAt(old, 'status'), conditions };
       if (given.metadata.resourceVersion) object.metadata.resourceVersion = given.metadata.resourceVersion;
       return object;
@@ -54,6 +62,12 @@ export const approvalHandler: SubresourceHandler = async (call) => {
     entry,
   );
 };
+
+/** Who writes a condition need not say when. */
+function dated({ clock }: Core, condition: JsonObject): JsonObject {
+  const now = formatTime(clock.nowMs());
+  return { lastUpdateTime: now, lastTransitionTime: now, ...condition };
+}
 
 export interface CsrSignerDeps {
   readonly core: Core;

@@ -1,8 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { signingRequest } from '../../../support/signing-request.ts';
 import { waitFor } from '../../../support/wait-for.ts';
 import { type Call, openTestServer, patchType, type TestReply, type TestServer } from '../support.ts';
 
@@ -11,10 +8,8 @@ const REQUESTS = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
 const NS = '/api/v1/namespaces/default';
 
 let server: TestServer;
-let folder: string;
 beforeAll(async () => {
   server = await openTestServer();
-  folder = mkdtempSync(join(tmpdir(), 'weft-privilege-'));
   const { call } = server;
   for (const name of ['n1', 'n2']) await call('POST', '/api/v1/nodes', { metadata: { name } });
   await call('POST', `${NS}/secrets`, { metadata: { name: 'treasure' }, stringData: { k: 'v' } });
@@ -24,10 +19,7 @@ beforeAll(async () => {
     await call('POST', `${NS}/pods`, { metadata: { name: `on-${node}` }, spec: { ...spec, nodeName: node } });
   }
 });
-afterAll(async () => {
-  await server[Symbol.asyncDispose]();
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => server[Symbol.asyncDispose]());
 
 /** A user with exactly these rights everywhere. */
 async function userWith(name: string, ...rules: object[]): Promise<Call> {
@@ -172,17 +164,6 @@ describe('a signing request', () => {
   const CLIENT = 'kubernetes.io/kube-apiserver-client';
   const KUBELET = 'kubernetes.io/kube-apiserver-client-kubelet';
   const SERVING = 'kubernetes.io/kubelet-serving';
-  let number = 0;
-
-  function request(subject: string, ...extensions: string[]): string {
-    const name = join(folder, `csr-${number++}`);
-    const args = ['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-    const added = extensions.flatMap((one) => ['-addext', one]);
-    execFileSync('openssl', [...args, '-keyout', `${name}.key`, '-subj', subject, ...added, '-out', name], {
-      stdio: 'ignore',
-    });
-    return readFileSync(name).toString('base64');
-  }
 
   const body = (name: string, signerName: string, text: string, spec: object = {}): object => ({
     metadata: { name },
@@ -203,7 +184,7 @@ describe('a signing request', () => {
   it('says who asks, whatever its body says', async () => {
     const eve = await userWith('asker', MAKE);
     const forged = { username: 'system:node:n1', groups: ['system:nodes'], uid: 'x', extra: { a: ['b'] } };
-    const made = await eve('POST', REQUESTS, body('forged', CLIENT, request('/CN=asker'), forged));
+    const made = await eve('POST', REQUESTS, body('forged', CLIENT, signingRequest('/CN=asker'), forged));
     expect(made.status).toBe(201);
     expect(made.body.spec).toMatchObject({ username: 'asker', groups: ['system:authenticated'] });
     expect(made.body.spec).not.toHaveProperty('uid');
@@ -215,7 +196,7 @@ describe('a signing request', () => {
 
   it('is approved and signed only by who may for its signer', async () => {
     const eve = await userWith('approver', MAKE);
-    await eve('POST', REQUESTS, body('mine', CLIENT, request('/CN=someone')));
+    await eve('POST', REQUESTS, body('mine', CLIENT, signingRequest('/CN=someone')));
     refused(await approve(eve, 'mine'), /not permitted to approve requests with signerName/);
     const certificate = { status: { certificate: Buffer.from('x').toString('base64') } };
     const signed = await eve('PATCH', `${REQUESTS}/mine/status`, certificate, patchType.merge);
@@ -227,13 +208,17 @@ describe('a signing request', () => {
 
   it('for masters is refused when it is made', async () => {
     const eve = await userWith('climber', MAKE);
-    const made = await eve('POST', REQUESTS, body('masters', CLIENT, request('/CN=x/O=system:masters')));
+    const made = await eve(
+      'POST',
+      REQUESTS,
+      body('masters', CLIENT, signingRequest('/CN=x/O=system:masters')),
+    );
     refused(made, /system:masters/);
   });
 
   it('for a kubelet’s serving certificate must come from that kubelet', async () => {
     const usages = { usages: ['server auth'] };
-    const text = request(
+    const text = signingRequest(
       '/CN=kubernetes.default.svc/O=system:nodes',
       'subjectAltName=DNS:kubernetes.default.svc',
     );
@@ -257,12 +242,12 @@ describe('a signing request', () => {
     const other = await joiner(
       'POST',
       REQUESTS,
-      body('other', CLIENT, request('/CN=system:node:n9/O=system:nodes')),
+      body('other', CLIENT, signingRequest('/CN=system:node:n9/O=system:nodes')),
     );
     expect(other.status).toBe(201);
-    const both = request('/CN=system:node:n9/O=system:nodes/O=system:masters');
+    const both = signingRequest('/CN=system:node:n9/O=system:nodes/O=system:masters');
     expect((await joiner('POST', REQUESTS, body('both', KUBELET, both))).status).toBe(201);
-    const good = request('/CN=system:node:n9/O=system:nodes');
+    const good = signingRequest('/CN=system:node:n9/O=system:nodes');
     expect((await joiner('POST', REQUESTS, body('good', KUBELET, good))).status).toBe(201);
     const status = async (name: string): Promise<{ certificate?: string }> =>
       (await server.call('GET', `${REQUESTS}/${name}`)).body.status;
