@@ -104,18 +104,18 @@ async function serve(
   request.annotate?.('authorization.k8s.io/decision', decision.allowed ? 'allow' : 'forbid');
   request.annotate?.('authorization.k8s.io/reason', decision.reason);
   if (!decision.allowed) throw denied(attributes, decision);
-  const require = async (verb: string): Promise<void> => {
+  const demand = async (verb: string): Promise<void> => {
     const more = { ...attributes, verb };
     const answer = await deps.authorize(more);
     if (!answer.allowed) throw denied(more, answer);
   };
-  if (opensStream(info)) await require('create');
+  if (opensStream(info)) await demand('create');
   using held = new DisposableStack();
   held.use(await deps.admitRequest(user, info));
   if (info.isResource) {
     const { clock } = deps.routes.core;
     const reply = await withDeadline(clock, request, info, () =>
-      dispatch(deps.routes, request, info, user, require),
+      dispatch(deps.routes, request, info, user, demand),
     );
     return reply && isLongList(info, reply) ? untilSent(reply, held.move()) : reply;
   }

@@ -29,12 +29,12 @@ export async function dispatch(
   request: ApiRequest,
   info: RequestInfo,
   user: UserInfo,
-  require: Call['require'],
+  demand: Call['demand'],
 ): Promise<Reply | undefined> {
   const { core } = routes;
   const kind = core.registry.find(info.group, info.version, info.resource);
   if (!kind || !pathFits(kind.namespaced, info)) throw noSuchPath();
-  const call: Call = { core, kind, request, info, user, require };
+  const call: Call = { core, kind, request, info, user, demand };
   const reply = await answer(routes, call);
   return reply && kind.deprecationWarning ? withWarning(reply, kind.deprecationWarning) : reply;
 }

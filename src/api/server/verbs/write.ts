@@ -31,7 +31,7 @@ export interface Call {
   readonly info: RequestInfo;
   readonly user: UserInfo;
   /** Throws 403 unless the user may do this here, too: some requests turn out to be more than their verb. */
-  require(verb: string): Promise<void>;
+  demand(verb: string): Promise<void>;
 }
 
 /** POST to a collection. */
@@ -55,7 +55,7 @@ export async function put(call: Call): Promise<Reply> {
     ...(kind.allowCreateOnUpdate &&
       !info.subresource && {
         createMissing: async () => {
-          await call.require('create');
+          await call.demand('create');
           status = 201;
           return await create(core, write, decode());
         },
@@ -133,7 +133,7 @@ async function applyPatch(call: Call): Promise<Reply> {
     applied: true,
     ...(!info.subresource && {
       createMissing: async () => {
-        await call.require('create');
+        await call.demand('create');
         status = 201;
         const made = apply(undefined, read(), options);
         return await create(core, { ...write, applied: true }, retyped(kind, made, write));
