@@ -68,7 +68,6 @@ export const EPOLL = {
   EDGE: 0x80000000,
 } as const;
 export const EPOLL_CTL = { ADD: 1, REMOVE: 2, MODIFY: 3 } as const;
-export const EPOLL_CLOEXEC = SOCK_CLOEXEC;
 export const EVENTFD_FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK;
 
 /** Of a listening socket: it listens no more (Linux). */

@@ -27,7 +27,7 @@
  * One thread, one loop; nothing is allocated for an event or a call.
  */
 import { Fault } from '../../base/fault.ts';
-import { assertLayout, EPOLL, EPOLL_CLOEXEC, EPOLL_CTL, EPOLL_EVENT } from './abi.ts';
+import { assertLayout, EPOLL, EPOLL_CTL, EPOLL_EVENT, SOCK_CLOEXEC } from './abi.ts';
 import { Arena } from './arena.ts';
 import { DescriptorTable } from './descriptor-table.ts';
 import { ERRNO, errnoName, type Failure, orErrno } from './errno.ts';
@@ -96,7 +96,7 @@ export class EpollLoop implements Disposable {
   /** Throws Fault FFI, NATIVE_UNSUPPORTED, EMFILE. */
   static open(deps: EpollLoopDeps): EpollLoop {
     assertLayout();
-    const epoll = deps.descriptors.adopt(orErrno(streamCalls().epoll_create1(EPOLL_CLOEXEC)));
+    const epoll = deps.descriptors.adopt(orErrno(streamCalls().epoll_create1(SOCK_CLOEXEC)));
     if (epoll < 0) throw new Fault(errnoName(epoll), `no epoll: ${errnoName(epoll)}`);
     const loop = new EpollLoop(deps, epoll);
     loop.#prove();
