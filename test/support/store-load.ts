@@ -1,7 +1,7 @@
 /**
  * A process that writes to a SQLite store until it is killed and tells each acknowledged write on stdout:
  * `put KEY VALUE REVISION` or `delete KEY - REVISION`, one a line. Waits for a line on stdin before it opens the
- * file. Arguments: FILE ROUND WRITERS.
+ * file. Arguments: FILE ROUND WRITERS FILLER, the bytes added to each unique value.
  */
 import { writeSync } from 'node:fs';
 import { systemClock } from '../../src/base/clock.ts';
@@ -9,7 +9,7 @@ import { messageOf } from '../../src/base/fault.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { openSqliteStore } from '../../src/store/sqlite-store.ts';
 
-const [path = '', round = '0', writers = '16'] = process.argv.slice(2);
+const [path = '', round = '0', writers = '16', filler = '500'] = process.argv.slice(2);
 writeSync(1, 'booted\n');
 const told = new Promise<boolean>((resolve) => {
   process.stdin.once('data', () => resolve(true)).once('end', () => resolve(false));
@@ -23,7 +23,7 @@ async function write(writer: number): Promise<void> {
   for (let i = 0; ; i++) {
     const value = `${round}.${i}`;
     const unique = `/k/${round}/${writer}/${i}`;
-    const created = await store.put(unique, Buffer.from(value + 'x'.repeat(500)), 0);
+    const created = await store.put(unique, Buffer.from(value + 'x'.repeat(Number(filler))), 0);
     writeSync(1, `put ${unique} ${value} ${created.revision}\n`);
     const before = (await store.get(register)).entry?.modRevision ?? 0;
     const updated = await store.put(register, Buffer.from(value), before);
