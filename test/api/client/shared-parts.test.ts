@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { SharedParts } from '../../../src/api/client/shared-parts.ts';
 
-const pod = (name: string): Record<string, unknown> => ({
+const pod = (name: string) => ({
   kind: 'Pod',
   apiVersion: 'v1',
   metadata: { name, labels: { app: 'web', tier: 'front', release: 'stable' } },
@@ -16,20 +16,16 @@ const pod = (name: string): Record<string, unknown> => ({
     ],
   },
 });
-type Shared = {
-  metadata: { name: string; labels: object };
-  spec: { containers: [{ env: object; volumeMounts: object }] };
-};
-const share = (parts: SharedParts, name: string): Shared =>
-  parts.share(pod(name) as never) as unknown as Shared;
+const share = (parts: SharedParts, name: string) => parts.share(pod(name));
 
 describe('equal parts of objects', () => {
   it('are one object in memory, what differs stays apart, and nothing changes', () => {
     const parts = new SharedParts();
     const [first, second] = [share(parts, 'a'), share(parts, 'b')];
     expect(second.metadata.labels).toBe(first.metadata.labels);
-    expect(second.spec.containers[0].env).toBe(first.spec.containers[0].env);
-    expect(second.spec.containers[0].volumeMounts).not.toBe(first.spec.containers[0].volumeMounts);
+    const [one, other] = [first.spec.containers[0], second.spec.containers[0]];
+    expect(other?.env).toBe(one?.env);
+    expect(other?.volumeMounts).not.toBe(one?.volumeMounts);
     expect([first, second]).toEqual([pod('a'), pod('b')]);
   });
 
