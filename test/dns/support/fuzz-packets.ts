@@ -42,16 +42,16 @@ const TYPES: readonly RecordType[] = [
 ];
 
 /** Packets near to what a client sends: whole ones, and those with a few bytes wrong in the places that matter. */
-export function fuzzPacket(random: () => number): Uint8Array {
+export function fuzzPacket(random: () => number, names: readonly string[] = NAMES): Uint8Array {
   const pick = (below: number): number => Math.floor(random() * below);
   if (pick(20) === 0) return Uint8Array.from({ length: pick(80) }, () => pick(256));
-  let bytes = wellFormed(pick);
+  let bytes = wellFormed(pick, names);
   for (let changes = pick(2) * pick(4); changes > 0; changes--) bytes = damaged(bytes, pick);
   return bytes;
 }
 
-function wellFormed(pick: (below: number) => number): Uint8Array {
-  const name = NAMES[pick(NAMES.length)]!;
+function wellFormed(pick: (below: number) => number, names: readonly string[]): Uint8Array {
+  const name = names[pick(names.length)]!;
   const type = TYPES[pick(TYPES.length)]!;
   const edns = {
     udpSize: [0, 511, 512, 513, 1232, 4096, 65_535][pick(7)]!,

@@ -79,7 +79,11 @@ function fastTotal({ counts }: PackedReader): number {
   return positive + nodata + nxdomain;
 }
 
-function faultIn(asked: Uint8Array, replies: readonly Uint8Array[], fast: Uint8Array): string | undefined {
+export function faultIn(
+  asked: Uint8Array,
+  replies: readonly Uint8Array[],
+  fast: Uint8Array,
+): string | undefined {
   const [reply] = replies;
   if (replies.length > 1) return 'answered twice';
   if (fast.length > 0 && Buffer.compare(fast, reply ?? new Uint8Array(0)) !== 0) return 'fast path differs';

@@ -2,6 +2,7 @@ import type { Tracker } from '../../../endpoints/tracker.ts';
 import type { OpenDatagramEngine } from '../../../dns/server/datagram-engine.ts';
 import { zoneCounts } from '../../../dns/cluster/table/answer-counts.ts';
 import { DnsServer, type DnsServerOptions } from '../../../dns/server/dns-server.ts';
+import type { OpenStreamEngine } from '../../../dns/server/stream-engine.ts';
 import { decodeMessage } from '../../../dns/wire/decode.ts';
 import { encodeMessage } from '../../../dns/wire/encode.ts';
 import { queryMessage, type Message } from '../../../dns/wire/message.ts';
@@ -25,13 +26,15 @@ export interface TestServerOptions extends Partial<DnsServerOptions> {
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly openDatagram?: OpenDatagramEngine;
+  readonly openStream?: OpenStreamEngine;
 }
 
 /** A real server on free ports of 127.0.0.1. */
 export async function openServer(corefile: string, options: TestServerOptions = {}): Promise<TestServer> {
   const logs: LogRecord[] = [];
   const metrics = new Registry();
-  const { cluster = clusterOf([]), clock = systemClock, random = () => 0.5, openDatagram, ...rest } = options;
+  const { cluster = clusterOf([]), clock = systemClock, random = () => 0.5, ...given } = options;
+  const { openDatagram, openStream, ...rest } = given;
   const server = await DnsServer.open(
     {
       snapshots: cluster,
@@ -40,6 +43,7 @@ export async function openServer(corefile: string, options: TestServerOptions = 
       metrics,
       log: createLogger((line) => logs.push(line), 'debug'),
       ...(openDatagram && { openDatagram }),
+      ...(openStream && { openStream }),
     },
     { corefile: { text: corefile }, dnsPort: 0, defaultBind: ['127.0.0.1'], drainMs: 200, ...rest },
   );

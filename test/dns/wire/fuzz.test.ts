@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { frame, FrameReader } from '../../../dns/server/framing.ts';
 import { decodeMessage } from '../../../dns/wire/decode.ts';
 import { encodeMessage } from '../../../dns/wire/encode.ts';
+import { fuzzChain } from '../support/fuzz-chain.ts';
 import { fuzzPacket, randomFrom } from '../support/fuzz-packets.ts';
 import { fuzzServer } from '../support/fuzz-server.ts';
 
@@ -11,6 +12,11 @@ describe('damaged packets', () => {
     const { answered, fast } = await fuzzServer(20_000, 7);
     expect(answered).toBeGreaterThan(10_000);
     expect(fast).toBeGreaterThan(1000);
+  });
+
+  it('get one right answer or none from a chain of many plugins', { timeout: 120_000 }, async () => {
+    const { answered } = await fuzzChain(6000, 7);
+    expect(answered).toBeGreaterThan(4000);
   });
 
   it('decode to a value or a reason, and what decodes can be sent again', () => {
