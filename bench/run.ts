@@ -11,6 +11,7 @@ const BENCHMARKS = [
   'dns/queries.ts',
   'dns/table.ts',
   'ingress/requests.ts',
+  'ingress/engines.ts',
   'ingress/table.ts',
   'ingress/handshakes.ts',
   'ingress/memory.ts',

@@ -10,7 +10,7 @@ import type { Order } from './messages.ts';
 import { Outbox } from './outbox.ts';
 import { Scanned } from './request-scan.ts';
 import { RequestRelay } from './request-relay.ts';
-import { clientFields, type ForwardedFields } from './request-writer.ts';
+import type { ForwardedFields } from './request-writer.ts';
 import type { WorkerContext } from './worker-context.ts';
 import { WheelDeadline } from './wheel-deadline.ts';
 
@@ -76,8 +76,8 @@ export class ClientConnection implements ReadyHandler {
     this.address = plainAddress(peer.address);
     this.port = peer.port;
     this.outbox = new Outbox(stream, context.scratch);
-    this.fields = { client: clientFields(this.address), listener: listener.fields };
-    this.#relay = new RequestRelay(context, this);
+    this.fields = { client: context.clientFields(this.address), listener: listener.fields };
+    this.#relay = context.relayFor(this) ?? new RequestRelay(context, this);
     this.#deadline = new WheelDeadline(context.loop.timers, () => this.#expired());
   }
 
@@ -194,7 +194,7 @@ export class ClientConnection implements ReadyHandler {
     this.#state = State.CLOSED;
     this.#deadline.cancel();
     this.outbox.clear();
-    this.#context.left(this);
+    this.#context.left(this, this.#relay);
   }
 
   #input(): void {

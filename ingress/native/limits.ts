@@ -32,3 +32,7 @@ export const TALLIES_A_SLAB = 128;
 /** The timers of a worker: resolution, and slots of its wheel. */
 export const TIMER_TICK_MS = 50;
 export const TIMER_SLOTS = 1024;
+/** Relays kept for clients to come. */
+export const SPARE_RELAYS_MAX = 256;
+/** Addresses of clients whose fields are remembered. Over: all are forgotten. */
+export const CLIENTS_REMEMBERED_MAX = 1024;

@@ -20,7 +20,6 @@ export class RequestBooks {
   /** The id we made, while the log asks for it. */
   requestId = '';
   readonly #context: WorkerContext;
-  readonly #client: ClientConnection;
   #route: Route | undefined;
   #method: Method | undefined;
   #startedMs = 0;
@@ -31,9 +30,8 @@ export class RequestBooks {
   #failed: { readonly endpoint: string; readonly startedMs: number; readonly detail: string }[] = [];
   #detail: string | undefined;
 
-  constructor(context: WorkerContext, client: ClientConnection) {
+  constructor(context: WorkerContext) {
     this.#context = context;
-    this.#client = client;
   }
 
   get method(): Method {
@@ -75,7 +73,7 @@ export class RequestBooks {
   }
 
   /** Counts, and writes the line of the log. `kept` begins with the request's head. */
-  end(status: number, bytes: number, kept: Buffer): void {
+  end(status: number, bytes: number, kept: Buffer, client: ClientConnection): void {
     const route = this.#route!;
     const nowMs = this.#context.nowMs();
     const tally = this.#context.tallies.find(route, this.method.name, status, '');
@@ -88,18 +86,18 @@ export class RequestBooks {
       if (this.connectedMs > 0) tally.connectSeconds.observe((this.connectedMs - this.tryStartedMs) / 1000);
     }
     if (this.#context.settings.accessLog !== 'off' && route.policy.accessLog)
-      this.#log(status, bytes, kept, nowMs);
+      this.#log(status, bytes, nowMs, kept, client);
   }
 
   /** The portable engine's own line, of the request read once more. */
-  #log(status: number, bytes: number, kept: Buffer, nowMs: number): void {
+  #log(status: number, bytes: number, nowMs: number, kept: Buffer, client: ClientConnection): void {
     const { settings } = this.#context;
     const scanned = scanRequestHead(kept, 0, settings.server.limits);
     const head = scanned && !('status' in scanned) ? frameRequest(scanned) : undefined;
     if (!head || 'status' in head) return;
     const route = this.#route!;
     const request = {
-      ...contextOf(head, this.#facts(), settings),
+      ...contextOf(head, factsOf(client), settings),
       route,
       path: head.target.split('?', 1)[0]!,
       captures: undefined,
@@ -109,19 +107,6 @@ export class RequestBooks {
     const line = settings.accessLog === 'json' ? jsonLine : upstreamInfoLine;
     const seconds = (nowMs - this.#startedMs) / 1000;
     this.#context.log(line({ record, request, status, bytes, seconds, timeMs: this.#context.clock.nowMs() }));
-  }
-
-  #facts(): ConnectionFacts {
-    const { address, port, listener } = this.#client;
-    return {
-      clientAddress: address,
-      clientPort: port,
-      peerAddress: address,
-      localPort: listener.port,
-      secure: false,
-      tls: undefined,
-      proxiedPort: undefined,
-    };
   }
 
   #record(requestId: string): RequestRecord {
@@ -138,4 +123,16 @@ export class RequestBooks {
     if (this.#detail !== undefined) record.tryFailed(this.#detail);
     return record;
   }
+}
+
+function factsOf({ address, port, listener }: ClientConnection): ConnectionFacts {
+  return {
+    clientAddress: address,
+    clientPort: port,
+    peerAddress: address,
+    localPort: listener.port,
+    secure: false,
+    tls: undefined,
+    proxiedPort: undefined,
+  };
 }

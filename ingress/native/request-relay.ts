@@ -19,7 +19,7 @@ import type { WorkerContext } from './worker-context.ts';
 import type { FastRoute } from './worker-table.ts';
 
 /**
- * The request of a client that is under way, one object for all requests of a connection: from a scanned head to an
+ * The request of a client that is under way, one object for all requests of a connection and the next: from a scanned head to an
  * endpoint and back. A try that fails before anything was answered goes to the portable engine, which decides about
  * retries and error pages; only when the request is too long to be kept is the failure answered here.
  */
@@ -29,7 +29,8 @@ export class RequestRelay implements UpstreamUser {
   requestEnded = false;
   keepAlive = false;
   readonly books: RequestBooks;
-  readonly client: ClientConnection;
+  /** Whose requests it relays; another one's after that one has gone. */
+  client: ClientConnection;
   upstream: UpstreamConnection | undefined;
   readonly #context: WorkerContext;
   readonly #response: ResponseRelay;
@@ -46,7 +47,7 @@ export class RequestRelay implements UpstreamUser {
   constructor(context: WorkerContext, client: ClientConnection) {
     this.#context = context;
     this.client = client;
-    this.books = new RequestBooks(context, client);
+    this.books = new RequestBooks(context);
     this.#response = new ResponseRelay(context, this);
   }
 
@@ -205,7 +206,7 @@ export class RequestRelay implements UpstreamUser {
     this.#context.counts[COUNT.REQUESTS]!--;
     if (this.#endpoint) this.#endpoint.active--;
     this.#endpoint = undefined;
-    this.books.end(status, this.#response.sentBytes, this.#kept.bytes);
+    this.books.end(status, this.#response.sentBytes, this.#kept.bytes, this.client);
     this.#kept.end();
   }
 

@@ -3,6 +3,6 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { WorkerStart } from '../../../../ingress/native/messages.ts';
 
 const { pulse } = workerData as WorkerStart;
-parentPort?.postMessage({ kind: 'up' });
+parentPort?.postMessage({ kind: 'up' }, []);
 Atomics.add(pulse, 0, 1);
 for (;;) Atomics.load(pulse, 0);
