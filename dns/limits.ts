@@ -14,6 +14,8 @@ export const STREAM_WRITE_STALL_MS = 10_000;
 export const STREAM_QUERIES_IN_FLIGHT = 128;
 /** Unsent answer bytes of one connection; reading pauses beyond. */
 export const STREAM_UNSENT_BYTES = 256 * 1024;
+/** Connections that may wait to be accepted. */
+export const STREAM_BACKLOG = 1024;
 /** Connections of one listener; the one idle for longest makes room for the next. */
 export const STREAM_CONNECTIONS = 20_000;
 /** A TLS handshake must be done within this. */
@@ -38,9 +40,9 @@ export const NATIVE_RECEIVE_BYTES = 4096;
 export const NATIVE_RING_SLOTS = 512;
 /** Questions the chain takes from a ring before others have their turn. */
 export const NATIVE_RING_DRAIN = 64;
-/** A receiver wakes this often to say that it lives; one that misses two of its owner's looks is started anew. */
-export const NATIVE_RECEIVE_TIMEOUT_MS = 250;
-export const NATIVE_LOOK_MS = 500;
-export const NATIVE_MISSES_MAX = 2;
+/** A native thread wakes this often to say that it lives; one that misses three of its owner's looks is started anew. */
+export const NATIVE_RECEIVE_TIMEOUT_MS = 150;
+export const NATIVE_LOOK_MS = 300;
+export const NATIVE_MISSES_MAX = 3;
 /** Pause before a receiver that failed is started anew: one that fails at once must not take the host with it. */
 export const NATIVE_RESTART_MS = 200;

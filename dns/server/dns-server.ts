@@ -13,6 +13,8 @@ import { Generation } from './generation.ts';
 import { hostAddresses, listenSpecs } from './listen-plan.ts';
 import { OpenListener } from './listeners.ts';
 import { openPortableDatagram } from './portable-datagram.ts';
+import type { OpenStreamEngine } from './stream-engine.ts';
+import { openPortableStream } from './stream-listener.ts';
 import type { Answerer, Arrival, Respond } from './responder.ts';
 import { SharedThings } from './shared-things.ts';
 
@@ -24,6 +26,8 @@ export interface DnsServerDeps {
   readonly random: () => number;
   /** Replaces the UDP engine; default node:dgram. */
   readonly openDatagram?: OpenDatagramEngine;
+  /** Replaces the TCP engine; default node:net. */
+  readonly openStream?: OpenStreamEngine;
 }
 
 export interface DnsServerOptions {
@@ -102,7 +106,7 @@ export class DnsServer implements AsyncDisposable {
 
   /** What compiled tables answered without a chain, by listener, since the last reload. */
   fastCounts(): readonly FastSample[] {
-    return [...this.#generation.fastPaths.values()].map(({ sample }) => sample);
+    return this.#generation.fastCounts();
   }
 
   /** Answers a message without a socket, as if it had come to the listener with this label (default: the first). */
@@ -169,9 +173,9 @@ export class DnsServer implements AsyncDisposable {
     try {
       for (const spec of specs) {
         if (this.#listeners.has(spec.label)) continue;
-        const openDatagram = this.#deps.openDatagram ?? openPortableDatagram;
-        const responder = this.#currentResponder();
-        opened.push(await OpenListener.open({ clock: this.#deps.clock, responder, openDatagram }, spec));
+        const { clock, openDatagram = openPortableDatagram, openStream = openPortableStream } = this.#deps;
+        const deps = { clock, responder: this.#currentResponder(), openDatagram, openStream };
+        opened.push(await OpenListener.open(deps, spec));
       }
     } catch (error) {
       for (const listener of opened) await listener[Symbol.asyncDispose]();
@@ -183,8 +187,9 @@ export class DnsServer implements AsyncDisposable {
     const unused = [...listeners.keys()].filter((label) => !specs.some((spec) => spec.label === label));
     this.#generation = generation;
     this.#listeners = listeners;
-    for (const { label, datagram } of listeners.values()) {
-      datagram?.useFastPath(generation.fastPaths.get(label));
+    for (const listener of listeners.values()) {
+      const { datagram, stream } = generation.fastPaths.get(listener.label) ?? {};
+      listener.useFastPaths(datagram, stream);
     }
     for (const label of unused) {
       const listener = listeners.get(label);

@@ -5,15 +5,34 @@ import {
   type NativeDatagramDeps,
   type NativeDatagramOptions,
 } from './native/native-datagram.ts';
+import { nativeStream } from './native/native-stream.ts';
 import { openPortableDatagram } from './portable-datagram.ts';
+import type { OpenStreamEngine } from './stream-engine.ts';
+import { openPortableStream } from './stream-listener.ts';
 
-/** How UDP sockets are opened. */
-export function datagramEngine(
+/** How sockets for UDP are opened, and those for TCP. */
+export function dnsEngines(
   name: EngineName,
   deps: NativeDatagramDeps,
   options: NativeDatagramOptions,
-): OpenDatagramEngine {
+): { readonly openDatagram: OpenDatagramEngine; readonly openStream: OpenStreamEngine } {
   const choice = new EngineChoice(name, deps);
+  const stream = nativeStream(deps);
+  return {
+    openDatagram: datagramEngine(choice, deps, options),
+    openStream: (streamDeps, where) =>
+      choice.open(
+        () => stream(streamDeps, where),
+        () => openPortableStream(streamDeps, where),
+      ),
+  };
+}
+
+function datagramEngine(
+  choice: EngineChoice,
+  deps: NativeDatagramDeps,
+  options: NativeDatagramOptions,
+): OpenDatagramEngine {
   const native = nativeDatagram(deps, options);
   return (where, handler) =>
     choice.open(

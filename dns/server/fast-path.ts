@@ -10,10 +10,17 @@ import type { FastPath } from './datagram-engine.ts';
 
 export interface TablePathOptions {
   readonly listener: string;
+  readonly proto: FastSample['proto'];
   readonly cookieSecret: Uint8Array;
 }
 
-/** A reader of the compiled table for one listener. */
+/** How one listener answers over each of its transports. */
+export interface FastPaths {
+  readonly datagram: TablePath;
+  readonly stream: TablePath;
+}
+
+/** A reader of the compiled table for one listener and protocol. */
 export class TablePath implements FastPath, Disposable {
   readonly names: CompiledNames;
   readonly cookieSecret: Uint8Array;
@@ -22,14 +29,15 @@ export class TablePath implements FastPath, Disposable {
   readonly #subscription: Disposable;
   readonly #memories: Float64Array[];
 
-  constructor(deps: { clock: Clock }, { listener, cookieSecret }: TablePathOptions, names: CompiledNames) {
+  constructor(deps: { clock: Clock }, options: TablePathOptions, names: CompiledNames) {
+    const { listener, proto, cookieSecret } = options;
     this.names = names;
     this.cookieSecret = cookieSecret;
     const cookies = new CookieMaker(deps, cookieSecret);
-    this.#reader = new PackedReader(names.table.buffers, names.options, { cookies });
+    this.#reader = new PackedReader(names.table.buffers, names.options, { cookies, stream: proto === 'tcp' });
     this.#memories = [this.#reader.counts.memory];
     const words = (): Float64Array => sumOfCounts(this.#memories);
-    this.sample = { listener, proto: 'udp', zones: names.options.blockZones, words };
+    this.sample = { listener, proto, zones: names.options.blockZones, words };
     this.#subscription = names.table.onBuffers((buffers) => this.#reader.useBuffers(buffers));
   }
 
@@ -53,14 +61,14 @@ export class TablePath implements FastPath, Disposable {
 }
 
 /**
- * The fast path of a listener: the first of its blocks with a compiled table that nothing in front of it changes or
+ * The fast paths of a listener: the first of its blocks with a compiled table that nothing in front of it changes or
  * must see. Names that another block or plugin answers are left to the slow path.
  */
-export function fastPathOf(
+export function fastPathsOf(
   deps: { clock: Clock },
-  options: TablePathOptions,
+  options: Omit<TablePathOptions, 'proto'>,
   table: BlockTable,
-): TablePath | undefined {
+): FastPaths | undefined {
   for (const block of new Set(table.blocks)) {
     const at = block.plugins.findIndex((plugin) => plugin.compiled !== undefined);
     const inFront = block.plugins.slice(0, at);
@@ -74,7 +82,11 @@ export function fastPathOf(
       rotate: inFront.some(({ name }) => name === 'loadbalance'),
       nsid: inFront.find(({ serverId }) => serverId !== undefined)?.serverId,
     });
-    if (names) return new TablePath(deps, options, names);
+    if (!names) continue;
+    return {
+      datagram: new TablePath(deps, { ...options, proto: 'udp' }, names),
+      stream: new TablePath(deps, { ...options, proto: 'tcp' }, names),
+    };
   }
   return undefined;
 }

@@ -6,11 +6,11 @@ import type { Logger } from '../../src/base/log.ts';
 import type { Registry } from '../../src/base/metrics.ts';
 import { composeChain } from '../chain.ts';
 import type { BlockPlan } from '../corefile/compile.ts';
-import type { HostView, Plugin, PluginDeps } from '../plugin.ts';
+import type { FastSample, HostView, Plugin, PluginDeps } from '../plugin.ts';
 import { BlockTable, type OpenBlock } from './blocks.ts';
 import type { ServerCookies } from './cookie.ts';
 import type { ListenSpec } from './listen-plan.ts';
-import { fastPathOf, type TablePath } from './fast-path.ts';
+import { fastPathsOf, type FastPaths } from './fast-path.ts';
 import { Responder } from './responder.ts';
 import type { SharedLease } from './shared-things.ts';
 import { TsigGate } from './tsig-gate.ts';
@@ -37,7 +37,7 @@ export class Generation implements AsyncDisposable {
   readonly responder: Responder;
   readonly tables: ReadonlyMap<string, BlockTable>;
   /** By listener label, for those that have one. */
-  readonly fastPaths: ReadonlyMap<string, TablePath>;
+  readonly fastPaths: ReadonlyMap<string, FastPaths>;
   readonly #drain: Drain;
   readonly #deps: GenerationDeps;
 
@@ -45,7 +45,7 @@ export class Generation implements AsyncDisposable {
     deps: GenerationDeps,
     blocks: readonly OpenBlock[],
     tables: ReadonlyMap<string, BlockTable>,
-    fastPaths: ReadonlyMap<string, TablePath>,
+    fastPaths: ReadonlyMap<string, FastPaths>,
     responder: Responder,
     drain: Drain,
   ) {
@@ -72,7 +72,7 @@ export class Generation implements AsyncDisposable {
     );
     const responder = new Responder({ ...deps, drain, tsig }, options, (listener) => tables.get(listener));
     const blocks: OpenBlock[] = [];
-    const fastPaths = new Map<string, TablePath>();
+    const fastPaths = new Map<string, FastPaths>();
     const host = hostView({ ...deps, tsig }, responder, blocks, fastPaths);
     try {
       for (const plan of plans) blocks.push(await openBlock(deps, plan, host, firstLabel(plan)));
@@ -86,7 +86,7 @@ export class Generation implements AsyncDisposable {
       const table = new BlockTable(rows);
       tables.set(label, table);
       const path = { listener: label, cookieSecret: deps.cookies.secret };
-      const fast = label.startsWith('dns://') ? fastPathOf(deps, path, table) : undefined;
+      const fast = label.startsWith('dns://') ? fastPathsOf(deps, path, table) : undefined;
       if (fast) fastPaths.set(label, fast);
     }
     return new Generation(deps, blocks, tables, fastPaths, responder, drain);
@@ -94,6 +94,11 @@ export class Generation implements AsyncDisposable {
 
   get plugins(): readonly Plugin[] {
     return this.blocks.flatMap((block) => block.plugins);
+  }
+
+  /** What compiled tables answered without a chain, by listener and protocol. */
+  fastCounts(): readonly FastSample[] {
+    return samplesOf(this.fastPaths);
   }
 
   /** True when the questions under way ended in time. */
@@ -104,9 +109,16 @@ export class Generation implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await closeBlocks(this.blocks, this.#deps.log);
-    for (const fast of this.fastPaths.values()) fast[Symbol.dispose]();
+    for (const { datagram, stream } of this.fastPaths.values()) {
+      datagram[Symbol.dispose]();
+      stream[Symbol.dispose]();
+    }
     await this.#deps.lease[Symbol.asyncDispose]();
   }
+}
+
+function samplesOf(fastPaths: ReadonlyMap<string, FastPaths>): FastSample[] {
+  return [...fastPaths.values()].flatMap(({ datagram, stream }) => [datagram.sample, stream.sample]);
 }
 
 function firstLabel({ settings }: BlockPlan): string {
@@ -118,14 +130,14 @@ function hostView(
   deps: GenerationDeps & { readonly tsig: TsigGate },
   responder: Responder,
   blocks: readonly OpenBlock[],
-  fastPaths: ReadonlyMap<string, TablePath>,
+  fastPaths: ReadonlyMap<string, FastPaths>,
 ): HostView {
   return {
     resolve: (query, question) => responder.resolve(query, question),
     get addresses() {
       return deps.addresses();
     },
-    fastCounts: () => [...fastPaths.values()].map(({ sample }) => sample),
+    fastCounts: () => samplesOf(fastPaths),
     searchDomains: deps.searchDomains,
     allPlugins: () => blocks.flatMap((block) => block.plugins),
     tsigKey: (name) => deps.tsig.key(name),

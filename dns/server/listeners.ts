@@ -1,9 +1,10 @@
 import type { Clock } from '../../src/base/clock.ts';
 import { Fault, hasCode } from '../../src/base/fault.ts';
-import type { Peer, Transport } from '../plugin.ts';
-import type { DatagramEngine, DatagramHandler, OpenDatagramEngine } from './datagram-engine.ts';
+import type { Transport } from '../plugin.ts';
+import type { DatagramEngine, DatagramHandler, FastPath, OpenDatagramEngine } from './datagram-engine.ts';
 import type { ListenSpec } from './listen-plan.ts';
 import type { Answerer } from './responder.ts';
+import type { OpenStreamEngine, StreamEngine } from './stream-engine.ts';
 import { StreamListener } from './stream-listener.ts';
 import { readTlsOptions } from './tls-options.ts';
 
@@ -14,25 +15,21 @@ export interface ListenDeps {
   readonly clock: Clock;
   readonly responder: Answerer;
   readonly openDatagram: OpenDatagramEngine;
-}
-
-interface StreamLike extends AsyncDisposable {
-  readonly address: Peer;
-  drain(): void;
+  readonly openStream: OpenStreamEngine;
 }
 
 /** The sockets of one ListenSpec. */
 export class OpenListener implements AsyncDisposable {
   readonly label: string;
-  readonly datagram: DatagramEngine | undefined;
-  readonly #stream: StreamLike;
+  readonly #datagram: DatagramEngine | undefined;
+  readonly #stream: StreamEngine;
   readonly #transport: Transport;
 
-  private constructor(label: string, transport: Transport, stream: StreamLike, datagram?: DatagramEngine) {
+  private constructor(label: string, transport: Transport, stream: StreamEngine, datagram?: DatagramEngine) {
     this.label = label;
     this.#transport = transport;
     this.#stream = stream;
-    this.datagram = datagram;
+    this.#datagram = datagram;
   }
 
   /** Rejects with Fault LISTEN_FAILED or TLS_FILES. */
@@ -41,7 +38,7 @@ export class OpenListener implements AsyncDisposable {
     if (!spec.tls) throw new Fault('TLS_FILES', `${spec.label} needs a tls directive in its block`);
     const tls = readTlsOptions(spec.tls);
     const options = { ...spec, listener: spec.label, tls, tlsFiles: spec.tls, settings: spec.transport };
-    const open = async (address: string): Promise<StreamLike> => {
+    const open = async (address: string): Promise<StreamEngine> => {
       if (spec.scheme === 'tls') return await StreamListener.open(deps, { ...options, address });
       const { DohListener } = await import('./doh-listener.ts');
       return await DohListener.open(deps, { ...options, address });
@@ -50,7 +47,7 @@ export class OpenListener implements AsyncDisposable {
     return new OpenListener(spec.label, spec.scheme, stream);
   }
 
-  static readonly #make = (label: string, stream: StreamLike, datagram: DatagramEngine): OpenListener =>
+  static readonly #make = (label: string, stream: StreamEngine, datagram: DatagramEngine): OpenListener =>
     new OpenListener(label, 'tcp', stream, datagram);
 
   get addresses(): readonly {
@@ -59,7 +56,13 @@ export class OpenListener implements AsyncDisposable {
     readonly port: number;
   }[] {
     const stream = { transport: this.#transport, ...this.#stream.address };
-    return this.datagram ? [{ transport: 'udp', ...this.datagram.address }, stream] : [stream];
+    return this.#datagram ? [{ transport: 'udp', ...this.#datagram.address }, stream] : [stream];
+  }
+
+  /** How questions are answered without a chain, over each transport; undefined = not. */
+  useFastPaths(datagram: FastPath | undefined, stream: FastPath | undefined): void {
+    this.#datagram?.useFastPath(datagram);
+    this.#stream.useFastPath?.(stream);
   }
 
   drain(): void {
@@ -67,7 +70,7 @@ export class OpenListener implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.datagram?.[Symbol.asyncDispose]();
+    await this.#datagram?.[Symbol.asyncDispose]();
     await this.#stream[Symbol.asyncDispose]();
   }
 }
@@ -76,11 +79,11 @@ export class OpenListener implements AsyncDisposable {
 async function openDns(
   deps: ListenDeps,
   spec: ListenSpec,
-  make: (label: string, stream: StreamLike, datagram: DatagramEngine) => OpenListener,
+  make: (label: string, stream: StreamEngine, datagram: DatagramEngine) => OpenListener,
 ): Promise<OpenListener> {
   for (let tries = 1; ; tries++) {
     const stream = await onWildcard(spec.address, (address) =>
-      StreamListener.open(deps, { address, port: spec.port, listener: spec.label, settings: spec.transport }),
+      deps.openStream(deps, { address, port: spec.port, listener: spec.label, settings: spec.transport }),
     );
     try {
       const { address, port } = stream.address;

@@ -1,28 +1,23 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import type { TlsOptions, TLSSocket } from 'node:tls';
-import type { Clock } from '../../src/base/clock.ts';
 import { Fault, messageOf } from '../../src/base/fault.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
 import { STREAM_CONNECTIONS, TLS_HANDSHAKE_MS } from '../limits.ts';
-import type { Peer, TlsFiles, TransportSettings } from '../plugin.ts';
-import type { Answerer } from './responder.ts';
+import type { Peer, TlsFiles } from '../plugin.ts';
 import { StreamConnection } from './stream-connection.ts';
+import type { OpenStreamEngine, StreamDeps, StreamEngine, StreamOptions } from './stream-engine.ts';
 import { guardTls } from './tls-options.ts';
 
-export interface StreamListenerOptions {
-  readonly address: string;
-  readonly port: number;
-  readonly listener: string;
+export interface StreamListenerOptions extends StreamOptions {
   /** With it: DNS over TLS (RFC 7858). */
   readonly tls?: TlsOptions;
   /** What `tls` was read from. */
   readonly tlsFiles?: TlsFiles;
-  readonly settings?: Partial<Readonly<TransportSettings>>;
   readonly maxConnections?: number;
 }
 
 /** DNS over TCP or TLS on one address. */
-export class StreamListener implements AsyncDisposable {
+export class StreamListener implements StreamEngine {
   readonly #server: Server;
   readonly #connections = new Set<StreamConnection>();
   readonly #handshakes = new Set<Socket>();
@@ -35,10 +30,7 @@ export class StreamListener implements AsyncDisposable {
   }
 
   /** Rejects with Fault LISTEN_FAILED. */
-  static async open(
-    deps: { clock: Clock; responder: Answerer },
-    options: StreamListenerOptions,
-  ): Promise<StreamListener> {
+  static async open(deps: StreamDeps, options: StreamListenerOptions): Promise<StreamListener> {
     const server = options.tls ? await tlsServer(options.tls) : createServer({ allowHalfOpen: true });
     if (options.tlsFiles) guardTls(server, options.tlsFiles);
     await listening(server, options);
@@ -77,7 +69,7 @@ export class StreamListener implements AsyncDisposable {
   }
 
   #accept(
-    deps: { clock: Clock; responder: Answerer },
+    deps: StreamDeps,
     { listener, tls, settings, maxConnections = STREAM_CONNECTIONS }: StreamListenerOptions,
     socket: Socket,
   ): void {
@@ -98,6 +90,9 @@ export class StreamListener implements AsyncDisposable {
     oldest?.destroy();
   }
 }
+
+/** The engine on node:net: works wherever Node does. */
+export const openPortableStream: OpenStreamEngine = (deps, options) => StreamListener.open(deps, options);
 
 /** The module of TLS is loaded by who speaks it: most servers do not, and start without. */
 async function tlsServer(options: TlsOptions): Promise<Server> {

@@ -8,7 +8,7 @@ import {
 } from '../../dns/corefile/load.ts';
 import { pillarValues } from '../../dns/corefile/pillars.ts';
 import { DnsServer } from '../../dns/server/dns-server.ts';
-import { datagramEngine } from '../../dns/server/engine.ts';
+import { dnsEngines } from '../../dns/server/engine.ts';
 import { Tracker } from '../../endpoints/tracker.ts';
 import { sleep, systemClock } from '../base/clock.ts';
 import { hasCode, messageOf } from '../base/fault.ts';
@@ -61,7 +61,10 @@ export const register: RegisterCommand = (program, context) => {
     .addOption(new Option('--dns.port <port>', 'port of server blocks that name none').default('53'))
     .option('--strict', "CoreDNS's oddities to the letter")
     .addOption(
-      new Option('--engine <name>', 'how UDP is spoken: threads on batched system calls, or node:dgram')
+      new Option(
+        '--engine <name>',
+        'how UDP and TCP are spoken: threads on system calls, or node:dgram and node:net',
+      )
         .choices(ENGINES)
         .default('auto'),
     )
@@ -102,12 +105,8 @@ async function run(context: CliContext, flags: DnsFlags): Promise<void> {
   );
   if (!early) await openSource();
   const { log } = context;
-  const openDatagram = datagramEngine(
-    flags.engine,
-    { clock: systemClock, log },
-    { receivers: receiversOf(flags) },
-  );
-  const deps = { snapshots: tracker, clock: systemClock, log, metrics, random: Math.random, openDatagram };
+  const engines = dnsEngines(flags.engine, { clock: systemClock, log }, { receivers: receiversOf(flags) });
+  const deps = { snapshots: tracker, clock: systemClock, log, metrics, random: Math.random, ...engines };
   const ground = flags.nodeLocal && stack.use(await openGround(context, flags, flags.nodeLocal));
   const opening = openServer(deps, options).then((server) => stack.use(server));
   opening.catch(() => {}); // looked at below

@@ -1,6 +1,6 @@
 import type { SnapshotSource } from '../../endpoints/snapshot.ts';
 import { DnsServer } from '../../dns/server/dns-server.ts';
-import { datagramEngine } from '../../dns/server/engine.ts';
+import { dnsEngines } from '../../dns/server/engine.ts';
 import { hostAddresses } from '../../proxy/host-addresses.ts';
 import { openNodeLocal } from './node-local-dns.ts';
 import type { NodeDeps } from './parts.ts';
@@ -34,7 +34,7 @@ export async function openLocalDns(
     foreign.length > 0
       ? stack.use(await openNodeLocal(deps, { addresses: foreign, port, interfaceName: INTERFACE }))
       : undefined;
-  const openDatagram = datagramEngine('auto', deps, { receivers: 1 });
+  const { openDatagram } = dnsEngines('auto', deps, { receivers: 1 });
   const server = stack.use(
     await DnsServer.open(
       { ...deps, openDatagram },

@@ -39,7 +39,11 @@ afterAll(() => holder[Symbol.asyncDispose]());
 function tablePath(): ReturnType<DatagramEngineFixture['tablePath']> {
   const plugin = holder.server.plugins.find(({ name }) => name === 'kubernetes');
   const names = plugin!.compiled!({ ownsZone: () => true, foreignZones: [], rotate: false })!;
-  const path = new TablePath(deps, { listener: 'dns://:53', cookieSecret: new Uint8Array(16) }, names);
+  const path = new TablePath(
+    deps,
+    { listener: 'dns://:53', proto: 'udp', cookieSecret: new Uint8Array(16) },
+    names,
+  );
   return { path, question: QUESTION, counted: () => zoneCounts(path.sample.words(), 0).positive };
 }
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseSelector } from '../../../dns/cluster/selector.ts';
-import { datagramEngine } from '../../../dns/server/engine.ts';
+import { dnsEngines } from '../../../dns/server/engine.ts';
 import { encodeMessage } from '../../../dns/wire/encode.ts';
 import { queryMessage, type Message } from '../../../dns/wire/message.ts';
 import type { RecordClass, RecordType } from '../../../dns/wire/numbers.ts';
@@ -91,7 +91,7 @@ const GROUPS = readCases().filter((group) => group.cases.some((one) => !hasOwnCl
 
 const ENGINES = [
   { engine: 'portable', wires: ['udp', 'tcp', 'tls', 'https'] },
-  { engine: 'native', wires: ['udp'] },
+  { engine: 'native', wires: ['udp', 'tcp'] },
 ] as const;
 const RUNS = ENGINES.flatMap(({ engine, wires }) =>
   GROUPS.map((group) => ({ id: group.id, group, engine, wires })),
@@ -111,7 +111,7 @@ describe.each(RUNS)('$id on the $engine engine', ({ group, engine, wires }) => {
         synced: group.config.synced ?? true,
       }),
       advertisedAddresses: group.config.serverIPs ?? [],
-      openDatagram: datagramEngine(engine, { clock: systemClock, log: silentLogger }, { receivers: 1 }),
+      ...dnsEngines(engine, { clock: systemClock, log: silentLogger }, { receivers: 1 }),
     });
   });
 

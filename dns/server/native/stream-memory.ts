@@ -1,0 +1,37 @@
+import type { ReceiverTable } from './receiver-memory.ts';
+
+/** Words that a thread that serves connections and its owner share. */
+export const STREAM_CONTROL = { BEATS: 0, OPEN: 1, WORDS: 2 } as const;
+
+export interface StreamLimits {
+  readonly connectionsMax: number;
+  readonly idleMs: number;
+  readonly readMs: number;
+  readonly writeMs: number;
+}
+
+/** What such a thread is born with. */
+export interface StreamData {
+  readonly listenerFd: number;
+  readonly wakeFd: number;
+  readonly control: Int32Array<SharedArrayBuffer>;
+  readonly descriptors: Uint8Array<SharedArrayBuffer>;
+  readonly limits: StreamLimits;
+  readonly table: ReceiverTable | undefined;
+}
+
+/** Sent to the thread, which is then woken. */
+export type StreamOrder =
+  | { readonly kind: 'table'; readonly table: ReceiverTable | undefined }
+  /** Accept nothing more, and end each connection after its last answer. */
+  | { readonly kind: 'drain' }
+  | { readonly kind: 'stop' };
+
+/** A connection that asked what the table does not answer: it goes on elsewhere, for good. */
+export interface HandedOver {
+  readonly fd: number;
+  /** Read and not answered yet: whole frames and maybe a part of one. */
+  readonly unread: Uint8Array;
+  /** Answers that the kernel had no room for. */
+  readonly unsent: Uint8Array;
+}

@@ -1,0 +1,28 @@
+import type { Clock } from '../../src/base/clock.ts';
+import type { Peer, TransportSettings } from '../plugin.ts';
+import type { FastPath } from './datagram-engine.ts';
+import type { Answerer } from './responder.ts';
+
+/** A listener for DNS over TCP. Engines differ in how they talk to the kernel, never in what they answer. */
+export interface StreamEngine extends AsyncDisposable {
+  readonly address: Peer;
+  /** Replaces the fast path; undefined = everything goes to the chain. Called once at least. */
+  useFastPath?(fast: FastPath | undefined): void;
+  /** Accepts nothing more; connections end after their last answer. */
+  drain(): void;
+}
+
+export interface StreamDeps {
+  readonly clock: Clock;
+  readonly responder: Answerer;
+}
+
+export interface StreamOptions {
+  readonly address: string;
+  readonly port: number;
+  readonly listener: string;
+  readonly settings?: Partial<Readonly<TransportSettings>>;
+}
+
+/** Rejects with Fault LISTEN_FAILED. */
+export type OpenStreamEngine = (deps: StreamDeps, options: StreamOptions) => Promise<StreamEngine>;

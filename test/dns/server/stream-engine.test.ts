@@ -1,0 +1,54 @@
+import { describe, it } from 'vitest';
+import { nativeStream } from '../../../dns/server/native/native-stream.ts';
+import type { StreamEngine } from '../../../dns/server/stream-engine.ts';
+import { openPortableStream } from '../../../dns/server/stream-listener.ts';
+import { encodeMessage } from '../../../dns/wire/encode.ts';
+import { systemClock } from '../../../src/base/clock.ts';
+import { createLogger, type LogRecord, silentLogger } from '../../../src/base/log.ts';
+import { streamEngineSuite } from '../../suites/dns-stream-engine.ts';
+import { waitFor } from '../../support/wait-for.ts';
+import { clusterOf } from '../support/cluster.ts';
+import { openServer, questionOf } from '../support/server.ts';
+import { askStream } from '../support/wire-client.ts';
+
+const deps = { clock: systemClock, log: silentLogger };
+streamEngineSuite({ name: 'portable', open: openPortableStream, usesTable: false });
+streamEngineSuite({ name: 'native', open: nativeStream(deps), usesTable: true });
+
+describe('the native stream engine', () => {
+  it(
+    'starts its thread anew when that fails; clients that come meanwhile wait',
+    { timeout: 90_000 },
+    async () => {
+      const logs: LogRecord[] = [];
+      const log = createLogger((line) => logs.push(line), 'info');
+      let engine: StreamEngine | undefined;
+      await using on = await openServer('. {\n kubernetes k\n}', {
+        cluster: clusterOf([]),
+        openStream: async (streamDeps, options) =>
+          (engine = await nativeStream({ clock: systemClock, log })(streamDeps, options)),
+      });
+      const target = on.server.addresses.find(({ transport }) => transport === 'tcp')!;
+      const broken = { options: { zones: [undefined] }, table: { buffers: {}, onBuffers: () => undefined } };
+      const path = {
+        names: broken,
+        cookieSecret: new Uint8Array(16),
+        countsMemory: () => new Float64Array(1),
+      };
+      engine!.useFastPath!(path as never); // a table that no thread can read
+      const question = encodeMessage(questionOf('none.ns.svc.k. A'));
+      void askStream(target, question).catch(() => undefined);
+      await waitFor(
+        'the failure',
+        () => logs.some(({ event }) => event === 'dns stream thread started anew'),
+        30_000,
+      );
+      engine!.useFastPath!(undefined);
+      await waitFor(
+        'an answer',
+        async () => (await askStream(target, question).catch(() => [])).length > 0,
+        30_000,
+      );
+    },
+  );
+});
