@@ -188,7 +188,10 @@ export class RelayThread implements AsyncDisposable {
       const beats = Atomics.load(this.#control, CONTROL.BEATS);
       this.#missed = beats === 0 || beats !== this.#beats ? 0 : this.#missed + 1;
       this.#beats = beats;
-      if (this.#missed === RELAY_MISSES_MAX) void this.#worker?.terminate();
+      if (this.#missed === RELAY_MISSES_MAX) {
+        this.#deps.log.error('relay stuck', { silentMs: RELAY_MISSES_MAX * RELAY_LOOK_MS });
+        void this.#worker?.terminate();
+      }
       this.#wakeUp?.wake();
       this.#watch = this.#look();
     });
