@@ -28,6 +28,11 @@ export async function serveSession(socket: WebSocket, session: ExecSession): Pro
       code: 500,
     };
   }
+  endSession(socket, status);
+}
+
+/** The last word on how it went: a meta/v1 Status. */
+export function endSession(socket: WebSocket, status: unknown): void {
   if (socket.readyState === socket.OPEN)
     socket.send(channelMessage(CHANNEL.error, Buffer.from(JSON.stringify(status), 'utf8')));
   socket.close(1000);

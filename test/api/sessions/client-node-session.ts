@@ -103,7 +103,8 @@ async function exec(pod: string, command: string[], input?: string): Promise<Rec
   const { promise, resolve } = Promise.withResolvers<V1Status>();
   await new Exec(config).exec(namespace, pod, 'shell', command, stdout, stderr, stdin, false, resolve);
   const status = await promise;
-  return { out, err, status: status.status, causes: status.details?.causes };
+  const { message } = status;
+  return { out, err, status: status.status, message, causes: status.details?.causes };
 }
 
 async function log(pod: string): Promise<string> {
@@ -131,6 +132,7 @@ const result = {
   watch: await watch(),
   informer: await informer(),
   exec: await exec(pod, ['sh', '-c', 'echo to out; echo to err >&2; exit 3']),
+  execMissing: await exec(pod, ['/no/such/program']),
   execInput: await exec(pod, ['head', '-c', '5'], 'hello'),
   log: await log(pod),
   refusal: await refusal(),

@@ -11,6 +11,7 @@ interface Session {
   readonly informer: string[];
   readonly exec: unknown;
   readonly execInput: unknown;
+  readonly execMissing: unknown;
   readonly log: string;
   readonly refusal: unknown;
   readonly events: string[];
@@ -39,9 +40,14 @@ describe.runIf(canMakeNamespaces())('the JavaScript client', () => {
       out: 'to out\n',
       err: 'to err\n',
       status: 'Failure',
+      message: 'command terminated with non-zero exit code: exit status 3',
       causes: [{ reason: 'ExitCode', message: '3' }],
     });
     expect(session.execInput).toEqual({ out: 'hello', err: '', status: 'Success' });
+    expect(session.execMissing).toMatchObject({
+      status: 'Failure',
+      message: expect.stringMatching(/"\/no\/such\/program": executable file not found/) as string,
+    });
     expect(session.log).toBe('started\n');
     expect(session.refusal).toEqual({ code: 404, reason: 'NotFound' });
     expect(session.events).toEqual(expect.arrayContaining(['Scheduled', 'SuccessfulCreate']));

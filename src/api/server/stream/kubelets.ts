@@ -29,7 +29,8 @@ function endpointOf(core: Core, { ca, kubeletClient }: Pki, nodeName: string): K
   const port = numberAt(objectAt(objectAt(status, 'daemonEndpoints'), 'kubeletEndpoint'), 'Port');
   const address = objectsAt(status, 'addresses').find(({ type }) => type === 'InternalIP');
   const host = stringAt(address, 'address');
-  if (port === undefined || host === '') return undefined;
+  // The API fills in 0 where a node says nothing.
+  if (!port || host === '') return undefined;
   if (isForbiddenTarget(host)) throw badRequest('address not allowed');
   const pinned = node?.metadata.annotations?.[KUBELET_CERTIFICATE_ANNOTATION];
   return {
