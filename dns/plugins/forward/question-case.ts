@@ -21,6 +21,15 @@ export function sameQuestion(reply: Uint8Array, asked: Uint8Array): boolean {
   return true;
 }
 
+/**
+ * True for a header and nothing else that tells of an error: some servers answer so what they do not understand. It can
+ * only cost a try, so who forges one gains no answer.
+ */
+export function isBareError(reply: Uint8Array): boolean {
+  const questions = (reply[4]! << 8) | reply[5]!;
+  return reply.length === 12 && (reply[2]! & 0x80) !== 0 && questions === 0 && (reply[3]! & 15) !== 0;
+}
+
 /** Spells the question, and records owned by it, as the client did. */
 export function restoreCase(reply: Message, request: Message): Message {
   const question = request.questions[0];

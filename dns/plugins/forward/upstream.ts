@@ -7,7 +7,7 @@ import { decodeMessage } from '../../wire/decode.ts';
 import { encodeMessage } from '../../wire/encode.ts';
 import type { Message } from '../../wire/message.ts';
 import { DohExchange } from './doh-exchange.ts';
-import { mixCase, restoreCase, sameQuestion } from './question-case.ts';
+import { isBareError, mixCase, restoreCase, sameQuestion } from './question-case.ts';
 import { StreamExchange } from './stream-exchange.ts';
 import { UdpExchange } from './udp-exchange.ts';
 
@@ -74,7 +74,8 @@ export class Upstream implements AsyncDisposable {
 
   /**
    * Asks and returns the reply to exactly this question. Rejects with UPSTREAM_TIMEOUT, UPSTREAM_LIES (another
-   * question answered over TCP or HTTPS), UPSTREAM_MALFORMED or the socket's error.
+   * question answered over TCP or HTTPS), UPSTREAM_ERROR (an error and no question), UPSTREAM_MALFORMED or the socket's
+   * error.
    */
   async ask(
     request: Message,
@@ -86,7 +87,7 @@ export class Upstream implements AsyncDisposable {
     const mixed = this.#udp && transport === 'udp' ? mixCase(request) : request;
     const bytes = encodeMessage(mixed);
     if (this.#udp && transport === 'udp') {
-      const accept = (reply: Uint8Array): boolean => sameQuestion(reply, bytes);
+      const accept = (reply: Uint8Array): boolean => sameQuestion(reply, bytes) || isBareError(reply);
       const from = (local: Peer): void =>
         sends({ protocol: 'udp', reused: false, local, requestBytes: bytes });
       return restoreCase(read(await this.#udp.ask(bytes, accept, timeoutMs, signal, from)), request);
@@ -119,6 +120,9 @@ export class Upstream implements AsyncDisposable {
 
 function read(bytes: Uint8Array): Message {
   const decoded = decodeMessage(bytes);
+  if (decoded.ok && decoded.message.questions.length === 0 && decoded.message.rcode !== 'NOERROR') {
+    throw new Fault('UPSTREAM_ERROR', `the answer is ${decoded.message.rcode} without a question`);
+  }
   if (decoded.ok) return decoded.message;
   throw new Fault('UPSTREAM_MALFORMED', `the answer cannot be read: ${decoded.reason}`);
 }
