@@ -1,6 +1,7 @@
 import { ChunkedDecoder, type ChunkedSink } from '../http/chunked.ts';
 import type { Fields } from '../http/fields.ts';
 import { fieldLines } from '../http/h1-exchange.ts';
+import { permittedTrailers } from '../http/trailers.ts';
 
 const LINE_END = Buffer.from('\r\n');
 
@@ -32,7 +33,8 @@ export class ChunkRewriter implements ChunkedSink {
     this.#written.push(Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, LINE_END);
   }
 
-  chunkEnd(trailers: Fields | undefined): void {
+  chunkEnd(sent: Fields | undefined): void {
+    const trailers = permittedTrailers(sent);
     this.#written.push(Buffer.from(`0\r\n${trailers ? fieldLines(trailers) : ''}\r\n`, 'latin1'));
   }
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type FieldName, fieldName, Fields, Role } from '../http/fields.ts';
 import { addClientCertificateFields } from '../access/client-certificate.ts';
 import type { RequestHead, ResponseHead } from '../http/message.ts';
+import { permittedTrailers } from '../http/trailers.ts';
 import type { OutgoingRequest } from '../upstream/stream.ts';
 import { isAuthority } from '../http/framing.ts';
 import type { RoutedRequest } from './context.ts';
@@ -76,6 +77,12 @@ function forwardedField(request: RoutedRequest): string {
   const theirs = request.peerTrusted ? request.head.fields.joined('forwarded') : undefined;
   const ours = `for=${forText};host="${request.host.replaceAll('"', '')}";proto=${request.scheme}`;
   return theirs === undefined ? ours : `${theirs}, ${ours}`;
+}
+
+/** The trailers an upstream gets: none that could pass for a field we write or an auth service gives. */
+export function requestTrailers(trailers: Fields, request: RoutedRequest): Fields | undefined {
+  const given = request.route.policy.access.external?.responseHeaders ?? [];
+  return permittedTrailers(trailers, new Set(given.map((name) => name.toLowerCase())));
 }
 
 /** The fields a client gets of an upstream's answer, before policies change them. */

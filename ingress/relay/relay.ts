@@ -3,6 +3,7 @@ import { REPLAY_BODY_BYTES_MAX } from '../limits.ts';
 import type { AbortReason, Exchange, ExchangeHandler } from '../http/exchange.ts';
 import type { Fields } from '../http/fields.ts';
 import { NO_BODY, type ResponseHead } from '../http/message.ts';
+import { permittedTrailers } from '../http/trailers.ts';
 import { Deadline } from '../timer-wheel.ts';
 import type { EndpointState } from '../upstream/cluster.ts';
 import type {
@@ -15,7 +16,7 @@ import type { Choice, RelayServices } from './services.ts';
 import type { RoutedRequest } from './context.ts';
 import type { FailedTry } from './failed-try.ts';
 import type { BodyCopy } from './mirrors.ts';
-import { isIdempotent, responseFields } from './outgoing.ts';
+import { isIdempotent, requestTrailers, responseFields } from './outgoing.ts';
 import type { RequestRecord } from './record.ts';
 import { retryAllowed } from './retry.ts';
 import { type Reply, reply } from './reply.ts';
@@ -101,9 +102,9 @@ export class Relay implements ExchangeHandler, UpstreamHandler {
     if (this.#bodyEnded) return;
     this.#copy?.end();
     this.#bodyEnded = true;
-    this.#trailers = trailers;
+    this.#trailers = trailers && requestTrailers(trailers, this.#request);
     if (!this.#stream) return;
-    this.#stream.sendEnd(trailers);
+    this.#stream.sendEnd(this.#trailers);
     this.#armRead();
   }
 
@@ -188,7 +189,7 @@ export class Relay implements ExchangeHandler, UpstreamHandler {
     if (this.#over) return;
     const status = this.#record.status;
     this.#settle();
-    this.#exchange.sendEnd(trailers);
+    this.#exchange.sendEnd(permittedTrailers(trailers));
     this.#services.finished(this.#record, this.#request, status, this.#exchange.sentBytes);
   }
 

@@ -96,6 +96,33 @@ describe('trailers', () => {
     expect(response.trailers).toEqual({ 'x-sum': '7' });
   });
 
+  const UNFIT = [
+    'Content-Length: 5',
+    'Host: evil.test',
+    'X-Real-IP: 9.9.9.9',
+    'Authorization: Basic eDp5',
+    'ssl-client-verify: SUCCESS',
+  ];
+
+  test('what frames, routes or logs in does not go behind a body', async () => {
+    trailing();
+    const { text } = await talk(
+      rig.http,
+      `POST / HTTP/1.1\r\nHost: web.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n${UNFIT.join('\r\n')}\r\nX-In: 9\r\n\r\n`,
+    );
+    expect(statusesOf(text)).toEqual([200]);
+    expect(backend.last.trailers).toEqual({ 'x-in': '9' });
+    await using lying = await RawBackend.open((socket) =>
+      socket.on('data', () =>
+        socket.write(
+          `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nSet-Cookie: a=b\r\nContent-Length: 3\r\nX-Sum: 1\r\n\r\n`,
+        ),
+      ),
+    );
+    await rig.apply(...service('lying', lying.endpoint), ingress({ host: 'lying.test', service: 'lying' }));
+    expect((await ask(rig.http, { host: 'lying.test' })).trailers).toEqual({ 'x-sum': '1' });
+  });
+
   test('both ways between HTTP/2 and HTTP/1.1', async () => {
     trailing();
     const session = http2.connect(`http://127.0.0.1:${rig.http}`);
