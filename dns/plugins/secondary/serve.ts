@@ -13,7 +13,9 @@ import {
 import { replyTo } from '../../wire/message.ts';
 import { tsigKey } from '../tsig/key-of.ts';
 import { longestZone, serveZone, zoneNotReady } from '../../zone/serve.ts';
+import type { Primary } from '../../zone/transfer-client.ts';
 import { ZoneListeners } from '../../zone/zone-listeners.ts';
+import { CATALOG_MEMBERS, readCatalog } from './catalog.ts';
 import { ZoneReplica } from './replica.ts';
 
 export interface SecondaryOptions {
@@ -21,6 +23,8 @@ export interface SecondaryOptions {
   readonly primaries: readonly Peer[];
   /** Name of the key (`tsig`) that transfers are signed with. */
   readonly key: string | undefined;
+  /** The zones are catalogs (RFC 9432) whose members are fetched too, if they are within these; empty = all. */
+  readonly catalog: readonly string[] | undefined;
   readonly fallthrough: readonly string[] | undefined;
 }
 
@@ -35,29 +39,23 @@ class Secondary implements Plugin {
   readonly opcodes = ['NOTIFY'] as const;
   readonly #deps: PluginDeps;
   readonly #options: SecondaryOptions;
-  readonly #replicas: ReadonlyMap<string, ZoneReplica>;
+  readonly #primaries: readonly Primary[];
+  readonly #replicas = new Map<string, ZoneReplica>();
+  /** Members by their catalog. */
+  readonly #members = new Map<string, ReadonlySet<string>>();
   readonly #listeners = new ZoneListeners();
 
   constructor(deps: PluginDeps, options: SecondaryOptions) {
     this.#deps = deps;
     this.#options = options;
     const key = options.key === undefined ? undefined : tsigKey(deps, options.key);
-    const primaries = options.primaries.map((peer) => ({ ...peer, key }));
-    this.#replicas = new Map(
-      options.zones.map((zone) => [
-        zone,
-        new ZoneReplica(deps, {
-          zone,
-          primaries,
-          onChange: () => this.#listeners.changed(zone),
-        }),
-      ]),
-    );
+    this.#primaries = options.primaries.map((peer) => ({ ...peer, key }));
+    for (const zone of options.zones) this.#follow(zone);
   }
 
   get zoneSource(): ZoneSource {
     return {
-      zones: this.#options.zones,
+      zones: [...this.#replicas.keys()],
       records: (zone) => this.#replicas.get(zone)?.zone?.records(),
       serial: (zone) => this.#replicas.get(zone)?.zone?.serial,
       subscribe: (listener) => this.#listeners.subscribe(listener),
@@ -75,6 +73,37 @@ class Secondary implements Plugin {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const replica of this.#replicas.values()) replica[Symbol.dispose]();
+  }
+
+  #follow(zone: string): void {
+    const onChange = (): void => {
+      this.#listeners.changed(zone);
+      if (this.#options.catalog && this.#options.zones.includes(zone)) this.#followMembers(zone);
+    };
+    this.#replicas.set(zone, new ZoneReplica(this.#deps, { zone, primaries: this.#primaries, onChange }));
+  }
+
+  /** Takes new members of a catalog in and lets those go that it names no more. */
+  #followMembers(catalog: string): void {
+    const zone = this.#replicas.get(catalog)?.zone;
+    if (!zone) return;
+    const read = readCatalog(zone, this.#options.catalog ?? []);
+    if (!read.ok) {
+      this.#deps.log.warn('catalog not read, its members stay', { zone: catalog, reason: read.reason });
+      return;
+    }
+    const before = this.#members.get(catalog) ?? new Set<string>();
+    const others = new Set(this.#replicas.keys()).difference(before);
+    // A zone that is served already, or a member of another catalog, is not taken over (RFC 9432 section 5.2).
+    const members = new Set(read.members.filter((member) => !others.has(member)).slice(0, CATALOG_MEMBERS));
+    for (const gone of before.difference(members)) {
+      this.#replicas.get(gone)?.[Symbol.dispose]();
+      this.#replicas.delete(gone);
+    }
+    for (const added of members.difference(before)) this.#follow(added);
+    this.#members.set(catalog, members);
+    const ignored = read.members.length - members.size;
+    this.#deps.log.info('catalog read', { zone: catalog, members: members.size, ignored });
   }
 
   /** RFC 1996: only a primary of the zone is heard, known by its address or its key. */

@@ -5,7 +5,7 @@ import { openSecondary } from './serve.ts';
 
 const DNS_PORT = 53;
 
-/** `secondary [ZONES...] { transfer from ADDRESS[:PORT]..., key NAME, fallthrough [ZONES...] }`. */
+/** `secondary [ZONES...] { transfer from ADDRESS[:PORT]..., key NAME, catalog [ZONES...], fallthrough [ZONES...] }`. */
 export const secondary: Directive = {
   name: 'secondary',
   repeatable: true,
@@ -13,6 +13,7 @@ export const secondary: Directive = {
     const zones = zonesOrBlock(context, context.stanza.args);
     const primaries: Peer[] = [];
     let key: string | undefined;
+    let catalog: readonly string[] | undefined;
     let fallthrough: readonly string[] | undefined;
     readOptions(context, {
       transfer: (line) => {
@@ -29,9 +30,14 @@ export const secondary: Directive = {
       key: (line) => {
         if (expectArgs(context, line, 1, 1)) [key] = readZones(context, line.args);
       },
+      catalog: (line) => {
+        // Without names once = all; else those of every line.
+        const all = line.args.length === 0 || catalog?.length === 0;
+        catalog = all ? [] : [...(catalog ?? []), ...readZones(context, line.args)];
+      },
       fallthrough: (line) => void (fallthrough = readZones(context, line.args)),
     });
     if (primaries.length === 0) context.fault(context.stanza.name, 'secondary needs "transfer from ADDRESS"');
-    return (deps) => openSecondary(deps, { zones, primaries, key, fallthrough });
+    return (deps) => openSecondary(deps, { zones, primaries, key, catalog, fallthrough });
   },
 };

@@ -82,6 +82,48 @@ describe('secondary', () => {
     expect(records.filter(({ type }) => type === 'SOA')).toHaveLength(1);
   });
 
+  it('follows the members of a catalog (RFC 9432)', async () => {
+    const soa = (zone: string, serial: number): string =>
+      `${zone} 60 IN SOA ns. host. ${serial} 100 20 1000 60`;
+    const member = (id: string, zone: string): string => `${id}.zones.cat. 60 IN PTR ${zone}`;
+    const version = 'version.cat. 60 IN TXT "2"';
+    let [serial, members] = [
+      1,
+      [member('a', 'one.org.'), member('b', 'two.net.'), member('c', 'three.org.')],
+    ];
+    await using primary = await CannedUpstream.open((request) => {
+      const { name, type } = request.questions[0]!;
+      const own = name === 'cat.' ? [version, ...members] : [`www.${name} 60 IN A 192.0.2.7`];
+      const start = soa(name, name === 'cat.' ? serial : 1);
+      return replyTo(request, { answers: (type === 'SOA' ? [start] : [start, ...own, start]).map(recordOf) });
+    });
+    const clock = new FakeClock();
+    await using on = await openServer(
+      `. {\nsecondary cat {\ntransfer from 127.0.0.1:${primary.port}\ncatalog org\n}\n}`,
+      { clock },
+    );
+    const serves = async (zone: string): Promise<boolean> =>
+      (await ask(on, `www.${zone} A`)).answers.length === 1;
+    await waitFor(
+      'the members',
+      async () => (await serves('one.org.')) && (await serves('three.org.')),
+      20_000,
+    );
+    expect(await serves('two.net.')).toBe(false);
+    // One goes, one comes; a broken entry and a zone that is the catalog itself count for nothing.
+    [serial, members] = [
+      2,
+      [member('c', 'three.org.'), member('d', 'four.org.'), member('e', 'x.org.'), member('e', 'y.org.')],
+    ];
+    await clock.advance(100_001);
+    await waitFor('the new member', () => serves('four.org.'), 20_000);
+    expect([await serves('one.org.'), await serves('three.org.'), await serves('x.org.')]).toEqual([
+      false,
+      true,
+      false,
+    ]);
+  });
+
   it('hands on records that no one message could hold together', async () => {
     const big = Array.from({ length: 12 }, (_, i) => `t${i} TXT ${`"${'x'.repeat(250)}" `.repeat(80)}`);
     using folder = new TestFolder({ db: `${zoneText(1, '192.0.2.1')}${big.join('\n')}\n` });
