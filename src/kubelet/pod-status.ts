@@ -8,6 +8,7 @@ export interface PodView {
   readonly pod: Pod;
   readonly containers: readonly ContainerStatus[];
   readonly initContainers: readonly ContainerStatus[];
+  readonly ephemeralContainers: readonly ContainerStatus[];
   /** All init containers are done (sidecars: started). */
   readonly initialized: boolean;
   /** Its folder, address and volumes are there. */
@@ -51,6 +52,9 @@ export function podStatus(view: PodView, previous: PodStatus | undefined): PodSt
     conditions: conditionsOf(view, phase, previous?.conditions ?? []),
     containerStatuses: [...view.containers],
     ...(view.initContainers.length > 0 && { initContainerStatuses: [...view.initContainers] }),
+    ...(view.ephemeralContainers.length > 0 && {
+      ephemeralContainerStatuses: [...view.ephemeralContainers],
+    }),
   };
 }
 

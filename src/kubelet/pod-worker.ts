@@ -118,6 +118,7 @@ export class PodWorker {
   update(pod: Pod): void {
     this.#pod = pod;
     for (const container of allContainers(pod)) this.#workers.get(container.name)?.update(container);
+    this.#startEphemeral();
     this.#refreshVolumes();
     this.#changed();
   }
@@ -207,6 +208,7 @@ export class PodWorker {
     this.#initialized = !this.#stop.signal.aborted && initContainers.every((one) => this.#isInitDone(one));
     if (this.#initialized) {
       const workers = containers.map((container) => this.#startContainer(container, 'app', true));
+      this.#startEphemeral();
       this.#changed();
       await Promise.all(workers.map((worker) => worker.done));
     }
@@ -230,11 +232,19 @@ export class PodWorker {
       : status.state?.terminated?.exitCode === 0;
   }
 
+  /** Debug containers (KEP-277) begin when they are added, once; the pod does not wait for their end. */
+  #startEphemeral(): void {
+    if (!this.#initialized || this.#stop.signal.aborted) return;
+    for (const one of this.#pod.spec.ephemeralContainers ?? [])
+      if (!this.#workers.has(one.name)) this.#startContainer(one, 'ephemeral', true);
+  }
+
   /** The pod's own containers ended for good: its sidecars have nobody left to serve. */
   async #endSidecars(): Promise<void> {
     const graceMs = this.#graceSeconds * 1000;
-    const sidecars = Array.from(this.#workers.values()).filter((worker) => isSidecar(this.#pod, worker.name));
-    for (const worker of sidecars.reverse()) await worker.stop(graceMs);
+    const own = new Set(this.#pod.spec.containers.map(({ name }) => name));
+    const others = Array.from(this.#workers.values()).filter(({ name }) => !own.has(name));
+    for (const worker of others.reverse()) await worker.stop(graceMs);
     await Promise.all(Array.from(this.#workers.values(), (worker) => worker.done));
   }
 
@@ -360,12 +370,13 @@ export class PodWorker {
         state: { waiting: { reason: waiting } },
         lastState: {},
       };
-    const { initContainers = [], containers } = this.#pod.spec;
+    const { initContainers = [], containers, ephemeralContainers = [] } = this.#pod.spec;
     const waiting = initContainers.length > 0 ? 'PodInitializing' : 'ContainerCreating';
     return {
       pod: this.#pod,
       containers: containers.map((one) => statusOf(one, waiting)),
       initContainers: initContainers.map((one) => statusOf(one, 'PodInitializing')),
+      ephemeralContainers: ephemeralContainers.map((one) => statusOf(one, 'ContainerCreating')),
       initialized: this.#initialized || initContainers.length === 0,
       prepared: this.#planned !== undefined,
       ended: this.#isEnded,

@@ -1,12 +1,12 @@
 import { RESTART_BACKOFF_MAX_MS, RESTART_BACKOFF_MIN_MS, RESTART_BACKOFF_RESET_MS } from './limits.ts';
 
-export type ContainerRole = 'init' | 'sidecar' | 'app';
+export type ContainerRole = 'init' | 'sidecar' | 'app' | 'ephemeral';
 export type RestartPolicy = 'Always' | 'OnFailure' | 'Never';
 
-/** Whether a container that ended runs again. Init containers are done once they succeed. */
+/** Whether a container that ended runs again. Init containers are done once they succeed, ephemeral ones in any case. */
 export function shouldRestart(role: ContainerRole, policy: RestartPolicy, exitCode: number): boolean {
   if (role === 'sidecar') return true;
-  if (policy === 'Never') return false;
+  if (policy === 'Never' || role === 'ephemeral') return false;
   if (role === 'app' && policy === 'Always') return true;
   return exitCode !== 0;
 }

@@ -217,7 +217,8 @@ function containerOf(worker: PodWorker, ref: ContainerRef): ContainerWorker {
   const name = ref.container ?? worker.pod.spec.containers[0]?.name ?? '';
   const container = worker.container(name);
   if (container) return container;
-  const all = [...(worker.pod.spec.initContainers ?? []), ...worker.pod.spec.containers];
+  const { initContainers = [], containers, ephemeralContainers = [] } = worker.pod.spec;
+  const all = [...initContainers, ...containers, ...ephemeralContainers];
   if (!all.some((one) => one.name === name)) {
     throw new Fault('CONTAINER_NOT_FOUND', `container ${name} is not valid for pod ${ref.pod}`);
   }

@@ -37,6 +37,7 @@ function view(more: Partial<PodView> & { spec?: Partial<PodSpec> }): PodView {
     pod,
     containers: [],
     initContainers: [],
+    ephemeralContainers: [],
     initialized: true,
     prepared: true,
     ended: false,

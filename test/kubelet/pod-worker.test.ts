@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { waitFor } from '../support/wait-for.ts';
@@ -62,6 +62,33 @@ describe('a pod of processes', () => {
     expect(text).toContain('debug-127.244.9.1 default\nfrom config\n');
     expect(text).toContain('/volumes/conf\n--x=debug-127.244.9.1');
     expect(worker.status.containerStatuses?.[0]?.state?.terminated?.message).toBe('done\n');
+  });
+
+  it('runs a debug container once when one is added, and ends without waiting for it', async () => {
+    const main = shell('until test -e done; do sleep 0.05; done');
+    const worker = bench.start(pod({ restartPolicy: 'Never', containers: [main] }));
+    const running = (): boolean => worker.status.phase === 'Running';
+    await waitFor('the pod', running, 20_000);
+    const { spec } = worker.pod;
+    const debug = { ...shell('echo from debugger'), name: 'debug' };
+    const long = { ...shell('sleep 1000'), name: 'long' };
+    worker.update({ ...worker.pod, spec: { ...spec, ephemeralContainers: [debug, long] } });
+    const statuses = (): unknown[] => worker.status.ephemeralContainerStatuses ?? [];
+    await waitFor(
+      'both',
+      () => worker.container('debug')?.status.state?.terminated && worker.container('long')?.process,
+      20_000,
+    );
+    expect(logOf(worker.uid, 'debug')).toMatch(/stdout F from debugger$/m);
+    expect(statuses()).toMatchObject([
+      { name: 'debug', restartCount: 0, state: { terminated: { exitCode: 0 } } },
+      { name: 'long', state: { running: {} } },
+    ]);
+    expect(running()).toBe(true);
+    writeFileSync(join(bench.runtime.folders.pod(worker.uid), 'work', 'done'), '');
+    await worker.ended;
+    expect(worker.status.phase).toBe('Succeeded');
+    expect(worker.container('long')?.process).toBeUndefined();
   });
 
   it('is ready when its probe says so and stops within its grace', async () => {
