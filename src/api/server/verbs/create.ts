@@ -91,9 +91,9 @@ async function createOnce(
   const { name } = object.metadata;
   const request: AdmissionRequest = { ...context, operation: 'CREATE', name, object, old: undefined };
   kind.defaults(object);
+  if (!context.applied) trackCreate(core, context, object);
   await core.admission.admit(request);
   kind.prepareCreate(object);
-  if (!context.applied) trackUpdate(core, context, undefined, object);
   const errors = kind.validate(object);
   if (errors.length > 0) throw invalid(kind, name, errors);
   await core.admission.validate(request);
@@ -108,6 +108,13 @@ async function createOnce(
     await reservation.rollback();
     throw error;
   }
+}
+
+/** The writer owns what it sent and its defaults, not what admission adds (as upstream), nor a status. */
+function trackCreate(core: Core, context: WriteContext, object: UnknownObject): void {
+  const hasStatus = context.kind.subresources.some(({ name }) => name === 'status');
+  const { status: _, ...main } = object;
+  trackUpdate(core, context, undefined, hasStatus ? main : object);
 }
 
 async function insert(
