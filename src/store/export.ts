@@ -90,7 +90,7 @@ export async function importLines(
     else {
       const entry = checkEntry(found, number);
       totals.keys++;
-      totals.valueBytes += (entry.value.length * 3) / 4;
+      totals.valueBytes += Buffer.byteLength(entry.value, 'base64');
       const write = importEntry(store, entry, leases, options.overwrite);
       write.catch(() => {}); // heard of below, once the lines read so far are under way
       underWay.push(write);
@@ -105,7 +105,6 @@ export async function importLines(
       STORE_INVALID,
       `the export was cut off after line ${number}; ${totals.keys} keys were imported`,
     );
-  totals.valueBytes = Math.floor(totals.valueBytes);
   totals.revision = await store.currentRevision();
   return totals;
 }

@@ -11,10 +11,8 @@ export type DiskStep =
   | { readonly kind: 'told'; readonly line: string };
 
 /** Arguments of strace for a log that `readDiskLog` reads. */
-export const DISK_LOG_OPTIONS = [
-  ...['-qq', '-f', '-y', '-xx', '-s', '1000000'],
-  ...['-e', 'trace=pwrite64,ftruncate,fdatasync,fsync,write', '-e', 'signal=none'],
-];
+export const DISK_LOG_OPTIONS =
+  '-qq -f -y -xx -s 1000000 -e trace=pwrite64,ftruncate,fdatasync,fsync,write -e signal=none'.split(' ');
 
 /** @param wanted tells by its path whether a file belongs to the store */
 export function readDiskLog(path: string, wanted: (file: string) => boolean): DiskStep[] {

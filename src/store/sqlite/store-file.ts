@@ -14,6 +14,8 @@ export const APPLICATION_ID = 0x77656674;
 const SCHEMA_VERSION = 1;
 /** Three pods of 4.4 KB fill a page; of 8 KB pages one would fill one, and half the file were air. */
 const PAGE_BYTES = 16_384;
+/** Rows are written once and read once, at the start: a large cache would hold what nobody asks for again. */
+const CACHE_KIB = 2_048;
 /**
  * Log size at which its content moves to the main file. Writes that come meanwhile wait, so it is done often and
  * takes milliseconds each time.
@@ -166,6 +168,7 @@ function openDatabase(options: StoreFileOptions): Database.Database {
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = FULL');
     db.pragma('wal_autocheckpoint = 0');
+    db.pragma(`cache_size = -${CACHE_KIB}`);
     db.pragma('journal_size_limit = 67108864');
     if (options.sizeMaxBytes > 0) {
       const pageBytes = Number(db.pragma('page_size', { simple: true }));

@@ -238,13 +238,13 @@ describe('ResourceQuota', () => {
   });
 
   it('lets exactly as many in as fit, however many ask at once', async () => {
-    await namespace('raced');
-    await server.call('POST', quotas('raced'), quota({ 'count/configmaps': '5' }));
-    await until('raced', { 'count/configmaps': expect.any(String) });
+    await namespace('raced'); // it gets a ConfigMap at some time, never a Secret
+    await server.call('POST', quotas('raced'), quota({ 'count/secrets': '5' }));
+    await until('raced', { 'count/secrets': expect.any(String) });
     const replies = await Promise.all(
       Array.from({ length: 20 }, (_, index) =>
-        server.call('POST', '/api/v1/namespaces/raced/configmaps', {
-          kind: 'ConfigMap',
+        server.call('POST', '/api/v1/namespaces/raced/secrets', {
+          kind: 'Secret',
           apiVersion: 'v1',
           metadata: { name: `m${index}` },
         }),
