@@ -1,5 +1,14 @@
 import type { ConfigMap } from '../src/api/kinds/config.ts';
-import { parseCidrList, parseDurationMs, parseSizeBytes } from './annotations/reader.ts';
+import { GLOBAL_AUTH, readGlobalAuth } from './annotations/access.ts';
+import {
+  type AnnotationVerdict,
+  parseCidrList,
+  parseDurationMs,
+  parseSizeBytes,
+  type VerdictKind,
+} from './annotations/reader.ts';
+import { testOf } from './access/block-list.ts';
+import { DIFFERING_KEYS, REFUSED_KEYS } from './config-map-keys.ts';
 import { parseRetryConditions } from './annotations/proxying.ts';
 import { isFieldValue, isToken } from './http/bytes.ts';
 import { TRACING_KEYS, tracingFrom } from './observe/tracing/tracing-settings.ts';
@@ -13,24 +22,50 @@ type Setter = (
   configMaps: ReadonlyMap<string, ConfigMap>,
 ) => string | undefined;
 
-/** The ConfigMap of ingress-nginx, key by key. Keys that do not parse keep the default and are reported. */
+/** The ConfigMap of ingress-nginx, key by key, with a verdict on each. Keys that do not parse keep the default. */
 export function settingsFrom(
   base: GlobalSettings,
   configMap: ConfigMap | undefined,
   configMaps: ReadonlyMap<string, ConfigMap>,
-): { settings: GlobalSettings; problems: string[] } {
+): { settings: GlobalSettings; verdicts: AnnotationVerdict[] } {
   const settings: Writable = { ...base };
-  const problems: string[] = [];
-  for (const [key, value] of Object.entries(configMap?.data ?? {})) {
-    if (TRACING_KEYS.has(key)) continue;
+  const data = configMap?.data ?? {};
+  const verdicts = new Map<string, AnnotationVerdict>();
+  const say = (annotation: string, verdict: VerdictKind, detail = ''): void =>
+    void verdicts.set(annotation, { annotation, verdict, detail });
+  for (const [key, value] of Object.entries(data)) {
+    if (key.startsWith(GLOBAL_AUTH)) continue;
     const set = Object.hasOwn(SETTERS, key) ? SETTERS[key] : undefined;
-    const fault = set ? set(settings, value.trim(), configMaps) : 'is not known here and has no effect';
-    if (fault) problems.push(`${key}: ${fault}`);
+    const fault = set?.(settings, value.trim(), configMaps);
+    if (fault !== undefined) say(key, 'refused', fault);
+    else if (set ?? TRACING_KEYS.has(key)) say(key, 'honoured');
+    else if (Object.hasOwn(DIFFERING_KEYS, key)) say(key, 'differs', DIFFERING_KEYS[key]);
+    else if (!Object.hasOwn(REFUSED_KEYS, key)) say(key, 'refused', 'unknown key');
+    else if (isOff(value)) say(key, 'honoured', 'is off, and there is nothing of it here');
+    else say(key, 'refused', REFUSED_KEYS[key]);
   }
-  const tracing = tracingFrom(configMap?.data ?? {});
-  if (typeof tracing === 'string') problems.push(tracing);
+  const tracing = tracingFrom(data);
+  if (typeof tracing === 'string') say(tracing.slice(0, tracing.indexOf(':')), 'refused', tracing);
   else settings.tracing = tracing ?? base.tracing;
-  return { settings, problems };
+  const { policy, verdicts: ofAuth } = readGlobalAuth(data);
+  settings.globalAuth = policy ?? base.globalAuth;
+  for (const verdict of ofAuth) verdicts.set(verdict.annotation, verdict);
+  return { settings, verdicts: [...verdicts.values()] };
+}
+
+/** The wish for something that is not there, not made. */
+function isOff(value: string): boolean {
+  return /^(false|off|0|)$/i.test(value.trim());
+}
+
+function blockList(put: (settings: Writable, entries: readonly string[]) => void): Setter {
+  return (settings, value) => {
+    const entries = paths(value);
+    const odd = entries.find((entry) => testOf(entry) === undefined);
+    // half a list would let through what the other half was to keep out, and nobody would know
+    put(settings, odd === undefined ? entries : ['~']);
+    return odd === undefined ? undefined : `${odd} is no usable pattern: everybody is kept out`;
+  };
 }
 
 function bool(put: (settings: Writable, value: boolean) => void): Setter {
@@ -117,6 +152,12 @@ const SETTERS: Readonly<Record<string, Setter>> = {
   'enable-underscores-in-headers': bool((s, v) => (s.underscoresInHeaders = v)),
   'ssl-redirect': bool((s, v) => (s.sslRedirect = v)),
   'force-ssl-redirect': bool((s, v) => (s.forceSslRedirect = v)),
+  'preserve-trailing-slash': bool((s, v) => (s.preserveTrailingSlash = v)),
+  'service-upstream': bool((s, v) => (s.serviceUpstream = v)),
+  'block-user-agents': blockList((s, v) => (s.blockedAgents = v)),
+  'block-referers': blockList((s, v) => (s.blockedReferers = v)),
+  'allow-snippet-annotations': (_, v) =>
+    v === 'true' ? 'snippets are never taken: weft ingress check names what to use instead' : undefined,
   'no-tls-redirect-locations': (s, v) => void (s.noTlsRedirectPaths = paths(v)),
   'no-auth-locations': (s, v) => void (s.noAuthPaths = paths(v)),
   'http-redirect-code': number(301, 308, (s, v) => (s.httpRedirectCode = v)),
@@ -161,6 +202,7 @@ const SETTERS: Readonly<Record<string, Setter>> = {
     s.customHttpErrors = new Set(codes);
     return undefined;
   },
+  'disable-proxy-intercept-errors': bool((s, v) => (s.disableIntercept = v)),
   'use-http2': bool((s, v) => (s.useHttp2 = v)),
   'http2-max-concurrent-streams': number(1, 10_000, (s, v) => (s.http2StreamsMax = v)),
   'keep-alive': duration((s, v) => (s.server = { ...s.server, idleMs: Math.max(v, 1) })),

@@ -56,6 +56,8 @@ export class Configuration {
   /** Ingresses that ask a CA for certificates. */
   readonly #asking = new Set<string>();
   #settings: GlobalSettings;
+  /** What became of each key of the ConfigMap. */
+  settingsVerdicts: readonly AnnotationVerdict[] = [];
   #passthrough: ReadonlyMap<string, ServiceTarget> = new Map();
   #statusAddresses: readonly IngressLoadBalancerIngress[];
   #applied = false;
@@ -133,8 +135,10 @@ export class Configuration {
     const named = Object.values(found?.data ?? {});
     if (!changed.has(configMap) && !named.some((value) => changed.has(value.trim()))) return false;
     const base = { ...defaultSettings(this.#options.strict), ...this.#options.settings };
-    const { settings, problems } = settingsFrom(base, found, this.objects.configMaps);
-    for (const problem of problems) this.#log.warn('ConfigMap entry without effect', { configMap, problem });
+    const { settings, verdicts } = settingsFrom(base, found, this.objects.configMaps);
+    this.settingsVerdicts = verdicts;
+    for (const { annotation: key, verdict, detail } of verdicts)
+      if (verdict === 'refused') this.#log.warn('ConfigMap entry without effect', { configMap, key, detail });
     this.#settings = settings;
     this.serverNames.setDefaults(tlsDefaults(settings));
     return true;

@@ -214,6 +214,8 @@ export interface UpstreamTlsPolicy {
 }
 
 export interface ErrorPolicy {
+  /** Only errors of our own are replaced; those of the backend pass. */
+  readonly ownOnly: boolean;
   /** Service of this namespace that answers instead; undefined = the controller's default backend. */
   readonly defaultBackend: string | undefined;
   readonly statuses: ReadonlySet<number>;

@@ -1,7 +1,7 @@
 import type { Cidr } from '../src/net/cidr.ts';
 import type { BackendRef } from './compile/route.ts';
 import type { H1ServerOptions } from './http/h1-server.ts';
-import type { ProxyPolicy, RetryPolicy } from './policy.ts';
+import type { ExternalAuthPolicy, ProxyPolicy, RetryPolicy } from './policy.ts';
 
 /** What holds for the whole controller: the options of the command line and the ConfigMap, typed. Immutable. */
 export interface GlobalSettings {
@@ -20,8 +20,11 @@ export interface GlobalSettings {
   readonly underscoresInHeaders: boolean;
   readonly sslRedirect: boolean;
   readonly forceSslRedirect: boolean;
+  readonly preserveTrailingSlash: boolean;
   readonly noTlsRedirectPaths: readonly string[];
   readonly noAuthPaths: readonly string[];
+  /** global-auth-*: asked where an Ingress has no auth-url of its own. `unusable` closes every such path. */
+  readonly globalAuth: ExternalAuthPolicy | 'unusable' | undefined;
   readonly httpRedirectCode: number;
   /** Where redirects to https lead; left out of the URL when it is 443. */
   readonly httpsPort: number;
@@ -34,9 +37,13 @@ export interface GlobalSettings {
   /** The Service that answers what no rule takes, and shows the error pages of Ingresses without default-backend. */
   readonly defaultBackend: BackendRef | undefined;
   readonly customHttpErrors: ReadonlySet<number>;
+  /** Error statuses of backends pass; only our own are shown on error pages (disable-proxy-intercept-errors). */
+  readonly disableIntercept: boolean;
   readonly useHttp2: boolean;
   readonly http2StreamsMax: number;
   readonly server: H1ServerOptions;
+  /** Backends are reached through their cluster IP. */
+  readonly serviceUpstream: boolean;
   readonly upstreamIdleMs: number;
   readonly upstreamRequestsMax: number;
   readonly upstreamIdleConnectionsMax: number;
@@ -54,6 +61,9 @@ export interface GlobalSettings {
   readonly addHeaders: readonly (readonly [string, string])[];
   readonly globalAllow: readonly Cidr[] | undefined;
   readonly globalDeny: readonly Cidr[];
+  /** block-user-agents and block-referers, as block-list reads them. */
+  readonly blockedAgents: readonly string[];
+  readonly blockedReferers: readonly string[];
   readonly allowedResponseHeaders: ReadonlySet<string>;
   readonly drainMs: number;
 }

@@ -35,8 +35,12 @@ export class ExternalAuth {
     this.#requests = deps.requests;
   }
 
-  async check(request: RoutedRequest, policy: ExternalAuthPolicy): Promise<Reply | Admission | undefined> {
-    const answer = await this.#ask(request, policy);
+  async check(
+    request: RoutedRequest,
+    policy: ExternalAuthPolicy,
+    requestId: string,
+  ): Promise<Reply | Admission | undefined> {
+    const answer = await this.#ask(request, policy, requestId);
     if (answer.status >= 200 && answer.status < 300) return admission(answer, policy);
     if (answer.status === 401 && policy.signin !== undefined) return signinReply(request, policy, answer);
     if (answer.status === 401 || answer.status === 403) {
@@ -47,7 +51,7 @@ export class ExternalAuth {
     return reply(500, `auth-url answered ${answer.status}`);
   }
 
-  async #ask(request: RoutedRequest, policy: ExternalAuthPolicy): Promise<AuthAnswer> {
+  async #ask(request: RoutedRequest, policy: ExternalAuthPolicy, requestId: string): Promise<AuthAnswer> {
     const key =
       policy.cacheKey === undefined || policy.cacheDurations.size === 0
         ? undefined
@@ -58,7 +62,7 @@ export class ExternalAuth {
     const answer = await this.#requests.send({
       method: policy.method ?? 'GET',
       url: expand(policy.url, request),
-      fields: this.#subrequestFields(request, policy),
+      fields: this.#subrequestFields(request, policy, requestId),
       body: undefined,
       timeoutMs: request.route.policy.proxy.readMs,
     });
@@ -70,16 +74,17 @@ export class ExternalAuth {
     return answer;
   }
 
-  #subrequestFields(request: RoutedRequest, policy: ExternalAuthPolicy): Fields {
+  #subrequestFields(request: RoutedRequest, policy: ExternalAuthPolicy, requestId: string): Fields {
     const fields = plainRequestFields(request);
     fields.remove('content-length');
     fields.remove('content-type');
     fields.remove('expect');
     const original = `${request.scheme}://${request.head.authority}${request.head.target}`;
-    fields.set('X-Request-ID', request.head.fields.get('x-request-id') ?? '');
+    fields.set('X-Request-ID', requestId);
     fields.set('X-Original-URL', original);
     fields.set('X-Original-Method', request.head.method);
-    fields.set('X-Sent-From', 'weft-ingress');
+    // auth services know their caller by this name
+    fields.set('X-Sent-From', 'nginx-ingress-controller');
     fields.set('X-Real-IP', request.clientAddress);
     fields.set('X-Forwarded-For', request.clientAddress);
     fields.set('X-Forwarded-Host', request.host);

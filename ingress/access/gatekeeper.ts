@@ -5,6 +5,7 @@ import { sourceAllowed } from '../relay/decide.ts';
 import type { RoutedRequest } from '../relay/context.ts';
 import type { RequestRecord } from '../relay/record.ts';
 import { type Reply, reply } from '../relay/reply.ts';
+import { isBlocked } from './block-list.ts';
 import { type Credentials, PasswordVerifier, readBasic, readCredentials } from './basic-auth.ts';
 import { clientCertificateReply } from './client-certificate.ts';
 import type { ExternalAuth } from './external-auth.ts';
@@ -36,6 +37,10 @@ export class Gatekeeper {
 
   admit(request: RoutedRequest, record: RequestRecord): Admitted | Promise<Admitted> {
     const { policy } = request.route;
+    const { settings, head } = request;
+    if (isBlocked(settings.blockedAgents, head.fields.get('user-agent')))
+      return reply(403, 'block-user-agents');
+    if (isBlocked(settings.blockedReferers, head.fields.get('referer'))) return reply(403, 'block-referers');
     if (policy.clientCertificate) {
       const refused = clientCertificateReply(request, policy.clientCertificate, (key) =>
         this.#deps.secret(key),
@@ -74,13 +79,13 @@ export class Gatekeeper {
   ): Admitted | Promise<Admitted> {
     const { basic, external, satisfyAny } = request.route.policy.access;
     if (!external) return this.#basic(request, basic!, record);
-    if (!basic) return this.#deps.external.check(request, external);
+    if (!basic) return this.#deps.external.check(request, external, record.requestId);
     return (async () => {
       const byPassword = await this.#basic(request, basic, record);
       if (byPassword && !satisfyAny) return byPassword;
       if (!byPassword && satisfyAny && !sourceRefused) return undefined;
       if (!byPassword && satisfyAny) return undefined;
-      const byService = await this.#deps.external.check(request, external);
+      const byService = await this.#deps.external.check(request, external, record.requestId);
       return byService && 'status' in byService && byPassword ? byPassword : byService;
     })();
   }

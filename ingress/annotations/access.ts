@@ -1,16 +1,23 @@
 import type { AccessPolicy, BasicAuthPolicy, ExternalAuthPolicy } from '../policy.ts';
-import { parseDurationMs, type AnnotationReader } from './reader.ts';
+import type { GlobalSettings } from '../settings.ts';
+import { AnnotationReader, type AnnotationVerdict, parseDurationMs, PREFIX } from './reader.ts';
 import { isFieldValue, isToken } from '../http/bytes.ts';
 
 /** Rows 13 to 18: source ranges, basic and external auth. `closed` names what could not be understood: nothing may pass then. */
-export function readAccess(read: AnnotationReader): { access: AccessPolicy; closed: string | undefined } {
+export function readAccess(
+  read: AnnotationReader,
+  settings: GlobalSettings,
+): { access: AccessPolicy; closed: string | undefined } {
   const allow = read.cidrs('allowlist-source-range') ?? read.cidrs('whitelist-source-range');
   if (read.has('allowlist-source-range')) read.cidrs('whitelist-source-range');
   const deny = read.cidrs('denylist-source-range') ?? [];
   const basic = readBasic(read);
-  const external = readExternal(read);
+  const own = readExternal(read);
+  const global = readGlobalAuthWanted(read) && !read.has('auth-url') ? settings.globalAuth : undefined;
+  const external = own ?? (global === 'unusable' ? undefined : global);
   const satisfy = read.oneOf('satisfy', ['all', 'any']);
-  const closed = CLOSING.find((name) => read.wasRefused(name));
+  const refused = CLOSING.find((name) => read.wasRefused(name));
+  const closed = refused ?? (global === 'unusable' ? 'global-auth-url of the ConfigMap' : undefined);
   return { access: { allow, deny, basic, external, satisfyAny: satisfy === 'any' }, closed };
 }
 
@@ -31,6 +38,7 @@ const CLOSING = [
   'auth-tls-verify-depth',
   'satisfy',
   'auth-snippet',
+  'enable-global-auth',
   'auth-proxy-set-headers',
   'auth-response-headers',
 ];
@@ -69,11 +77,36 @@ function readExternal(read: AnnotationReader): ExternalAuthPolicy | undefined {
     read.text(name);
     read.differs(name, 'connections to auth services are always kept');
   }
-  read.bool('enable-global-auth');
-  read.differs('enable-global-auth', 'there is no global auth to switch off');
   if (url === undefined) return undefined;
   if (!/^https?:\/\//.test(url)) return read.refuse('auth-url', 'must be an absolute URL');
   return { url, signin, ...parts };
+}
+
+function readGlobalAuthWanted(read: AnnotationReader): boolean {
+  return read.bool('enable-global-auth') ?? true;
+}
+
+/** Start of the ConfigMap's keys that hold for every Ingress. */
+export const GLOBAL_AUTH = 'global-auth-';
+
+/** global-auth-* of the ConfigMap: the same words as the annotations, read the same way. */
+export function readGlobalAuth(data: Readonly<Record<string, string>>): {
+  policy: ExternalAuthPolicy | 'unusable' | undefined;
+  verdicts: AnnotationVerdict[];
+} {
+  const given = Object.entries(data).filter(
+    ([key, value]) => key.startsWith(GLOBAL_AUTH) && value.trim() !== '',
+  );
+  const read = new AnnotationReader(
+    '',
+    Object.fromEntries(given.map(([key, value]) => [PREFIX + key.slice('global-'.length), value])),
+  );
+  const policy = readExternal(read);
+  const snippet = read.has('auth-snippet');
+  if (snippet) read.refuse('auth-snippet', 'nginx text is never taken: use global-auth-response-headers');
+  const closed = snippet || CLOSING.some((name) => read.wasRefused(name));
+  const verdicts = read.verdicts().map((each) => ({ ...each, annotation: `global-${each.annotation}` }));
+  return { policy: closed ? 'unusable' : policy, verdicts };
 }
 
 function readNames(read: AnnotationReader, name: string): string[] {

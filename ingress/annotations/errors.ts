@@ -14,13 +14,15 @@ export function readErrors(read: AnnotationReader, settings: GlobalSettings): Er
   for (const status of statuses) {
     if (Number.isInteger(status) && status >= 300 && status <= 599) continue;
     read.refuse('custom-http-errors', 'must be codes from 300 to 599');
-    return usable === undefined ? undefined : { defaultBackend: usable, statuses: new Set() };
+    return usable === undefined ? undefined : { defaultBackend: usable, statuses: new Set(), ownOnly: false };
   }
-  read.bool('disable-proxy-intercept-errors');
+  const ownOnly = read.bool('disable-proxy-intercept-errors') ?? settings.disableIntercept;
   if (codes && usable === undefined && !settings.defaultBackend)
     read.differs(
       'custom-http-errors',
       'without default-backend there is no service to show the page: the answer passes',
     );
-  return usable === undefined && statuses.size === 0 ? undefined : { defaultBackend: usable, statuses };
+  return usable === undefined && statuses.size === 0
+    ? undefined
+    : { defaultBackend: usable, statuses, ownOnly };
 }

@@ -22,8 +22,8 @@ export function readPolicy(read: AnnotationReader, settings: GlobalSettings): Ro
   const snippetClosed = readRefused(read);
   const sslPassthrough = read.bool('ssl-passthrough') ?? false;
   const clientCertificate = readClientCertificate(read);
-  const { upstream, closed: upstreamClosed } = readUpstream(read);
-  const { access, closed } = readAccess(read);
+  const { upstream, closed: upstreamClosed } = readUpstream(read, settings);
+  const { access, closed } = readAccess(read, settings);
   const ciphers = readCiphers(read, 'ssl-ciphers');
   const preferServerCiphers = read.bool('ssl-prefer-server-ciphers');
   if (preferServerCiphers === false) read.differs('ssl-prefer-server-ciphers', "the server's order counts");

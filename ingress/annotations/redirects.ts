@@ -13,7 +13,7 @@ export function readRedirects(read: AnnotationReader, settings: GlobalSettings):
     redirect: readFixedRedirect(read),
     sslRedirect: read.bool('ssl-redirect') ?? settings.sslRedirect,
     forceSslRedirect: read.bool('force-ssl-redirect') ?? settings.forceSslRedirect,
-    preserveTrailingSlash: read.bool('preserve-trailing-slash') ?? false,
+    preserveTrailingSlash: read.bool('preserve-trailing-slash') ?? settings.preserveTrailingSlash,
     fromToWww: read.bool('from-to-www-redirect') ?? false,
     serverAliases: readAliases(read),
   };

@@ -1,9 +1,13 @@
 import { isAuthority } from '../http/framing.ts';
 import type { BackendProtocol, UpstreamPolicy, UpstreamTlsPolicy } from '../policy.ts';
+import type { GlobalSettings } from '../settings.ts';
 import type { AnnotationReader } from './reader.ts';
 
 /** Rows 26 to 28 and part of 33: backend-protocol, proxy-ssl-*, upstream-vhost, x-forwarded-prefix, service-upstream, proxy-http-version. */
-export function readUpstream(read: AnnotationReader): {
+export function readUpstream(
+  read: AnnotationReader,
+  settings: GlobalSettings,
+): {
   upstream: UpstreamPolicy;
   closed: string | undefined;
 } {
@@ -17,7 +21,7 @@ export function readUpstream(read: AnnotationReader): {
     httpVersion: version === '1.0' ? 10 : 11,
     vhost: vhost === undefined || isAuthority(vhost) ? vhost : read.refuse('upstream-vhost', 'is no host'),
     forwardedPrefix: prefix === '' ? undefined : prefix,
-    serviceUpstream: read.bool('service-upstream') ?? false,
+    serviceUpstream: read.bool('service-upstream') ?? settings.serviceUpstream,
     tls,
     connectionHeader: read.fieldValue('connection-proxy-header'),
   };

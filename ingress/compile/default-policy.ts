@@ -42,7 +42,11 @@ export function defaultPolicy(settings: GlobalSettings): RoutePolicy {
     },
     errors:
       settings.customHttpErrors.size > 0
-        ? { defaultBackend: undefined, statuses: settings.customHttpErrors }
+        ? {
+            defaultBackend: undefined,
+            statuses: settings.customHttpErrors,
+            ownOnly: settings.disableIntercept,
+          }
         : undefined,
     mirror: undefined,
     response: { customHeaders: undefined, redirectRewrite: undefined, cookieDomain: [], cookiePath: [] },

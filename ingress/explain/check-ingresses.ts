@@ -7,17 +7,36 @@ import type { Snapshot } from '../../endpoints/snapshot.ts';
 import { endpointsOf } from '../upstream/cluster.ts';
 import type { StillIngress } from './still-ingress.ts';
 
-/** What becomes of one Ingress, before anybody moves to weft. */
+/** What becomes of one Ingress, or of the controller's ConfigMap, before anybody moves to weft. */
 export interface IngressVerdict {
+  readonly kind: 'Ingress' | 'ConfigMap';
   readonly namespace: string;
   readonly name: string;
   /** refused: something it asks for is not done. differs: all is done, some of it another way. foreign: not ours. */
   readonly verdict: 'honoured' | 'differs' | 'refused' | 'foreign';
+  /** Of a ConfigMap: one verdict a key. */
   readonly annotations: readonly AnnotationVerdict[];
   /** Rules that are not served, and rules that lost to an older Ingress. */
   readonly problems: readonly string[];
   /** What is missing now, and would be answered with an error: services, endpoints, certificates. */
   readonly warnings: readonly string[];
+}
+
+/** The verdict on the ConfigMap `namespace/name`; undefined when there is none. */
+export function checkConfigMap(still: StillIngress, key: string): IngressVerdict | undefined {
+  still.apply();
+  const { configuration } = still;
+  const found = configuration.objects.configMaps.get(key);
+  if (!found) return undefined;
+  const annotations = configuration.settingsVerdicts;
+  return {
+    kind: 'ConfigMap',
+    ...named(found),
+    verdict: worst(annotations, []),
+    annotations,
+    problems: [],
+    warnings: [],
+  };
 }
 
 /** One verdict per Ingress, in name order. */
@@ -40,11 +59,10 @@ export function checkIngresses(
     const compiled = configuration.ingresses.get(key);
     if (!report || !compiled) return foreign(ingress, configuration.objects.classes, options);
     const problems = [...report.problems, ...configuration.conflictsOf(key)];
-    const refused = problems.length > 0 || report.verdicts.some(({ verdict }) => verdict === 'refused');
-    const differs = report.verdicts.some(({ verdict }) => verdict === 'differs');
     return {
+      kind: 'Ingress',
       ...named(ingress),
-      verdict: refused ? 'refused' : differs ? 'differs' : 'honoured',
+      verdict: worst(report.verdicts, problems),
       annotations: report.verdicts,
       problems,
       warnings: [...missingBackends(compiled, snapshot), ...missingCertificates(compiled, still)],
@@ -52,7 +70,15 @@ export function checkIngresses(
   });
 }
 
-function named({ metadata }: Ingress): { namespace: string; name: string } {
+function worst(
+  verdicts: readonly AnnotationVerdict[],
+  problems: readonly string[],
+): IngressVerdict['verdict'] {
+  if (problems.length > 0 || verdicts.some(({ verdict }) => verdict === 'refused')) return 'refused';
+  return verdicts.some(({ verdict }) => verdict === 'differs') ? 'differs' : 'honoured';
+}
+
+function named({ metadata }: Pick<Ingress, 'metadata'>): { namespace: string; name: string } {
   return { namespace: metadata.namespace ?? 'default', name: metadata.name };
 }
 
@@ -63,7 +89,14 @@ function foreign(
 ): IngressVerdict {
   const verdict = classVerdict(ingress, classes, options);
   const reason = verdict.ours ? [] : [`not ours: ${verdict.reason}`];
-  return { ...named(ingress), verdict: 'foreign', annotations: [], problems: [], warnings: reason };
+  return {
+    kind: 'Ingress',
+    ...named(ingress),
+    verdict: 'foreign',
+    annotations: [],
+    problems: [],
+    warnings: reason,
+  };
 }
 
 function missingBackends({ hosts, catchAll, policy }: CompiledIngress, snapshot: Snapshot): string[] {

@@ -10,6 +10,8 @@ export function slowSettings(settings: GlobalSettings): string | undefined {
   if (settings.tracing) return 'enable-opentelemetry';
   if (settings.explainAllow) return 'weft-explain-allow';
   if (settings.globalAllow ?? settings.globalDeny.length > 0) return 'source ranges';
+  if (settings.blockedAgents.length > 0) return 'block-user-agents';
+  if (settings.blockedReferers.length > 0) return 'block-referers';
   if (settings.hideHeaders.length > 0) return 'hide-headers';
   if (settings.proxySetHeaders.length > 0) return 'proxy-set-headers';
   if (settings.addHeaders.length > 0) return 'add-headers';

@@ -157,7 +157,11 @@ export class Relay implements ExchangeHandler, UpstreamHandler {
         this.#choice.failed(this.#endpoint!, failure);
         return this.#try(false);
       }
-      if (this.#services.replaceError(this.#exchange, this.#request, head.status, this.#record, false))
+      const passes = this.#request.route.policy.errors?.ownOnly === true;
+      if (
+        !passes &&
+        this.#services.replaceError(this.#exchange, this.#request, head.status, this.#record, false)
+      )
         return this.#handOverError();
     }
     this.#choice.answered(this.#endpoint!, head.status);

@@ -1,0 +1,152 @@
+/** Keys of ingress-nginx's ConfigMap that are understood and mean something else here, or nothing; each with the reason. */
+export const DIFFERING_KEYS: Readonly<Record<string, string>> = {
+  ...each('bodies pass as the backend encodes them', [
+    'use-gzip',
+    'gzip-disable',
+    'gzip-level',
+    'gzip-min-length',
+    'gzip-types',
+    'enable-brotli',
+    'brotli-level',
+    'brotli-min-length',
+    'brotli-types',
+  ]),
+  ...each('one process and its threads serve all connections; nothing is tuned by hand', [
+    'worker-processes',
+    'worker-cpu-affinity',
+    'max-worker-connections',
+    'max-worker-open-files',
+    'enable-multi-accept',
+    'enable-serial-reloads',
+    'reuse-port',
+    'enable-aio-write',
+    'lua-shared-dicts',
+  ]),
+  ...each('tables grow as needed', [
+    'map-hash-bucket-size',
+    'server-name-hash-max-size',
+    'server-name-hash-bucket-size',
+    'proxy-headers-hash-max-size',
+    'proxy-headers-hash-bucket-size',
+    'variables-hash-bucket-size',
+    'variables-hash-max-size',
+  ]),
+  ...each('bodies are always streamed with back-pressure; there are no buffers to size', [
+    'proxy-buffering',
+    'proxy-request-buffering',
+    'proxy-buffer-size',
+    'proxy-buffers-number',
+    'proxy-busy-buffers-size',
+    'proxy-max-temp-file-size',
+    'client-body-buffer-size',
+    'client-header-buffer-size',
+    'grpc-buffer-size-kb',
+    'ssl-buffer-size',
+  ]),
+  ...each('lines have the format of weft-access-log (json or upstreaminfo) and go to standard output', [
+    'log-format-upstream',
+    'log-format-stream',
+    'log-format-escape-json',
+    'log-format-escape-none',
+    'access-log-path',
+    'access-log-params',
+    'http-access-log-path',
+    'stream-access-log-path',
+    'error-log-path',
+    'error-log-level',
+    'enable-access-log-for-default-backend',
+  ]),
+  ...each('every annotation is read as a typed value; there is no text to guard', [
+    'annotations-risk-level',
+    'annotation-value-word-blocklist',
+    'strict-validate-path-type',
+  ]),
+  ...each("session tickets are OpenSSL's own and change with the process", [
+    'ssl-session-cache',
+    'ssl-session-cache-size',
+    'ssl-session-tickets',
+    'ssl-session-ticket-key',
+    'ssl-session-timeout',
+  ]),
+  ...each('the limits are those of large-client-header-buffers and of HTTP/2 itself', [
+    'http2-max-field-size',
+    'http2-max-header-size',
+    'http2-max-requests',
+  ]),
+  ...each('spans are sent in batches of their own size', [
+    'otel-max-queuesize',
+    'otel-schedule-delay-millis',
+    'otel-max-export-batch-size',
+    'opentelemetry-config',
+  ]),
+  'allow-backend-server-header': "the backend's Server field passes; hide-headers takes it away",
+  'server-tokens': 'weft adds no Server field of its own',
+  'ignore-invalid-headers': 'a field that is not valid is refused with 400',
+  'opentelemetry-operation-name': 'spans are named by route',
+  'opentelemetry-trust-incoming-span': 'incoming trace context is always continued',
+  'proxy-protocol-header-timeout': 'a connection has 15 s for PROXY header and handshake',
+  'upstream-keepalive-time': 'connections are replaced after upstream-keepalive-requests',
+  'limit-conn-zone-variable': 'connections are counted by client address',
+  'disable-ipv6': 'the addresses of --http and --https count',
+  'disable-ipv6-dns': 'both families are looked up',
+  'nginx-status-ipv4-whitelist': 'there is no status page; metrics are at --healthz-port',
+  'nginx-status-ipv6-whitelist': 'there is no status page; metrics are at --healthz-port',
+  'ssl-ecdh-curve': "curves are OpenSSL's defaults",
+  'ssl-dh-param': 'finite-field groups of one operator are not used; key exchange is by curves',
+  'proxy-ssl-location-only': 'proxy-ssl annotations count for the Ingress they stand on',
+  'proxy-stream-responses': 'UDP sessions end by time, whatever the number of answers',
+  'default-type': 'no type is added to an answer without one',
+  'debug-connections': 'weft ingress explain tells what becomes of a request',
+};
+
+const SNIPPET = 'nginx text is never taken: each use has an annotation or a key of its own';
+
+/** Keys whose wish is not done; each with what to use instead. */
+export const REFUSED_KEYS: Readonly<Record<string, string>> = {
+  ...each(SNIPPET, [
+    'main-snippet',
+    'http-snippet',
+    'server-snippet',
+    'location-snippet',
+    'stream-snippet',
+    'modsecurity-snippet',
+  ]),
+  ...each('there is no ModSecurity: put a web application firewall before or behind', [
+    'enable-modsecurity',
+    'enable-owasp-modsecurity-crs',
+  ]),
+  ...each('there is no GeoIP: the client address goes to backends in X-Real-IP', [
+    'use-geoip',
+    'use-geoip2',
+    'geoip2-autoreload-in-minutes',
+  ]),
+  ...each('is read from the annotation of each Ingress only', [
+    'proxy-cookie-domain',
+    'proxy-cookie-path',
+    'proxy-redirect-from',
+    'proxy-redirect-to',
+  ]),
+  ...each('answers are not slowed down; limit-rps and limit-connections bound clients', [
+    'limit-rate',
+    'limit-rate-after',
+  ]),
+  ...each('limits are counted by replica', [
+    'global-rate-limit-memcached-host',
+    'global-rate-limit-memcached-port',
+  ]),
+  ...each('listen with --http and --https', ['bind-address', 'bind-address-ipv4', 'bind-address-ipv6']),
+  'allow-cross-namespace-resources': 'Secrets and ConfigMaps of other namespaces are never read',
+  'proxy-add-original-uri-header': 'use proxy-set-headers or the X-Forwarded fields',
+  'relative-redirects': 'redirects are absolute',
+  'use-port-in-redirects': 'redirects lead to the port of --https',
+  'ssl-reject-handshake': 'a name without a certificate gets the default one',
+  'proxy-stream-timeout': 'exposed ports have the idle time of weft',
+  'proxy-stream-next-upstream':
+    'a connection goes to the next endpoint when none could be made, and only then',
+  'proxy-stream-next-upstream-timeout': 'see proxy-stream-next-upstream',
+  'proxy-stream-next-upstream-tries': 'see proxy-stream-next-upstream',
+};
+
+function each(reason: string, keys: readonly string[]): Record<string, string> {
+  return Object.fromEntries(keys.map((key) => [key, reason]));
+}
