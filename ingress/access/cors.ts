@@ -2,16 +2,16 @@ import type { Fields } from '../http/fields.ts';
 import type { CorsPolicy } from '../policy.ts';
 import { type Reply, reply } from '../relay/reply.ts';
 
-/** enable-cors and cors-*: preflights are answered here, every other answer gets the fields too (Fetch standard, CORS protocol). */
-export function preflightReply(policy: CorsPolicy, origin: string | undefined): Reply {
+/**
+ * enable-cors and cors-*: preflights are answered here, every other answer gets the fields too (Fetch standard, CORS
+ * protocol). An origin that is not allowed gets no answer of ours: its OPTIONS goes to the backend like any request.
+ */
+export function preflightReply(policy: CorsPolicy, origin: string | undefined): Reply | undefined {
+  const allowed = allowedOrigin(policy, origin);
+  if (allowed === undefined) return undefined;
   const answer = reply(204, 'CORS preflight');
   answer.fields.remove('content-type');
-  const allowed = allowedOrigin(policy, origin);
-  if (allowed === undefined) return answer;
   addCors(policy, allowed, answer.fields);
-  answer.fields.set('Access-Control-Allow-Methods', policy.methods);
-  answer.fields.set('Access-Control-Allow-Headers', policy.headers);
-  answer.fields.set('Access-Control-Max-Age', String(policy.maxAgeSeconds));
   return answer;
 }
 
@@ -20,13 +20,14 @@ export function applyCors(policy: CorsPolicy, origin: string | undefined, fields
   const allowed = allowedOrigin(policy, origin);
   if (allowed === undefined) return;
   addCors(policy, allowed, fields);
-  fields.set('Access-Control-Allow-Methods', policy.methods);
-  fields.set('Access-Control-Allow-Headers', policy.headers);
 }
 
 function addCors(policy: CorsPolicy, origin: string, fields: Fields): void {
   fields.set('Access-Control-Allow-Origin', origin);
   if (origin !== '*') fields.add('Vary', 'Origin');
+  fields.set('Access-Control-Allow-Methods', policy.methods);
+  fields.set('Access-Control-Allow-Headers', policy.headers);
+  fields.set('Access-Control-Max-Age', String(policy.maxAgeSeconds));
   if (policy.credentials) fields.set('Access-Control-Allow-Credentials', 'true');
   if (policy.exposeHeaders !== undefined) fields.set('Access-Control-Expose-Headers', policy.exposeHeaders);
 }

@@ -51,8 +51,10 @@ function earlyReply(request: RoutedRequest): Reply | undefined {
   if (limit > 0 && request.head.bodyLength > limit) return reply(413, 'proxy-body-size');
   if (policy.redirect)
     return redirect(policy.redirect.status, expand(policy.redirect.location, request), 'redirect annotation');
-  if (policy.cors && request.head.method === 'OPTIONS')
-    return preflightReply(policy.cors, request.head.fields.get('origin'));
+  if (policy.cors && request.head.method === 'OPTIONS') {
+    const preflight = preflightReply(policy.cors, request.head.fields.get('origin'));
+    if (preflight) return preflight;
+  }
   const toHttps = sslRedirect(request);
   if (toHttps) return toHttps;
   if (policy.appRoot !== undefined && request.path === '/') {
