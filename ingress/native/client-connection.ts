@@ -54,6 +54,8 @@ export class ClientConnection implements ReadyHandler {
   readonly port: number;
   /** Requests so far. */
   served = 0;
+  /** Kept by the context. */
+  place = -1;
   readonly #context: WorkerContext;
   readonly #stream: StreamSocket;
   readonly #relay: RequestRelay;

@@ -104,7 +104,7 @@ class RelayWorker {
     this.#context.draining = true;
     for (const acceptor of this.#acceptors) acceptor[Symbol.dispose]();
     this.#acceptors = [];
-    for (const client of this.#context.clients) client.drain();
+    for (const client of this.#context.clients.slice()) client.drain();
   }
 }
 

@@ -47,7 +47,11 @@ export class WorkerContext {
   readonly writer: RequestWriter;
   readonly table = new WorkerTable();
   readonly tallies: Tallies;
-  readonly clients = new Set<ClientConnection>();
+  /**
+   * In no order; each knows its place. A Set would do, but one that others come to and leave all the time has the
+   * collector promote whatever was ever in it (its tables point to their successors).
+   */
+  readonly clients: ClientConnection[] = [];
   readonly counts: Float64Array;
   idleBudget = new IdleBudget(0);
   draining = false;
@@ -104,13 +108,17 @@ export class WorkerContext {
   }
 
   joined(client: ClientConnection): void {
-    this.clients.add(client);
+    client.place = this.clients.push(client) - 1;
     this.counts[COUNT.ACCEPTED]!++;
     this.counts[COUNT.CONNECTIONS]!++;
   }
 
   left(client: ClientConnection, relay: RequestRelay): void {
-    if (!this.clients.delete(client)) return;
+    if (client.place < 0) return;
+    const last = this.clients.pop()!;
+    if (last !== client) this.clients[client.place] = last;
+    last.place = client.place;
+    client.place = -1;
     this.counts[COUNT.CONNECTIONS]!--;
     const isFree = !relay.active && !relay.upstream;
     if (isFree && this.#relays.length < SPARE_RELAYS_MAX) this.#relays.push(relay);

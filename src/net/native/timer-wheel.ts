@@ -132,5 +132,8 @@ function nothing(): void {}
 function unlink(timer: WheelTimer): void {
   timer.before.after = timer.after;
   timer.after.before = timer.before;
+  // a dead timer that points to live ones would have the collector promote them all
+  timer.before = timer;
+  timer.after = timer;
   timer.slotTick = 0;
 }
