@@ -11,15 +11,10 @@ const MODEL: readonly Resource[] = [
   resources.services,
   resources.endpointSlices,
 ];
-/** What the ingress controller reads beside the model. */
-const INGRESS: readonly Resource[] = [
-  resources.ingresses,
-  resources.ingressClasses,
-  resources.secrets,
-  resources.configMaps,
-];
+/** What the ingress controller reads beside the model. Secrets come one by one, as they are referred to. */
+const INGRESS: readonly Resource[] = [resources.ingresses, resources.ingressClasses, resources.configMaps];
 
-/** What a node serves by: worth keeping for a start without the API. */
+/** What a node serves by: worth keeping for a start without the API. No Secrets: they do not belong on disks. */
 export const SERVED: readonly Resource[] = [...MODEL, resources.serviceCIDRs, ...INGRESS];
 
 /** Feeds the kinds of the network model from the informers; resolves when the first lists are in. */
@@ -32,7 +27,7 @@ export async function feedModel(
   return await feed(informers, kinds, tracker, options.signal);
 }
 
-/** Feeds Ingress objects and what they refer to. */
+/** Feeds Ingress objects and what they refer to, but for Secrets. */
 export async function feedIngress(
   informers: InformerFactory,
   controller: ObjectSink,

@@ -184,8 +184,8 @@ export class NodeDaemon implements AsyncDisposable {
     for (const { transport, address, port } of dns?.addresses ?? [])
       this.#deps.onReady('dns', `${transport} ${joinHostPort(address, port)}`);
     if (!ingressOptions) return;
-    const ingress = this.#stack.use(await openIngressPart({ ...deps, dns }, ingressOptions, signal));
-    for (const { protocol, host, port } of ingress.addresses)
+    const part = this.#stack.use(await openIngressPart({ ...deps, dns }, ingressOptions, signal));
+    for (const { protocol, host, port } of part.controller.addresses)
       this.#deps.onReady('ingress', `${protocol}://${joinHostPort(host, port)}`);
   }
 

@@ -1,11 +1,13 @@
 import type { SnapshotSource } from '../../endpoints/snapshot.ts';
 import type { DnsServer } from '../../dns/server/dns-server.ts';
 import { IngressController } from '../../ingress/controller.ts';
+import { sleep } from '../base/clock.ts';
 import type { ApiClient } from '../api/client/client.ts';
 import type { InformerFactory } from '../api/client/informer-factory.ts';
-import { resources } from '../api/client/resources.ts';
-import type { Ingress, IngressLoadBalancerIngress } from '../api/kinds/ingress.ts';
+import type { IngressLoadBalancerIngress } from '../api/kinds/ingress.ts';
 import { feedIngress } from './cluster-model.ts';
+import { IngressStatusWriter } from './ingress-status.ts';
+import { NeededSecrets } from './needed-secrets.ts';
 import { lookUp } from './name-lookup.ts';
 import type { NodeDeps } from './parts.ts';
 
@@ -30,22 +32,39 @@ export interface IngressPartOptions {
   readonly drainMs?: number;
 }
 
+/** A running ingress with what writes for it; disposal ends both. */
+export interface IngressPart extends AsyncDisposable {
+  readonly controller: IngressController;
+}
+
+/** How long the first Secrets are waited for. After that the default certificate serves until they come. */
+const SECRETS_WAIT_MS = 5_000;
+
 /** An ingress in this process, fed from its informers; listens and serves when the promise resolves. */
 export async function openIngressPart(
   deps: IngressPartDeps,
   options: IngressPartOptions,
   signal?: AbortSignal,
-): Promise<IngressController> {
-  const { client, dns, informers } = deps;
+): Promise<IngressPart> {
+  const { client, dns, informers, clock } = deps;
   const { http, https, drainMs, ...rest } = options;
   await using stack = new AsyncDisposableStack();
-  const ingress = stack.use(
+  const writer = statusWriter(deps, options);
+  if (writer) stack.use(writer);
+  const needed: { keys: ReadonlySet<string>; secrets?: NeededSecrets } = { keys: new Set() };
+  const stop = new AbortController();
+  const controller = stack.use(
     await IngressController.open(
       {
         ...deps,
         resolve: (name) =>
           dns ? lookUp(dns, name) : Promise.reject(new Error(`${name}: no DNS runs in this process`)),
-        publishStatus: (object, addresses) => publishIngressStatus(client, object, addresses),
+        publishStatus: async (object, addresses) => writer?.want(object, addresses),
+        report: (object, report) => writer?.report(object, report),
+        needSecrets: (keys) => {
+          needed.keys = keys;
+          void needed.secrets?.need(keys, stop.signal);
+        },
       },
       {
         ...rest,
@@ -56,18 +75,21 @@ export async function openIngressPart(
       },
     ),
   );
-  await feedIngress(informers, ingress, signal);
-  await ingress.settled();
-  stack.move();
-  return ingress;
+  stack.use(await feedIngress(informers, controller, signal));
+  await controller.settled();
+  const secrets = stack.use(new NeededSecrets(client, deps, controller));
+  needed.secrets = secrets;
+  const waiting = new AbortController();
+  const waited = sleep(clock, SECRETS_WAIT_MS, waiting.signal).catch(() => {}); // they came
+  await Promise.race([secrets.need(needed.keys, stop.signal), waited]);
+  waiting.abort(new Error('waited'));
+  await controller.settled();
+  stack.defer(() => stop.abort(new Error('stopped')));
+  const owned = stack.move();
+  return { controller, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-async function publishIngressStatus(
-  client: ApiClient,
-  ingress: Ingress,
-  addresses: readonly IngressLoadBalancerIngress[],
-): Promise<void> {
-  const { name, namespace } = ingress.metadata;
-  const status = { loadBalancer: { ingress: addresses } };
-  await client.patch(resources.ingresses, name, namespace, 'merge', { status }, { subresource: 'status' });
+/** Nobody else writes statuses where a process has addresses to publish. */
+function statusWriter(deps: IngressPartDeps, options: IngressPartOptions): IngressStatusWriter | undefined {
+  return options.statusAddresses.length === 0 ? undefined : new IngressStatusWriter(deps, { leading: true });
 }

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { Tracker } from '../../endpoints/tracker.ts';
 import { DnsServer } from '../../dns/server/dns-server.ts';
-import type { IngressController } from '../../ingress/controller.ts';
 import { hostAddresses } from '../../proxy/host-addresses.ts';
 import type { ProxyMode } from '../../proxy/backend.ts';
 import { Proxier } from '../../proxy/proxier.ts';
@@ -13,7 +12,7 @@ import { feedModel } from './cluster-model.ts';
 import { type ControlPlane, openControlPlane } from './control-plane.ts';
 import { publishClusterDns } from './cluster-dns.ts';
 import { INGRESS_CONTROLLER } from './ingress-class.ts';
-import { openIngressPart } from './ingress-part.ts';
+import { type IngressPart, openIngressPart } from './ingress-part.ts';
 import { nodeCorefile } from './local-dns.ts';
 import type { NodeDeps } from './parts.ts';
 import { openProxyReports } from './proxy-reports.ts';
@@ -50,7 +49,7 @@ export interface Up extends AsyncDisposable {
   readonly tracker: Tracker;
   readonly dns: DnsServer;
   readonly proxier: Proxier;
-  readonly ingress: IngressController;
+  readonly ingress: IngressPart['controller'];
 }
 
 const NODE_PORTS = { from: 30_000, to: 32_767 } as const;
@@ -88,7 +87,7 @@ export async function openUp(deps: NodeDeps, options: UpOptions): Promise<Up> {
   const uidOf = (key: string): string | undefined => tracker.snapshot.services.get(key)?.uid;
   stack.use(openProxyReports({ ...deps, client: control.client, proxier, uidOf }, options));
   deps.onReady('proxy', `${options.proxyMode}, services in ${options.serviceCidr}`);
-  const ingress = stack.use(await openIngress(deps, control, tracker, dns, options));
+  const { controller: ingress } = stack.use(await openIngress(deps, control, tracker, dns, options));
   deps.onReady(
     'ingress',
     ingress.addresses.map((each) => `${each.protocol}://${joinHostPort(each.host, each.port)}`).join(' and '),
@@ -166,7 +165,7 @@ function openIngress(
   snapshots: Tracker,
   dns: DnsServer,
   options: UpOptions,
-): Promise<IngressController> {
+): Promise<IngressPart> {
   return openIngressPart(
     { ...deps, client, informers, snapshots, dns },
     {
