@@ -139,7 +139,11 @@ test(
     cluster.weft(['delete', 'service', 'web']);
     await untilGot(alpha, 'http://10.96.7.8/', 'alpha');
     await waitFor('the old name to go', () => lookUp('web') === '', 30_000);
-    expect(get(alpha, 'http://127.0.0.1:10249/metrics')).not.toContain('weft_informer_recalled{');
+    await waitFor(
+      'everything to be read anew',
+      () => !get(alpha, 'http://127.0.0.1:10249/metrics').includes('weft_informer_recalled{'),
+      30_000,
+    );
     await waitFor('the node', () => cluster.weft(['get', 'nodes']).includes('alpha'), 30_000);
   },
   DEADLINE_MS,
