@@ -1,5 +1,6 @@
 import {
   address,
+  anything,
   bindAddress,
   cidr,
   cidrOrPrimary,
@@ -95,6 +96,12 @@ export const FIELDS = {
     flag: 'v',
     ignored: 'use --log-level or WEFT_LOG_LEVEL',
   }),
+  'logging.flushFrequency': field(anything, undefined, {
+    flag: 'log-flush-frequency',
+    ignored: 'weft writes each line at once',
+  }),
+  'logging.vmodule': field(anything, undefined, { flag: 'vmodule', ignored: 'use --log-level' }),
+  'logging.options': field(anything, undefined, { ignored: 'weft writes each line at once' }),
   'iptables.masqueradeBit': field(integer(0, 31), 14, { flag: 'iptables-masquerade-bit' }),
   'iptables.masqueradeAll': field(flag, false, { flag: 'masquerade-all' }),
   'iptables.localhostNodePorts': field(flag, true, { flag: 'iptables-localhost-nodeports' }),

@@ -17,6 +17,9 @@ const DURATION_UNITS_MS: Readonly<Record<string, number>> = {
   h: 3_600_000,
 };
 
+/** What is not looked at. */
+export const anything: ValueParser<unknown> = (raw) => ({ value: raw });
+
 export const text: ValueParser<string> = (raw) =>
   typeof raw === 'string' ? { value: raw } : { fault: `must be a string, is ${show(raw)}` };
 

@@ -1,12 +1,12 @@
-import { isMap, LineCounter, parseDocument, type Document } from 'yaml';
+import { isMap, isScalar, LineCounter, parseAllDocuments, type Document } from 'yaml';
 import type { DetectLocal } from '../endpoints/node-view.ts';
 import type { ProxyMode } from './backend.ts';
 import { FIELDS, type FieldPath, type FieldValues } from './config-fields.ts';
 import type { BindAddress, Parsed } from './config-values.ts';
 import type { KernelOptions } from './kernel-options.ts';
 
-const API_VERSION = 'kubeproxy.config.k8s.io/v1alpha1';
-const KIND = 'KubeProxyConfiguration';
+export const API_VERSION = 'kubeproxy.config.k8s.io/v1alpha1';
+export const KIND = 'KubeProxyConfiguration';
 
 /** What kube-proxy's configuration says, as weft acts on it. */
 export interface ProxyConfig {
@@ -42,7 +42,12 @@ export interface ConfigSource {
 }
 
 export type ConfigOutcome =
-  | { readonly config: ProxyConfig; readonly notes: readonly ConfigFault[] }
+  | {
+      readonly config: ProxyConfig;
+      /** Every field, as given or by default. */
+      readonly values: FieldValues;
+      readonly notes: readonly ConfigFault[];
+    }
   | { readonly faults: readonly ConfigFault[]; readonly notes: readonly ConfigFault[] };
 
 /** Reads and checks everything; all faults come together. `notes` are settings without effect, with the reason. */
@@ -68,7 +73,7 @@ export function parseProxyConfig(source: ConfigSource): ConfigOutcome {
   if (source.file !== undefined) readFile(source.file, take, faults, notes);
   const all = withFallbacks(values);
   faults.push(...crossFaults(all));
-  return faults.length > 0 ? { faults, notes } : { config: assemble(all), notes };
+  return faults.length > 0 ? { faults, notes } : { config: assemble(all), values: all, notes };
 }
 
 /** Flags named after iptables that also speak for nftables, which has none of its own. */
@@ -97,7 +102,11 @@ function readFile(
   notes: ConfigFault[],
 ): void {
   const lines = new LineCounter();
-  const document = parseDocument(text, { version: '1.1', lineCounter: lines, prettyErrors: false });
+  const document = onlyDocument(text, lines);
+  if (!document) {
+    faults.push({ at: '1:1', message: `must hold one ${KIND}, not several documents` });
+    return;
+  }
   for (const error of document.errors)
     faults.push({ at: place(lines, error.pos[0]), message: error.message });
   if (document.errors.length > 0) return;
@@ -117,6 +126,15 @@ function readFile(
     if (Object.hasOwn(FIELDS, name)) take(name as FieldPath, raw, at(path));
     else notes.push({ at: at(path), message: 'is no field of KubeProxyConfiguration v1alpha1' });
   }
+}
+
+/** Separators may lead and trail, as in files that were cut out of others. */
+function onlyDocument(text: string, lineCounter: LineCounter): Document | undefined {
+  const documents = parseAllDocuments(text, { version: '1.1', lineCounter, prettyErrors: false });
+  const isEmpty = (contents: unknown): boolean =>
+    contents === null || (isScalar(contents) && contents.value === null);
+  const [first, second] = documents.filter(({ contents, errors }) => errors.length > 0 || !isEmpty(contents));
+  return second ? undefined : first;
 }
 
 const SECTIONS = new Set(

@@ -4,8 +4,7 @@ import { pid } from 'node:process';
 import { InvalidArgumentError } from 'commander';
 import type { ProxyConfig } from '../../proxy/config.ts';
 import { createApiClient } from '../api/client/api-client.ts';
-import { inClusterAccess } from '../api/client/in-cluster.ts';
-import { type ClusterAccess, loadKubeconfig } from '../api/client/kubeconfig.ts';
+import type { ClusterAccess } from '../api/client/kubeconfig.ts';
 import { openHttpExchange } from '../api/client/open-exchange.ts';
 import { systemClock } from '../base/clock.ts';
 import { messageOf } from '../base/fault.ts';
@@ -22,6 +21,7 @@ import { defaultDataDir } from './data-dir.ts';
 import { type CliContext, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
 import { cidrFlag, listenFlag, oneOf, repeated } from './flags.ts';
 import { readImageMap } from './image-map-flag.ts';
+import { nodeAccess } from './node-access.ts';
 import { packageVersion } from './package-version.ts';
 import { addKubeProxyFlags, type KubeProxyFlags, proxySettings, readProxyConfig } from './proxy-flags.ts';
 import { startFault } from './start-fault.ts';
@@ -105,10 +105,11 @@ export const register: RegisterCommand = (program, context) => {
 
 async function run(flags: NodeFlags, context: CliContext): Promise<void> {
   const config = await readProxyConfig(flags, context);
+  checkFlags(flags);
   const systemd = new SystemdNotifier({ clock: systemClock, log: context.log, env: context.env, pid });
   await using stack = new AsyncDisposableStack();
   stack.use(systemd);
-  const access = await nodeAccess(context, config.kubeconfig);
+  const access = await accessOf(flags, config, context);
   const open = stack.use(openHttpExchange(access, { clock: systemClock, exec, env: context.env }));
   const options = await daemonOptions(flags, config, access, context);
   const deps = {
@@ -154,12 +155,30 @@ async function reload(
   systemd.ready(status);
 }
 
-async function nodeAccess({ env }: CliContext, kubeconfig: string): Promise<ClusterAccess> {
+async function accessOf(
+  { master }: NodeFlags,
+  { kubeconfig }: ProxyConfig,
+  { env }: CliContext,
+): Promise<ClusterAccess> {
   try {
-    return kubeconfig ? await loadKubeconfig(kubeconfig) : await inClusterAccess(env);
+    return await nodeAccess(env, kubeconfig, master);
   } catch (error) {
     throw new ExitError(EXIT_USAGE, `${messageOf(error)}. Name a kubeconfig with --kubeconfig.`);
   }
+}
+
+/** What is wrong whatever the API server says. */
+function checkFlags(flags: NodeFlags): void {
+  proxyProtocolOf(flags);
+  for (const name of ['kubelet', 'podRoutes'] as const) {
+    if (flags[name] && flags.podCidr === undefined)
+      throw new ExitError(EXIT_USAGE, `--${name === 'kubelet' ? name : 'pod-routes'} needs --pod-cidr`);
+  }
+}
+
+function proxyProtocolOf({ proxyProtocol }: NodeFlags): 'v1' | 'v2' | undefined {
+  if (proxyProtocol === undefined || proxyProtocol === 'v1' || proxyProtocol === 'v2') return proxyProtocol;
+  throw new ExitError(EXIT_USAGE, `--proxy-protocol ${proxyProtocol}: use v1 or v2`);
 }
 
 async function daemonOptions(
@@ -168,13 +187,7 @@ async function daemonOptions(
   { server, caPem }: ClusterAccess,
   context: CliContext,
 ): Promise<DaemonOptions> {
-  const { proxyProtocol, podCidr } = flags;
-  if (proxyProtocol !== undefined && proxyProtocol !== 'v1' && proxyProtocol !== 'v2')
-    throw new ExitError(EXIT_USAGE, `--proxy-protocol ${proxyProtocol}: use v1 or v2`);
-  for (const name of ['kubelet', 'podRoutes'] as const) {
-    if (flags[name] && podCidr === undefined)
-      throw new ExitError(EXIT_USAGE, `--${name === 'kubelet' ? name : 'pod-routes'} needs --pod-cidr`);
-  }
+  const { podCidr } = flags;
   const settings = proxySettings(config, flags.strict);
   const { nodeName } = settings;
   const dataDir = flags.dataDir ?? join(defaultDataDir(context.env), 'node');
@@ -184,7 +197,7 @@ async function daemonOptions(
     proxy: {
       config,
       settings,
-      proxyProtocol,
+      proxyProtocol: proxyProtocolOf(flags),
       probeEndpoints: flags.probeEndpoints === true,
       capture: flags.userspaceCapture,
     },

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { hostname, networkInterfaces } from 'node:os';
 import type { Command } from 'commander';
-import { FIELD_OF_FLAG, FIELDS, type FieldPath } from '../../proxy/config-fields.ts';
+import { FIELD_OF_FLAG, FIELDS, type FieldPath, type FieldValues } from '../../proxy/config-fields.ts';
 import { parseProxyConfig, type ConfigFault, type ProxyConfig } from '../../proxy/config.ts';
 import type { ProxySettings } from '../../proxy/settings.ts';
 import { messageOf } from '../base/fault.ts';
@@ -11,23 +11,37 @@ import { type CliContext, EXIT_USAGE, ExitError } from './context.ts';
 /** What commander makes of kube-proxy's flags: camelCase names, all text. */
 export interface KubeProxyFlags {
   readonly config?: string;
+  readonly master?: string;
   readonly [flag: string]: unknown;
 }
 
 /** kube-proxy's flags with its names; `hidden` keeps them out of --help. */
 export function addKubeProxyFlags(command: Command, hidden = false): void {
+  const master = command.createOption(
+    '--master <url>',
+    'address of the API server, whatever the kubeconfig says',
+  );
+  command.addOption(master.hideHelp(hidden));
   command.option('--config <file>', 'KubeProxyConfiguration v1alpha1 (most flags have no effect beside it)');
   for (const [name, path] of FIELD_OF_FLAG) {
     const { fallback, ignored } = FIELDS[path] as { fallback: unknown; ignored?: string };
     const value = typeof fallback === 'boolean' ? '[true|false]' : '<value>';
     const effect = ignored === undefined ? '' : ` (no effect: ${ignored})`;
-    const option = command.createOption(`--${name} ${value}`, `${path} of KubeProxyConfiguration${effect}`);
+    const long = name === 'v' ? '-v, --v' : `--${name}`;
+    const option = command.createOption(`${long} ${value}`, `${path} of KubeProxyConfiguration${effect}`);
     command.addOption(option.hideHelp(hidden));
   }
 }
 
-/** Reads flags and file; throws with every fault when the configuration is not valid. */
 export async function readProxyConfig(flags: KubeProxyFlags, context: CliContext): Promise<ProxyConfig> {
+  return (await readProxySettings(flags, context)).config;
+}
+
+/** Reads flags and file; throws with every fault when the configuration is not valid. */
+export async function readProxySettings(
+  flags: KubeProxyFlags,
+  context: CliContext,
+): Promise<{ readonly config: ProxyConfig; readonly values: FieldValues }> {
   const given = new Map<FieldPath, string>();
   for (const [name, path] of FIELD_OF_FLAG) {
     const value = flags[name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())];
@@ -38,7 +52,7 @@ export async function readProxyConfig(flags: KubeProxyFlags, context: CliContext
     ...(flags.config !== undefined && { file: await readConfigFile(flags.config) }),
   });
   for (const { at, message } of outcome.notes) context.log.info('setting', { at, message });
-  if ('config' in outcome) return outcome.config;
+  if ('config' in outcome) return outcome;
   const list = outcome.faults.map(({ at, message }: ConfigFault) => `  ${at}: ${message}`).join('\n');
   throw new ExitError(EXIT_USAGE, `${flags.config ?? 'flags'}: the configuration is not valid\n${list}`);
 }

@@ -1,8 +1,6 @@
 import { createApiClient } from '../api/client/api-client.ts';
 import type { ApiClient, Resource } from '../api/client/client.ts';
 import { feedSink } from '../api/client/feed-sink.ts';
-import { inClusterAccess } from '../api/client/in-cluster.ts';
-import { loadKubeconfig } from '../api/client/kubeconfig.ts';
 import { openManifestSource } from '../api/client/manifest-source.ts';
 import { openHttpExchange } from '../api/client/open-exchange.ts';
 import { openInformer } from '../api/client/open-informer.ts';
@@ -14,6 +12,7 @@ import { messageOf } from '../base/fault.ts';
 import type { Registry } from '../base/metrics.ts';
 import { exec } from '../net/exec.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError } from './context.ts';
+import { nodeAccess } from './node-access.ts';
 
 export interface ProxySourceOptions {
   readonly sinks: readonly ObjectSink[];
@@ -21,6 +20,8 @@ export interface ProxySourceOptions {
   readonly from: readonly string[] | undefined;
   /** Empty: the pod's own service account. */
   readonly kubeconfig: string;
+  /** The server's address, whatever the kubeconfig says. */
+  readonly master?: string | undefined;
   readonly follow: boolean;
   /** How long the first lists may take. */
   readonly deadlineMs: number;
@@ -77,9 +78,7 @@ async function fromApi(context: CliContext, options: ProxySourceOptions): Promis
   const { log, stop } = context;
   const stack = new AsyncDisposableStack();
   try {
-    const { client } = stack.use(
-      await (options.connect ?? (() => connectAsNode(context, options.kubeconfig)))(),
-    );
+    const { client } = stack.use(await (options.connect ?? (() => connectAsNode(context, options)))());
     const deps = { clock: systemClock, log, random: Math.random, metrics: options.metrics };
     const required: Promise<void>[] = [];
     const signal = AbortSignal.any([stop, AbortSignal.timeout(options.deadlineMs)]);
@@ -108,9 +107,9 @@ async function fromApi(context: CliContext, options: ProxySourceOptions): Promis
 /** By kubeconfig, else as a pod of the cluster. */
 async function connectAsNode(
   { env }: CliContext,
-  kubeconfig: string,
+  { kubeconfig, master }: ProxySourceOptions,
 ): Promise<{ readonly client: ApiClient } & AsyncDisposable> {
-  const access = kubeconfig ? await loadKubeconfig(kubeconfig) : await inClusterAccess(env);
+  const access = await nodeAccess(env, kubeconfig, master);
   const open = openHttpExchange(access, { clock: systemClock, exec, env });
   return {
     client: createApiClient(open.exchange, { userAgent: 'weft-proxy' }),

@@ -1,6 +1,9 @@
+import { writeFile } from 'node:fs/promises';
 import { Option } from 'commander';
 import { Tracker } from '../../endpoints/tracker.ts';
 import { openBackend, renderMode, MODE_NAMES } from '../../proxy/backends.ts';
+import type { FieldValues } from '../../proxy/config-fields.ts';
+import { configText } from '../../proxy/config-text.ts';
 import type { ProxyConfig } from '../../proxy/config.ts';
 import { hostAddresses } from '../../proxy/host-addresses.ts';
 import { NodeViewTracker } from '../../endpoints/node-view-tracker.ts';
@@ -22,6 +25,7 @@ import {
   hostFamilies,
   proxySettings,
   readProxyConfig,
+  readProxySettings,
   type KubeProxyFlags,
 } from './proxy-flags.ts';
 import { oneOf } from './flags.ts';
@@ -33,6 +37,8 @@ interface ProxyFlags extends KubeProxyFlags {
   readonly node?: string;
   readonly render?: boolean;
   readonly cleanup?: boolean;
+  readonly initOnly?: boolean;
+  readonly writeConfigTo?: string;
   readonly once?: boolean;
   readonly strict?: boolean;
   readonly proxyProtocol?: 'v1' | 'v2';
@@ -71,6 +77,8 @@ export const register: RegisterCommand = (program, context) => {
     .option('--strict', "follow kube-proxy's oddities to the letter")
     .option('--render', 'print what would be written to the kernel, then exit')
     .option('--once', 'write the rules once, then exit and leave them serving')
+    .option('--init-only', 'make the settings of the host that need privileges, then exit')
+    .option('--write-config-to <file>', 'write the configuration in force as a file, then exit')
     .option('--cleanup', 'remove the rules of every mode, then exit');
   addKubeProxyFlags(command);
   command
@@ -84,12 +92,14 @@ export const register: RegisterCommand = (program, context) => {
 };
 
 async function run(flags: ProxyFlags, context: CliContext): Promise<void> {
-  const config = await readProxyConfig(flags, context);
+  const { config, values } = await readProxySettings(flags, context);
+  if (flags.writeConfigTo !== undefined) return await writeConfig(flags.writeConfigTo, values, context);
   if (flags.cleanup) return await cleanup(context);
   if (flags.once && config.mode === 'userspace')
     throw new ExitError(EXIT_USAGE, 'mode userspace serves only while it runs; --once needs a kernel mode');
   if (flags.proxyProtocol !== undefined && !['v1', 'v2'].includes(flags.proxyProtocol))
     throw new ExitError(EXIT_USAGE, `--proxy-protocol ${flags.proxyProtocol}: use v1 or v2`);
+  if (flags.initOnly) return await tuneHost(config, context);
   await using stack = new AsyncDisposableStack();
   const metrics = new Registry();
   const tracker = new Tracker({ log: context.log, metrics });
@@ -101,6 +111,7 @@ async function run(flags: ProxyFlags, context: CliContext): Promise<void> {
     sinks: [tracker, cidrs],
     from,
     kubeconfig: config.kubeconfig,
+    master: flags.master,
     follow: !flags.render && !flags.once,
     deadlineMs: SYNC_DEADLINE_MS,
     metrics,
@@ -109,11 +120,7 @@ async function run(flags: ProxyFlags, context: CliContext): Promise<void> {
   tracker.flush();
   const known = { ...settings, serviceCIDRs: cidrs.cidrs };
   if (flags.render) return render(context, config, known, tracker);
-  if (config.mode !== 'userspace')
-    await applyHostTuning(context.log, {
-      conntrack: config.kernel.conntrack,
-      oomScoreAdj: config.oomScoreAdj,
-    });
+  if (config.mode !== 'userspace') await tuneHost(config, context);
   const part = await openProxyPart(
     {
       snapshots: tracker,
@@ -140,6 +147,19 @@ async function run(flags: ProxyFlags, context: CliContext): Promise<void> {
   stack.use(reload(flags, context, proxier, () => cidrs.cidrs));
   announce(context, config, part);
   await stopped(context.stop);
+}
+
+async function tuneHost({ kernel, oomScoreAdj }: ProxyConfig, { log }: CliContext): Promise<void> {
+  await applyHostTuning(log, { conntrack: kernel.conntrack, oomScoreAdj });
+}
+
+async function writeConfig(path: string, values: FieldValues, context: CliContext): Promise<void> {
+  try {
+    await writeFile(path, configText(values));
+  } catch (error) {
+    throw new ExitError(EXIT_FAILURE, `--write-config-to: ${messageOf(error)}`);
+  }
+  context.stdout.write(`wrote ${path}\n`);
 }
 
 /** Every mode is asked: rules may be left from another mode, or from kube-proxy. */

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { FIELD_OF_FLAG, FIELDS } from '../../proxy/config-fields.ts';
 import { durationMs } from '../../proxy/config-values.ts';
+import { configText } from '../../proxy/config-text.ts';
 import { parseProxyConfig, type ProxyConfig } from '../../proxy/config.ts';
 
 const HEAD = 'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n';
@@ -197,6 +198,32 @@ describe('flags', () => {
     expect(new Set(named).size).toBe(named.length);
     expect(FIELD_OF_FLAG.get('proxy-mode')).toBe('mode');
   });
+});
+
+test('separators may lead and trail, several documents are a fault', () => {
+  const file = `---\n${HEAD}mode: nftables\n---\n`;
+  expect(parseProxyConfig({ file })).toMatchObject({ config: { mode: 'nftables' } });
+  expect(parseProxyConfig({ file: file + HEAD })).toHaveProperty('faults');
+  expect(parseProxyConfig({ file: '' })).toHaveProperty('faults');
+});
+
+test('what is written as a file is read as the same settings', () => {
+  const file = `${HEAD}mode: ipvs
+clusterCIDR: 10.244.0.0/16,fd00::/56
+healthzBindAddress: "[::1]:10256"
+metricsBindAddress: ":10249"
+nodePortAddresses: [10.0.0.0/8]
+featureGates: {AllowServiceExternalIPs: true}
+ipvs: {scheduler: wlc, strictARP: true, excludeCIDRs: [192.0.2.0/24], tcpTimeout: 1h30m}
+conntrack: {maxPerCore: 0, udpTimeout: 1.5s}
+logging: {options: {json: {infoBufferSize: "0"}}, flushFrequency: 5s, verbosity: 2}
+`;
+  for (const source of [{ file }, {}]) {
+    const outcome = parseProxyConfig(source);
+    if ('faults' in outcome) throw new Error(JSON.stringify(outcome.faults));
+    const again = parseProxyConfig({ file: configText(outcome.values) });
+    expect(again).toMatchObject({ config: outcome.config, values: outcome.values });
+  }
 });
 
 test('durations add their parts', () => {
