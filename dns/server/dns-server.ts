@@ -169,6 +169,8 @@ export class DnsServer implements AsyncDisposable {
     const specs = listenSpecs(loaded.plans, this.#options.defaultBind ?? []);
     const strict = this.#options.strict ?? false;
     const generation = await Generation.open(this.#generationDeps(), loaded.plans, specs, { strict });
+    // Questions may come in before the last socket is open.
+    this.#generation ??= generation;
     const opened: OpenListener[] = [];
     try {
       for (const spec of specs) {

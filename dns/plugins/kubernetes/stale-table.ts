@@ -11,19 +11,19 @@ import { readerOptions } from '../../cluster/table/reader-options.ts';
 import { readTableFile, tableFile } from '../../cluster/table/table-file.ts';
 import type { Outcome, Query } from '../../plugin.ts';
 import { decodeMessage } from '../../wire/decode.ts';
-import { encodeMessage } from '../../wire/encode.ts';
+import { encodeMessage, MAX_MESSAGE_BYTES } from '../../wire/encode.ts';
+import { queryMessage } from '../../wire/message.ts';
 import { EDE } from '../../wire/numbers.ts';
 
 /** Changes are gathered for this long before the table is written again. */
 const PACE = { minIntervalMs: 10_000, retryIntervalMs: 60_000, maxIntervalMs: 0 };
-const ANSWER_BYTES = 4096;
 
 /** Answers from the table of an earlier run, for as long as the API server has not told what is true now. */
 export class StaleTable {
   readonly #reader: PackedReader;
   readonly #savedMs: number;
   readonly #clock: Clock;
-  readonly #out = new Uint8Array(ANSWER_BYTES);
+  readonly #out = new Uint8Array(MAX_MESSAGE_BYTES);
 
   private constructor(reader: PackedReader, savedMs: number, clock: Clock) {
     this.#reader = reader;
@@ -44,7 +44,7 @@ export class StaleTable {
         return undefined;
       }
       const around = { ownsZone: () => true, foreignZones: [], rotate: false };
-      const reader = new PackedReader(read.buffers, readerOptions(options, around));
+      const reader = new PackedReader(read.buffers, readerOptions(options, around), { stream: true });
       return new StaleTable(reader, read.savedMs, deps.clock);
     } catch (error) {
       if (!hasCode(error, 'ENOENT'))
@@ -55,22 +55,14 @@ export class StaleTable {
 
   /** Names that the table knows; the others may have come since. */
   answer({ request, question }: Query): Outcome | undefined {
-    const edns = { udpSize: ANSWER_BYTES, version: 0, dnssecOk: false, options: [] };
-    const plain = encodeMessage({
-      ...request,
-      edns,
-      questions: [question],
-      answers: [],
-      authorities: [],
-      additionals: [],
-    });
+    const { id, recursionDesired, checkingDisabled } = request;
+    const plain = encodeMessage(queryMessage(question, { id, recursionDesired, checkingDisabled }));
     const size = this.#reader.answer(plain, plain.length, this.#out);
     const decoded = size > 0 ? decodeMessage(this.#out.slice(0, size)) : undefined;
     if (!decoded?.ok || decoded.message.rcode !== 'NOERROR' || decoded.message.truncated) return undefined;
     const seconds = Math.max(0, Math.round((this.#clock.nowMs() - this.#savedMs) / 1000));
     const text = `cluster data of ${seconds} s ago; the API server has not been reached yet`;
-    const { edns: _ours, ...message } = decoded.message;
-    return { kind: 'reply', message, extended: { code: EDE.STALE_ANSWER, text } };
+    return { kind: 'reply', message: decoded.message, extended: { code: EDE.STALE_ANSWER, text } };
   }
 }
 

@@ -34,7 +34,7 @@ const OBJECTS = [
   {
     ...SERVICE,
     metadata: { namespace: 'ns', name: 'web' },
-    spec: { clusterIP: '10.96.0.1', ports: [{ port: 80 }] },
+    spec: { clusterIP: '10.96.0.1', ports: [{ name: 'http', port: 80 }] },
   },
   {
     ...SERVICE,
@@ -52,7 +52,7 @@ const OBJECTS = [
 ] as KubeObject[];
 
 async function open(cluster: Tracker, clock: Clock = new FakeClock(), option = ''): Promise<TestServer> {
-  return await openServer(`. {\n kubernetes k {\n snapshot ${path}\n${option}\n}\n}`, { cluster, clock });
+  return await openServer(`. {\n kubernetes k in-addr.arpa {\n snapshot ${path}\n${option}\n}\n}`, { cluster, clock });
 }
 
 /** Of a run that saw the API server. */
@@ -81,6 +81,16 @@ describe('a start while the API server cannot be reached', () => {
     expect(answers(overUdp)).toEqual(['db.ns.svc.k. 5 IN A 10.0.0.1', 'db.ns.svc.k. 5 IN A 10.0.0.2']);
     expect((await ask(on, '10-0-0-2.db.ns.svc.k. A')).answers).toHaveLength(1);
     expect((await ask(on, 'web.ns.svc.k. AAAA')).rcode).toBe('NOERROR');
+    expect(answers(await ask(on, '_http._tcp.web.ns.svc.k. SRV'))).toEqual([
+      '_http._tcp.web.ns.svc.k. 5 IN SRV 0 100 80 web.ns.svc.k.',
+    ]);
+    expect((await ask(on, 'db.ns.svc.k. SRV')).answers).toHaveLength(2);
+    expect(answers(await ask(on, '1.0.96.10.in-addr.arpa. PTR'))).toEqual([
+      '1.0.96.10.in-addr.arpa. 5 IN PTR web.ns.svc.k.',
+    ]);
+    expect(answers(await ask(on, '2.0.0.10.in-addr.arpa. PTR'))).toEqual([
+      '2.0.0.10.in-addr.arpa. 5 IN PTR 10-0-0-2.db.ns.svc.k.',
+    ]);
     expect((await ask(on, 'new.ns.svc.k. A')).rcode).toBe('SERVFAIL');
   });
 
