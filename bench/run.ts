@@ -10,6 +10,7 @@ const ROOT = new URL('.', import.meta.url).pathname;
 const BENCHMARKS = [
   'dns/queries.ts',
   'dns/table.ts',
+  'dns/cold-start.ts',
   'ingress/requests.ts',
   'ingress/engines.ts',
   'ingress/table.ts',
