@@ -13,6 +13,7 @@ const BENCHMARKS = [
   'dns/cold-start.ts',
   'ingress/requests.ts',
   'ingress/engines.ts',
+  'ingress/swaps.ts',
   'ingress/table.ts',
   'ingress/handshakes.ts',
   'ingress/memory.ts',
