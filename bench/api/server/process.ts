@@ -97,17 +97,17 @@ export class ServerProcess implements AsyncDisposable {
   }
 
   /** A token that may do everything, for load generators that have no client certificates. */
-  async token(): Promise<string> {
+  async token(name = 'bench'): Promise<string> {
     const base = '/api/v1/namespaces/default/serviceaccounts';
-    await this.call('POST', base, { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'bench' } });
+    await this.call('POST', base, { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name } });
     await this.call('POST', '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', {
       apiVersion: 'rbac.authorization.k8s.io/v1',
       kind: 'ClusterRoleBinding',
-      metadata: { name: 'bench' },
+      metadata: { name },
       roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' },
-      subjects: [{ kind: 'ServiceAccount', name: 'bench', namespace: 'default' }],
+      subjects: [{ kind: 'ServiceAccount', name, namespace: 'default' }],
     });
-    const reply = await this.call('POST', `${base}/bench/token`, {
+    const reply = await this.call('POST', `${base}/${name}/token`, {
       apiVersion: 'authentication.k8s.io/v1',
       kind: 'TokenRequest',
       spec: { expirationSeconds: 7200 },

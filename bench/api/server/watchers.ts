@@ -2,6 +2,7 @@ import { type ClientHttp2Session, connect } from 'node:http2';
 import type { ServerProcess } from './process.ts';
 
 const STREAMS_A_CONNECTION = 50;
+const NEWLINE = 0x0a;
 
 /** Opens watches, changes one object several times, and returns how long each change took to each watcher, ms. */
 export async function fanOut(
@@ -31,8 +32,8 @@ export async function fanOut(
       opened++;
       if (opened === options.watchers) allOpen.resolve();
     });
-    stream.on('data', () => {
-      if (sentAt === 0) return; // the object as it was
+    stream.on('data', (chunk: Buffer) => {
+      if (sentAt === 0 || chunk.at(-1) !== NEWLINE) return; // the object as it was, or the first part of an event
       delays.push(performance.now() - sentAt);
       seen++;
       if (seen === options.watchers) all.resolve();
