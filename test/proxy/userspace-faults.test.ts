@@ -3,8 +3,8 @@ import { mkdtempDisposableSync, readdirSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { ServicePortView } from '../../endpoints/node-view.ts';
 import { RelayThread } from '../../proxy/userspace/native/relay-thread.ts';
 import { unknownNode } from '../../proxy/userspace/relay-context.ts';
 import { systemClock } from '../../src/base/clock.ts';
@@ -18,12 +18,49 @@ import { streamCalls } from '../../src/net/native/stream-calls.ts';
 import { openStreamListener } from '../../src/net/native/stream-listener.ts';
 import { ROOT } from '../support/source-files.ts';
 import { waitFor } from '../support/wait-for.ts';
+import '../support/property-seed.ts';
 import { exchange, tcpEcho } from './proxy-world.ts';
-import { backend, behind, closed, listen, POD, VIP, web } from './userspace-world.ts';
+import {
+  backend,
+  behind,
+  closed,
+  listen,
+  POD,
+  relayLimits,
+  servicePortView,
+  VIP,
+  web,
+} from './userspace-world.ts';
 
 /** Both sides say this much, so that every offset of either can be its last. */
 const MESSAGE_BYTES = 24;
 const MSG_OOB = 1;
+
+/** The byte of a stream at an offset: no shift of a stream looks like it. */
+const byteAt = (offset: number): number => (offset * 31 + (offset >> 8) * 17 + (offset >> 16)) & 0xff;
+
+/** Sends bursts while it reads them back by fits and starts; resolves when all were the same. */
+async function echoed(sizes: readonly number[]): Promise<void> {
+  const client = connect({ host: VIP, port: 4497, allowHalfOpen: true });
+  let [sent, got] = [0, 0];
+  client.on('data', (chunk: Buffer) => {
+    const wrong = chunk.findIndex((byte, i) => byte !== byteAt(got + i));
+    expect(wrong).toBe(-1);
+    got += chunk.length;
+    client.pause();
+    setImmediate(() => client.resume());
+  });
+  const over = new Promise((resolve) => client.on('end', resolve));
+  for (const size of sizes) {
+    const from = sent;
+    sent += size;
+    const burst = Buffer.from(Uint8Array.from({ length: size }, (_byte, i) => byteAt(from + i)));
+    await new Promise<void>((resolve) => client.write(burst, () => resolve()));
+  }
+  client.end();
+  await over;
+  expect(got).toBe(sent);
+}
 
 /** How a client's connection ended, and what it had heard by then. */
 async function heard(socket: Socket): Promise<{ how: string; text: string }> {
@@ -100,6 +137,14 @@ describe.each(['native', 'portable'] as const)('engine %s', (engine) => {
     close(fd);
   });
 
+  test('bytes arrive in order and whole, in bursts of any size, at readers that stop and go', async () => {
+    await using server = await listen((socket) => socket.pipe(socket));
+    await using proxy = await backend(engine, [web(4497), behind(server.port, POD)], {});
+    const bursts = fc.sample(fc.array(fc.oneof(fc.nat(2_000), fc.nat(900_000)), { minLength: 8 }), 6);
+    await Promise.all(bursts.map((sizes) => echoed(sizes)));
+    await waitFor('the end of all', () => proxy.activeCount === 0, 20_000);
+  });
+
   test('opened and disposed with connections under way, it leaves no descriptor', async () => {
     await using echo = await tcpEcho(POD, 'a');
     const once = async (): Promise<void> => {
@@ -118,43 +163,10 @@ describe.each(['native', 'portable'] as const)('engine %s', (engine) => {
   });
 });
 
-const view = (key: string, port: number): ServicePortView => ({
-  key,
-  namespace: 'shop',
-  name: 'web',
-  portName: '',
-  protocol: 'TCP',
-  clusterIP: VIP,
-  port: 80,
-  nodePort: 0,
-  externalIPs: [],
-  loadBalancerIPs: [],
-  sourceRanges: [],
-  internalLocal: false,
-  externalLocal: false,
-  affinitySeconds: 0,
-  healthCheckNodePort: 0,
-  clusterEndpoints: [{ address: POD, port, local: true }],
-  localEndpoints: [],
-  anyEndpoints: true,
-  readyLocalCount: 0,
-  triggerTimeMs: 0,
-  proxyProtocol: undefined,
-});
-
 function relayThread() {
   const lines: LogRecord[] = [];
   const log = createLogger((record) => lines.push(record), 'debug');
-  const limits = {
-    tcpSessionsMax: 100,
-    udpSessionsMax: 1,
-    tcpIdleSeconds: 60,
-    tcpHalfClosedIdleSeconds: 60,
-    udpIdleSeconds: 60,
-    affinityClientsMax: 100,
-    dialDeadlinesMs: [2_000],
-  };
-  const options = { limits, proxyProtocol: undefined, node: unknownNode('IPv4') };
+  const options = { limits: relayLimits, proxyProtocol: undefined, node: unknownNode('IPv4') };
   const thread = new RelayThread({ clock: systemClock, log }, options);
   const said = (what: string): boolean => lines.some(({ event }) => event === what);
   const open = (key: string): number => {
@@ -170,15 +182,15 @@ describe('a relaying thread', () => {
     await using echo = await tcpEcho(POD, 'a');
     const { thread, said, open } = relayThread();
     await using _thread = thread;
-    thread.serve(view('good', echo.port));
+    thread.serve(servicePortView('good', POD, echo.port));
     const port = open('good');
     expect(await exchange(VIP, port)).toBe('a\nhello');
     const held = connect({ host: VIP, port });
     await new Promise((resolve) => held.once('data', resolve));
     const end = closed(held);
     // it cannot read the second
-    thread.serve(view('bad', 1));
-    thread.serve({ ...view('bad', 1), clusterEndpoints: undefined as never });
+    thread.serve(servicePortView('bad', POD, 1));
+    thread.serve({ ...servicePortView('bad', POD, 1), clusterEndpoints: undefined as never });
     await waitFor('the new thread', () => said('relay started anew'), 20_000);
     expect(await end).not.toBe('');
     const waiting = exchange(VIP, port);
@@ -191,7 +203,7 @@ describe('a relaying thread', () => {
     await using echo = await tcpEcho(POD, 'a');
     const { thread, said, open } = relayThread();
     await using _thread = thread;
-    thread.serve(view('good', echo.port));
+    thread.serve(servicePortView('good', POD, echo.port));
     const port = open('good');
     expect(await exchange(VIP, port)).toBe('a\nhello');
     // a listener that blocks: the thread hangs in its second accept until another client comes

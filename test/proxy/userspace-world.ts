@@ -2,7 +2,7 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { UserspaceBackend } from '../../proxy/userspace/backend.ts';
 import type { RelayLimits } from '../../proxy/userspace/relay-context.ts';
 import { NodeViewTracker } from '../../endpoints/node-view-tracker.ts';
-import type { NodeSettings } from '../../endpoints/node-view.ts';
+import type { NodeSettings, ServicePortView } from '../../endpoints/node-view.ts';
 import { Tracker } from '../../endpoints/tracker.ts';
 import type { KubeObject } from '../../src/api/kinds/meta.ts';
 import { systemClock } from '../../src/base/clock.ts';
@@ -82,3 +82,38 @@ export function closed(socket: Socket): Promise<string> {
     socket.resume();
   });
 }
+
+export const relayLimits: RelayLimits = {
+  tcpSessionsMax: 100,
+  udpSessionsMax: 1,
+  tcpIdleSeconds: 60,
+  tcpHalfClosedIdleSeconds: 60,
+  udpIdleSeconds: 60,
+  affinityClientsMax: 100,
+  dialDeadlinesMs: [2_000],
+};
+
+/** A service port with one endpoint, as a node's view has it. */
+export const servicePortView = (key: string, address: string, port: number): ServicePortView => ({
+  key,
+  namespace: 'shop',
+  name: 'web',
+  portName: '',
+  protocol: 'TCP',
+  clusterIP: VIP,
+  port: 80,
+  nodePort: 0,
+  externalIPs: [],
+  loadBalancerIPs: [],
+  sourceRanges: [],
+  internalLocal: false,
+  externalLocal: false,
+  affinitySeconds: 0,
+  healthCheckNodePort: 0,
+  clusterEndpoints: [{ address, port, local: true }],
+  localEndpoints: [],
+  anyEndpoints: true,
+  readyLocalCount: 0,
+  triggerTimeMs: 0,
+  proxyProtocol: undefined,
+});
