@@ -11,6 +11,7 @@ const BENCHMARKS = [
   'dns/queries.ts',
   'dns/table.ts',
   'dns/cold-start.ts',
+  'dns/allocations.ts',
   'ingress/requests.ts',
   'ingress/engines.ts',
   'ingress/swaps.ts',
