@@ -27,6 +27,8 @@ export interface ZoneAnswer {
 export interface LookUpOptions {
   /** Signatures and proofs are wanted, if the zone has them. */
   readonly dnssec: boolean;
+  /** ANY gets one set of records instead of all (RFC 8482 section 4.1): who forges his address must not gain by it. */
+  readonly brief?: boolean;
 }
 
 /** Answers from one zone, which must hold the name. */
@@ -35,7 +37,7 @@ export function lookUpZone(
   { name, type }: Pick<Question, 'name' | 'type'>,
   options: LookUpOptions,
 ): ZoneAnswer {
-  const walk = new ZoneWalk(zone, type, options.dnssec && zone.signed);
+  const walk = new ZoneWalk(zone, type, { ...options, dnssec: options.dnssec && zone.signed });
   return walk.from(name);
 }
 
@@ -43,18 +45,20 @@ class ZoneWalk {
   readonly #zone: ZoneData;
   readonly #type: RecordType;
   readonly #signed: boolean;
+  readonly #brief: boolean;
   readonly #answers: ResourceRecord[] = [];
   readonly #proofs: ResourceRecord[] = [];
 
-  constructor(zone: ZoneData, type: RecordType, signed: boolean) {
+  constructor(zone: ZoneData, type: RecordType, { dnssec, brief = false }: LookUpOptions) {
     this.#zone = zone;
     this.#type = type;
-    this.#signed = signed;
+    this.#signed = dnssec;
+    this.#brief = brief;
   }
 
   from(asked: string): ZoneAnswer {
     let name = asked;
-    for (let steps = 0; steps <= ALIAS_CHAIN; steps++) {
+    for (let steps = 0; steps < ALIAS_CHAIN; steps++) {
       const cut = this.#cut(foldName(name));
       if (cut?.delegated) return this.#delegation(cut.name);
       const target = cut ? this.#synthesized(cut.name, name) : this.#alias(name);
@@ -126,7 +130,8 @@ class ZoneWalk {
     if (!found) return this.#denied('NXDOMAIN', name);
     const { node } = found;
     const types = this.#type === 'ANY' ? [...node.keys()].filter((type) => type !== 'RRSIG') : [this.#type];
-    const sets = types.map((type) => node.get(type) ?? []).filter((set) => set.length > 0);
+    const all = types.map((type) => node.get(type) ?? []).filter((set) => set.length > 0);
+    const sets = this.#brief ? all.slice(0, 1) : all;
     if (sets.length === 0) return this.#denied('NOERROR', found.wildcard ?? name);
     for (const set of sets) this.#answers.push(...this.#owned(set, found, name));
     return this.#made('NOERROR', undefined);

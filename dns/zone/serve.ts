@@ -29,7 +29,10 @@ export function serveZone(
   if (asked !== 'IN') return failure('REFUSED', `class ${asked}`);
   if (type === 'AXFR' || type === 'IXFR') return failure('REFUSED', 'transfers need the plugin transfer');
   const dnssec = query.request.edns?.dnssecOk ?? false;
-  const { outside, ...answer } = lookUpZone(zone, query.question, { dnssec });
+  const { outside, ...answer } = lookUpZone(zone, query.question, {
+    dnssec,
+    brief: query.transport === 'udp',
+  });
   if (answer.rcode === 'NXDOMAIN' && answer.answers.length === 0 && passes(fallthrough, query.name)) {
     return next(query);
   }

@@ -41,7 +41,8 @@ export function openAutopath(deps: PluginDeps, options: AutopathOptions): Plugin
     walksSearchPath: byQuestion,
     serve: (query, next) => {
       const { type, class: asked } = query.question;
-      const applies = asked === 'IN' && (type === 'A' || type === 'AAAA');
+      // What the question tells is only told by look-ups of addresses; the other ways know the client's path.
+      const applies = asked === 'IN' && (!byQuestion || type === 'A' || type === 'AAAA');
       if (!applies || !options.zones.some((zone) => isWithin(query.name, zone))) return next(query);
       const search = searchOf(query)?.map(absoluteName);
       const first = search?.[0];

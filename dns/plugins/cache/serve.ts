@@ -79,7 +79,7 @@ class Cache implements Plugin {
       const near = leftMs < nearMs;
       if (near && item.hits >= prefetch.amount) this.#refresh(query, next, key, item);
     }
-    const ttl = this.#options.keepTtl ? item.ttlSeconds : Math.max(1, Math.floor(leftMs / 1000));
+    const ttl = this.#options.keepTtl ? item.ttlSeconds : Math.ceil(leftMs / 1000);
     return replyFrom(query, item, ttl);
   }
 

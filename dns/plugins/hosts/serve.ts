@@ -1,7 +1,14 @@
 import { readFile, stat } from 'node:fs/promises';
 import { messageOf } from '../../../src/base/fault.ts';
 import { Gauge } from '../../../src/base/metrics.ts';
-import type { Handler, Outcome, Plugin, PluginDeps, Query } from '../../plugin.ts';
+import {
+  failure,
+  type Handler,
+  type Outcome,
+  type Plugin,
+  type PluginDeps,
+  type Query,
+} from '../../plugin.ts';
 import { record, replyTo, type ResourceRecord } from '../../wire/message.ts';
 import { isWithin } from '../../wire/name.ts';
 import { HostsTable } from './table.ts';
@@ -15,6 +22,7 @@ export interface HostsOptions {
   /** 0 = read once. */
   readonly reloadMs: number;
   readonly reverse: boolean;
+  readonly strict: boolean;
   /** Undefined = off; empty = every zone. */
   readonly fallthrough: readonly string[] | undefined;
   /** `fallthrough` holds for other types than A, AAAA and PTR of names that are known, too. */
@@ -71,8 +79,11 @@ class Hosts implements Plugin {
     const found = this.#records(query);
     // Reverse names of our addresses are ours whatever the zones say, as CoreDNS has it.
     if (!inZone && !(type === 'PTR' && found !== undefined && found.length > 0)) return next(query);
-    if (found === undefined)
-      return this.#passes(this.#options.fallthrough, name) ? next(query) : nxdomain(query);
+    if (found === undefined) {
+      // Reverse names that are not ours are somebody else's, whatever `fallthrough` says: that of a cluster, mostly.
+      const passes = type === 'PTR' || this.#passes(this.#options.fallthrough, name);
+      return passes ? next(query) : this.#unknown(query);
+    }
     if (
       found.length === 0 &&
       this.#unsupported(type) &&
@@ -104,6 +115,11 @@ class Hosts implements Plugin {
     const list = question.type === 'A' ? known.v4 : question.type === 'AAAA' ? known.v6 : [];
     const type = question.type === 'AAAA' ? 'AAAA' : 'A';
     return list.map((address) => record(question.name, ttl, type, { address }));
+  }
+
+  /** CoreDNS has no SOA to go with a denial, and says SERVFAIL. */
+  #unknown(query: Query): Outcome {
+    return this.#options.strict ? failure('SERVFAIL', 'hosts has no such name') : nxdomain(query);
   }
 
   #unsupported(type: string): boolean {

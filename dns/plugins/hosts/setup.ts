@@ -18,6 +18,7 @@ export const hosts: Directive = {
       ttlSeconds: 3600,
       reloadMs: 5000,
       reverse: true,
+      strict: context.strict,
       fallthrough: undefined,
       fallthroughUnsupported: false,
     };
