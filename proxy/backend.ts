@@ -10,6 +10,12 @@ export interface Applied {
   readonly durationMs: number;
   /** Ports that could not be served, with the reason people read (condition on the Service, trace). */
   readonly refused: readonly { readonly key: string; readonly reason: string }[];
+  /** The kernel refused a change, and all was written anew. */
+  readonly retried?: boolean;
+  /** Rules by table: what the kernel holds of ours, and what was written now. */
+  readonly rules?: Readonly<Record<string, { readonly held: number; readonly written: number }>>;
+  /** UDP flows that were made to choose anew, and how long that took. */
+  readonly staleFlows?: { readonly deleted: number; readonly durationMs: number };
 }
 
 /**

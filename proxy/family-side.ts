@@ -84,7 +84,13 @@ export class FamilySide implements AsyncDisposable {
     this.#appliedVersion = version;
     health.updated(this.family, startedMs);
     const { full, durationMs } = applied;
-    metrics.synced({ family: this.family, full, durationMs, programmingMs: this.#programmingMs(delta) });
+    metrics.synced({
+      family: this.family,
+      mode: this.#backend.mode,
+      applied,
+      programmingMs: this.#programmingMs(delta),
+      endpointChanges: endpointChanges(delta),
+    });
     this.#countWithoutLocal(delta);
     await this.#healthChecks.update(delta.view, changes);
     if (applied.changedPorts > 0) {
@@ -127,7 +133,7 @@ export class FamilySide implements AsyncDisposable {
     try {
       return await this.#backend.apply(view, changes, previous, signal);
     } catch (error) {
-      this.#deps.metrics.failed(this.family);
+      this.#deps.metrics.failed(this.family, this.#backend.mode, changes.complete);
       throw error;
     }
   }
@@ -156,6 +162,19 @@ export class FamilySide implements AsyncDisposable {
     this.#deps.metrics.noLocalEndpoints(this.family, 'internal', internal.size);
     this.#deps.metrics.noLocalEndpoints(this.family, 'external', external.size);
   }
+}
+
+/** Ports whose endpoints are others than before. */
+function endpointChanges({ view, changes, previous }: NodeViewDelta): number {
+  let count = 0;
+  for (const key of changes.ports) {
+    const [before, now] = [previous.get(key), view.ports.get(key)];
+    const isSame =
+      isDeepStrictEqual(before?.clusterEndpoints, now?.clusterEndpoints) &&
+      isDeepStrictEqual(before?.localEndpoints, now?.localEndpoints);
+    if (!isSame) count++;
+  }
+  return count;
 }
 
 function mark(set: Set<string>, key: string, on: boolean): void {

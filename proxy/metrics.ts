@@ -1,5 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from '../src/base/metrics.ts';
 import type { Family } from '../src/net/ip.ts';
+import type { Applied, ProxyMode } from './backend.ts';
+import { openModeMetrics } from './mode-metrics.ts';
 
 /** kube-proxy's buckets: 1 ms to 16 s, doubling; and for programming latency up to 5 min. */
 const SYNC_BUCKETS = Array.from({ length: 15 }, (_, i) => 0.001 * 2 ** i);
@@ -9,17 +11,20 @@ const PROGRAMMING_BUCKETS = [
 
 export interface SyncSample {
   readonly family: Family;
-  readonly full: boolean;
-  readonly durationMs: number;
+  readonly mode: ProxyMode;
+  readonly applied: Applied;
   /** Time since the change that triggered each changed port was made, ms. */
   readonly programmingMs: readonly number[];
+  /** Service ports whose endpoints changed. */
+  readonly endpointChanges: number;
 }
 
 /** What kube-proxy publishes, by its names. */
 export interface ProxyMetrics {
   changed(services: number): void;
   synced(sample: SyncSample): void;
-  failed(family: Family): void;
+  /** A sync that was given up; `partial`: of what changed. */
+  failed(family: Family, mode: ProxyMode, partial: boolean): void;
   health(path: 'healthz' | 'livez', status: number): void;
   /** Services of policy Local without a local endpoint. */
   noLocalEndpoints(family: Family, policy: 'internal' | 'external', count: number): void;
@@ -56,6 +61,13 @@ export function openProxyMetrics(registry: Registry): ProxyMetrics {
     [],
   );
   const failures = counter(registry, 'sync_proxy_rules_failures_total', 'Syncs that failed', FAMILY);
+  const endpoints = counter(
+    registry,
+    'sync_proxy_rules_endpoint_changes_total',
+    'Service ports whose endpoints changed',
+    [],
+  );
+  const modes = openModeMetrics(registry);
   const programming = histogram(
     registry,
     'network_programming_duration_seconds',
@@ -76,15 +88,20 @@ export function openProxyMetrics(registry: Registry): ProxyMetrics {
       pending.inc(services);
       lastQueued.setToCurrentTime();
     },
-    synced({ family, full, durationMs, programmingMs }) {
-      const seconds = durationMs / 1000;
+    synced({ family, mode, applied, programmingMs, endpointChanges }) {
+      const seconds = applied.durationMs / 1000;
       duration.all.observe({ ip_family: family }, seconds);
-      (full ? duration.full : duration.partial).observe({ ip_family: family }, seconds);
+      (applied.full ? duration.full : duration.partial).observe({ ip_family: family }, seconds);
       lastSync.setToCurrentTime({ ip_family: family });
       pending.set(0);
+      endpoints.inc(endpointChanges);
+      modes.applied(family, mode, applied);
       for (const ms of programmingMs) programming.observe({ ip_family: family }, ms / 1000);
     },
-    failed: (family) => failures.inc({ ip_family: family }),
+    failed(family, mode, partial) {
+      failures.inc({ ip_family: family });
+      modes.failed(family, mode, partial);
+    },
     health: (path, status) => (path === 'healthz' ? healthz : livez).inc({ code: String(status) }),
     noLocalEndpoints: (family, policy, count) =>
       noLocal.set({ traffic_policy: policy, ip_family: family }, count),

@@ -1,10 +1,17 @@
 import type { NodeView, NodeViewChanges, ServicePortView } from '../endpoints/node-view.ts';
+import type { Clock } from '../src/base/clock.ts';
 import { hasCode, messageOf } from '../src/base/fault.ts';
 import type { Logger } from '../src/base/log.ts';
 import { Conntrack, type TrackedFlow } from '../src/net/conntrack.ts';
 import type { Exec } from '../src/net/exec.ts';
 import { joinHostPort } from '../src/net/ip.ts';
 import type { Applied, Backend, PortCounts } from './backend.ts';
+
+export interface StaleFlowDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly exec: Exec;
+}
 
 /**
  * UDP has no end of a connection: the kernel would send a busy client to an endpoint that has gone for as long as
@@ -14,10 +21,12 @@ import type { Applied, Backend, PortCounts } from './backend.ts';
  */
 export class StaleFlowBackend implements Backend {
   readonly #inner: Backend;
+  readonly #clock: Clock;
   readonly #log: Logger;
   readonly #conntrack: Conntrack;
 
-  constructor(deps: { readonly log: Logger; readonly exec: Exec }, inner: Backend) {
+  constructor(deps: StaleFlowDeps, inner: Backend) {
+    this.#clock = deps.clock;
     this.#inner = inner;
     this.#log = deps.log;
     this.#conntrack = new Conntrack(deps);
@@ -39,8 +48,8 @@ export class StaleFlowBackend implements Backend {
   ): Promise<Applied> {
     const applied = await this.#inner.apply(view, changes, previous, signal);
     const keys = changes.complete ? changes.ports : new Set([...previous.keys(), ...view.ports.keys()]);
-    await this.#forgetStale(view, keys, previous, signal);
-    return applied;
+    const staleFlows = await this.#forgetStale(view, keys, previous, signal);
+    return { ...applied, ...(staleFlows && { staleFlows }) };
   }
 
   cleanup(signal: AbortSignal): Promise<void> {
@@ -60,23 +69,26 @@ export class StaleFlowBackend implements Backend {
     keys: ReadonlySet<string>,
     previous: ReadonlyMap<string, ServicePortView>,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<Applied['staleFlows']> {
     const ports = [...keys].flatMap((key) => {
       const [before, now] = [previous.get(key), view.ports.get(key)];
       const isUdp = (now ?? before)?.protocol === 'UDP';
       return isUdp ? [{ before, now }] : [];
     });
-    if (ports.length === 0) return;
+    if (ports.length === 0) return undefined;
+    const startMs = this.#clock.monotonicMs();
     try {
       const flows = await this.#conntrack.udpFlows(this.family, signal);
       const stale = staleFlows(flows, ports);
       await this.#conntrack.forgetUdp(this.family, stale, signal);
       if (stale.length > 0) this.#log.debug('stale udp flows forgotten', { flows: stale.length });
+      return { deleted: stale.length, durationMs: this.#clock.monotonicMs() - startMs };
     } catch (error) {
       if (signal.aborted) throw error;
       // the rules are in place: what is stale ends by its timeout
       const reason = hasCode(error, 'EXEC_NOT_FOUND') ? 'conntrack is not installed' : messageOf(error);
       this.#log.warn('cannot forget stale udp flows', { reason });
+      return undefined;
     }
   }
 }

@@ -47,6 +47,8 @@ export class IptablesBackend implements Backend {
   readonly #traffic = new RuleTraffic();
   readonly #reading: PacedReading;
   #ruleset: Ruleset | undefined;
+  #written: Record<string, number> = {};
+  #retried = false;
   #checkedMs = 0;
   #staleRemovedMs = 0;
 
@@ -73,11 +75,20 @@ export class IptablesBackend implements Backend {
     signal: AbortSignal,
   ): Promise<Applied> {
     const startMs = this.#deps.clock.monotonicMs();
+    this.#written = { filter: 0, nat: 0 };
+    this.#retried = false;
     const full = !(changes.complete && (await this.#update(view, changes.ports, signal)));
     if (full) await this.#replace(view, signal);
     else await this.#affinity.release(previous, view, signal);
     const durationMs = this.#deps.clock.monotonicMs() - startMs;
-    return { full, changedPorts: full ? view.ports.size : changes.ports.size, durationMs, refused: [] };
+    return {
+      full,
+      changedPorts: full ? view.ports.size : changes.ports.size,
+      durationMs,
+      refused: [],
+      retried: this.#retried,
+      rules: this.#ruleCounts(),
+    };
   }
 
   /** Each table in one transaction: the jumps into our chains (kube-proxy's too), then the chains. */
@@ -99,6 +110,18 @@ export class IptablesBackend implements Backend {
   /** The kernel keeps the rules: they go on serving until `cleanup`. */
   async [Symbol.asyncDispose](): Promise<void> {}
 
+  async #restore(text: string, signal: AbortSignal): Promise<void> {
+    await this.#iptables.restoreText(text, signal);
+    for (const [, table = '', rules = ''] of text.matchAll(/^\*(\S+)\n(.*?)^COMMIT$/gms))
+      this.#written[table] = (this.#written[table] ?? 0) + (rules.match(/^-[AI] /gm)?.length ?? 0);
+  }
+
+  #ruleCounts(): NonNullable<Applied['rules']> {
+    const { filter = 0, nat = 0 } = this.#written;
+    const held = this.#ruleset?.ruleCount ?? { filter: 0, nat: 0 };
+    return { filter: { held: held.filter, written: filter }, nat: { held: held.nat, written: nat } };
+  }
+
   async #replace(view: NodeView, signal: AbortSignal): Promise<void> {
     this.#ruleset = undefined;
     await this.#affinity.decide(view.ports.values(), signal);
@@ -115,9 +138,8 @@ export class IptablesBackend implements Backend {
     const [first, ...rest] = kept.length > 0 ? [keys] : growingSlices(keys, FIRST_SLICE_PORTS);
     ruleset.change(view, first ?? [], { removeStale: true });
     const jumps = entryJumps().filter((jump) => !hasJump(saved[jump.table] ?? '', jump));
-    await this.#iptables.restoreText(CANARIES + withJumps(ruleset.renderAll(kept), jumps), signal);
-    for (const slice of rest)
-      await this.#iptables.restoreText(ruleset.change(view, slice, { removeStale: true }), signal);
+    await this.#restore(CANARIES + withJumps(ruleset.renderAll(kept), jumps), signal);
+    for (const slice of rest) await this.#restore(ruleset.change(view, slice, { removeStale: true }), signal);
     if (this.#affinity.store === 'ipset') await this.#affinity.removeOthers(view.ports.values(), signal);
     this.#ruleset = ruleset;
     this.#staleRemovedMs = this.#deps.clock.monotonicMs();
@@ -141,9 +163,10 @@ export class IptablesBackend implements Backend {
     this.#ruleset = undefined;
     try {
       const text = ruleset.change(view, keys, { removeStale });
-      if (text !== '') await this.#iptables.restoreText(text, signal);
+      if (text !== '') await this.#restore(text, signal);
     } catch (error) {
       if (signal.aborted) throw error;
+      this.#retried = true;
       this.#deps.log.warn('a partial restore failed: writing all rules anew', { error });
       return false;
     }

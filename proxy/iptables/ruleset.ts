@@ -17,6 +17,8 @@ type Shared =
   | 'filterProxyFirewall'
   | 'filterNodePorts';
 
+type Table = 'filter' | 'nat';
+
 const NAT_SHARED: readonly Shared[] = ['natServices', 'natNodePorts'];
 const FILTER_SHARED: readonly Shared[] = [
   'filterServices',
@@ -33,6 +35,7 @@ interface Compiled {
   /** Text of each own chain, `-A ...` lines. */
   readonly chains: ReadonlyMap<string, string>;
   readonly endpointCount: number;
+  readonly ruleCount: Readonly<Record<Table, number>>;
 }
 
 const SHARED_CHAIN: Readonly<Record<Shared, string>> = {
@@ -53,12 +56,22 @@ export class Ruleset {
   /** Chains that nothing jumps to any more and that the kernel still has. */
   readonly #stale = new Set<string>();
   #endpointCount = 0;
+  readonly #ruleCount: Record<Table, number>;
   #large = false;
 
   constructor(node: NodeSettings, base: BaseOptions, affinity: AffinityStore = 'recent') {
     this.#node = node;
     this.#base = base;
     this.#affinity = affinity;
+    this.#ruleCount = {
+      filter: linesOf(renderChains(filterBaseChains(node, base))),
+      nat: linesOf(renderChains(natBaseChains(base))) + nodePortEntries(node).length,
+    };
+  }
+
+  /** Rules of all chains, by table. */
+  get ruleCount(): Readonly<Record<Table, number>> {
+    return this.#ruleCount;
   }
 
   get isLarge(): boolean {
@@ -88,6 +101,7 @@ export class Ruleset {
       const next = port && this.#compile(port);
       if (next) this.#ports.set(key, next);
       else this.#ports.delete(key);
+      this.#countRules(previous, next);
       noteShared(previous, next, shared);
       for (const chain of previous?.chains.keys() ?? []) if (!next?.chains.has(chain)) this.#stale.add(chain);
       for (const [chain, text] of next?.chains ?? [])
@@ -140,6 +154,11 @@ export class Ruleset {
       this.#endpointCount += after - (this.#ports.get(key)?.endpointCount ?? 0);
     }
     this.#large = this.#endpointCount > LARGE_CLUSTER_ENDPOINTS;
+  }
+
+  #countRules(previous: Compiled | undefined, next: Compiled | undefined): void {
+    for (const table of ['filter', 'nat'] as const)
+      this.#ruleCount[table] += (next?.ruleCount[table] ?? 0) - (previous?.ruleCount[table] ?? 0);
   }
 
   #rulesOf(port: ServicePortView): PortRules {
@@ -235,7 +254,19 @@ function compiled(port: ServicePortView, rules: PortRules): Compiled {
     SHARED.map((each) => [each, chainLines(SHARED_CHAIN[each], rules[each])]),
   ) as Record<Shared, string>;
   const chains = new Map(Array.from(rules.chains, ([chain, own]) => [chain, chainLines(chain, own)]));
-  return { port, shared, chains, endpointCount: port.clusterEndpoints.length };
+  const linesIn = (texts: Iterable<string>): number => Array.from(texts, linesOf).reduce((a, b) => a + b, 0);
+  const ruleCount = {
+    filter: linesIn(FILTER_SHARED.map((each) => shared[each])),
+    nat: linesIn(NAT_SHARED.map((each) => shared[each])) + linesIn(chains.values()),
+  };
+  return { port, shared, chains, endpointCount: port.clusterEndpoints.length, ruleCount };
+}
+
+/** A rule is a line. */
+function linesOf(text: string): number {
+  let count = 0;
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) count++;
+  return count;
 }
 
 function renderChains(chains: ReadonlyMap<string, readonly Rule[]>): string {

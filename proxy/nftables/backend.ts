@@ -55,6 +55,7 @@ export class NftablesBackend implements Backend {
   #ruleset: Ruleset | undefined;
   readonly #masqueradeMark: number;
   #written: string | undefined;
+  #retried = false;
   #checkedMs = 0;
   /** Decided with the table. */
   #counted = false;
@@ -82,10 +83,12 @@ export class NftablesBackend implements Backend {
     signal: AbortSignal,
   ): Promise<Applied> {
     const startMs = this.#deps.clock.monotonicMs();
+    this.#retried = false;
     const full = !(changes.complete && (await this.#update(view, changes.ports, signal)));
     if (full) await this.#replace(view, signal);
     const durationMs = this.#deps.clock.monotonicMs() - startMs;
-    return { full, changedPorts: full ? view.ports.size : changes.ports.size, durationMs, refused: [] };
+    const changedPorts = full ? view.ports.size : changes.ports.size;
+    return { full, changedPorts, durationMs, refused: [], retried: this.#retried };
   }
 
   async cleanup(signal: AbortSignal): Promise<void> {
@@ -158,6 +161,7 @@ export class NftablesBackend implements Backend {
       await this.#writeDelta(this.#context(view), delta, state, signal);
     } catch (error) {
       if (signal.aborted) throw error;
+      this.#retried = true;
       this.#deps.log.warn('the kernel refused a change: writing the table anew', { error });
       return false;
     }

@@ -85,6 +85,18 @@ describe('what is restored', () => {
     expect([first, second, third].map(own)).toEqual([512, 1024, 464]);
   });
 
+  test('says how many rules it holds and has written', async () => {
+    const { deps, inputs } = recording();
+    await using backend = await openBackend('iptables', deps, { family: 'IPv4' });
+    const { rules } = await backend.apply(viewOf(3, 2), everything, NOTHING, signal);
+    const tables = inputs.join('').split('COMMIT\n');
+    for (const table of ['filter', 'nat']) {
+      const text = tables.filter((each) => each.startsWith(`*${table}\n`)).join('');
+      const held = text.match(/^-A /gm)?.length;
+      expect(rules?.[table]).toEqual({ held, written: held! + (text.match(/^-I /gm)?.length ?? 0) });
+    }
+  });
+
   test('jumps that are there stay where somebody put them', async () => {
     const saved = { nat: '-A PREROUTING -m comment --comment "mine" -j KUBE-SERVICES\n' };
     const { deps, inputs } = recording(saved);
