@@ -80,7 +80,7 @@ export class ClientConnection implements ReadyHandler {
     this.outbox = new Outbox(stream, context.scratch);
     this.fields = { client: context.clientFields(this.address), listener: listener.fields };
     this.#relay = context.relayFor(this) ?? new RequestRelay(context, this);
-    this.#deadline = new WheelDeadline(context.loop.timers, () => this.#expired());
+    this.#deadline = new WheelDeadline(context.loop.timers, () => this.#guarded(() => this.#expired()));
   }
 
   static take(
@@ -101,6 +101,14 @@ export class ClientConnection implements ReadyHandler {
   }
 
   ready(events: number): void {
+    try {
+      this.#ready(events);
+    } catch (error) {
+      this.#broken(error);
+    }
+  }
+
+  #ready(events: number): void {
     if (events & EPOLL.OUT && this.outbox.waiting) {
       if (this.outbox.flush() < 0) return this.#gone();
       if (!this.outbox.waiting) this.#drained();
@@ -134,6 +142,12 @@ export class ClientConnection implements ReadyHandler {
   /** Keeps what belongs to later. */
   hold(from: number, end: number): void {
     this.#held = from < end ? Buffer.from(this.#context.arena.bytes.subarray(from, end)) : undefined;
+  }
+
+  /** So many bytes of what is held have been used. */
+  skipHeld(sizeBytes: number): void {
+    if (sizeBytes > 0 && this.#held)
+      this.#held = sizeBytes < this.#held.length ? this.#held.subarray(sizeBytes) : undefined;
   }
 
   /** The request is over and the connection goes on, after `discardBytes` of body nobody wants. */
@@ -174,6 +188,8 @@ export class ClientConnection implements ReadyHandler {
   /** Gives the connection to the portable engine, with `bytes` and what is held. */
   handOver(bytes: Uint8Array, order: Order): void {
     if (this.#state === State.CLOSED) return;
+    // a part of an informational answer is on its way: nobody else can finish it
+    if (this.outbox.waiting) return this.close();
     const all = this.#held ? Buffer.concat([bytes, this.#held]) : bytes;
     this.#leave();
     const fd = this.#stream.release();
@@ -282,9 +298,8 @@ export class ClientConnection implements ReadyHandler {
         if (!this.#held) return;
         continue;
       }
-      const used = this.#relay.bodyBytes(receiveAt, end);
+      this.#relay.bodyBytes(receiveAt, end);
       if (this.#isClosed) return;
-      this.hold(used, end);
       // what is held of a body is the beginning of a chunk line: it needs more
       if (this.#held && !this.#readable) return;
     }
@@ -317,7 +332,7 @@ export class ClientConnection implements ReadyHandler {
     if (this.#discardBytes > 0 && this.#held) {
       const take = Math.min(this.#discardBytes, this.#held.length);
       this.#discardBytes -= take;
-      this.#held = take < this.#held.length ? this.#held.subarray(take) : undefined;
+      this.skipHeld(take);
     }
     if (this.#discardBytes > 0) {
       this.#state = State.DISCARD;
@@ -335,6 +350,21 @@ export class ClientConnection implements ReadyHandler {
     if (this.#finishing) return this.finish(false);
     if (this.#relay.active) return this.#relay.clientDrained();
     if (this.#state === State.BUSY) this.#next();
+  }
+
+  #guarded(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#broken(error);
+    }
+  }
+
+  /** Our own fault in one request is the end of that connection, and of nobody else's. */
+  #broken(error: unknown): void {
+    this.#context.broken(error);
+    this.close();
+    this.#relay.abandon();
   }
 
   #gone(): void {

@@ -80,7 +80,8 @@ export type FromWorker =
   | { readonly kind: 'tally'; readonly labels: TallyLabels; readonly memory: Float64Array<SharedArrayBuffer> }
   | { readonly kind: 'ejected'; readonly cluster: string; readonly endpoint: string; readonly forMs: number }
   | { readonly kind: 'log'; readonly lines: readonly string[] }
-  | { readonly kind: 'accept-failed'; readonly errno: string };
+  | { readonly kind: 'accept-failed'; readonly errno: string }
+  | { readonly kind: 'broken'; readonly reason: string };
 
 /** Given to a worker when it starts. */
 export interface WorkerStart {

@@ -141,10 +141,11 @@ export class NativePlane implements AsyncDisposable {
     return this.#listeners[0] === listener;
   }
 
-  /** Resolves when the worker serves by it, or is away: it will when it is back. */
+  /** Resolves when the worker serves by it; when it is lost meanwhile, it will as soon as it is back. */
   publish(table: RouteTable, settings: GlobalSettings): Promise<void> {
     this.#now = { table, settings };
-    return this.thread.isUp ? this.#tell() : Promise.resolve();
+    if (this.thread.isUp) return this.#tell();
+    return new Promise((resolve) => this.#applied.push({ version: 0, resolve }));
   }
 
   /** Backends nothing routes to are forgotten. */
@@ -207,6 +208,8 @@ export class NativePlane implements AsyncDisposable {
         return message.lines.forEach((line) => this.#deps.accessLog?.(line));
       case 'accept-failed':
         return this.#deps.log.warn('no client can be accepted', { reason: message.errno });
+      case 'broken':
+        return this.#deps.log.error('request failed', { reason: message.reason });
       case 'up':
     }
   }

@@ -1,3 +1,4 @@
+import { normalPath } from '../compile/path-normal.ts';
 import type { Route } from '../compile/route.ts';
 import type { AbortReason, ConnectionFacts } from '../http/exchange.ts';
 import { frameRequest } from '../http/framing.ts';
@@ -99,7 +100,7 @@ export class RequestBooks {
     const request = {
       ...contextOf(head, factsOf(client), settings),
       route,
-      path: head.target.split('?', 1)[0]!,
+      path: normalPath(head.target) ?? head.target,
       captures: undefined,
     };
     if (settings.accessLogSkipPaths.includes(request.path)) return;

@@ -1,16 +1,14 @@
 import { errnoName } from '../../src/net/native/errno.ts';
 import { noteFailure } from '../balance/health.ts';
-import { UNKNOWN_LENGTH } from '../http/message.ts';
-import { DISCARD_BODY_BYTES_MAX } from '../limits.ts';
 import type { FailedTry } from '../relay/failed-try.ts';
 import type { UpstreamFailure } from '../upstream/stream.ts';
-import { ChunkRewriter } from './chunk-rewriter.ts';
-import { BESIDE, BROKEN, ChunkScan } from './chunk-scan.ts';
+import { BROKEN } from './chunk-scan.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { WorkerEndpoint } from './endpoints.ts';
 import { KeptRequest } from './kept-request.ts';
 import { COUNT } from './messages.ts';
 import { ownReply } from './own-reply.ts';
+import { RequestBody } from './request-body.ts';
 import { RequestBooks } from './request-books.ts';
 import { Scanned } from './request-scan.ts';
 import { ResponseRelay } from './response-relay.ts';
@@ -25,8 +23,6 @@ import type { FastRoute } from './worker-table.ts';
  */
 export class RequestRelay implements UpstreamUser {
   active = false;
-  /** The endpoint has been given the whole request. */
-  requestEnded = false;
   keepAlive = false;
   readonly books: RequestBooks;
   /** Whose requests it relays; another one's after that one has gone. */
@@ -37,11 +33,7 @@ export class RequestRelay implements UpstreamUser {
   #fast: FastRoute | undefined;
   #endpoint: WorkerEndpoint | undefined;
   readonly #kept = new KeptRequest();
-  /** Body bytes to come; meaningless when it is chunked. */
-  #left = 0;
-  readonly #chunks = new ChunkScan();
-  #chunked = false;
-  #rewriter: ChunkRewriter | undefined;
+  readonly #body = new RequestBody();
   #sent = false;
 
   constructor(context: WorkerContext, client: ClientConnection) {
@@ -55,10 +47,14 @@ export class RequestRelay implements UpstreamUser {
     return this.#fast!;
   }
 
+  /** The endpoint has been given the whole request. */
+  get requestEnded(): boolean {
+    return this.#body.isEnded;
+  }
+
   /** Body bytes that would have to be thrown away to keep the connection; -1 = too many, or unknown. */
   get discardBytes(): number {
-    if (this.requestEnded) return 0;
-    return this.#chunked || this.#left > DISCARD_BODY_BYTES_MAX ? -1 : this.#left;
+    return this.#body.discardBytes;
   }
 
   /** Takes the request that was scanned last, in [from, end). False = for the portable engine. */
@@ -72,21 +68,15 @@ export class RequestRelay implements UpstreamUser {
     const nowMs = this.#context.nowMs();
     const endpoint = fast.cluster.pick(balance.health, nowMs);
     if (!endpoint) return false;
-    this.#chunked = bodyLength === UNKNOWN_LENGTH;
-    const bodyEnd = this.#chunked
-      ? this.#firstChunks(request.end, end)
-      : Math.min(end, request.end + bodyLength);
-    if (bodyEnd < 0 || (this.#chunked && proxy.bodyBytesMax > 0 && this.#chunks.content > proxy.bodyBytesMax))
-      return false;
-    this.#left = bodyLength - (bodyEnd - request.end);
-    this.requestEnded = this.#chunked ? this.#chunks.done : this.#left === 0;
+    const body = this.#body;
+    const bodyEnd = body.begin(bodyLength, arena.bytes, request.end, end);
+    if (bodyEnd < 0 || (proxy.bodyBytesMax > 0 && body.content > proxy.bodyBytesMax)) return false;
     this.#fast = fast;
-    this.#rewriter = undefined;
     this.keepAlive = !request.close;
     this.active = true;
     counts[COUNT.REQUESTS]!++;
     this.books.begin(fast.route, request.method, nowMs);
-    this.books.requestBytes = this.#chunked ? this.#chunks.content : bodyEnd - request.end;
+    this.books.requestBytes = body.content;
     this.client.hold(bodyEnd, end);
     this.#kept.begin();
     this.#kept.add(arena.bytes, from, bodyEnd);
@@ -94,21 +84,25 @@ export class RequestRelay implements UpstreamUser {
     return true;
   }
 
-  /** Takes body bytes; returns where those begin that it cannot use yet. */
-  bodyBytes(from: number, end: number): number {
+  /** Takes body bytes. What it cannot use yet is held by the client: a failed try may overwrite the arena. */
+  bodyBytes(from: number, end: number): void {
+    const body = this.#body;
     this.client.armBody();
-    const used = this.#chunked ? this.#moreChunks(from, end) : this.#moreLength(from, end);
-    if (!this.active || !this.upstream) return used;
-    const max = this.route.route.policy.proxy.bodyBytesMax;
-    if (max > 0 && this.books.requestBytes > max) {
+    const used = body.take(this.#context.arena.bytes, from, end);
+    this.books.requestBytes += body.content;
+    this.client.hold(body.rawEnd, end);
+    this.#forward(from, body.rawEnd);
+    if (!this.active || !this.upstream) return;
+    if (used === BROKEN) return this.#refuse(400, 'bad framing');
+    const { proxy } = this.route.route.policy;
+    if (proxy.bodyBytesMax > 0 && this.books.requestBytes > proxy.bodyBytesMax) {
       this.#dropUpstream();
-      this.#answer(413, 'proxy-body-size');
-      return end;
+      return this.#answer(413, 'proxy-body-size');
     }
-    if (this.requestEnded || this.upstream.outbox.waiting) this.client.stopBody();
-    if (!this.#response.begun)
-      this.upstream.deadline.arm(this.route.route.policy.proxy[this.requestEnded ? 'readMs' : 'sendMs']);
-    return used;
+    this.client.skipHeld(used - body.rawEnd);
+    if (body.rewritten) this.#sendRewritten(body.rewritten);
+    if (body.isEnded || this.upstream?.outbox.waiting) this.client.stopBody();
+    if (!this.#response.begun) this.upstream?.deadline.arm(body.isEnded ? proxy.readMs : proxy.sendMs);
   }
 
   bodyTimedOut(): void {
@@ -180,7 +174,18 @@ export class RequestRelay implements UpstreamUser {
     this.#failed(failure, failure);
   }
 
+  upstreamBroken(): void {
+    this.abandon();
+    this.client.close();
+  }
+
   // Ends.
+
+  /** After a fault of ours nothing of it can be trusted. */
+  abandon(): void {
+    this.#dropUpstream();
+    if (this.active) this.#withdraw();
+  }
 
   /** The answer has been given to the client. */
   ended(reusable: boolean): void {
@@ -210,60 +215,15 @@ export class RequestRelay implements UpstreamUser {
     this.#kept.end();
   }
 
-  #firstChunks(from: number, end: number): number {
-    this.#chunks.reset();
-    return this.#chunks.feed(this.#context.arena.bytes, from, end);
-  }
-
-  #moreLength(from: number, end: number): number {
-    const to = Math.min(end, from + this.#left);
-    this.#left -= to - from;
-    this.books.requestBytes += to - from;
-    this.requestEnded = this.#left === 0;
-    this.#forward(from, to, end);
-    return to;
-  }
-
-  #moreChunks(from: number, end: number): number {
-    if (this.#rewriter) return this.#rewrite(from, end);
-    const { arena } = this.#context;
-    const to = this.#chunks.feed(arena.bytes, from, end);
-    this.books.requestBytes += this.#chunks.content;
-    if (to === BROKEN) {
-      this.#refuse(400, 'bad framing');
-      return end;
-    }
-    if (to === BESIDE) {
-      const { boundary } = this.#chunks;
-      this.#forward(from, boundary, end);
-      this.#rewriter = new ChunkRewriter();
-      return this.active ? this.#rewrite(boundary, end) : boundary;
-    }
-    this.requestEnded = this.#chunks.done;
-    this.#forward(from, to, end);
-    return to;
-  }
-
-  #rewrite(from: number, end: number): number {
-    const rewriter = this.#rewriter!;
+  /** It cannot be sent again: it is not what came. */
+  #sendRewritten(bytes: Uint8Array): void {
     this.#kept.isWhole = false;
-    const used = rewriter.feed(this.#context.arena.bytes.subarray(from, end));
-    this.books.requestBytes += rewriter.content;
-    if (typeof used === 'string') {
-      this.#refuse(400, 'bad framing');
-      return end;
-    }
-    this.requestEnded = rewriter.done;
-    if (this.upstream && this.upstream.outbox.sendBytes(rewriter.take()) < 0)
-      this.upstreamLost('reset', 'EPIPE');
-    return from + used;
+    if (this.upstream && this.upstream.outbox.sendBytes(bytes) < 0) this.upstreamLost('reset', 'EPIPE');
   }
 
-  /** Sends [from, to) on; the rest up to `end` goes along should the request have to be handed over. */
-  #forward(from: number, to: number, end: number): void {
+  #forward(from: number, to: number): void {
     const { upstream } = this;
     if (to === from || !upstream) return;
-    this.client.hold(to, end);
     this.#kept.add(this.#context.arena.bytes, from, to);
     if (upstream.outbox.send(from, to - from) < 0) this.upstreamLost('reset', 'EPIPE');
   }

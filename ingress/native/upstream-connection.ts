@@ -25,6 +25,8 @@ export interface UpstreamUser {
   upstreamDrained(): void;
   /** A deadline of the user's, armed on `deadline`, has passed. */
   upstreamTimedOut(): void;
+  /** Serving it failed by a fault of ours. */
+  upstreamBroken(): void;
 }
 
 const ALL_EVENTS = EPOLL.IN | EPOLL.OUT | EPOLL.RDHUP | EPOLL.EDGE;
@@ -117,6 +119,14 @@ export class UpstreamConnection implements ReadyHandler {
   }
 
   ready(events: number): void {
+    try {
+      this.#ready(events);
+    } catch (error) {
+      this.#broken(error);
+    }
+  }
+
+  #ready(events: number): void {
     if (!this.connected) return this.#connecting(events);
     const { user } = this;
     if (!user) {
@@ -179,11 +189,22 @@ export class UpstreamConnection implements ReadyHandler {
     if (!(events & EPOLL.OUT)) return;
     this.connected = true;
     this.user?.upstreamConnected();
-    if (this.user && events & EPOLL.RDHUP) this.ready(events & ~EPOLL.OUT);
+    if (this.user && events & EPOLL.RDHUP) this.#ready(events & ~EPOLL.OUT);
   }
 
   #expired(): void {
-    if (this.user) this.user.upstreamTimedOut();
-    else this.close();
+    try {
+      if (this.user) this.user.upstreamTimedOut();
+      else this.close();
+    } catch (error) {
+      this.#broken(error);
+    }
+  }
+
+  #broken(error: unknown): void {
+    const { user } = this;
+    this.#context.broken(error);
+    this.close();
+    user?.upstreamBroken();
   }
 }

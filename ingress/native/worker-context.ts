@@ -96,6 +96,14 @@ export class WorkerContext {
     return this.clock.monotonicMs();
   }
 
+  /** A fault of ours, for the log. */
+  broken(error: unknown): void {
+    this.post({
+      kind: 'broken',
+      reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+  }
+
   /** A line of the access log; lines leave together at the end of a turn. */
   log(line: string): void {
     this.#lines.push(line);

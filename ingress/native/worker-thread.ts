@@ -4,7 +4,14 @@ import { messageOf } from '../../src/base/fault.ts';
 import type { Logger } from '../../src/base/log.ts';
 import { DescriptorTable } from '../../src/net/native/descriptor-table.ts';
 import { WakeUp } from '../../src/net/native/event-fd.ts';
-import { DESCRIPTORS_MAX, PULSE_LOOK_MS, PULSE_MISSES_MAX, WORKER_RESTART_MS } from './limits.ts';
+import {
+  DESCRIPTORS_MAX,
+  PULSE_LOOK_MS,
+  PULSE_MISSES_MAX,
+  WORKER_RESTART_MS,
+  WORKER_RESTART_MS_MAX,
+  WORKER_WELL_MS,
+} from './limits.ts';
 import { COUNT, type FromWorker, type ToWorker, type WorkerStart } from './messages.ts';
 
 export interface WorkerThreadDeps {
@@ -33,6 +40,9 @@ export class WorkerThread implements AsyncDisposable {
   #isUp = false;
   #beats = 0;
   #misses = 0;
+  #startedMs = 0;
+  /** Between the end of a thread and the start of the next. */
+  #delayMs = WORKER_RESTART_MS;
   #watch: Disposable;
   #restart: Disposable | undefined;
   #isOpen = true;
@@ -93,6 +103,7 @@ export class WorkerThread implements AsyncDisposable {
   }
 
   #start(): Worker {
+    this.#startedMs = this.#deps.clock.monotonicMs();
     const { memory: descriptors } = this.#descriptors;
     const start: WorkerStart = {
       listeners: this.#listeners,
@@ -125,7 +136,10 @@ export class WorkerThread implements AsyncDisposable {
     this.#acceptedBefore += this.#counts[COUNT.ACCEPTED]!;
     this.#deps.log.warn('ingress worker started anew', {});
     this.#deps.lost();
-    this.#restart = this.#deps.clock.setTimer(WORKER_RESTART_MS, () => {
+    const { clock } = this.#deps;
+    const wasWell = clock.monotonicMs() - this.#startedMs > WORKER_WELL_MS;
+    this.#delayMs = wasWell ? WORKER_RESTART_MS : Math.min(this.#delayMs * 2, WORKER_RESTART_MS_MAX);
+    this.#restart = clock.setTimer(this.#delayMs, () => {
       this.#restart = undefined;
       this.#descriptors = DescriptorTable.sized(DESCRIPTORS_MAX);
       this.#counts = sharedFloats(COUNT.WORDS);
