@@ -95,6 +95,48 @@ describe('the native engine', () => {
     client.close();
   });
 
+  it('starts a receiver anew that is stuck', { timeout: 90_000 }, async () => {
+    const logs: LogRecord[] = [];
+    const log = createLogger((line) => logs.push(line), 'info');
+    const open = nativeDatagram({ clock: systemClock, log }, { receivers: 1 });
+    await using engine = await open({ address: '127.0.0.1', port: 0 }, (bytes, _client, reply) =>
+      reply(bytes),
+    );
+    const { path } = tablePath();
+    const { control, ids, arena, index } = path.names.table.buffers;
+    // No slot of this index is free: a search in it never ends.
+    const full = new Int32Array(new SharedArrayBuffer(index.byteLength)).fill(-1);
+    const endless = {
+      buffers: { control, ids, arena, index: full },
+      onBuffers: () => ({ [Symbol.dispose]() {} }),
+    };
+    engine.useFastPath({
+      answer: () => 0,
+      settle: () => {},
+      cookieSecret: path.cookieSecret,
+      names: { options: path.names.options, table: endless as never },
+      countsMemory: () => path.countsMemory(),
+    });
+    const client = createSocket('udp4');
+    await new Promise<void>((resolve) => {
+      client.send(QUESTION, engine.address.port, '127.0.0.1', () => resolve());
+    });
+    const anew = (): boolean => logs.some(({ event }) => event === 'dns receiver started anew');
+    await waitFor('the stuck receiver to be noticed', anew, 30_000);
+    engine.useFastPath(path);
+    const answer = once(client, 'message');
+    await waitFor(
+      'an answer',
+      async () => {
+        client.send(QUESTION, engine.address.port, '127.0.0.1');
+        const later = new Promise<false>((resolve) => setTimeout(() => resolve(false), 200));
+        return await Promise.race([answer, later]);
+      },
+      30_000,
+    );
+    client.close();
+  });
+
   it('follows a table that grows while it is asked', async () => {
     const cluster = clusterOf(CLUSTER);
     const open = nativeDatagram(deps, { receivers: 1 });
