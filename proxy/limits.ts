@@ -34,15 +34,16 @@ export const RELAY_READS_A_TURN = 16;
 export const RELAY_TIMER_TICK_MS = 10;
 export const RELAY_TIMER_SLOTS = 256;
 
-/** Native engine: descriptors beside two a connection: pipes, listeners, the loop itself. */
-export const RELAY_DESCRIPTORS_SPARE = 25_536;
+/** Native engine: descriptors above this number, which the whole process shares, are not taken: their clients wait. */
+export const RELAY_DESCRIPTORS_MAX = 262_144;
 
 /** Native engine: a thread is looked at this often; silent for RELAY_MISSES_MAX looks it is ended and started anew. */
 export const RELAY_LOOK_MS = 250;
 export const RELAY_MISSES_MAX = 4;
 
-/** Native engine: pause before a thread that failed is started anew. */
+/** Native engine: pause before a thread that failed is started anew, doubling up to the maximum while it keeps failing. */
 export const RELAY_RESTART_MS = 100;
+export const RELAY_RESTART_MAX_MS = 5_000;
 
 /** Client connections at one time, all services together; one more is reset and counted. */
 export const TCP_SESSIONS_MAX = 20_000;

@@ -9,6 +9,7 @@ import type { PortCounts } from '../../backend.ts';
 import { LISTEN_BACKLOG } from '../../limits.ts';
 import type { Door, DoorDeps, DoorOptions } from '../door.ts';
 import type { Catcher, TcpEngine } from '../tcp-engine.ts';
+import type { RelayDoor } from './relay-messages.ts';
 import { RelayThread, type RelayThreadOptions } from './relay-thread.ts';
 
 /** The engine on epoll: a thread of its own accepts, dials and relays. Throws Fault FFI or NATIVE_UNSUPPORTED. */
@@ -45,7 +46,7 @@ class NativeTcp implements TcpEngine {
     return new Promise((resolve) => {
       const listener = listenOn(address, port);
       const door = { kind: 'listener', fd: listener.fd, key: state.view.key, entrance } as const;
-      resolve(asDoor(this.#thread.open(door, listener)));
+      resolve(asDoor(this.#handOver(door, listener)));
     });
   }
 
@@ -59,9 +60,18 @@ class NativeTcp implements TcpEngine {
   catchClients(family: Family): Promise<Catcher> {
     return new Promise((resolve) => {
       const listener = listenOn(family === 'IPv4' ? '0.0.0.0' : '::', 0);
-      const door = this.#thread.open({ kind: 'catcher', fd: listener.fd, family }, listener);
+      const door = this.#handOver({ kind: 'catcher', fd: listener.fd, family }, listener);
       resolve({ port: listener.port, [Symbol.dispose]: () => door[Symbol.dispose]() });
     });
+  }
+
+  #handOver(door: RelayDoor, listener: StreamListener): Disposable {
+    try {
+      return this.#thread.open(door, listener);
+    } catch (error) {
+      listener[Symbol.dispose]();
+      throw error;
+    }
   }
 
   async settled(): Promise<void> {

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { NodeSettings, ServicePortView } from '../../../endpoints/node-view.ts';
+import { backoffDelayMs } from '../../../src/base/backoff.ts';
 import type { Clock } from '../../../src/base/clock.ts';
 import { messageOf } from '../../../src/base/fault.ts';
 import type { Logger } from '../../../src/base/log.ts';
@@ -8,7 +9,13 @@ import { DescriptorTable } from '../../../src/net/native/descriptor-table.ts';
 import { WakeUp } from '../../../src/net/native/event-fd.ts';
 import type { StreamListener } from '../../../src/net/native/stream-listener.ts';
 import type { PortCounts } from '../../backend.ts';
-import { RELAY_DESCRIPTORS_SPARE, RELAY_LOOK_MS, RELAY_MISSES_MAX, RELAY_RESTART_MS } from '../../limits.ts';
+import {
+  RELAY_DESCRIPTORS_MAX,
+  RELAY_LOOK_MS,
+  RELAY_MISSES_MAX,
+  RELAY_RESTART_MS,
+  RELAY_RESTART_MAX_MS,
+} from '../../limits.ts';
 import type { ProxyProtocol } from '../proxy-protocol.ts';
 import type { RelayLimits } from '../relay-context.ts';
 import {
@@ -18,6 +25,13 @@ import {
   type RelayOrder,
   type RelayReply,
 } from './relay-messages.ts';
+
+const RESTART_BACKOFF = {
+  minMs: RELAY_RESTART_MS,
+  maxMs: RELAY_RESTART_MAX_MS,
+  jitter: 0,
+  random: () => 0,
+};
 
 export interface RelayThreadDeps {
   readonly clock: Clock;
@@ -43,7 +57,7 @@ export class RelayThread implements AsyncDisposable {
   readonly #deps: RelayThreadDeps;
   readonly #options: RelayThreadOptions;
   readonly #control = new Int32Array(new SharedArrayBuffer(CONTROL.WORDS * 4));
-  readonly #descriptors: DescriptorTable;
+  readonly #descriptors = DescriptorTable.sized(RELAY_DESCRIPTORS_MAX);
   readonly #views = new Map<string, ServicePortView>();
   readonly #doors = new Map<number, HeldDoor>();
   readonly #asked = new Map<number, (counts: readonly PortCounts[]) => void>();
@@ -56,14 +70,13 @@ export class RelayThread implements AsyncDisposable {
   #lastId = 0;
   #beats = 0;
   #missed = 0;
+  #failures = 0;
   #open = true;
 
   constructor(deps: RelayThreadDeps, options: RelayThreadOptions) {
     this.#deps = deps;
     this.#options = options;
     this.#node = options.node;
-    const { tcpSessionsMax } = options.limits;
-    this.#descriptors = DescriptorTable.sized(2 * tcpSessionsMax + RELAY_DESCRIPTORS_SPARE);
   }
 
   get activeCount(): number {
@@ -84,12 +97,15 @@ export class RelayThread implements AsyncDisposable {
     if (this.#views.delete(key)) this.#tell({ kind: 'forget', key });
   }
 
-  /** Takes the listener over, if it has one. Disposing stops accepting; it is closed when the thread has let go of it. */
+  /**
+   * Takes the listener over, if it has one. Disposing stops accepting; it is closed when the thread has let go of it.
+   * Throws when no thread can be started.
+   */
   open(door: RelayDoor, listener: StreamListener | undefined): Disposable {
+    if (!this.#worker && !this.#restart) this.#start();
     const id = ++this.#lastId;
     this.#doors.set(id, { door, listener });
-    if (this.#worker) this.#tell({ kind: 'open', id, door });
-    else if (!this.#restart) this.#start();
+    this.#tell({ kind: 'open', id, door });
     return {
       [Symbol.dispose]: () => {
         if (this.#doors.delete(id))
@@ -109,6 +125,11 @@ export class RelayThread implements AsyncDisposable {
     this.#watch?.[Symbol.dispose]();
     this.#restart?.[Symbol.dispose]();
     this.#tell({ kind: 'stop' });
+    // one that is stuck has to be ended
+    using _timer = this.#deps.clock.setTimer(
+      RELAY_MISSES_MAX * RELAY_LOOK_MS,
+      () => void this.#worker?.terminate(),
+    );
     await this.#exit;
     for (const { listener } of this.#doors.values()) listener?.[Symbol.dispose]();
     this.#doors.clear();
@@ -176,9 +197,20 @@ export class RelayThread implements AsyncDisposable {
     this.#asked.clear();
     if (!this.#open) return;
     this.#deps.log.warn('relay started anew');
-    this.#restart = this.#deps.clock.setTimer(RELAY_RESTART_MS, () => {
+    this.#startLater();
+  }
+
+  /** After a pause that grows while threads keep failing. */
+  #startLater(): void {
+    const pauseMs = backoffDelayMs(this.#failures++, RESTART_BACKOFF);
+    this.#restart = this.#deps.clock.setTimer(pauseMs, () => {
       this.#restart = undefined;
-      this.#start();
+      try {
+        this.#start();
+      } catch (error) {
+        this.#deps.log.error('relay failed', { reason: messageOf(error) });
+        this.#startLater();
+      }
     });
   }
 
@@ -187,6 +219,7 @@ export class RelayThread implements AsyncDisposable {
     return this.#deps.clock.setTimer(RELAY_LOOK_MS, () => {
       const beats = Atomics.load(this.#control, CONTROL.BEATS);
       this.#missed = beats === 0 || beats !== this.#beats ? 0 : this.#missed + 1;
+      if (beats > RELAY_MISSES_MAX) this.#failures = 0; // it has come round for a while
       this.#beats = beats;
       if (this.#missed === RELAY_MISSES_MAX) {
         this.#deps.log.error('relay stuck', { silentMs: RELAY_MISSES_MAX * RELAY_LOOK_MS });

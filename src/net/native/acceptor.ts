@@ -18,7 +18,7 @@ const FLAGS = SOCK_NONBLOCK | SOCK_CLOEXEC;
 export interface AcceptHandler {
   /** A client. `peer` must be asked for before this returns, if at all. */
   accepted(stream: StreamSocket, peer: () => SocketAddress): void;
-  /** No client for now: EMFILE, ENFILE, ENOBUFS, ENOMEM. Accepting goes on after a pause. */
+  /** No client for now: EMFILE, ENFILE, ENOBUFS, ENOMEM; accepting goes on after a pause. EBADF: never. */
   failed(failure: Failure): void;
 }
 
@@ -41,7 +41,8 @@ export class Acceptor implements ReadyHandler, Disposable {
     this.#listener = { fd };
     this.#handler = handler;
     this.#pause = new WheelTimer(() => loop.modify(this.#listener, EPOLL.IN));
-    loop.add(this.#listener, EPOLL.IN, this);
+    const failure = loop.add(this.#listener, EPOLL.IN, this);
+    if (failure < 0) handler.failed(failure);
   }
 
   ready(): void {
