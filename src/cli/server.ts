@@ -5,6 +5,7 @@ import { systemClock } from '../base/clock.ts';
 import { Registry } from '../base/metrics.ts';
 import { exec } from '../net/exec.ts';
 import { openControlPlane } from '../node/control-plane.ts';
+import { collectWhenQuiet, processMemory } from '../node/quiet-collection.ts';
 import { defaultDataDir, upKubeconfig } from './data-dir.ts';
 import type { RegisterCommand } from './context.ts';
 import { cidrFlag, listenOption, repeated } from './flags.ts';
@@ -83,6 +84,8 @@ export const register: RegisterCommand = (program, context) => {
       await using control = await opening.catch((error: unknown) => {
         throw startFault(error, { '--api-listen': flags.apiListen });
       });
+      const memory = processMemory();
+      using _collecting = memory && collectWhenQuiet({ clock: systemClock, ...memory });
       for (const path of [upKubeconfig(dataDir), flags.kubeconfigOut]) {
         if (path !== undefined) await writeFile(path, control.server.adminKubeconfig, { mode: 0o600 });
       }

@@ -1,0 +1,69 @@
+import type { Clock } from '../base/clock.ts';
+
+/** How often a look is taken. */
+export const LOOK_INTERVAL_MS = 5_000;
+/** Share of the event loop's time below which a process is quiet. */
+export const QUIET_UTILIZATION = 0.05;
+/** Memory worth a collection: grown by this much, and by this share of what the last one left. */
+export const WORTH_BYTES = 16 * 1024 * 1024;
+export const WORTH_SHARE = 0.1;
+
+export interface QuietCollectionDeps {
+  readonly clock: Clock;
+  /** Busy share of the event loop since the last call, 0 to 1. */
+  readonly utilization: () => number;
+  /** Bytes the heap and the buffers take now. */
+  readonly usedBytes: () => number;
+  /** A full collection, freed memory given back. */
+  readonly collect: () => Promise<void>;
+}
+
+/**
+ * Collects garbage when nobody waits. V8 collects when it allocates: after a burst (a start, a roll-out) what the
+ * burst left stays until the next one, and a server that is small on average is not small to its neighbours.
+ */
+export function collectWhenQuiet(deps: QuietCollectionDeps): Disposable {
+  let leftBytes = 0;
+  let timer: Disposable;
+  const look = async (): Promise<void> => {
+    const used = deps.usedBytes();
+    const grownBytes = used - leftBytes;
+    if (deps.utilization() > QUIET_UTILIZATION) return;
+    if (grownBytes < WORTH_BYTES || grownBytes < leftBytes * WORTH_SHARE) return;
+    await deps.collect();
+    leftBytes = deps.usedBytes();
+  };
+  let disposed = false;
+  const schedule = (): void => {
+    timer = deps.clock.setTimer(LOOK_INTERVAL_MS, () => {
+      void look().then(() => disposed || schedule());
+    });
+  };
+  schedule();
+  return {
+    [Symbol.dispose]() {
+      disposed = true;
+      timer[Symbol.dispose]();
+    },
+  };
+}
+
+/** The deps in this process; undefined when Node was started without --expose-gc (the launcher gives it). */
+export function processMemory(): Omit<QuietCollectionDeps, 'clock'> | undefined {
+  const { gc } = globalThis;
+  if (!gc) return undefined;
+  let last = performance.eventLoopUtilization();
+  return {
+    utilization: () => {
+      const now = performance.eventLoopUtilization();
+      const { utilization } = performance.eventLoopUtilization(now, last);
+      last = now;
+      return utilization;
+    },
+    usedBytes: () => {
+      const { heapTotal, external } = process.memoryUsage();
+      return heapTotal + external;
+    },
+    collect: async () => await gc({ type: 'major', execution: 'async', flavor: 'last-resort' }),
+  };
+}

@@ -1,0 +1,35 @@
+import { describe, expect, it } from 'vitest';
+import { collectWhenQuiet, LOOK_INTERVAL_MS, WORTH_BYTES } from '../../src/node/quiet-collection.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+
+describe('collection of garbage', () => {
+  it('comes when the process is quiet and there is something to gain, and not again for the same', async () => {
+    const clock = new FakeClock();
+    let [busy, used, collections] = [1, WORTH_BYTES * 20, 0];
+    const collecting = collectWhenQuiet({
+      clock,
+      utilization: () => busy,
+      usedBytes: () => used,
+      collect: async () => {
+        collections++;
+        used -= WORTH_BYTES * 5;
+      },
+    });
+    const looks = async (count: number): Promise<number> => {
+      const before = collections;
+      await clock.advance(count * LOOK_INTERVAL_MS);
+      return collections - before;
+    };
+    expect(await looks(10)).toBe(0); // busy
+    busy = 0.01;
+    expect(await looks(10)).toBe(1);
+    used += WORTH_BYTES - 1; // too little
+    expect(await looks(10)).toBe(0);
+    used += WORTH_BYTES; // more than a tenth of what was left
+    expect(await looks(10)).toBe(1);
+    collecting[Symbol.dispose]();
+    used *= 2;
+    expect(await looks(10)).toBe(0);
+    expect(clock.pendingTimers).toBe(0);
+  });
+});
