@@ -8,8 +8,14 @@ export interface Version {
   readonly entry: StoreEntry | undefined;
   /** The version before, while history knows it. */
   older: Version | undefined;
-  /** What watchers are told; undefined once compacted. */
-  event: StoreEvent | undefined;
+}
+
+/** What watchers are told of a version that is not compacted. Made when asked for: most versions never are. */
+export function eventOf({ revision, key, entry, older }: Version): StoreEvent {
+  const previous = older?.entry;
+  if (entry) return { type: 'put', entry, previous, revision };
+  if (!previous) throw new Error(`delete of the absent key ${key} at revision ${revision}`);
+  return { type: 'delete', key, previous, revision };
 }
 
 /** Versions in order of revision without gaps: the event of a revision is found by subtraction. */
@@ -44,7 +50,8 @@ export class EventLog {
   }
 
   at(revision: number): StoreEvent | undefined {
-    return this.#versions[this.#head + revision - this.firstRevision]?.event;
+    const version = this.#versions[this.#head + revision - this.firstRevision];
+    return version && eventOf(version);
   }
 
   shift(): Version | undefined {

@@ -1,5 +1,5 @@
 import { Fault } from '../base/fault.ts';
-import { EventLog } from './event-log.ts';
+import { EventLog, eventOf } from './event-log.ts';
 import type { Version } from './event-log.ts';
 import { SortedRecords } from './sorted-records.ts';
 import { STORE_COMPACTED, STORE_FUTURE } from './store.ts';
@@ -74,8 +74,8 @@ export class Versions {
     const older = record?.newest;
     const previous = older?.entry;
     const entry = entryOf(write);
-    const event = eventOf(write, entry, previous);
-    const version: Version = { revision: write.revision, key: write.key, entry, older, event };
+    const version: Version = { revision: write.revision, key: write.key, entry, older };
+    const event = eventOf(version);
     this.log.append(version);
     this.#install(record, version);
     if (previous) this.#historyBytes += previous.value.byteLength;
@@ -90,13 +90,7 @@ export class Versions {
     const record = this.#records.get(write.key);
     const superfluous = record ? [record.newest.revision] : [];
     const entry = entryOf(write);
-    const version: Version = {
-      revision: write.revision,
-      key: write.key,
-      entry,
-      older: undefined,
-      event: undefined,
-    };
+    const version: Version = { revision: write.revision, key: write.key, entry, older: undefined };
     if (entry) {
       this.#install(record, version);
       return superfluous;
@@ -158,7 +152,6 @@ export class Versions {
         this.#historyBytes -= superseded.value.byteLength;
       }
       version.older = undefined;
-      version.event = undefined; // it holds the previous value
       if (version.entry) continue;
       dropped.push(version.revision);
       const record = this.#records.get(version.key);
@@ -218,17 +211,6 @@ export function entryOf(write: StoreWrite): StoreEntry | undefined {
   if (!value) return undefined;
   if (leaseId === 0) return { key, value, createRevision, modRevision };
   return { key, value, createRevision, modRevision, leaseId: String(leaseId) };
-}
-
-function eventOf(
-  write: StoreWrite,
-  entry: StoreEntry | undefined,
-  previous: StoreEntry | undefined,
-): StoreEvent {
-  const { revision, key } = write;
-  if (entry) return { type: 'put', entry, previous, revision };
-  if (!previous) throw new Error(`delete of the absent key ${key} at revision ${revision}`);
-  return { type: 'delete', key, previous, revision };
 }
 
 function versionAt(record: KeyRecord, revision: number): Version | undefined {

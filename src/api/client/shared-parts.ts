@@ -2,8 +2,7 @@ import type { KubeObject } from '../kinds/meta.ts';
 
 /** Parts remembered at most, and as many texts. With PART_CHARACTERS_MAX this bounds the memory to a few MiB. */
 export const PARTS_MAX = 2_048;
-/** Shorter parts cost less than remembering them, longer ones are seldom alike. */
-const PART_CHARACTERS_MIN = 24;
+/** Longer parts are seldom alike. */
 const PART_CHARACTERS_MAX = 4_096;
 const TEXT_CHARACTERS_MAX = 64;
 
@@ -43,7 +42,6 @@ export class SharedParts {
 
   #shared(part: Record<string, unknown>): object {
     const text = JSON.stringify(part);
-    if (text.length < PART_CHARACTERS_MIN) return part;
     if (text.length <= PART_CHARACTERS_MAX) {
       const known = this.#parts.get(text, part);
       if (known !== part) return known;

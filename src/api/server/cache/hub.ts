@@ -35,6 +35,7 @@ export class WatchHub implements AsyncDisposable {
   readonly #expected = new WeakMap<Uint8Array, UnknownObject>();
   #waiters: { revision: number; wake: () => void }[] = [];
   #revision = 0;
+  #lastNamespace = '';
   #following: Promise<void> = Promise.resolve();
   #ticker: Disposable | undefined;
 
@@ -99,7 +100,9 @@ export class WatchHub implements AsyncDisposable {
 
   /** @param object frozen, with its resourceVersion, when the caller has it already */
   entryOf(key: string, bytes: Buffer, revision: number, object?: UnknownObject): StoredObject {
-    const { namespace, name } = parseKey(key) ?? { namespace: '', name: '' };
+    const { namespace: found, name } = parseKey(key) ?? { namespace: '', name: '' };
+    // Neighbours share a namespace: one string for all of them.
+    const namespace = found === this.#lastNamespace ? this.#lastNamespace : (this.#lastNamespace = found);
     return new StoredObject(this.#parsedObjects, { key, namespace, name, bytes, revision }, object);
   }
 
