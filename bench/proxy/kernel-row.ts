@@ -72,7 +72,8 @@ async function row(count: number, each: number, changeCount: number): Promise<Re
   const times: number[] = [];
   for (let n = 0; n < changeCount; n++) {
     // the first and the last service answer the connections
-    tracker.upsert(benchSlice(1 + ((n * 37) % (count - 2)), each, 1 + (n & 1)));
+    const round = Math.floor(n / (count - 2));
+    tracker.upsert(benchSlice(1 + ((n * 37) % (count - 2)), each, 1 + (round & 1)));
     tracker.flush();
     const from = performance.now();
     const delta = views.refresh();
