@@ -9,6 +9,7 @@ import {
 import { pillarValues } from '../../dns/corefile/pillars.ts';
 import { DnsServer } from '../../dns/server/dns-server.ts';
 import { dnsEngines } from '../../dns/server/engine.ts';
+import type { NativeDatagramOptions } from '../../dns/server/native/native-datagram.ts';
 import { Tracker } from '../../endpoints/tracker.ts';
 import { sleep, systemClock } from '../base/clock.ts';
 import { hasCode, messageOf } from '../base/fault.ts';
@@ -33,6 +34,7 @@ interface DnsFlags {
   readonly strict?: boolean;
   readonly engine: EngineName;
   readonly receivers: string;
+  readonly receiverCpus?: string;
   readonly nodeLocal?: readonly string[];
   readonly nodeLocalInterface: string;
   readonly nodeLocalRules: boolean;
@@ -69,6 +71,7 @@ export const register: RegisterCommand = (program, context) => {
         .default('auto'),
     )
     .addOption(new Option('--receivers <count>', 'threads of the native engine').default('1'))
+    .option('--receiver-cpus <list>', 'processors that these threads are bound to, in turn: 0,1')
     .option(
       '--node-local <address...>',
       'node-local mode: give a dummy interface these addresses (a link-local one, the cluster DNS address), listen there, and keep their DNS untracked',
@@ -105,7 +108,7 @@ async function run(context: CliContext, flags: DnsFlags): Promise<void> {
   );
   if (!early) await openSource();
   const { log } = context;
-  const engines = dnsEngines(flags.engine, { clock: systemClock, log }, { receivers: receiversOf(flags) });
+  const engines = dnsEngines(flags.engine, { clock: systemClock, log }, receiversOf(flags));
   const deps = { snapshots: tracker, clock: systemClock, log, metrics, random: Math.random, ...engines };
   const ground = flags.nodeLocal && stack.use(await openGround(context, flags, flags.nodeLocal));
   const opening = openServer(deps, options).then((server) => stack.use(server));
@@ -150,9 +153,13 @@ async function openGround(
   }
 }
 
-function receiversOf({ receivers }: DnsFlags): number {
-  if (/^\d{1,2}$/.test(receivers) && Number(receivers) > 0) return Number(receivers);
-  throw new ExitError(EXIT_USAGE, `--receivers ${receivers}: use a number from 1 to 99`);
+function receiversOf({ receivers, receiverCpus }: DnsFlags): NativeDatagramOptions {
+  if (!/^\d{1,2}$/.test(receivers) || Number(receivers) === 0)
+    throw new ExitError(EXIT_USAGE, `--receivers ${receivers}: use a number from 1 to 99`);
+  if (receiverCpus === undefined) return { receivers: Number(receivers) };
+  if (!/^\d{1,4}(,\d{1,4})*$/.test(receiverCpus))
+    throw new ExitError(EXIT_USAGE, `--receiver-cpus ${receiverCpus}: use numbers and commas, such as 0,1`);
+  return { receivers: Number(receivers), cpus: receiverCpus.split(',').map(Number) };
 }
 
 function portOf(text: string): number {

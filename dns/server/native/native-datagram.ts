@@ -36,16 +36,15 @@ export interface NativeDatagramDeps {
 export interface NativeDatagramOptions {
   /** Receiving threads, each with a socket of its own on the same port. */
   readonly receivers: number;
+  /** Processors that the threads are bound to, in turn; absent = any. */
+  readonly cpus?: readonly number[];
 }
 
 /**
  * The engine on recvmmsg and sendmmsg: threads that sleep in the kernel, answer from the compiled table and hand over
  * the rest. Answers leave from the address they were asked at. Rejects with LISTEN_FAILED, FFI or NATIVE_UNSUPPORTED.
  */
-export function nativeDatagram(
-  deps: NativeDatagramDeps,
-  options: NativeDatagramOptions,
-): OpenDatagramEngine {
+export function nativeDatagram(deps: NativeDatagramDeps, options: NativeDatagramOptions): OpenDatagramEngine {
   return async ({ address, port, sockets: wanted }, handler) => {
     const receivers = wanted ?? options.receivers;
     const sockets: DatagramSocket[] = [];
@@ -55,7 +54,7 @@ export function nativeDatagram(
       for (let i = 0; i < receivers; i++) {
         sockets.push(openOn(address, sockets[0]?.port ?? port, receivers > 1));
       }
-      const engine = new NativeDatagram(deps, sockets, handler);
+      const engine = new NativeDatagram(deps, sockets, handler, options.cpus);
       await engine.started;
       return engine;
     } catch (error) {
@@ -75,10 +74,17 @@ class NativeDatagram implements DatagramEngine {
   readonly #receivers: readonly Receiver[];
   #open = true;
 
-  constructor(deps: NativeDatagramDeps, sockets: readonly DatagramSocket[], handler: DatagramHandler) {
+  constructor(
+    deps: NativeDatagramDeps,
+    sockets: readonly DatagramSocket[],
+    handler: DatagramHandler,
+    cpus: readonly number[] = [],
+  ) {
     const { address, port } = sockets[0]!;
     this.address = { address, port };
-    this.#receivers = sockets.map((socket) => new Receiver(deps, socket, handler));
+    this.#receivers = sockets.map(
+      (socket, i) => new Receiver(deps, { socket, cpu: cpus[i % cpus.length] }, handler),
+    );
   }
 
   get counts(): DatagramCounts {
@@ -127,14 +133,18 @@ class Receiver implements AsyncDisposable {
   #missed = 0;
   #open = true;
 
-  constructor(deps: NativeDatagramDeps, socket: DatagramSocket, handler: DatagramHandler) {
+  constructor(
+    deps: NativeDatagramDeps,
+    { socket, cpu }: { readonly socket: DatagramSocket; readonly cpu: number | undefined },
+    handler: DatagramHandler,
+  ) {
     this.#deps = deps;
     this.#socket = socket;
     this.#handler = handler;
     const ring = slowRingMemory(NATIVE_RING_SLOTS, NATIVE_RECEIVE_BYTES);
     const { fd, wildcard } = socket;
     const control = new Int32Array(new SharedArrayBuffer(CONTROL.WORDS * 4));
-    this.#data = { fd, wildcard, control, totals: this.totals, ring };
+    this.#data = { fd, wildcard, control, totals: this.totals, ring, cpu };
     this.#ring = new SlowRing(ring);
     this.#sender = new DatagramSender(fd, { sendBytes: UDP_MESSAGE_BYTES, wildcard });
     const worker = this.#start();
@@ -170,7 +180,10 @@ class Receiver implements AsyncDisposable {
     const worker = new Worker(siblingModule(import.meta.url, './receiver-worker'), {
       workerData: this.#data,
     });
-    worker.on('message', () => this.#drain());
+    worker.on('message', (complaint: string | null) => {
+      if (complaint === null) this.#drain();
+      else this.#deps.log.warn('dns receiver not bound to its processor', { reason: complaint });
+    });
     worker.on('error', (error) =>
       this.#deps.log.error('dns receiver failed', { port: this.#socket.port, reason: messageOf(error) }),
     );

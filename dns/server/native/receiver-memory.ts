@@ -14,6 +14,8 @@ export interface ReceiverData {
   readonly control: Int32Array<SharedArrayBuffer>;
   readonly totals: Float64Array<SharedArrayBuffer>;
   readonly ring: SlowRingMemory;
+  /** The processor that the thread is bound to; undefined = any. */
+  readonly cpu: number | undefined;
 }
 
 /** The table to answer from; undefined = everything goes to the ring. Sent as `{ news }`, then NEWS is counted up. */

@@ -4,6 +4,8 @@
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../../../src/base/clock.ts';
+import { messageOf } from '../../../src/base/fault.ts';
+import { pinThread } from '../../../src/net/native/cpu-affinity.ts';
 import { DatagramBatch } from '../../../src/net/native/datagram-batch.ts';
 import { PackedReader } from '../../cluster/table/packed-reader.ts';
 import type { AskingClient } from '../../cluster/table/raw-question.ts';
@@ -38,12 +40,22 @@ class Receiver {
 
   run(): void {
     const { control } = this.#data;
+    this.#pin();
     parentPort?.postMessage(null, []); // it receives from now on
     while (Atomics.load(control, CONTROL.STOP) === 0) {
       const count = this.#batch.receive();
       Atomics.add(control, CONTROL.BEATS, 1);
       if (Atomics.load(control, CONTROL.NEWS) !== this.#news) this.#readNews();
       if (count > 0) this.#answer(count);
+    }
+  }
+
+  /** A processor that is not to be had is told of, no more: any other answers too. */
+  #pin(): void {
+    try {
+      if (this.#data.cpu !== undefined) pinThread(this.#data.cpu);
+    } catch (error) {
+      parentPort?.postMessage(messageOf(error), []);
     }
   }
 

@@ -1,5 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { zoneCounts } from '../../../dns/cluster/table/answer-counts.ts';
@@ -93,6 +94,35 @@ describe('the native engine', () => {
       20_000,
     );
     client.close();
+  });
+
+  it('binds its threads to processors', async () => {
+    const allowed = /Cpus_allowed_list:\s*(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))![1]!;
+    const open = nativeDatagram(deps, { receivers: 2, cpus: [Number(allowed)] });
+    const bound = (): number =>
+      readdirSync('/proc/self/task').filter((id) =>
+        new RegExp(`Cpus_allowed_list:\\s*${allowed}\n`).test(
+          readFileSync(`/proc/self/task/${id}/status`, 'utf8'),
+        ),
+      ).length;
+    const before = bound();
+    await using _engine = await open({ address: '127.0.0.1', port: 0 }, () => {});
+    expect(bound() - before).toBeGreaterThanOrEqual(2);
+  });
+
+  it('answers without the processor that is not to be had, and says so', async () => {
+    const logs: LogRecord[] = [];
+    const log = createLogger((line) => logs.push(line), 'info');
+    const open = nativeDatagram({ clock: systemClock, log }, { receivers: 1, cpus: [1023] });
+    await using engine = await open({ address: '127.0.0.1', port: 0 }, (bytes, _client, reply) =>
+      reply(bytes),
+    );
+    const client = createSocket('udp4');
+    const answer = once(client, 'message');
+    client.send('x', engine.address.port, '127.0.0.1');
+    await answer;
+    client.close();
+    expect(logs.map(({ event }) => event)).toContain('dns receiver not bound to its processor');
   });
 
   it('starts a receiver anew that is stuck', { timeout: 90_000 }, async () => {
