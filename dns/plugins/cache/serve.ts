@@ -133,13 +133,14 @@ class Cache implements Plugin {
   #keep(query: Query, key: string, outcome: Outcome): Outcome {
     if (outcome.kind !== 'reply' || outcome.plugin === 'kubernetes') return outcome;
     const kind = classify(outcome.message);
-    if (kind === 'none' || this.#disabled(kind, query.name)) return outcome;
+    if (kind === 'none') return outcome;
     if (!sameQuestion(outcome.message.questions[0], query)) {
       this.#metrics.drops.inc(this.#labels);
       return outcome;
     }
     const ttlSeconds = ttlOf(outcome.message, kind, this.#options);
-    if (ttlSeconds > 0 && !this.#prefersOlder(key, kind)) this.#put(key, kind, outcome, ttlSeconds);
+    const keeps = ttlSeconds > 0 && !this.#disabled(kind, query.name) && !this.#prefersOlder(key, kind);
+    if (keeps) this.#put(key, kind, outcome, ttlSeconds);
     return kind === 'failure' ? outcome : { ...outcome, message: withTtl(outcome.message, ttlSeconds) };
   }
 

@@ -103,8 +103,9 @@ function nameRule(
     stop,
     apply: (query) => {
       const next = there(query.name);
-      const name = next === undefined ? undefined : parseName(next);
-      if (name === undefined) return undefined;
+      if (next === undefined) return undefined;
+      const name = parseName(next);
+      if (name === undefined) return { reason: `rewrite: "${next}" is not a name` };
       const target = foldName(name);
       return {
         query: withQuestion(query, { ...query.question, name }),

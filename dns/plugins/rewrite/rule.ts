@@ -8,6 +8,11 @@ export type Respond = (
   context: { readonly query: Query; readonly deps: PluginDeps },
 ) => Message | Promise<Message>;
 
+/** The rule fits but cannot be followed: the question fails. */
+export interface Unwritable {
+  readonly reason: string;
+}
+
 export interface Rewritten {
   readonly query: Query;
   readonly respond?: Respond;
@@ -19,5 +24,5 @@ export interface RewriteRule {
   /** Questions of this class are for the rule, though not IN. */
   readonly takesClass?: RecordClass;
   /** Undefined: the rule does not fit. */
-  apply(query: Query): Rewritten | undefined;
+  apply(query: Query): Rewritten | Unwritable | undefined;
 }

@@ -1,7 +1,15 @@
-import type { Handler, Outcome, Plugin, PluginDeps, Query } from '../../plugin.ts';
+import {
+  failure,
+  type Handler,
+  type Outcome,
+  type Plugin,
+  type PluginDeps,
+  type Query,
+} from '../../plugin.ts';
 import { messageOf } from '../../server/reply.ts';
 import type { Message } from '../../wire/message.ts';
-import type { Respond, RewriteRule } from './rule.ts';
+import { EDE } from '../../wire/numbers.ts';
+import type { Respond, RewriteRule, Unwritable } from './rule.ts';
 
 /** Applies the rules to the question, in order, until one that stops has fitted; and their ways back to the answer. */
 export function openRewrite(deps: PluginDeps, rules: readonly RewriteRule[]): Plugin {
@@ -9,7 +17,11 @@ export function openRewrite(deps: PluginDeps, rules: readonly RewriteRule[]): Pl
     name: 'rewrite',
     classes: rules.flatMap(({ takesClass }) => takesClass ?? []),
     serve: (query, next) => {
-      const { asked, responds } = rewritten(query, rules);
+      const made = rewritten(query, rules);
+      if ('reason' in made) {
+        return failure('SERVFAIL', made.reason, { code: EDE.OTHER, text: made.reason });
+      }
+      const { asked, responds } = made;
       if (responds.length === 0) return next(asked);
       return answered(deps, asked, query, responds, next);
     },
@@ -25,12 +37,13 @@ interface Answering {
 function rewritten(
   query: Query,
   rules: readonly RewriteRule[],
-): { readonly asked: Query; readonly responds: readonly Answering[] } {
+): { readonly asked: Query; readonly responds: readonly Answering[] } | Unwritable {
   let asked = query;
   const responds: Answering[] = [];
   for (const rule of rules) {
     const result = rule.apply(asked);
     if (!result) continue;
+    if ('reason' in result) return result;
     if (result.respond) responds.unshift({ respond: result.respond, query: asked });
     asked = result.query;
     if (rule.stop) break;

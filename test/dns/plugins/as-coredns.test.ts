@@ -53,6 +53,19 @@ describe('as CoreDNS has it', () => {
     expect(ttls).toEqual([30, 30, 30, 29, 1, 1]);
   });
 
+  it('cache caps ttls where it is not to keep answers, too', async () => {
+    const file =
+      '. {\ncache 10 {\ndisable success x\n}\ntemplate IN A . {\nanswer "x. 60 IN A 10.0.0.1"\n}\n}';
+    await using on = await openServer(file);
+    expect((await ask(on, 'x. A')).answers[0]!.ttl).toBe(10);
+  });
+
+  it('a rewrite that makes no name fails the question', async () => {
+    await using on = await openServer('. {\nrewrite name regex ^(.*)\\.z\\.$ ..{1}\nwhoami\n}');
+    expect((await ask(on, 'a.z. A')).rcode).toBe('SERVFAIL');
+    expect((await ask(on, 'a.y. A')).rcode).toBe('NOERROR');
+  });
+
   it('ANY gets one set of records over UDP, all over TCP', async () => {
     using folder = new TestFolder({
       db: '$TTL 60\n@ SOA ns host 1 2 3 4 5\n@ NS ns\nx A 10.0.0.1\nx TXT "t"\n',
