@@ -49,6 +49,8 @@ export interface IngressOptions {
   readonly https: readonly ListenAddress[];
   /** How plain HTTP is served; `portable` when absent. TLS is always served by the portable one. */
   readonly engine?: EngineName;
+  /** Threads of the native engine; 1 when absent. */
+  readonly workers?: number;
   /** The class name of the legacy annotation. */
   readonly ingressClass: string;
   /** spec.controller of the IngressClasses that are ours. */

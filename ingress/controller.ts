@@ -22,7 +22,7 @@ import { defaultSettings } from './default-settings.ts';
 import { CLUSTER_SWEEP_MS } from './limits.ts';
 import type { ClientSocketsDeps } from './listen/client-sockets.ts';
 import { type HttpListener, Listener } from './listen/listener.ts';
-import { NativePlane } from './native/native-plane.ts';
+import { NativePlane, type NativePlaneOptions } from './native/native-plane.ts';
 import { netConnector } from './net-wire.ts';
 import type { ClientHello } from './certificates/client-hello.ts';
 import { certificateOf } from './certificates/certificate-store.ts';
@@ -263,10 +263,10 @@ export class IngressController implements ObjectSink, AsyncDisposable {
   }
 
   async #listenPlain(deps: ClientSocketsDeps, options: IngressOptions): Promise<readonly HttpListener[]> {
-    const { http, engine = 'portable' } = options;
+    const { http, engine = 'portable', workers = 1 } = options;
     const choice = new EngineChoice(http.length > 0 ? engine : 'portable', this.#deps);
     return await choice.open(
-      async () => this.#listenNative(deps, http).listeners,
+      async () => this.#listenNative(deps, { addresses: http, workers }).listeners,
       async () => {
         const opened: HttpListener[] = [];
         for (const address of http) opened.push(await Listener.open(deps, { ...address, secure: false }));
@@ -275,7 +275,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     );
   }
 
-  #listenNative(clients: ClientSocketsDeps, addresses: IngressOptions['http']): NativePlane {
+  #listenNative(clients: ClientSocketsDeps, where: NativePlaneOptions): NativePlane {
     const { clock, log, snapshots, resolve, accessLog } = this.#deps;
     const plane = NativePlane.open(
       {
@@ -289,7 +289,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
         ejected: (backend, endpoint) => this.#ejected(backend, endpoint),
         handedOver: (why) => this.#metrics.handedOver(why),
       },
-      addresses,
+      where,
     );
     this.#plane = plane;
     return plane;

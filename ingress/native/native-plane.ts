@@ -1,10 +1,9 @@
 import net from 'node:net';
 import type { Clock } from '../../src/base/clock.ts';
+import { Fault, messageOf } from '../../src/base/fault.ts';
 import type { Logger } from '../../src/base/log.ts';
-import { siblingModule } from '../../src/base/module-url.ts';
 import { openStreamListener, type StreamListener } from '../../src/net/native/stream-listener.ts';
 import type { SnapshotSource } from '../../endpoints/snapshot.ts';
-import { Fault, messageOf } from '../../src/base/fault.ts';
 import type { RouteTable } from '../compile/route-table.ts';
 import type { Route } from '../compile/route.ts';
 import type { ListenAddress } from '../controller-options.ts';
@@ -12,12 +11,11 @@ import { ClientSockets, type ClientSocketsDeps } from '../listen/client-sockets.
 import type { HttpListener } from '../listen/listener.ts';
 import type { TallyLabels } from '../observe/tallies.ts';
 import type { GlobalSettings } from '../settings.ts';
-import { clusterId, type Cluster, ClusterSet, type ResolveName } from '../upstream/clusters.ts';
+import { type Cluster, ClusterSet, type ResolveName } from '../upstream/clusters.ts';
 import { LISTEN_BACKLOG } from './limits.ts';
 import type { FromWorker, HandedOver, Order } from './messages.ts';
-import { clusterMessage, Publication } from './publication.ts';
-import { StandIn } from './stand-in.ts';
-import { WorkerThread } from './worker-thread.ts';
+import { WorkerLane } from './worker-lane.ts';
+import type { WorkerThread } from './worker-thread.ts';
 
 export interface NativePlaneDeps {
   readonly clock: Clock;
@@ -32,41 +30,47 @@ export interface NativePlaneDeps {
   handedOver(why: Order['kind']): void;
 }
 
-/** One listening port of the engine: its socket, and the connections of it that the portable engine has. */
+export interface NativePlaneOptions {
+  readonly addresses: readonly ListenAddress[];
+  /** Threads, each with a socket of its own on every port; the kernel spreads clients over them. */
+  readonly workers: number;
+}
+
+/** One listening port of the engine, and the connections of it that the portable engine has. */
 class NativeListener implements HttpListener {
   readonly secure = false;
-  readonly socket: StreamListener;
+  readonly address: { readonly host: string; readonly port: number };
   readonly clients: ClientSockets;
   readonly #plane: NativePlane;
-  standIn: StandIn | undefined;
+  /** Whose counts are told here; they are not kept by port. */
+  readonly #threads: readonly WorkerThread[];
 
-  constructor(plane: NativePlane, socket: StreamListener, clients: ClientSocketsDeps) {
+  constructor(
+    plane: NativePlane,
+    address: { readonly host: string; readonly port: number },
+    clients: ClientSocketsDeps,
+    threads: readonly WorkerThread[],
+  ) {
     this.#plane = plane;
-    this.socket = socket;
-    this.clients = new ClientSockets(clients, { secure: false, port: () => socket.port });
-  }
-
-  get address(): { readonly host: string; readonly port: number } {
-    return { host: this.socket.address, port: this.socket.port };
+    this.address = address;
+    this.#threads = threads;
+    this.clients = new ClientSockets(clients, { secure: false, port: () => address.port });
   }
 
   get acceptedCount(): number {
-    return this.clients.acceptedCount + (this.#plane.isFirst(this) ? this.#plane.thread.acceptedCount : 0);
+    return this.#threads.reduce((sum, thread) => sum + thread.acceptedCount, this.clients.acceptedCount);
   }
 
   get connectionCount(): number {
-    return this.clients.count + (this.#plane.isFirst(this) ? this.#plane.thread.connectionCount : 0);
+    return this.#threads.reduce((sum, thread) => sum + thread.connectionCount, this.clients.count);
   }
 
   get requestCount(): number {
-    return this.#plane.isFirst(this) ? this.#plane.thread.requestCount : 0;
+    return this.#threads.reduce((sum, thread) => sum + thread.requestCount, 0);
   }
 
   drain(): void {
-    this.socket.refuse();
     this.#plane.drain();
-    this.standIn?.[Symbol.dispose]();
-    this.standIn = undefined;
     this.clients.drain();
   }
 
@@ -74,132 +78,89 @@ class NativeListener implements HttpListener {
     this.drain();
     await this.#plane[Symbol.asyncDispose]();
     this.clients[Symbol.dispose]();
-    this.socket[Symbol.dispose]();
   }
 }
 
 /**
- * The native engine of plain HTTP: a worker thread accepts and serves what its fast path covers, by the same tables, and
- * hands every other connection over to the portable engine. While the worker is away the portable engine accepts.
+ * The native engine of plain HTTP: worker threads accept and serve what their fast path covers, by the same tables, and
+ * hand every other connection over to the portable engine. While one of them is away the portable engine accepts.
  */
 export class NativePlane implements AsyncDisposable {
+  readonly listeners: readonly HttpListener[];
+  readonly lanes: readonly WorkerLane[];
   readonly #deps: NativePlaneDeps;
   readonly #clusters: ClusterSet;
-  readonly #publication: Publication;
-  #listeners: readonly NativeListener[] = [];
-  #thread: WorkerThread | undefined;
-  #now: { readonly table: RouteTable; readonly settings: GlobalSettings } | undefined;
-  #applied: { readonly version: number; readonly resolve: () => void }[] = [];
-  #draining = false;
+  readonly #clients: readonly ClientSockets[];
 
-  private constructor(deps: NativePlaneDeps) {
+  /** `sockets`: of each worker, one for each address. */
+  private constructor(deps: NativePlaneDeps, sockets: readonly (readonly StreamListener[])[]) {
     this.#deps = deps;
     this.#clusters = new ClusterSet({
       ...deps,
       endpointGone: () => {},
-      changed: (cluster) => this.#clusterChanged(cluster),
+      changed: (cluster) => this.lanes.forEach((lane) => lane.changed(cluster)),
     });
-    this.#publication = new Publication({ cluster: (route) => this.#clusterOf(route) });
+    const laneDeps = {
+      clock: deps.clock,
+      log: deps.log,
+      cluster: (route: Route) => this.#clusterOf(route),
+      heard: (message: FromWorker) => this.#heard(message),
+      accepted: (nth: number, socket: net.Socket) => this.#clients[nth]!.accept(socket),
+    };
+    this.lanes = sockets.map((own) => new WorkerLane(laneDeps, own));
+    const threads = this.lanes.map(({ thread }) => thread);
+    const listeners = sockets[0]!.map(({ address: host, port }, nth) => {
+      return new NativeListener(this, { host, port }, deps.clients, nth === 0 ? threads : []);
+    });
+    this.listeners = listeners;
+    this.#clients = listeners.map(({ clients }) => clients);
   }
 
   /** Throws Fault INGRESS_LISTEN, FFI or NATIVE_UNSUPPORTED. */
-  static open(deps: NativePlaneDeps, addresses: readonly ListenAddress[]): NativePlane {
-    const plane = new NativePlane(deps);
-    const sockets: StreamListener[] = [];
+  static open(deps: NativePlaneDeps, { addresses, workers }: NativePlaneOptions): NativePlane {
+    const lanes: StreamListener[][] = Array.from({ length: workers }, () => []);
     try {
-      for (const { host, port } of addresses) sockets.push(listenOn(host, port));
+      for (const { host, port } of addresses) {
+        // a shared port would be shared with another program too: see first that there is none
+        if (workers > 1 && port !== 0) listenOn(host, port, false)[Symbol.dispose]();
+        let chosen = port;
+        for (const lane of lanes) {
+          const socket = listenOn(host, chosen, workers > 1);
+          chosen = socket.port;
+          lane.push(socket);
+        }
+      }
+      return new NativePlane(deps, lanes);
     } catch (error) {
-      for (const socket of sockets) socket[Symbol.dispose]();
-      plane.#clusters[Symbol.dispose]();
+      for (const socket of lanes.flat()) socket[Symbol.dispose]();
       throw error;
     }
-    plane.#listeners = sockets.map((socket) => new NativeListener(plane, socket, deps.clients));
-    plane.#thread = new WorkerThread(
-      {
-        module: siblingModule(import.meta.url, './relay-worker'),
-        clock: deps.clock,
-        log: deps.log,
-        heard: (message) => plane.#heard(message),
-        started: () => plane.#started(),
-        lost: () => plane.#lost(),
-      },
-      sockets.map(({ fd, port }) => ({ fd, port })),
-    );
-    return plane;
   }
 
-  get listeners(): readonly HttpListener[] {
-    return this.#listeners;
-  }
-
-  get thread(): WorkerThread {
-    return this.#thread!;
-  }
-
-  /** Counts of the worker belong to one of the listeners, so that they are counted once. */
-  isFirst(listener: HttpListener): boolean {
-    return this.#listeners[0] === listener;
-  }
-
-  /** Resolves when the worker serves by it; when it is lost meanwhile, it will as soon as it is back. */
-  publish(table: RouteTable, settings: GlobalSettings): Promise<void> {
-    this.#now = { table, settings };
-    if (this.thread.isUp) return this.#tell();
-    return new Promise((resolve) => this.#applied.push({ version: 0, resolve }));
+  /** Resolves when every worker serves by it. */
+  async publish(table: RouteTable, settings: GlobalSettings): Promise<void> {
+    await Promise.all(this.lanes.map((lane) => lane.publish(table, settings)));
   }
 
   /** Backends nothing routes to are forgotten. */
   retain(ids: ReadonlySet<string>): void {
-    const gone = [...this.#publication.clusters].filter((id) => !ids.has(id));
     this.#clusters.retain(ids);
-    if (gone.length === 0) return;
-    this.#publication.forget(gone);
-    this.thread.tell({ kind: 'forget', clusters: gone });
+    for (const lane of this.lanes) lane.retain(ids);
   }
 
   drain(): void {
-    if (this.#draining) return;
-    this.#draining = true;
-    this.thread.tell({ kind: 'drain' });
+    for (const lane of this.lanes) lane.drain();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#clusters[Symbol.dispose]();
-    await this.#thread?.[Symbol.asyncDispose]();
-    this.#settleAll();
-  }
-
-  #tell(): Promise<void> {
-    const { table, settings } = this.#now!;
-    const update = this.#publication.next(table, settings);
-    this.thread.tell(update);
-    return new Promise((resolve) => this.#applied.push({ version: update.version, resolve }));
-  }
-
-  #started(): void {
-    this.#publication.reset();
-    if (this.#now) void this.#tell();
-    if (this.#draining) this.thread.tell({ kind: 'drain' });
-  }
-
-  #lost(): void {
-    this.#settleAll();
-    if (this.#draining) return;
-    for (const listener of this.#listeners) {
-      listener.standIn ??= new StandIn(
-        listener.socket.fd,
-        (socket) => listener.clients.accept(socket),
-        (reason) => this.#deps.log.error('nobody accepts', { port: listener.socket.port, reason }),
-      );
-    }
+    await Promise.all(this.lanes.map((lane) => lane[Symbol.asyncDispose]()));
   }
 
   #heard(message: FromWorker): void {
     switch (message.kind) {
       case 'handover':
         return this.#adopt(message);
-      case 'applied':
-        return this.#isApplied(message.version);
       case 'tally':
         return this.#deps.tallied(message.labels, message.memory);
       case 'ejected':
@@ -211,28 +172,15 @@ export class NativePlane implements AsyncDisposable {
       case 'broken':
         return this.#deps.log.error('request failed', { reason: message.reason });
       case 'up':
+      case 'applied':
     }
-  }
-
-  #isApplied(version: number): void {
-    for (const listener of this.#listeners) {
-      listener.standIn?.[Symbol.dispose]();
-      listener.standIn = undefined;
-    }
-    for (const waiting of this.#applied) if (waiting.version <= version) waiting.resolve();
-    this.#applied = this.#applied.filter((waiting) => waiting.version > version);
-  }
-
-  #settleAll(): void {
-    for (const { resolve } of this.#applied) resolve();
-    this.#applied = [];
   }
 
   #adopt({ fd, listener, address, port, bytes, served, order }: HandedOver): void {
     this.#deps.handedOver(order.kind);
     try {
       const socket = new net.Socket({ fd, allowHalfOpen: true, readable: true, writable: true });
-      this.#listeners[listener]!.clients.adopt(socket, {
+      this.#clients[listener]!.adopt(socket, {
         address,
         port,
         bytes,
@@ -249,23 +197,17 @@ export class NativePlane implements AsyncDisposable {
     if (target.kind !== 'service') throw new Error('a route of the fast path has a service');
     return this.#clusters.get(target.key, target.backend, policy.upstream.serviceUpstream);
   }
-
-  #clusterChanged(cluster: Cluster): void {
-    if (!this.#publication.clusters.has(clusterId(cluster.key, cluster.serviceUpstream))) return;
-    this.#thread?.tell({ kind: 'clusters', clusters: [clusterMessage(cluster)] });
-  }
 }
 
-function listenOn(host: string, port: number): StreamListener {
+function listenOn(host: string, port: number, reusePort: boolean): StreamListener {
   try {
-    const options = {
+    return openStreamListener({
       address: host,
       port,
       backlog: LISTEN_BACKLOG,
-      reusePort: false,
+      reusePort,
       dualStack: host === '::',
-    };
-    return openStreamListener(options);
+    });
   } catch (error) {
     if (error instanceof Fault && error.code === 'LISTEN_FAILED')
       throw new Fault('INGRESS_LISTEN', error.message.replace('/tcp', ''), { cause: error });

@@ -41,7 +41,11 @@ export interface IngressFlags extends IngressObjectFlags, AcmeFlags {
   readonly disableLeaderElection?: boolean;
   readonly accessLog?: 'off' | 'json' | 'upstreaminfo';
   readonly engine: EngineName;
+  readonly workers: number;
 }
+
+/** More threads than a host has cores serve nobody. */
+const WORKERS_MAX = 256;
 
 /** ingress-nginx's own names, so that its IngressClass and annotations are ours without a change. */
 export const NGINX_CLASS = { ingressClass: 'nginx', controllerClass: 'k8s.io/ingress-nginx' } as const;
@@ -102,7 +106,8 @@ export function addServeFlags(command: Command): Command {
       new Option('--engine <name>', 'how plain HTTP is served: native by system calls in a thread of its own')
         .choices(ENGINES)
         .default('portable'),
-    );
+    )
+    .option('--workers <count>', 'threads of the native engine', workerCount, 1);
 }
 
 /** spec.controller of the classes that are ours. */
@@ -146,6 +151,13 @@ function port(text: string): number {
   const value = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   if (!(value <= 65_535)) throw new InvalidArgumentError('Use a port from 0 to 65535.');
   return value;
+}
+
+function workerCount(text: string): number {
+  const count = /^\d{1,3}$/.test(text) ? Number(text) : 0;
+  if (count < 1 || count > WORKERS_MAX)
+    throw new InvalidArgumentError(`Use a number from 1 to ${WORKERS_MAX}.`);
+  return count;
 }
 
 function namespacedName(text: string): string {

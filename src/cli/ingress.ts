@@ -132,6 +132,7 @@ async function openController(deps: IngressDeps, flags: IngressFlags): Promise<I
     return await IngressController.open(deps, {
       ...listens,
       engine: flags.engine,
+      workers: flags.workers,
       ingressClass: flags.ingressClass,
       controllerName: controllerNameOf(flags),
       watchWithoutClass: flags.from !== undefined || flags.watchIngressWithoutClass === true,

@@ -35,7 +35,7 @@ test('a thread that stands still is ended and replaced', async () => {
 });
 
 /** A plane whose portable side answers `portable` to everything. */
-function openPlane(): NativePlane {
+function openPlane(workers = 1): NativePlane {
   const wheel = new TimerWheel({ clock: systemClock });
   const settings = defaultSettings(false);
   const answer = (exchange: Exchange): void => {
@@ -65,7 +65,7 @@ function openPlane(): NativePlane {
       ejected: () => {},
       handedOver: () => {},
     },
-    [{ host: '127.0.0.1', port: 0 }],
+    { addresses: [{ host: '127.0.0.1', port: 0 }], workers },
   );
   const host = compileHost({ host: 'web.test', ingresses: [], strict: false, hasTls: false }, []);
   void plane.publish(new RouteTable(1, new Map([['web.test', host]]), [], undefined), settings);
@@ -76,33 +76,34 @@ test('clients are accepted while the worker is dead, and by the next one', async
   await using plane = openPlane();
   const [listener] = plane.listeners;
   const { port } = listener!.address;
+  const { thread } = plane.lanes[0]!;
   const answered = async (): Promise<string> => (await ask(port)).body;
-  await waitFor('the worker', () => plane.thread.isUp, 20_000);
+  await waitFor('the worker', () => thread.isUp, 20_000);
   expect(await answered()).toBe('portable');
-  await waitFor('a client of the worker', () => plane.thread.acceptedCount === 1, 20_000);
+  await waitFor('a client of the worker', () => thread.acceptedCount === 1, 20_000);
   // what no worker survives
-  plane.thread.tell({ kind: 'clusters', clusters: undefined as never });
-  await waitFor('its end', () => !plane.thread.isUp, 20_000);
+  thread.tell({ kind: 'clusters', clusters: undefined as never });
+  await waitFor('its end', () => !thread.isUp, 20_000);
   expect(await answered()).toBe('portable');
-  await waitFor('the next worker', () => plane.thread.isUp, 20_000);
-  const before = plane.thread.acceptedCount;
+  await waitFor('the next worker', () => thread.isUp, 20_000);
+  const before = thread.acceptedCount;
   await waitFor(
     'the next worker to accept',
     () => {
       void ask(port).catch(() => {});
-      return plane.thread.acceptedCount > before;
+      return thread.acceptedCount > before;
     },
     20_000,
   );
   expect(await answered()).toBe('portable');
 });
 
-test('a port in use is said as the portable engine says it', async () => {
-  await using plane = openPlane();
+test.for([[1], [2]] as const)('a port in use is said as ever, %i workers', async ([workers]) => {
+  await using plane = openPlane(workers);
   const { port } = plane.listeners[0]!.address;
   const again = { host: '127.0.0.1', port };
   const refused = { ...deps, snapshots: new Tracker({ log: silentLogger }) };
-  expect(() => NativePlane.open(refused as never, [again])).toThrow(
+  expect(() => NativePlane.open(refused as never, { addresses: [again], workers })).toThrow(
     `cannot listen on 127.0.0.1:${port}: the port is in use`,
   );
 });

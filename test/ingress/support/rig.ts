@@ -8,7 +8,7 @@ import { systemClock } from '../../../src/base/clock.ts';
 import { createLogger, formatText } from '../../../src/base/log.ts';
 import { Registry } from '../../../src/base/metrics.ts';
 import { waitFor } from '../../support/wait-for.ts';
-import { ENGINE } from './engine.ts';
+import { ENGINE, WORKERS } from './engine.ts';
 
 const log = createLogger(
   (record) => process.env['VERBOSE'] && process.stderr.write(`${formatText(record, Date.now())}\n`),
@@ -63,6 +63,7 @@ export class Rig implements AsyncDisposable {
       http: listen,
       https: listen,
       engine: ENGINE,
+      workers: WORKERS,
       ingressClass: 'weft',
       controllerName: 'weft.dev/ingress-controller',
       watchWithoutClass: true,

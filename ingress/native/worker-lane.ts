@@ -1,0 +1,130 @@
+import type net from 'node:net';
+import type { Clock } from '../../src/base/clock.ts';
+import type { Logger } from '../../src/base/log.ts';
+import { siblingModule } from '../../src/base/module-url.ts';
+import type { StreamListener } from '../../src/net/native/stream-listener.ts';
+import type { RouteTable } from '../compile/route-table.ts';
+import type { Route } from '../compile/route.ts';
+import type { GlobalSettings } from '../settings.ts';
+import { clusterId, type Cluster } from '../upstream/clusters.ts';
+import type { FromWorker } from './messages.ts';
+import { clusterMessage, Publication } from './publication.ts';
+import { StandIn } from './stand-in.ts';
+import { WorkerThread } from './worker-thread.ts';
+
+export interface WorkerLaneDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** The cluster behind a route of the fast path. */
+  cluster(route: Route): Cluster;
+  heard(message: FromWorker): void;
+  /** A client of the nth socket that came while the worker was away. */
+  accepted(nth: number, socket: net.Socket): void;
+}
+
+/** One worker and the sockets it accepts from: what it has been told, and who accepts while it is away. */
+export class WorkerLane implements AsyncDisposable {
+  readonly thread: WorkerThread;
+  readonly #deps: WorkerLaneDeps;
+  readonly #sockets: readonly StreamListener[];
+  readonly #publication: Publication;
+  #now: { readonly table: RouteTable; readonly settings: GlobalSettings } | undefined;
+  #waiting: { readonly version: number; readonly resolve: () => void }[] = [];
+  #standIns: readonly StandIn[] = [];
+  #draining = false;
+
+  constructor(deps: WorkerLaneDeps, sockets: readonly StreamListener[]) {
+    this.#deps = deps;
+    this.#sockets = sockets;
+    this.#publication = new Publication({ cluster: (route) => deps.cluster(route) });
+    this.thread = new WorkerThread(
+      {
+        module: siblingModule(import.meta.url, './relay-worker'),
+        clock: deps.clock,
+        log: deps.log,
+        heard: (message) => this.#heard(message),
+        started: () => this.#started(),
+        lost: () => this.#lost(),
+      },
+      sockets.map(({ fd, port }) => ({ fd, port })),
+    );
+  }
+
+  /** Resolves when the worker serves by it; when it is lost meanwhile, it will as soon as it is back. */
+  publish(table: RouteTable, settings: GlobalSettings): Promise<void> {
+    this.#now = { table, settings };
+    const version = this.thread.isUp ? this.#tell(table, settings) : 0;
+    return new Promise((resolve) => this.#waiting.push({ version, resolve }));
+  }
+
+  /** The endpoints of a cluster are others now. */
+  changed(cluster: Cluster): void {
+    if (this.#publication.clusters.has(clusterId(cluster.key, cluster.serviceUpstream)))
+      this.thread.tell({ kind: 'clusters', clusters: [clusterMessage(cluster)] });
+  }
+
+  /** Backends nothing routes to are forgotten. */
+  retain(ids: ReadonlySet<string>): void {
+    const gone = [...this.#publication.clusters].filter((id) => !ids.has(id));
+    if (gone.length === 0) return;
+    this.#publication.forget(gone);
+    this.thread.tell({ kind: 'forget', clusters: gone });
+  }
+
+  /** Refuses clients from now on; those it has finish what is under way. */
+  drain(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    for (const socket of this.#sockets) socket.refuse();
+    this.#dismissStandIns();
+    this.thread.tell({ kind: 'drain' });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.drain();
+    await this.thread[Symbol.asyncDispose]();
+    this.#settle(Infinity);
+    for (const socket of this.#sockets) socket[Symbol.dispose]();
+  }
+
+  #tell(table: RouteTable, settings: GlobalSettings): number {
+    const update = this.#publication.next(table, settings);
+    this.thread.tell(update);
+    return update.version;
+  }
+
+  #started(): void {
+    this.#publication.reset();
+    if (this.#now) this.#tell(this.#now.table, this.#now.settings);
+    if (this.#draining) this.thread.tell({ kind: 'drain' });
+  }
+
+  #lost(): void {
+    this.#settle(Infinity);
+    if (this.#draining || this.#standIns.length > 0) return;
+    this.#standIns = this.#sockets.map(
+      ({ fd, port }, nth) =>
+        new StandIn(
+          fd,
+          (socket) => this.#deps.accepted(nth, socket),
+          (reason) => this.#deps.log.error('nobody accepts', { port, reason }),
+        ),
+    );
+  }
+
+  #heard(message: FromWorker): void {
+    if (message.kind !== 'applied') return this.#deps.heard(message);
+    this.#dismissStandIns();
+    this.#settle(message.version);
+  }
+
+  #dismissStandIns(): void {
+    for (const standIn of this.#standIns) standIn[Symbol.dispose]();
+    this.#standIns = [];
+  }
+
+  #settle(version: number): void {
+    for (const waiting of this.#waiting) if (waiting.version <= version) waiting.resolve();
+    this.#waiting = this.#waiting.filter((waiting) => waiting.version > version);
+  }
+}
