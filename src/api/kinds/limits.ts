@@ -7,6 +7,9 @@ export const MAX_STRICT_ERRORS = 100;
 /** Aliases one YAML document may expand to; more is taken for a bomb and refused. */
 export const MAX_YAML_ALIASES = 100;
 
+/** A request body in YAML that is no JSON; reading it takes about 2 s a million characters. */
+export const MAX_YAML_BODY_CHARACTERS = 512 * 1024;
+
 /** Field errors told of one object; validation stops adding after it. */
 export const MAX_FIELD_ERRORS = 100;
 

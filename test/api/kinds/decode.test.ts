@@ -4,6 +4,7 @@ import { parseJson } from '../../../src/api/kinds/decode/json-text.ts';
 import { StrictErrors } from '../../../src/api/kinds/decode/strict-errors.ts';
 import { canonicalMicroTime, canonicalTime } from '../../../src/api/kinds/decode/time.ts';
 import { readTyped } from '../../../src/api/kinds/decode/typed.ts';
+import { MAX_YAML_BODY_CHARACTERS } from '../../../src/api/kinds/limits.ts';
 import { parseYaml, parseYamlDocuments } from '../../../src/api/kinds/decode/yaml-text.ts';
 import { MAX_BODY_DEPTH, MAX_STRICT_ERRORS, MAX_YAML_ALIASES } from '../../../src/api/kinds/limits.ts';
 
@@ -78,6 +79,33 @@ describe('YAML text', () => {
     const errors = new StrictErrors();
     expect(parseYaml('a: 1\na: 2', errors)).toMatchObject({ ok: true, value: { a: 2 } });
     expect(errors.texts).toEqual(['duplicate field "a"']);
+  });
+
+  test.each([
+    ['flow lists', (depth: number) => `a: ${'['.repeat(depth)}`],
+    ['flow maps', (depth: number) => `a: ${'{a: '.repeat(depth)}`],
+    ['lists in a line', (depth: number) => '- '.repeat(depth)],
+    ['closed lists', (depth: number) => `a: ${'['.repeat(depth)}${']'.repeat(depth)}`],
+    ['complex keys', (depth: number) => '? '.repeat(depth)],
+  ])('does not build %s nested without end', (_name, text) => {
+    const { ok, message } = parseYaml(text(200_000), new StrictErrors()) as { ok: boolean; message?: string };
+    expect([ok, message]).toEqual([false, expect.stringMatching(/exceeded max depth|is longer than/)]);
+    const small = parseYaml(text(20_000), new StrictErrors());
+    expect(small).toMatchObject({ ok: false, message: 'yaml: exceeded max depth of 512' });
+  });
+
+  test('reads JSON as JSON, and YAML only up to a bound', () => {
+    const errors = new StrictErrors();
+    const text = `\n{"a": 1, "b": {"c": "yes"}, "a": 2}`;
+    expect(parseYaml(text, errors)).toEqual({ ok: true, value: { a: 2, b: { c: 'yes' } } });
+    expect(errors.texts).toEqual(['duplicate field "a"']);
+    expect(parseYaml('{a: 1, b: yes}', errors)).toMatchObject({ ok: true, value: { a: 1, b: true } });
+    const long = JSON.stringify({ a: 'x'.repeat(MAX_YAML_BODY_CHARACTERS) });
+    expect(parseYaml(long, errors).ok).toBe(true);
+    expect(parseYaml(`a: ${'x'.repeat(MAX_YAML_BODY_CHARACTERS)}`, errors)).toMatchObject({
+      ok: false,
+      message: expect.stringMatching(/send it as JSON/) as string,
+    });
   });
 
   test('several documents keep their line', () => {

@@ -74,6 +74,7 @@ function pathFits(namespaced: boolean, info: RequestInfo): boolean {
 async function runVerb(call: Call): Promise<Reply> {
   const { kind, info, core, request, user } = call;
   if (!kind.verbs.includes(info.verb as Verb)) throw methodNotAllowed();
+  if (!info.name && (info.verb === 'update' || info.verb === 'patch')) throw methodNotAllowed();
   switch (info.verb) {
     case 'get':
       return await get(core, kind, request, info);
