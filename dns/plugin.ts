@@ -3,6 +3,7 @@ import type { Clock } from '../src/base/clock.ts';
 import type { Logger } from '../src/base/log.ts';
 import type { Registry } from '../src/base/metrics.ts';
 import type { ClusterOptions } from './cluster/options.ts';
+import type { GatePolicy } from './cluster/table/client-gate.ts';
 import type { PackedTable } from './cluster/table/packed-table.ts';
 import type { ReaderOptions, TableSurroundings } from './cluster/table/reader-options.ts';
 import type { Line, Token } from './corefile/syntax.ts';
@@ -139,6 +140,13 @@ export interface Plugin {
   opened?(): void;
   /** Names compiled to flat memory, for engines that answer without a chain. */
   compiled?(around: TableSurroundings): CompiledNames | undefined;
+  /**
+   * Which clients' questions may bypass this plugin, in place of `transparent`: the others take the slow path. What
+   * was answered that way is told by `answeredFromTable`.
+   */
+  readonly gate?: readonly GatePolicy[] | undefined;
+  /** So many more questions of the block and this listener were answered past it. Called before metrics are read. */
+  answeredFromTable?(count: number, listener: string): void;
   /** Put into the answers of the compiled table for those who ask which server this is (`nsid`). */
   readonly serverId?: Uint8Array;
   /** Zones answered here even though the block's table of cluster names lies behind. */
@@ -310,6 +318,7 @@ export interface ChainView {
 export interface FastSample {
   readonly listener: string;
   readonly proto: 'udp' | 'tcp';
+  readonly block: BlockSettings;
   /** Zones of server blocks, in the order of the counts. */
   readonly zones: readonly string[];
   /** A copy of the words that `zoneCounts` reads. */

@@ -2,7 +2,7 @@ import type { Clock } from '../../src/base/clock.ts';
 import { countsMemory, sumOfCounts } from '../cluster/table/answer-counts.ts';
 import { PackedReader } from '../cluster/table/packed-reader.ts';
 import type { AskingClient } from '../cluster/table/raw-question.ts';
-import type { CompiledNames, FastSample } from '../plugin.ts';
+import type { BlockSettings, CompiledNames, FastSample } from '../plugin.ts';
 import { isWithin, parentName } from '../wire/name.ts';
 import type { BlockTable, OpenBlock } from './blocks.ts';
 import { CookieMaker } from './cookie-maker.ts';
@@ -11,6 +11,7 @@ import type { FastPath } from './datagram-engine.ts';
 export interface TablePathOptions {
   readonly listener: string;
   readonly proto: FastSample['proto'];
+  readonly block: BlockSettings;
   readonly cookieSecret: Uint8Array;
 }
 
@@ -30,14 +31,14 @@ export class TablePath implements FastPath, Disposable {
   readonly #memories: Float64Array[];
 
   constructor(deps: { clock: Clock }, options: TablePathOptions, names: CompiledNames) {
-    const { listener, proto, cookieSecret } = options;
+    const { listener, proto, block, cookieSecret } = options;
     this.names = names;
     this.cookieSecret = cookieSecret;
     const cookies = new CookieMaker(deps, cookieSecret);
     this.#reader = new PackedReader(names.table.buffers, names.options, { cookies, stream: proto === 'tcp' });
     this.#memories = [this.#reader.counts.memory];
     const words = (): Float64Array => sumOfCounts(this.#memories);
-    this.sample = { listener, proto, zones: names.options.blockZones, words };
+    this.sample = { listener, proto, block, zones: names.options.blockZones, words };
     this.#subscription = names.table.onBuffers((buffers) => this.#reader.useBuffers(buffers));
   }
 
@@ -66,26 +67,29 @@ export class TablePath implements FastPath, Disposable {
  */
 export function fastPathsOf(
   deps: { clock: Clock },
-  options: Omit<TablePathOptions, 'proto'>,
+  options: Omit<TablePathOptions, 'proto' | 'block'>,
   table: BlockTable,
 ): FastPaths | undefined {
   for (const block of new Set(table.blocks)) {
     const at = block.plugins.findIndex((plugin) => plugin.compiled !== undefined);
     const inFront = block.plugins.slice(0, at);
     if (at < 0 || block.settings.filters.length > 0) continue;
-    if (!inFront.every((plugin) => plugin.transparent === true)) continue;
+    if (!inFront.every(({ transparent, gate }) => transparent === true || gate !== undefined)) continue;
+    const gates = inFront.flatMap(({ gate }) => (gate ? [gate] : []));
+    if (gates.length > 1) continue;
     const zonesInFront = inFront.flatMap((plugin) => plugin.ownsZones ?? []);
     const names = block.plugins[at]!.compiled!({
       ownsZone: (zone) => reaches(table, block, zone, zonesInFront),
       blockZoneOf: (zone) => zoneAround(table, zone),
       foreignZones: [...zonesOfOthers(table, block), ...zonesInFront],
       rotate: inFront.some(({ name }) => name === 'loadbalance'),
+      gate: gates[0],
       nsid: inFront.find(({ serverId }) => serverId !== undefined)?.serverId,
     });
     if (!names) continue;
     return {
-      datagram: new TablePath(deps, { ...options, proto: 'udp' }, names),
-      stream: new TablePath(deps, { ...options, proto: 'tcp' }, names),
+      datagram: new TablePath(deps, { ...options, proto: 'udp', block: block.settings }, names),
+      stream: new TablePath(deps, { ...options, proto: 'tcp', block: block.settings }, names),
     };
   }
   return undefined;

@@ -1,4 +1,5 @@
 import { AnswerCounts, countsMemory } from './answer-counts.ts';
+import { passesGate } from './client-gate.ts';
 import {
   A_RECORD_BYTES,
   AAAA_RECORD_BYTES,
@@ -83,7 +84,7 @@ export class PackedReader {
     const question = this.#question;
     if (!question.read(bytes, length, client)) return 0;
     const zone = this.#zoneOf(bytes);
-    if (!zone?.fast) return 0;
+    if (!zone?.fast || !this.#passes(client)) return 0;
     for (let tries = 0; tries < READ_TRIES; tries++) {
       const { control } = this.#buffers;
       if (Atomics.load(control, CONTROL.RETIRED) !== 0) return 0;
@@ -99,6 +100,13 @@ export class PackedReader {
       return size;
     }
     return 0;
+  }
+
+  #passes(client: AskingClient | undefined): boolean {
+    const { gate } = this.#options;
+    if (gate === undefined) return true;
+    if (client === undefined) return false;
+    return passesGate(gate, this.#question.type, this.#address, client.writeAddress(this.#address));
   }
 
   /** The longest zone that holds the name. Zones come longest first. */

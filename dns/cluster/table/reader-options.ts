@@ -1,5 +1,6 @@
 import { isWithin, labelCount, nameToWire } from '../../wire/name.ts';
 import { isReverseZone, SOA_TTL_MAX_SECONDS, type ClusterOptions } from '../options.ts';
+import type { GatePolicy } from './client-gate.ts';
 
 export interface ReaderZone {
   /** Folded wire form, the root label included. */
@@ -34,6 +35,8 @@ export interface ReaderOptions {
   readonly primaryZone: Uint8Array | undefined;
   /** What those are told who ask which server this is (RFC 5001). */
   readonly nsid: Uint8Array | undefined;
+  /** Who may be answered from the table; undefined = everybody. */
+  readonly gate: readonly GatePolicy[] | undefined;
   /** Zones of the server block that questions come to, as metrics name them. */
   readonly blockZones: readonly string[];
 }
@@ -52,6 +55,7 @@ export interface TableSurroundings {
   readonly leavesDeepNames?: boolean;
   /** As in ReaderOptions. */
   readonly nsid?: Uint8Array | undefined;
+  readonly gate?: readonly GatePolicy[] | undefined;
 }
 
 /** How a reader of the compiled table must treat each zone of a stanza. */
@@ -75,6 +79,7 @@ export function readerOptions(options: ClusterOptions, around: TableSurroundings
     zonal: options.zonal,
     primaryZone: hidesPointers(options.primaryZone) ? undefined : nameToWire(options.primaryZone),
     nsid: around.nsid,
+    gate: around.gate,
     blockZones,
     strict,
   };

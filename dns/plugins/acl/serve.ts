@@ -1,9 +1,10 @@
 import { cidrContains, type Cidr } from '../../../src/net/cidr.ts';
+import type { GatePolicy } from '../../cluster/table/client-gate.ts';
 import { failure, type Outcome, type Plugin, type PluginDeps, type Query } from '../../plugin.ts';
 import { sharedCounter } from '../../plugin-metrics.ts';
 import { replyTo } from '../../wire/message.ts';
 import { isWithin } from '../../wire/name.ts';
-import { EDE, type RecordType } from '../../wire/numbers.ts';
+import { EDE, typeNumber, type RecordType } from '../../wire/numbers.ts';
 
 export const ACL_ACTIONS = ['allow', 'block', 'filter', 'drop'] as const;
 export type AclAction = (typeof ACL_ACTIONS)[number];
@@ -39,12 +40,35 @@ export function openAcl(deps: PluginDeps, rules: readonly AclRule[]): Plugin {
   );
   return {
     name: 'acl',
+    gate: gateOf(deps, rules),
+    answeredFromTable: (count, server) => {
+      if (count > 0) counters['allow']!.inc({ server, zone: deps.block.zones[0] ?? '.', view: '' }, count);
+    },
     serve: (query, next) => {
       const { action, zone } = decide(rules, query);
       counters[action]!.inc({ server: query.listener, zone, view: query.view });
       return action === 'allow' ? next(query) : outcomeOf(action, query);
     },
   };
+}
+
+/**
+ * The rules for readers of the compiled table: those whom they allow need not come here. Undefined when rules are for
+ * some zones only: then every question comes.
+ */
+function gateOf(
+  { block }: Pick<PluginDeps, 'block'>,
+  rules: readonly AclRule[],
+): readonly GatePolicy[] | undefined {
+  const forAll = rules.every(({ zones }) => zones.length === 1 && zones[0] === block.zones[0]);
+  if (block.zones.length !== 1 || !forAll) return undefined;
+  return rules.flatMap(({ policies }) =>
+    policies.map(({ action, types, networks }) => ({
+      passes: action === 'allow',
+      types: types && [...types].map(typeNumber),
+      networks: networks?.map(({ network, prefixBits }) => ({ network, prefixBits })),
+    })),
+  );
 }
 
 function decide(

@@ -1,7 +1,7 @@
 import { Registry } from '../../../src/base/metrics.ts';
 import type { Peer, Plugin, PluginDeps } from '../../plugin.ts';
 import { HttpEndpoint } from '../../server/http-endpoint.ts';
-import { FastCounters } from './fast-counters.ts';
+import { AllFastCounters, FastCounters } from './fast-counters.ts';
 import { RequestMetrics } from './metrics.ts';
 import { processMetrics } from './process-metrics.ts';
 import { EnabledPlugins } from './server-info.ts';
@@ -21,10 +21,11 @@ export async function openPrometheus(
   const endpoint = deps.host.shared(key, () => new HttpEndpoint(address));
   const bound = await endpoint.opened();
   const metrics = deps.host.shared('metrics requests', () => new RequestMetrics(deps.metrics));
-  const fast = new FastCounters(metrics);
+  const fast = deps.host.shared('metrics fast', () => new AllFastCounters());
+  const ours = fast.add(new FastCounters(deps, metrics));
   const registry = options.runtime ? await runtimeMetrics() : processMetrics();
   const page = endpoint.add('/metrics', async () => {
-    fast.collect(deps.host.fastCounts());
+    fast.collect();
     const body = (await deps.metrics.metrics()) + (await registry.metrics());
     return { status: 200, body, contentType: deps.metrics.contentType };
   });
@@ -37,7 +38,7 @@ export async function openPrometheus(
     observe: (sent) => metrics.observe(sent),
     opened: () => void (enabled = new EnabledPlugins(deps)),
     [Symbol.asyncDispose]: async () => {
-      fast.collect(deps.host.fastCounts());
+      ours[Symbol.dispose]();
       enabled?.[Symbol.dispose]();
       page[Symbol.dispose]();
       registry.clear();

@@ -42,7 +42,7 @@ function tablePath(): ReturnType<DatagramEngineFixture['tablePath']> {
   const names = plugin!.compiled!({ ownsZone: () => true, foreignZones: [], rotate: false })!;
   const path = new TablePath(
     deps,
-    { listener: 'dns://:53', proto: 'udp', cookieSecret: new Uint8Array(16) },
+    { listener: 'dns://:53', proto: 'udp', block: {} as never, cookieSecret: new Uint8Array(16) },
     names,
   );
   return { path, question: QUESTION, counted: () => zoneCounts(path.sample.words(), 0).positive };
