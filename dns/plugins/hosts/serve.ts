@@ -60,7 +60,7 @@ class Hosts implements Plugin {
       if (mark !== this.#read) {
         const text = info ? await readFile(this.#options.path, 'utf8') : '';
         this.#table = HostsTable.read(this.#options.inline.join('\n'), text);
-        this.#metrics.entries.set(this.#table.size);
+        this.#metrics.entries.set({ hostsfile: this.#options.path }, this.#table.size);
         this.#metrics.reloaded.set(this.#deps.clock.nowMs() / 1000);
         this.#read = mark;
       }
@@ -137,7 +137,7 @@ function nxdomain(query: Query): Outcome {
 
 class HostsMetrics implements AsyncDisposable {
   readonly #deps: PluginDeps;
-  readonly entries: Gauge;
+  readonly entries: Gauge<'hostsfile'>;
   readonly reloaded: Gauge;
 
   constructor(deps: PluginDeps) {
@@ -145,6 +145,7 @@ class HostsMetrics implements AsyncDisposable {
     this.entries = new Gauge({
       name: 'coredns_hosts_entries',
       help: 'The combined number of entries in hosts and Corefile.',
+      labelNames: ['hostsfile'],
       registers: [deps.metrics],
     });
     this.reloaded = new Gauge({

@@ -35,7 +35,8 @@ function valueOf(label: string, { query, reply, requestBytes, replyBytes, durati
     '>id': () => request.id,
     '>opcode': () => opcodeNumber(request.opcode),
     '>do': () => String(request.edns?.dnssecOk ?? false),
-    '>bufsize': () => request.edns?.udpSize ?? 512,
+    // What the client takes: of a stream whatever fits one message.
+    '>bufsize': () => (query.transport === 'udp' ? (request.edns?.udpSize ?? 512) : 65_535),
     '>rflags': () => (reply ? flagsOf(reply) : EMPTY),
     '>rcode': () => (reply ? rcodeNumber(reply.rcode) : EMPTY),
   };

@@ -10,8 +10,7 @@ import { masterEntries } from '../../zone/master-entries.ts';
 import { ExpressionError, truth } from '../view/expression.ts';
 import type { MatchEnv } from './expressions.ts';
 import { runTemplate } from './go-run.ts';
-import type { TemplateNode } from './go-syntax.ts';
-import type { TemplateBody } from './setup.ts';
+import type { RecordTemplate, TemplateBody } from './setup.ts';
 
 export interface TemplateOptions extends TemplateBody {
   readonly zones: readonly string[];
@@ -28,11 +27,18 @@ export function openTemplate(deps: PluginDeps, options: TemplateOptions): Plugin
     help: 'Counter of template regex matches.',
     labelNames: ['server', 'zone', 'view', 'class', 'type'],
   });
-  const failures = sharedCounter(deps, {
-    name: 'coredns_template_template_failures_total',
-    help: 'Counter of go template failures.',
-    labelNames: ['server', 'zone', 'view', 'class', 'type'],
-  });
+  const failures = {
+    template: sharedCounter(deps, {
+      name: 'coredns_template_template_failures_total',
+      help: 'Counter of go template failures.',
+      labelNames: FAILURE_LABELS,
+    }),
+    rr: sharedCounter(deps, {
+      name: 'coredns_template_rr_failures_total',
+      help: 'Counter of mis-templated RRs.',
+      labelNames: FAILURE_LABELS,
+    }),
+  };
   return {
     name: 'template',
     // Only the zones of the template are kept from the compiled table.
@@ -51,7 +57,7 @@ export function openTemplate(deps: PluginDeps, options: TemplateOptions): Plugin
       try {
         return answer(deps, options, query, dataOf(zone, found));
       } catch (error) {
-        failures.inc(labels);
+        if (error instanceof RecordFailure) failures[error.of].inc({ ...labels, ...error.where });
         const text = `template failed: ${messageOf(error)}`;
         return failure('SERVFAIL', text, { code: EDE.OTHER, text });
       }
@@ -124,8 +130,8 @@ function answer(
 ): Outcome | Promise<Outcome> {
   const { rcode, extended } = options;
   if (rcode === 'SERVFAIL') return failure('SERVFAIL', 'the template says so', extended);
-  const records = (templates: readonly (readonly TemplateNode[])[]): ResourceRecord[] =>
-    templates.map((nodes) => recordOf(runTemplate(nodes, data)));
+  const records = (templates: readonly RecordTemplate[]): ResourceRecord[] =>
+    templates.map((template) => made(template, data));
   const message = replyTo(query.request, {
     authoritative: true,
     rcode,
@@ -143,6 +149,34 @@ function answer(
     message: { ...message, answers: [...message.answers, ...answers] },
   }));
 }
+
+/** Throws RecordFailure, which says whether the template or what came of it is wrong. */
+function made(template: RecordTemplate, data: unknown): ResourceRecord {
+  let line: string;
+  try {
+    line = runTemplate(template.nodes, data);
+  } catch (cause) {
+    throw new RecordFailure('template', template, cause);
+  }
+  try {
+    return recordOf(line);
+  } catch (cause) {
+    throw new RecordFailure('rr', template, cause);
+  }
+}
+
+class RecordFailure extends Error {
+  readonly of: 'template' | 'rr';
+  readonly where: { readonly section: string; readonly template: string };
+
+  constructor(of: 'template' | 'rr', { section, source }: RecordTemplate, cause: unknown) {
+    super(messageOf(cause), { cause });
+    this.of = of;
+    this.where = { section, template: source };
+  }
+}
+
+const FAILURE_LABELS = ['server', 'zone', 'view', 'class', 'type', 'section', 'template'] as const;
 
 /** Zone text, brackets included. */
 function recordOf(line: string): ResourceRecord {

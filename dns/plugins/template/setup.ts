@@ -28,15 +28,23 @@ export const template: Directive = {
   },
 };
 
+/** What makes one record. */
+export interface RecordTemplate {
+  readonly section: string;
+  /** As it stands in the Corefile. */
+  readonly source: string;
+  readonly nodes: readonly TemplateNode[];
+}
+
 export interface TemplateBody {
   readonly matches: readonly UserRegex[];
   /** Values by name, in order: each may use those before it. */
   readonly variables: readonly { readonly name: string; readonly value: Evaluate<MatchEnv> }[];
   /** All must be true for a match. */
   readonly conditions: readonly Evaluate<MatchEnv>[];
-  readonly answers: readonly (readonly TemplateNode[])[];
-  readonly authorities: readonly (readonly TemplateNode[])[];
-  readonly additionals: readonly (readonly TemplateNode[])[];
+  readonly answers: readonly RecordTemplate[];
+  readonly authorities: readonly RecordTemplate[];
+  readonly additionals: readonly RecordTemplate[];
   readonly rcode: Rcode;
   readonly extended: ExtendedError | undefined;
   /** Undefined = off; empty = every zone. */
@@ -47,17 +55,15 @@ function readBody(context: SetupContext): TemplateBody {
   const matches: Matching['matches'] = [];
   const variables: Matching['variables'] = [];
   const conditions: Matching['conditions'] = [];
-  const sections = { answer: [], authority: [], additional: [] } as Record<
-    string,
-    (readonly TemplateNode[])[]
-  >;
+  const sections = { answer: [], authority: [], additional: [] } as Record<string, RecordTemplate[]>;
   let rcode: Rcode = 'NOERROR';
   let extended: ExtendedError | undefined;
   let fallthrough: readonly string[] | undefined;
   const section = (line: Line): void => {
     if (!expectArgs(context, line, 1, Infinity)) return;
     const nodes = readTemplate(context, line.args);
-    if (nodes) sections[line.name.text]!.push(nodes);
+    const source = line.args.map(({ text }) => text).join(' ');
+    if (nodes) sections[line.name.text]!.push({ section: line.name.text, source, nodes });
   };
   readOptions(context, {
     ...matchReaders(context, { matches, variables, conditions }),

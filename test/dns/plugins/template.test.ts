@@ -121,6 +121,14 @@ describe('template', () => {
   it('says SERVFAIL for what does not match otherwise', async () =>
     expect((await once('no.strict.test. A')).rcode).toBe('SERVFAIL'));
 
+  it('counts what it cannot make, by template', async () => {
+    await using on = await openServer('. {\ntemplate IN TXT . {\nanswer "{{ .Name }} IN TXT"\n}\n}');
+    expect((await ask(on, 'x. TXT')).rcode).toBe('SERVFAIL');
+    expect(await on.metrics.metrics()).toMatch(
+      /^coredns_template_rr_failures_total\{.*type="TXT",section="answer",template="\{\{ .Name \}\} IN TXT"\} 1$/m,
+    );
+  });
+
   it.each([
     ['10-1-2-3.lan. A', ['10.1.2.3']],
     ['192-168-0-9.lan. A', ['192.168.0.9']],
