@@ -8,6 +8,8 @@ import { missingTools } from '../support/system-tools.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const WEFT = new URL('../../bin/weft', import.meta.url).pathname;
+/** A busy machine takes its time to start a process. */
+const PATIENCE_MS = 60_000;
 const HOST = `weft-us-h${process.pid}`;
 const POD = `weft-us-p${process.pid}`;
 
@@ -72,11 +74,11 @@ test('addresses outside loopback are this host own while they are served', async
   const flags = ['--proxy-mode=userspace', '--metrics-bind-address=', '--healthz-bind-address='];
   const proxy = inside(HOST, WEFT, 'proxy', '--from', path, ...flags);
   try {
-    await waitFor('the service from the pod', () => ask(POD, '10.96.0.1') === '10.42.1.10');
+    await waitFor('the service from the pod', () => ask(POD, '10.96.0.1') === '10.42.1.10', PATIENCE_MS);
     expect(ask(HOST, '10.96.0.1')).toBe('10.42.1.10');
     expect(ask(POD, '10.96.0.2')).toBe('7'); // curl: connection refused
     write(items.slice(1));
-    await waitFor('the address to go', () => !routes().includes('10.96.0.1 '));
+    await waitFor('the address to go', () => !routes().includes('10.96.0.1 '), PATIENCE_MS);
     expect(routes()).toContain('10.96.0.2 ');
   } finally {
     const done = ended(proxy);
@@ -89,7 +91,7 @@ test('addresses outside loopback are this host own while they are served', async
   }
   expect(routes()).not.toContain('proto 151');
   expect(namespaces).toBeDefined();
-});
+}, 180_000);
 
 function routes(): string {
   return ip('-n', HOST, 'route', 'show', 'table', 'local');
