@@ -52,8 +52,8 @@ class Host implements Disposable {
     return path;
   }
 
-  start(mode: string): WeftProcess {
-    const args = ['proxy', '--from', this.manifest, '--config', this.configure(mode)];
+  start(mode: string, ...flags: readonly string[]): WeftProcess {
+    const args = ['proxy', '--from', this.manifest, '--config', this.configure(mode), ...flags];
     return new WeftProcess(this.alpha, args, { ...process.env, WEFT_LOG_LEVEL: 'info' });
   }
 
@@ -167,6 +167,45 @@ test(
       expect(host.rules().includes('KUBE-SVC')).toBe(mode === 'iptables');
       await waitFor('its routes alone', () => (routes() !== '') === (mode === 'userspace'), 30_000);
     }
+  },
+  DEADLINE_MS,
+);
+
+/** One connection that asks again and again: a line for each answer, another one when it breaks. */
+const ASKS_ON = `
+const socket = require('net').connect(80, '${VIP}');
+const ask = () => socket.write('GET / HTTP/1.1\\r\\nHost: web\\r\\n\\r\\n');
+socket.on('connect', ask).on('data', () => { console.log('answer'); setTimeout(ask, 100); });
+socket.on('error', (error) => console.log(error.code)).on('close', () => console.log('closed'));
+socket.setTimeout(20000, () => { console.log('silence'); socket.destroy(); });`;
+
+test(
+  'a connection under way outlives the change from nftables to captured userspace and back',
+  async (context) => {
+    const reason = needed('ip', 'curl', 'nft');
+    if (reason !== undefined) context.skip(reason);
+    using host = new Host('km-flows');
+    await using proxy = host.start('nftables', '--userspace-capture', 'redirect');
+    await proxy.ready();
+    await untilGot(host.alpha, `http://${VIP}/`, 'beta');
+    const lines: string[] = [];
+    const client = host.alpha.start(process.execPath, ['-e', ASKS_ON]);
+    client.stdout?.on('data', (chunk: Buffer) => lines.push(...chunk.toString().trim().split('\n')));
+    const more = async (): Promise<void> => {
+      const before = lines.length;
+      await waitFor('more lines', () => lines.length > before + 5 || lines.includes('closed'), 60_000);
+      expect(new Set(lines)).toEqual(new Set(['answer']));
+    };
+    await more();
+    for (const mode of ['userspace', 'nftables']) {
+      host.configure(mode);
+      proxy.child.kill('SIGHUP');
+      const inForce = (): string => get(host.alpha, 'http://127.0.0.1:10249/proxyMode');
+      await waitFor(`mode ${mode}`, () => inForce() === mode, 30_000);
+      await untilGot(host.alpha, `http://${VIP}/`, 'beta');
+      await more();
+    }
+    client.kill();
   },
   DEADLINE_MS,
 );
