@@ -167,7 +167,7 @@ export class H2Exchange implements Exchange {
     const waitForTrailers = !this.#bodyless && bodyLength < 0;
     const endStream = this.#bodyless;
     attempt(this.#stream, () =>
-      this.#stream.respond({ ':status': status, ...headersOf(fields) }, { endStream, waitForTrailers }),
+      this.#stream.respond(rawHeadersOf(status, fields), { endStream, waitForTrailers }),
     );
     if (waitForTrailers) this.#stream.on('wantTrailers', () => this.#sendTrailers());
   }
@@ -230,18 +230,33 @@ export class H2Exchange implements Exchange {
   }
 }
 
+/** A response head as a list of names and values: no object is made that V8 would have to learn the shape of. */
+function rawHeadersOf(status: number, fields: Fields): string[] {
+  const raw = [':status', String(status)];
+  const { names, values } = fields;
+  for (let i = 0; i < names.length; i++) {
+    const { lower, role } = names[i]!;
+    if (!isConnectionSpecific(role)) raw.push(lower, values[i]!);
+  }
+  return raw;
+}
+
+/** RFC 9113 section 8.2.2. */
+function isConnectionSpecific(role: Role): boolean {
+  return (
+    role === Role.CONNECTION ||
+    role === Role.TRANSFER_ENCODING ||
+    role === Role.UPGRADE ||
+    role === Role.HOP_BY_HOP
+  );
+}
+
 /** Lower-case header object without connection-specific fields; several values become an array. */
 export function headersOf(fields: Fields): http2.OutgoingHttpHeaders {
   const headers: Record<string, string | string[]> = {};
   for (let i = 0; i < fields.names.length; i++) {
     const { lower, role } = fields.names[i]!;
-    if (
-      role === Role.CONNECTION ||
-      role === Role.TRANSFER_ENCODING ||
-      role === Role.UPGRADE ||
-      role === Role.HOP_BY_HOP
-    )
-      continue;
+    if (isConnectionSpecific(role)) continue;
     const value = fields.values[i]!;
     const before = headers[lower];
     headers[lower] =
