@@ -52,7 +52,10 @@ const OBJECTS = [
 ] as KubeObject[];
 
 async function open(cluster: Tracker, clock: Clock = new FakeClock(), option = ''): Promise<TestServer> {
-  return await openServer(`. {\n kubernetes k in-addr.arpa {\n snapshot ${path}\n${option}\n}\n}`, { cluster, clock });
+  return await openServer(`. {\n kubernetes k in-addr.arpa {\n snapshot ${path}\n${option}\n}\n}`, {
+    cluster,
+    clock,
+  });
 }
 
 /** Of a run that saw the API server. */
