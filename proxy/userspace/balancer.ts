@@ -54,7 +54,7 @@ export class Balancer {
   }
 
   succeeded(endpoint: EndpointAddressPort): void {
-    this.#ejections.succeeded(endpointId(endpoint));
+    if (this.#ejections.size > 0) this.#ejections.succeeded(endpointId(endpoint));
   }
 
   /** The next in turn that is neither tried nor ejected; else not tried; else simply the next. */
