@@ -111,6 +111,26 @@ describe('weft ingress check', () => {
     ]);
   });
 
+  it('gives a verdict on every key of the ConfigMap', async () => {
+    const file = join(folder, 'settings.yaml');
+    const data = '{ use-gzip: "true", proxy-body-size: 8m, http-snippet: "return 1;", hsts: "maybe" }';
+    writeFileSync(
+      file,
+      `---\napiVersion: v1\nkind: ConfigMap\nmetadata: { namespace: edge, name: settings }\ndata: ${data}\n`,
+    );
+    const told = await weft('ingress', 'check', file, '--configmap', 'edge/settings');
+    expect(told.exitCode).toBe(1);
+    expect(told.stdout).toMatch(/^configmap edge\/settings +differs +use-gzip +bodies pass as the backend/m);
+    expect(told.stdout).toMatch(
+      /^configmap edge\/settings +refused +http-snippet +nginx text is never taken/m,
+    );
+    expect(told.stdout).toMatch(/^configmap edge\/settings +refused +hsts +must be true or false$/m);
+    expect(told.stdout).not.toContain('proxy-body-size');
+    const gone = await weft('ingress', 'check', file, '--configmap', 'edge/gone');
+    expect([gone.exitCode, gone.stderr]).toEqual([1, expect.stringContaining('ConfigMap edge/gone')]);
+    rmSync(file);
+  });
+
   it('is a table for people', async () => {
     const { stdout } = await weft('ingress', 'check', folder);
     expect(stdout).toMatch(/^INGRESS +VERDICT +WHAT +DETAIL$/m);
