@@ -36,7 +36,9 @@ interface PodControlDeps {
 export async function createPod(deps: PodControlDeps, owner: KubeObject, pod: Pod): Promise<Pod> {
   try {
     const made = await deps.client.create<Pod>(resources.pods, pod);
-    deps.events.record(owner, 'Normal', 'SuccessfulCreate', `Created pod: ${made.metadata.name}`);
+    const { name } = made.metadata;
+    const message = statefulMessage('create', owner, name) ?? `Created pod: ${name}`;
+    deps.events.record(owner, 'Normal', 'SuccessfulCreate', message);
     return made;
   } catch (error) {
     if (!isNamespaceTerminating(error)) {
@@ -51,12 +53,19 @@ export async function deletePod(deps: PodControlDeps, owner: KubeObject, pod: Po
   const { name, namespace, uid } = pod.metadata;
   try {
     await deps.client.delete(resources.pods, name, namespace, uid ? { preconditions: { uid } } : {});
-    deps.events.record(owner, 'Normal', 'SuccessfulDelete', `Deleted pod: ${name}`);
+    const message = statefulMessage('delete', owner, name) ?? `Deleted pod: ${name}`;
+    deps.events.record(owner, 'Normal', 'SuccessfulDelete', message);
   } catch (error) {
     if (isGone(error)) return;
     deps.events.record(owner, 'Warning', 'FailedDelete', `Error deleting: ${messageOf(error)}`);
     throw error;
   }
+}
+
+/** StatefulSets tell it in other words than the rest. */
+function statefulMessage(verb: string, { kind, metadata }: KubeObject, pod: string): string | undefined {
+  if (kind !== 'StatefulSet') return undefined;
+  return `${verb} Pod ${pod} in StatefulSet ${metadata.name} successful`;
 }
 
 /** Not found, or another object of that name by now. */

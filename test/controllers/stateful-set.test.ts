@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { resources } from '../../src/api/client/resources.ts';
 import type { ControllerRevision, StatefulSet } from '../../src/api/kinds/apps.ts';
+import type { Event } from '../../src/api/kinds/event.ts';
 import { Cluster } from './cluster.ts';
 
 let cluster: Cluster;
@@ -53,6 +54,11 @@ describe('stateful set', () => {
       if (newest) await cluster.setReady(newest);
     }
     await cluster.eventually('status', async () => (await get()).status?.readyReplicas === 3);
+    await cluster.eventually('the events', async () => {
+      const { items } = await cluster.client.list<Event>(resources.events, { namespace: 'default' });
+      const told = items.find(({ message }) => message === 'create Pod db-0 in StatefulSet db successful');
+      return told?.source?.component === 'statefulset-controller';
+    });
   });
 
   it('updates from the top down, leaves ordinals under the partition, and keeps revisions', async () => {
