@@ -19,7 +19,8 @@ import { streamCalls } from './stream-calls.ts';
 
 /**
  * A connection that never blocks: nobody else holds its descriptor, and it lets go of the number when it closes. Results
- * are bytes, or a Failure: -EAGAIN when it would have to wait, -EBADF once closed.
+ * are bytes, or a Failure: -EAGAIN when it would have to wait, -EBADF once closed. What never waits is never interrupted:
+ * no call returns -EINTR.
  */
 export class StreamSocket implements Disposable {
   readonly #loop: EpollLoop;

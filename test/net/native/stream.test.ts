@@ -309,6 +309,28 @@ describe('faults', () => {
     ]);
   });
 
+  test('an address of nobody can be listened on by who may (IP_TRANSPARENT)', (context) => {
+    if (process.getuid?.() !== 0) context.skip('needs net_admin');
+    for (const address of ['192.0.2.1', '2001:db8::1']) {
+      using listener = openStreamListener({
+        address,
+        port: 0,
+        backlog: 1,
+        reusePort: false,
+        transparent: true,
+      });
+      expect(listener).toMatchObject({ address });
+    }
+  });
+
+  test('a port is shared by those who say so, and by no one else', () => {
+    const options = { address: HOST, port: 0, backlog: 1 };
+    using first = openStreamListener({ ...options, reusePort: true });
+    using second = openStreamListener({ ...options, port: first.port, reusePort: true });
+    expect(second.port).toBe(first.port);
+    expect(() => openStreamListener({ ...options, port: first.port, reusePort: false })).toThrow(/in use/);
+  });
+
   test('no region outside the arena reaches the kernel', async () => {
     using thread = new LoopThread();
     await using server = await serving();
