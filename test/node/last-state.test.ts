@@ -15,7 +15,9 @@ import { waitFor } from '../support/wait-for.ts';
 import { WeftProcess } from '../support/weft-process.ts';
 import { get, startWeb, TestCluster, untilGot, web } from './cluster.ts';
 
-const DEADLINE_MS = 300_000;
+const DEADLINE_MS = 600_000;
+/** Informers wait up to 45 s between two attempts. */
+const NEWS_MS = 120_000;
 const SERVER = 'https://192.0.2.10:6443/';
 
 /** An informer of ConfigMaps with a memory in the folder. */
@@ -114,7 +116,7 @@ test(
       new WeftProcess(alpha, ['node', '--kubeconfig', cluster.kubeconfig, ...flags]);
     const lookUp = (name: string): string =>
       alpha.run('dig', ['@169.254.20.10', '+short', `${name}.default.svc.cluster.local`]).stdout.trim();
-    const rules = (): string => alpha.run('nft', ['list', 'table', 'ip', 'weft']).stdout;
+    const rules = (): string => alpha.run('nft', ['-s', 'list', 'table', 'ip', 'weft']).stdout;
     await using first = start();
     await first.ready();
     cluster.apply(...web('web', '10.96.7.7', ['192.0.2.11']), ingress('web'));
@@ -137,14 +139,14 @@ test(
     await cluster.restartServer();
     cluster.apply(...web('more', '10.96.7.8', ['192.0.2.11']));
     cluster.weft(['delete', 'service', 'web']);
-    await untilGot(alpha, 'http://10.96.7.8/', 'alpha');
-    await waitFor('the old name to go', () => lookUp('web') === '', 30_000);
+    await waitFor('the news', () => get(alpha, 'http://10.96.7.8/') === 'alpha', NEWS_MS);
+    await waitFor('the old name to go', () => lookUp('web') === '', NEWS_MS);
     await waitFor(
       'everything to be read anew',
       () => !get(alpha, 'http://127.0.0.1:10249/metrics').includes('weft_informer_recalled{'),
-      30_000,
+      NEWS_MS,
     );
-    await waitFor('the node', () => cluster.weft(['get', 'nodes']).includes('alpha'), 30_000);
+    await waitFor('the node', () => cluster.weft(['get', 'nodes']).includes('alpha'), NEWS_MS);
   },
   DEADLINE_MS,
 );
