@@ -125,5 +125,5 @@ export function get(host: OwnNetwork, url: string): string {
 }
 
 export async function untilGot(host: OwnNetwork, url: string, wanted: string): Promise<void> {
-  await waitFor(`${wanted} from ${url}`, () => get(host, url) === wanted, 30_000);
+  await waitFor(`${wanted} from ${url}`, () => get(host, url) === wanted, 120_000);
 }
