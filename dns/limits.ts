@@ -46,3 +46,5 @@ export const NATIVE_LOOK_MS = 300;
 export const NATIVE_MISSES_MAX = 3;
 /** Pause before a receiver that failed is started anew: one that fails at once must not take the host with it. */
 export const NATIVE_RESTART_MS = 200;
+/** A native thread makes nothing in steady state: V8's usual 32 MiB of young objects would only be memory held. */
+export const NATIVE_THREAD_HEAP = { maxYoungGenerationSizeMb: 2 } as const;

@@ -14,6 +14,7 @@ import {
   NATIVE_RESTART_MS,
   NATIVE_RING_DRAIN,
   NATIVE_RING_SLOTS,
+  NATIVE_THREAD_HEAP,
   SOCKET_BUFFER_BYTES,
   UDP_MESSAGE_BYTES,
 } from '../../limits.ts';
@@ -179,6 +180,7 @@ class Receiver implements AsyncDisposable {
   #start(): Worker {
     const worker = new Worker(siblingModule(import.meta.url, './receiver-worker'), {
       workerData: this.#data,
+      resourceLimits: NATIVE_THREAD_HEAP,
     });
     worker.on('message', (complaint: string | null) => {
       if (complaint === null) this.#drain();

@@ -12,6 +12,7 @@ import {
   NATIVE_LOOK_MS,
   NATIVE_MISSES_MAX,
   NATIVE_RESTART_MS,
+  NATIVE_THREAD_HEAP,
   STREAM_BACKLOG,
   STREAM_CONNECTIONS,
   STREAM_IDLE_MS,
@@ -139,7 +140,11 @@ class NativeStream implements StreamEngine {
       },
       table: settings?.queriesMax === undefined ? this.#table : undefined,
     };
-    const worker = new Worker(siblingModule(import.meta.url, './stream-worker'), { workerData });
+    const resourceLimits = NATIVE_THREAD_HEAP;
+    const worker = new Worker(siblingModule(import.meta.url, './stream-worker'), {
+      workerData,
+      resourceLimits,
+    });
     this.#worker = worker;
     this.#wakeUp = wakeUp;
     worker.on('message', (connection: HandedOver) => this.#takeOver(connection));
