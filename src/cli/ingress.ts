@@ -13,7 +13,7 @@ import type { Ingress } from '../api/kinds/ingress.ts';
 import { systemClock } from '../base/clock.ts';
 import { Registry } from '../base/metrics.ts';
 import { joinHostPort } from '../net/ip.ts';
-import { IngressStatusWriter } from '../node/ingress-status.ts';
+import { ingressReporter, IngressStatusWriter } from '../node/ingress-status.ts';
 import { LazyResolver } from '../node/lazy-resolver.ts';
 import { followPublishedService } from '../node/published-service.ts';
 import type { CliContext, RegisterCommand } from './context.ts';
@@ -183,16 +183,7 @@ function openStatus(
   const lease = { namespace: env['POD_NAMESPACE'] ?? namespace, name: flags.electionId, identity };
   if (elects) stack.use(openLeaderElection(withClient, lease, lead));
   else if (acme) stack.use(runUntilDisposed((signal) => acme.renewals.run(signal)));
-  return {
-    writer,
-    report: (ingress, report) => {
-      writer.report(ingress, report);
-      for (const { annotation, verdict, detail } of report.verdicts)
-        if (verdict === 'refused')
-          events.record(ingress, 'Warning', 'AnnotationRefused', `${annotation}: ${detail}`);
-      for (const problem of report.problems) events.record(ingress, 'Warning', 'NotServed', problem);
-    },
-  };
+  return { writer, report: ingressReporter(writer, events) };
 }
 
 /** Background work that ends when it is disposed. */

@@ -3,10 +3,11 @@ import type { DnsServer } from '../../dns/server/dns-server.ts';
 import { IngressController } from '../../ingress/controller.ts';
 import { sleep } from '../base/clock.ts';
 import type { ApiClient } from '../api/client/client.ts';
+import { openEventRecorder } from '../api/client/event-recorder.ts';
 import type { InformerFactory } from '../api/client/informer-factory.ts';
 import type { IngressLoadBalancerIngress } from '../api/kinds/ingress.ts';
 import { feedIngress } from './cluster-model.ts';
-import { IngressStatusWriter } from './ingress-status.ts';
+import { ingressReporter, IngressStatusWriter } from './ingress-status.ts';
 import { NeededSecrets } from './needed-secrets.ts';
 import { lookUp } from './name-lookup.ts';
 import type { NodeDeps } from './parts.ts';
@@ -51,6 +52,8 @@ export async function openIngressPart(
   await using stack = new AsyncDisposableStack();
   const writer = statusWriter(deps, options);
   if (writer) stack.use(writer);
+  const report =
+    writer && ingressReporter(writer, stack.use(openEventRecorder(deps, { component: 'weft-ingress' })));
   const needed: { keys: ReadonlySet<string>; secrets?: NeededSecrets } = { keys: new Set() };
   const stop = new AbortController();
   const controller = stack.use(
@@ -60,7 +63,7 @@ export async function openIngressPart(
         resolve: (name) =>
           dns ? lookUp(dns, name) : Promise.reject(new Error(`${name}: no DNS runs in this process`)),
         publishStatus: async (object, addresses) => writer?.want(object, addresses),
-        report: (object, report) => writer?.report(object, report),
+        ...(report && { report }),
         needSecrets: (keys) => {
           needed.keys = keys;
           void needed.secrets?.need(keys, stop.signal);

@@ -1,5 +1,6 @@
 import type { AnnotationReport } from '../../ingress/configuration.ts';
 import { type ApiClient, ApiError } from '../api/client/client.ts';
+import type { EventRecorder } from '../api/client/event-recorder.ts';
 import { done, openReconciler, type Reconciler, type ReconcilerDeps } from '../api/client/reconcile.ts';
 import { resources } from '../api/client/resources.ts';
 import type { Ingress, IngressLoadBalancerIngress } from '../api/kinds/ingress.ts';
@@ -95,6 +96,27 @@ export class IngressStatusWriter implements AsyncDisposable {
     // a newer wish may have come meanwhile
     if (this.#wanted.get(key) === wanted) this.#wanted.delete(key);
   }
+}
+
+/** Tells what became of an Ingress: its condition, and an Event for each refusal, once as long as it stays. */
+export function ingressReporter(
+  writer: IngressStatusWriter,
+  events: EventRecorder,
+): (ingress: Ingress, report: AnnotationReport) => void {
+  /** What was said of each Ingress that something was refused to; our own status write brings it here again. */
+  const said = new Map<string, string>();
+  return (ingress, report) => {
+    writer.report(ingress, report);
+    const refused = report.verdicts.filter(({ verdict }) => verdict === 'refused');
+    const key = objectKey(ingress);
+    const text = JSON.stringify([ingress.metadata.uid, refused, report.problems]);
+    if (said.get(key) === text) return;
+    if (refused.length + report.problems.length > 0) said.set(key, text);
+    else said.delete(key);
+    for (const { annotation, detail } of refused)
+      events.record(ingress, 'Warning', 'AnnotationRefused', `${annotation}: ${detail}`);
+    for (const problem of report.problems) events.record(ingress, 'Warning', 'NotServed', problem);
+  };
 }
 
 function conditionOf(ingress: Ingress, report: AnnotationReport, nowMs: number): Condition {
