@@ -103,7 +103,7 @@ spec: {selector: {app: api}, ports: [{port: 80}]}
 describe('kubectl 1.35', { timeout: 60_000 }, () => {
   const session: [command: string, input: string, code: number, expected: RegExp][] = [
     ['version', '', 0, /Server Version: v1\.35/],
-    ['auth whoami', '', 0, /kubernetes-admin/],
+    ['auth whoami', '', 0, /kubernetes-admin[^]*credential-id +\[X509SHA256=[0-9a-f]{64}\]/],
     ['create ns team', '', 0, /^namespace\/team created$/m],
     ['apply -f -', MANIFEST('i:1'), 0, /deployment.apps\/api created\nservice\/api created/],
     ['apply -f -', MANIFEST('i:1'), 0, /deployment.apps\/api unchanged\nservice\/api unchanged/],

@@ -27,8 +27,15 @@ function identify(socket: Socket | TLSSocket): PeerIdentity {
   const username = Array.isArray(CN) ? CN.at(-1) : CN;
   if (!username) return { certificate: undefined, rejectedCertificate: 'no common name', address };
   const groups = O === undefined ? [] : Array.isArray(O) ? O : [O];
-  return { certificate: { username, groups }, rejectedCertificate: undefined, address };
+  const extra = { [CREDENTIAL_ID]: [`X509SHA256=${hexOf(certificate.fingerprint256)}`] };
+  return { certificate: { username, groups, extra }, rejectedCertificate: undefined, address };
 }
+
+/** Tells in audit logs and reviews which of a user's certificates was shown. */
+const CREDENTIAL_ID = 'authentication.kubernetes.io/credential-id';
+
+/** `AB:CD:...` as `abcd...`. */
+const hexOf = (fingerprint: string): string => fingerprint.replaceAll(':', '').toLowerCase();
 
 function isTls(socket: Socket | TLSSocket): socket is TLSSocket {
   return typeof (socket as Partial<TLSSocket>).getPeerCertificate === 'function';
