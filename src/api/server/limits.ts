@@ -24,6 +24,8 @@ export const WRITE_ATTEMPTS_MAX = 8;
 export const GENERATE_NAME_ATTEMPTS_MAX = 8;
 /** History older than this is compacted away. */
 export const COMPACTION_INTERVAL_MS = 300_000;
+/** The objects a watch begins with go out in pieces of about this size; others have the event loop in between. */
+export const WATCH_CHUNK_BYTES = 128 * 1024;
 /** List replies above this are sent in pieces of about this size. */
 export const LIST_CHUNK_BYTES = 1024 * 1024;
 /** Requests one user has in execution; the rest waits in the user's queue. */

@@ -7,7 +7,12 @@ import type { CacheEvent, EventType } from '../cache/resource-cache.ts';
 import type { StoredObject } from '../cache/stored-object.ts';
 import type { ByteSink } from '../http/byte-sink.ts';
 import { type Reply, statusOf } from '../http/reply.ts';
-import { LIST_CHUNK_BYTES, WATCH_BUFFER_MAX_BYTES, WATCH_TIMEOUT_MIN_MS } from '../limits.ts';
+import {
+  LIST_CHUNK_BYTES,
+  WATCH_BUFFER_MAX_BYTES,
+  WATCH_CHUNK_BYTES,
+  WATCH_TIMEOUT_MIN_MS,
+} from '../limits.ts';
 import { expired, StatusError } from '../status.ts';
 import { bookmarkFrame, type Encoder, eventFrame } from './encoder.ts';
 import type { ListScope } from './list.ts';
@@ -140,7 +145,7 @@ class WatchStream implements Disposable {
       const frame = this.#frameOf('ADDED', entry);
       batch.push(frame);
       sizeBytes += frame.length;
-      if (sizeBytes < LIST_CHUNK_BYTES) continue;
+      if (sizeBytes < WATCH_CHUNK_BYTES) continue;
       this.#sink.write(Buffer.concat(batch));
       batch = [];
       sizeBytes = 0;
