@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:https';
-import { connect } from 'node:http2';
 import { join } from 'node:path';
 import type { ServerProcess } from './process.ts';
 
@@ -10,6 +9,8 @@ const REQUESTS = 600;
 /** Between two requests of a client: it is a calm one. */
 const PAUSE_MS = 5;
 const FLOOD_CLIENTS = 64;
+/** A watch lasts a second, so so many begin each second, each with the whole list. */
+const WATCH_CLIENTS = 512;
 
 export type Flood = 'lists' | 'creates' | 'watches';
 
@@ -56,11 +57,8 @@ export async function calmP99Ms(server: ServerProcess, options: CalmOptions): Pr
 
 /** Floods the server as one user until disposed. */
 export function flood(server: ServerProcess, kind: Flood, token: string, list: string): AsyncDisposable {
-  return kind === 'watches' ? watchFlood(server, token, list) : requestFlood(server, kind, token, list);
-}
-
-function requestFlood(server: ServerProcess, kind: Flood, token: string, list: string): AsyncDisposable {
-  const args = ['--h1', '-c', String(FLOOD_CLIENTS), '-t', '1', '-D', '120'];
+  const clients = kind === 'watches' ? WATCH_CLIENTS : FLOOD_CLIENTS;
+  const args = ['--h1', '-c', String(clients), '-t', '1', '-D', '120'];
   args.push('-H', `authorization: Bearer ${token}`);
   if (kind === 'creates') {
     const body = join(server.folder, 'flood.json');
@@ -70,37 +68,17 @@ function requestFlood(server: ServerProcess, kind: Flood, token: string, list: s
     );
     args.push('-d', body, '-H', 'content-type: application/json');
   }
-  const target = kind === 'creates' ? '/api/v1/namespaces/default/configmaps' : list;
+  const target = {
+    lists: list,
+    creates: '/api/v1/namespaces/default/configmaps',
+    watches: `${list}?watch=true&timeoutSeconds=1`,
+  }[kind];
   const child: ChildProcess = spawn('h2load', [...args, `${server.url}${target}`], { stdio: 'ignore' });
   return {
     async [Symbol.asyncDispose]() {
       const gone = new Promise((resolve) => child.once('exit', resolve));
       child.kill();
       await gone;
-    },
-  };
-}
-
-/** Opens watches of the whole list as fast as they are answered, and closes each after its first bytes. */
-function watchFlood(server: ServerProcess, token: string, list: string): AsyncDisposable {
-  const sessions = Array.from({ length: 4 }, () => connect(server.url, { ca: server.ca }));
-  let stopped = false;
-  const reopen = (index: number): void => {
-    const session = sessions[index % sessions.length];
-    if (stopped || !session || session.destroyed) return;
-    const stream = session.request({
-      ':path': `${list}?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan`,
-      authorization: `Bearer ${token}`,
-    });
-    stream.on('error', () => {});
-    stream.once('data', () => stream.close());
-    stream.once('close', () => reopen(index));
-  };
-  for (let index = 0; index < FLOOD_CLIENTS; index++) reopen(index);
-  return {
-    async [Symbol.asyncDispose]() {
-      stopped = true;
-      for (const session of sessions) session.destroy();
     },
   };
 }
