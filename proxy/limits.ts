@@ -37,10 +37,6 @@ export const RELAY_TIMER_SLOTS = 256;
 /** Native engine: descriptors above this number, which the whole process shares, are not taken: their clients wait. */
 export const RELAY_DESCRIPTORS_MAX = 262_144;
 
-/** Native engine: a thread is looked at this often; silent for RELAY_MISSES_MAX looks it is ended and started anew. */
-export const RELAY_LOOK_MS = 250;
-export const RELAY_MISSES_MAX = 4;
-
 /** Native engine: pause before a thread that failed is started anew, doubling up to the maximum while it keeps failing. */
 export const RELAY_RESTART_MS = 100;
 export const RELAY_RESTART_MAX_MS = 5_000;

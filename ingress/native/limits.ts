@@ -20,9 +20,6 @@ export const ROUTE_MEMORY_BYTES = 256;
 export const LISTEN_BACKLOG = 4096;
 /** Descriptors of one worker. Over: EMFILE, clients wait in the kernel. */
 export const DESCRIPTORS_MAX = 65_536;
-/** Between two looks at a worker's pulse, and looks in a row without one before it is ended. */
-export const PULSE_LOOK_MS = 250;
-export const PULSE_MISSES_MAX = 3;
 /** Longest sleep of a worker: its pulse beats at least this often. */
 export const PULSE_MS = 100;
 /** A worker that ended is started again after this long, twice as long each time until the longest. */

@@ -4,14 +4,8 @@ import { messageOf } from '../../src/base/fault.ts';
 import type { Logger } from '../../src/base/log.ts';
 import { DescriptorTable } from '../../src/net/native/descriptor-table.ts';
 import { WakeUp } from '../../src/net/native/event-fd.ts';
-import {
-  DESCRIPTORS_MAX,
-  PULSE_LOOK_MS,
-  PULSE_MISSES_MAX,
-  WORKER_RESTART_MS,
-  WORKER_RESTART_MS_MAX,
-  WORKER_WELL_MS,
-} from './limits.ts';
+import { PulseWatch, stoppedThread } from '../../src/net/native/pulse-watch.ts';
+import { DESCRIPTORS_MAX, WORKER_RESTART_MS, WORKER_RESTART_MS_MAX, WORKER_WELL_MS } from './limits.ts';
 import { COUNT, type FromWorker, type ToWorker, type WorkerStart } from './messages.ts';
 
 export interface WorkerThreadDeps {
@@ -38,12 +32,10 @@ export class WorkerThread implements AsyncDisposable {
   #worker: Worker;
   readonly #wakeUp = WakeUp.open();
   #isUp = false;
-  #beats = 0;
-  #misses = 0;
   #startedMs = 0;
   /** Between the end of a thread and the start of the next. */
   #delayMs = WORKER_RESTART_MS;
-  #watch: Disposable;
+  readonly #watch: PulseWatch;
   #restart: Disposable | undefined;
   #isOpen = true;
 
@@ -54,7 +46,7 @@ export class WorkerThread implements AsyncDisposable {
     this.#counts = sharedFloats(COUNT.WORDS);
     this.#pulse = new Int32Array(new SharedArrayBuffer(4));
     this.#worker = this.#start();
-    this.#watch = this.#look();
+    this.#watch = this.#watchPulse();
   }
 
   /** A thread runs and can be told something. */
@@ -89,15 +81,10 @@ export class WorkerThread implements AsyncDisposable {
       this.#restart[Symbol.dispose]();
       return this.#wakeUp[Symbol.dispose]();
     }
-    const ended = new Promise((resolve) => this.#worker.once('exit', resolve));
+    const ended = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve()));
     if (this.isUp) this.tell({ kind: 'stop' });
     else void this.#worker.terminate();
-    const timer = this.#deps.clock.setTimer(
-      PULSE_LOOK_MS * PULSE_MISSES_MAX,
-      () => void this.#worker.terminate(),
-    );
-    await ended;
-    timer[Symbol.dispose]();
+    await stoppedThread(this.#deps.clock, this.#worker, ended);
     this.#descriptors.closeAll();
     this.#wakeUp[Symbol.dispose]();
   }
@@ -144,24 +131,18 @@ export class WorkerThread implements AsyncDisposable {
       this.#descriptors = DescriptorTable.sized(DESCRIPTORS_MAX);
       this.#counts = sharedFloats(COUNT.WORDS);
       this.#pulse = new Int32Array(new SharedArrayBuffer(4));
-      this.#beats = 0;
-      this.#misses = 0;
       this.#worker = this.#start();
     });
   }
 
-  /** Ends a thread that stands still. One that is still loading has no pulse yet. */
-  #look(): Disposable {
-    return this.#deps.clock.setTimer(PULSE_LOOK_MS, () => {
-      const beats = Atomics.load(this.#pulse, 0);
-      this.#misses = this.isUp && beats === this.#beats ? this.#misses + 1 : 0;
-      this.#beats = beats;
-      if (this.#misses === PULSE_MISSES_MAX) {
+  #watchPulse(): PulseWatch {
+    return new PulseWatch(this.#deps.clock, {
+      beats: () => (this.isUp ? Atomics.load(this.#pulse, 0) : 0),
+      onStill: () => {
         this.#deps.log.error('ingress worker stands still', {});
         this.#deps.lost();
         void this.#worker.terminate();
-      }
-      this.#watch = this.#look();
+      },
     });
   }
 }

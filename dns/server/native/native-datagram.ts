@@ -5,10 +5,9 @@ import type { Logger } from '../../../src/base/log.ts';
 import { siblingModule } from '../../../src/base/module-url.ts';
 import { DatagramSender } from '../../../src/net/native/datagram-batch.ts';
 import { type DatagramSocket, openDatagramSocket } from '../../../src/net/native/datagram-socket.ts';
+import { PulseWatch, stoppedThread } from '../../../src/net/native/pulse-watch.ts';
 import { readSocketAddress } from '../../../src/net/native/socket-address.ts';
 import {
-  NATIVE_LOOK_MS,
-  NATIVE_MISSES_MAX,
   NATIVE_RECEIVE_BYTES,
   NATIVE_RECEIVE_TIMEOUT_MS,
   NATIVE_RESTART_MS,
@@ -126,12 +125,11 @@ class Receiver implements AsyncDisposable {
   readonly #ring: SlowRing;
   readonly #sender: DatagramSender;
   #worker: Worker;
+  #exit: Promise<void> = Promise.resolve();
   #table: ReceiverTable | undefined;
   #following: Disposable | undefined;
-  #watch: Disposable;
+  readonly #watch: PulseWatch;
   #restart: Disposable | undefined;
-  #beats = -1;
-  #missed = 0;
   #open = true;
 
   constructor(
@@ -153,7 +151,10 @@ class Receiver implements AsyncDisposable {
     this.started = new Promise((resolve) => {
       for (const event of ['message', 'exit'] as const) worker.once(event, () => resolve());
     });
-    this.#watch = this.#look();
+    this.#watch = new PulseWatch(deps.clock, {
+      beats: () => Atomics.load(control, CONTROL.BEATS),
+      onStill: () => void this.#worker.terminate(),
+    });
   }
 
   useFastPath(fast: FastPath | undefined): void {
@@ -173,7 +174,7 @@ class Receiver implements AsyncDisposable {
     this.#following?.[Symbol.dispose]();
     Atomics.store(this.#data.control, CONTROL.STOP, 1);
     if (this.#restart) this.#restart[Symbol.dispose]();
-    else await new Promise((resolve) => this.#worker.once('exit', resolve));
+    else await stoppedThread(this.#deps.clock, this.#worker, this.#exit);
     this.#socket[Symbol.dispose]();
   }
 
@@ -189,7 +190,12 @@ class Receiver implements AsyncDisposable {
     worker.on('error', (error) =>
       this.#deps.log.error('dns receiver failed', { port: this.#socket.port, reason: messageOf(error) }),
     );
-    worker.once('exit', () => this.#ended(worker));
+    this.#exit = new Promise((resolve) => {
+      worker.once('exit', () => {
+        this.#ended(worker);
+        resolve();
+      });
+    });
     return worker;
   }
 
@@ -197,24 +203,12 @@ class Receiver implements AsyncDisposable {
   #ended(worker: Worker): void {
     if (!this.#open || worker !== this.#worker) return;
     this.#deps.log.warn('dns receiver started anew', { port: this.#socket.port });
-    this.#beats = -1;
+    Atomics.store(this.#data.control, CONTROL.BEATS, 0);
     this.#restart = this.#deps.clock.setTimer(NATIVE_RESTART_MS, () => {
       Atomics.store(this.#data.control, CONTROL.NEWS, 0);
-      Atomics.store(this.#data.control, CONTROL.BEATS, 0);
       this.#restart = undefined;
       this.#worker = this.#start();
       this.#tell(this.#table);
-    });
-  }
-
-  /** Ends a thread that answers nothing any more. A first look finds a thread that may still be loading. */
-  #look(): Disposable {
-    return this.#deps.clock.setTimer(NATIVE_LOOK_MS, () => {
-      const beats = Atomics.load(this.#data.control, CONTROL.BEATS);
-      this.#missed = beats === this.#beats ? this.#missed + 1 : 0;
-      if (this.#missed === NATIVE_MISSES_MAX && !this.#restart) void this.#worker.terminate();
-      if (beats > 0) this.#beats = beats;
-      this.#watch = this.#look();
     });
   }
 

@@ -6,11 +6,10 @@ import type { Logger } from '../../../src/base/log.ts';
 import { siblingModule } from '../../../src/base/module-url.ts';
 import { DescriptorTable } from '../../../src/net/native/descriptor-table.ts';
 import { EpollLoop } from '../../../src/net/native/epoll-loop.ts';
+import { PulseWatch, stoppedThread } from '../../../src/net/native/pulse-watch.ts';
 import { WakeUp } from '../../../src/net/native/event-fd.ts';
 import { openStreamListener, type StreamListener } from '../../../src/net/native/stream-listener.ts';
 import {
-  NATIVE_LOOK_MS,
-  NATIVE_MISSES_MAX,
   NATIVE_RESTART_MS,
   NATIVE_THREAD_HEAP,
   STREAM_BACKLOG,
@@ -62,10 +61,8 @@ class NativeStream implements StreamEngine {
   #exit: Promise<void> = Promise.resolve();
   #table: ReceiverTable | undefined;
   #following: Disposable | undefined;
-  #watch: Disposable | undefined;
+  readonly #watch: PulseWatch;
   #restart: Disposable | undefined;
-  #beats = 0;
-  #missed = 0;
   #draining = false;
   #open = true;
 
@@ -75,6 +72,10 @@ class NativeStream implements StreamEngine {
     this.#listener = listener;
     const { address, port } = listener;
     this.address = { address, port };
+    this.#watch = new PulseWatch(deps.clock, {
+      beats: () => Atomics.load(this.#control, STREAM_CONTROL.BEATS),
+      onStill: () => void this.#worker?.terminate(),
+    });
   }
 
   get connectionCount(): number {
@@ -111,10 +112,10 @@ class NativeStream implements StreamEngine {
     if (!this.#open) return;
     this.#open = false;
     this.#following?.[Symbol.dispose]();
-    this.#watch?.[Symbol.dispose]();
+    this.#watch[Symbol.dispose]();
     this.#restart?.[Symbol.dispose]();
     this.#tell({ kind: 'stop' });
-    await this.#exit;
+    await stoppedThread(this.#deps.clock, this.#worker, this.#exit);
     this.#listener[Symbol.dispose]();
     for (const connection of this.#handedOver) connection.destroy();
   }
@@ -157,14 +158,11 @@ class NativeStream implements StreamEngine {
         resolve();
       });
     });
-    this.#missed = 0;
-    Atomics.store(this.#control, STREAM_CONTROL.BEATS, 0); // none yet: it may take long to load
-    this.#watch = this.#look();
   }
 
   /** The listener stays open meanwhile: clients wait in the kernel for the next thread. */
   #ended(wakeUp: WakeUp): void {
-    this.#watch?.[Symbol.dispose]();
+    Atomics.store(this.#control, STREAM_CONTROL.BEATS, 0);
     this.#worker = undefined;
     this.#wakeUp = undefined;
     wakeUp[Symbol.dispose]();
@@ -175,17 +173,6 @@ class NativeStream implements StreamEngine {
     this.#restart = this.#deps.clock.setTimer(NATIVE_RESTART_MS, () => {
       this.#restart = undefined;
       this.#start();
-    });
-  }
-
-  /** Ends a thread that falls silent. A first look finds one that may still be loading. */
-  #look(): Disposable {
-    return this.#deps.clock.setTimer(NATIVE_LOOK_MS, () => {
-      const beats = Atomics.load(this.#control, STREAM_CONTROL.BEATS);
-      this.#missed = beats === this.#beats && beats > 0 ? this.#missed + 1 : 0;
-      this.#beats = beats;
-      if (this.#missed === NATIVE_MISSES_MAX) void this.#worker?.terminate();
-      this.#watch = this.#look();
     });
   }
 

@@ -7,15 +7,15 @@ import type { Logger } from '../../../src/base/log.ts';
 import { siblingModule } from '../../../src/base/module-url.ts';
 import { DescriptorTable } from '../../../src/net/native/descriptor-table.ts';
 import { WakeUp } from '../../../src/net/native/event-fd.ts';
+import {
+  PULSE_LOOK_MS,
+  PULSE_MISSES_MAX,
+  PulseWatch,
+  stoppedThread,
+} from '../../../src/net/native/pulse-watch.ts';
 import type { StreamListener } from '../../../src/net/native/stream-listener.ts';
 import type { PortCounts } from '../../backend.ts';
-import {
-  RELAY_DESCRIPTORS_MAX,
-  RELAY_LOOK_MS,
-  RELAY_MISSES_MAX,
-  RELAY_RESTART_MS,
-  RELAY_RESTART_MAX_MS,
-} from '../../limits.ts';
+import { RELAY_DESCRIPTORS_MAX, RELAY_RESTART_MS, RELAY_RESTART_MAX_MS } from '../../limits.ts';
 import type { ProxyProtocol } from '../proxy-protocol.ts';
 import type { RelayLimits } from '../relay-context.ts';
 import {
@@ -66,10 +66,8 @@ export class RelayThread implements AsyncDisposable {
   #worker: Worker | undefined;
   #exit: Promise<void> = Promise.resolve();
   #restart: Disposable | undefined;
-  #watch: Disposable | undefined;
+  #watch: PulseWatch | undefined;
   #lastId = 0;
-  #beats = 0;
-  #missed = 0;
   #failures = 0;
   #open = true;
 
@@ -125,12 +123,7 @@ export class RelayThread implements AsyncDisposable {
     this.#watch?.[Symbol.dispose]();
     this.#restart?.[Symbol.dispose]();
     this.#tell({ kind: 'stop' });
-    // one that is stuck has to be ended
-    using _timer = this.#deps.clock.setTimer(
-      RELAY_MISSES_MAX * RELAY_LOOK_MS,
-      () => void this.#worker?.terminate(),
-    );
-    await this.#exit;
+    await stoppedThread(this.#deps.clock, this.#worker, this.#exit);
     for (const { listener } of this.#doors.values()) listener?.[Symbol.dispose]();
     this.#doors.clear();
   }
@@ -173,8 +166,7 @@ export class RelayThread implements AsyncDisposable {
     });
     for (const view of this.#views.values()) this.#tell({ kind: 'serve', view });
     for (const [id, { door }] of this.#doors) this.#tell({ kind: 'open', id, door });
-    this.#missed = 0;
-    this.#watch ??= this.#look();
+    this.#watch ??= this.#watchPulse();
   }
 
   #hear(reply: RelayReply): void {
@@ -214,19 +206,17 @@ export class RelayThread implements AsyncDisposable {
     });
   }
 
-  /** Ends a thread that does not come round any more; one that is still loading is left alone. */
-  #look(): Disposable {
-    return this.#deps.clock.setTimer(RELAY_LOOK_MS, () => {
-      const beats = Atomics.load(this.#control, CONTROL.BEATS);
-      this.#missed = beats === 0 || beats !== this.#beats ? 0 : this.#missed + 1;
-      if (beats > RELAY_MISSES_MAX) this.#failures = 0; // it has come round for a while
-      this.#beats = beats;
-      if (this.#missed === RELAY_MISSES_MAX) {
-        this.#deps.log.error('relay stuck', { silentMs: RELAY_MISSES_MAX * RELAY_LOOK_MS });
+  #watchPulse(): PulseWatch {
+    return new PulseWatch(this.#deps.clock, {
+      beats: () => Atomics.load(this.#control, CONTROL.BEATS),
+      onLook: (beats) => {
+        if (beats > PULSE_MISSES_MAX) this.#failures = 0; // it has come round for a while
+        this.#wakeUp?.wake();
+      },
+      onStill: () => {
+        this.#deps.log.error('relay stuck', { silentMs: PULSE_MISSES_MAX * PULSE_LOOK_MS });
         void this.#worker?.terminate();
-      }
-      this.#wakeUp?.wake();
-      this.#watch = this.#look();
+      },
     });
   }
 }
