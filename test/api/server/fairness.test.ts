@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { FairQueue } from '../../../src/api/server/fairness.ts';
-import { REQUESTS_IN_FLIGHT_PER_USER, REQUESTS_PER_TURN_MAX } from '../../../src/api/server/limits.ts';
+import {
+  REQUESTS_IN_FLIGHT_PER_USER,
+  REQUESTS_PER_TURN_MAX,
+  TURN_BUDGET_MS,
+} from '../../../src/api/server/limits.ts';
 
 /** An event loop and a clock that only move when told: a request costs exactly what the test says. */
 class Turns {
