@@ -45,11 +45,8 @@ export const CERTIFICATE_DAYS = 365;
 export const CA_CERTIFICATE_DAYS = 3_650;
 /** Requests one user may start in one turn of the event loop, while turns are short; the rest comes in the next ones. */
 export const REQUESTS_PER_TURN_MAX = 16;
-/**
- * After a turn that took longer a user may start half as many in the next one, down to one. Less than what 16 creates take would cost a
- * lone client a third of its writes: they share a commit.
- */
-export const TURN_BUDGET_MS = 8;
+/** After a turn that took longer a user may start half as many in the next one, down to one. */
+export const TURN_BUDGET_MS = 2;
 /** The reply to a list above this keeps its place until it has left: unread replies are memory, too. */
 export const PLACE_KEPT_ABOVE_BYTES = 64 * 1024;
 /** At a stop, requests under way get this long. */
