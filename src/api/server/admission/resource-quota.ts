@@ -25,6 +25,7 @@ export class ResourceQuotas implements AsyncDisposable {
   readonly #kind: KindInfo;
   readonly #loop: KeyedLoop;
   readonly #turns = new Map<string, Promise<void>>();
+  readonly #pending = new Set<Booking>();
   readonly #followed = new Map<string, Disposable>();
 
   static open(core: Core): ResourceQuotas | undefined {
@@ -59,18 +60,20 @@ export class ResourceQuotas implements AsyncDisposable {
     const quotas = this.#quotas(namespace).filter((one) => inScope(one.object, kind, object));
     if (quotas.length === 0) return undefined;
     const asked = added(kind, object, request.old);
-    const booked: { readonly name: string; readonly amounts: Amounts }[] = [];
-    for (const quota of quotas) {
-      if (operation === 'CREATE' && kind.kind === 'Pod') checkSpecified(request, object, quota.object);
-      const amounts = await this.#inTurn(quota.key, () => this.#book(request, quota, asked, dryRun));
-      if (amounts.size > 0) booked.push({ name: quota.name, amounts });
+    const booked: Booking[] = [];
+    try {
+      for (const quota of quotas) {
+        if (operation === 'CREATE' && kind.kind === 'Pod') checkSpecified(request, object, quota.object);
+        await this.#inTurn(quota.key, () => this.#book(request, quota, asked, dryRun, booked));
+      }
+    } catch (error) {
+      this.#settle(booked, true);
+      throw error;
     }
     return {
-      commit: () => {},
+      commit: () => this.#settle(booked, false),
       // The count tells what is really used.
-      rollback: () => {
-        for (const { name } of booked) this.#loop.mark(`${namespace}/${name}`);
-      },
+      rollback: () => this.#settle(booked, true),
     };
   }
 
@@ -95,20 +98,24 @@ export class ResourceQuotas implements AsyncDisposable {
     first: StoredObject,
     asked: Amounts,
     dryRun: boolean,
-  ): Promise<Amounts> {
+    booked: Booking[],
+  ): Promise<void> {
     let quota = this.#core.objects.get(this.#kind, first.namespace, first.name);
     for (let attempt = 1; quota && attempt <= WRITE_ATTEMPTS_MAX; attempt++) {
       const hard = objectAt(quota.object['spec'], 'hard');
       const amounts = new Map([...asked].filter(([name, nano]) => hard[name] !== undefined && nano !== 0n));
-      if (amounts.size === 0) return amounts;
+      if (amounts.size === 0) return;
       const used = objectAt(quota.object['status'], 'used');
       checkLeft(request, quota, amounts, hard, used);
-      if (dryRun) return new Map();
+      if (dryRun) return;
       const next = cloneJson(quota.object);
       const status = isObject(next['status']) ? next['status'] : {};
       const sums = { ...objectAt(status, 'used') };
       for (const [name, nano] of amounts) sums[name] = formatted(nanoOf(used[name]) + nano, hard[name]);
       next['status'] = { ...status, hard: objectAt(status, 'hard'), used: sums };
+      const booking = { key: `${request.namespace}/${quota.name}`, amounts, counted: false };
+      this.#pending.add(booking);
+      booked.push(booking);
       const result = await this.#core.objects.put(
         this.#kind,
         request.namespace,
@@ -116,11 +123,21 @@ export class ResourceQuotas implements AsyncDisposable {
         next,
         quota.revision,
       );
-      if (result.ok) return amounts;
+      if (result.ok) return;
+      this.#pending.delete(booking);
+      booked.pop();
       quota = result.current;
     }
-    if (!quota) return new Map();
+    if (!quota) return;
     throw conflict(this.#kind, first.name, MODIFIED_MESSAGE);
+  }
+
+  /** The object is there, or will never be: only a count that took in the bookings may have to be made again. */
+  #settle(booked: readonly Booking[], again: boolean): void {
+    for (const booking of booked) {
+      this.#pending.delete(booking);
+      if (again || booking.counted) this.#loop.mark(booking.key);
+    }
   }
 
   /** Counts what a quota's namespace uses now and writes it down. */
@@ -136,12 +153,25 @@ export class ResourceQuotas implements AsyncDisposable {
       this.#follow(kind);
       this.#addAll(kind, namespace, quota.object, totals);
     }
+    this.#addPending(key, totals);
     const used = Object.fromEntries(Array.from(totals, ([one, nano]) => [one, formatted(nano, hard[one])]));
     const status = { hard, used };
     if (equalJson(quota.object['status'], status)) return;
     const next = { ...quota.object, status };
     const result = await this.#core.objects.put(this.#kind, namespace, name, next, quota.revision);
     if (!result.ok) this.#loop.mark(key);
+  }
+
+  /** What is booked for objects that are not stored yet: a count must not give it back. */
+  #addPending(key: string, totals: Map<string, bigint>): void {
+    for (const booking of this.#pending) {
+      if (booking.key !== key) continue;
+      booking.counted = true;
+      for (const [one, nano] of booking.amounts) {
+        const now = totals.get(one);
+        if (now !== undefined) totals.set(one, now + nano);
+      }
+    }
   }
 
   #addAll(kind: KindInfo, namespace: string, quota: UnknownObject, totals: Map<string, bigint>): void {
@@ -169,6 +199,14 @@ export class ResourceQuotas implements AsyncDisposable {
     const listener = { namespace: '', event, tick: () => {}, lost: () => {} };
     this.#followed.set(collection, this.#core.objects.cacheOf(kind).listen(listener));
   }
+}
+
+/** What a write that is under way has reserved in one quota. */
+interface Booking {
+  /** NAMESPACE/NAME of the quota. */
+  readonly key: string;
+  readonly amounts: Amounts;
+  counted: boolean;
 }
 
 function isOver(entry: StoredObject): boolean {
