@@ -1,5 +1,6 @@
 import koffi, { type KoffiFunc } from 'koffi';
 import { Fault } from '../base/fault.ts';
+import { errnoName } from './native/errno.ts';
 
 /** The socket calls of libc that Node has no words for: datagrams to unix sockets, link layer frames. */
 export interface SocketCalls {
@@ -51,10 +52,5 @@ function load(): SocketCalls {
 
 /** The errno word of the call that just failed, for example EPERM. */
 export function lastErrno(): string {
-  return errnoName(koffi.errno());
-}
-
-export function errnoName(number: number): string {
-  const found = Object.entries(koffi.os.errno).find(([, value]) => value === number);
-  return found?.[0] ?? `errno ${number}`;
+  return errnoName(-koffi.errno());
 }

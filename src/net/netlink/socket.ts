@@ -1,6 +1,7 @@
 import { Fault } from '../../base/fault.ts';
 import { assertLayout } from '../native/abi.ts';
-import { errnoName, lastErrno, socketCalls } from '../libc.ts';
+import { errnoName } from '../native/errno.ts';
+import { lastErrno, socketCalls } from '../libc.ts';
 import { attributeAt, type NetlinkMessage, parseMessages } from './message.ts';
 
 /** Protocols of the family AF_NETLINK (linux/netlink.h). */
@@ -150,6 +151,6 @@ function errorOf({ payload, flags, sequence }: NetlinkMessage): Fault | undefine
   if (number === 0) return undefined;
   const words = flags & NLM_F_ACK_TLVS ? attributeAt(payload, [NLMSGERR_ATTR_MSG], ERROR_BYTES) : undefined;
   const said = words ? `, ${Buffer.from(words).toString().replaceAll('\0', '')}` : '';
-  const errno = errnoName(number);
+  const errno = errnoName(-number);
   return new Fault(errno, `message ${sequence} of a netlink request: ${errno}${said}`);
 }
