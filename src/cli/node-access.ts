@@ -1,20 +1,6 @@
 import { inClusterAccess } from '../api/client/in-cluster.ts';
-import { type ClusterAccess, loadKubeconfig } from '../api/client/kubeconfig.ts';
+import { ANONYMOUS, type ClusterAccess, loadKubeconfig } from '../api/client/kubeconfig.ts';
 import { Fault } from '../base/fault.ts';
-
-const ANONYMOUS: Omit<ClusterAccess, 'server'> = {
-  namespace: 'default',
-  caPem: undefined,
-  insecureSkipTlsVerify: false,
-  tlsServerName: undefined,
-  certPem: undefined,
-  keyPem: undefined,
-  token: undefined,
-  tokenFile: undefined,
-  basic: undefined,
-  exec: undefined,
-  impersonate: {},
-};
 
 /**
  * How a node reaches its API server, as kube-proxy reads its flags: by kubeconfig, else as a pod; `master` is the
@@ -27,7 +13,15 @@ export async function nodeAccess(
 ): Promise<ClusterAccess> {
   const server = master === undefined ? undefined : serverUrl(master);
   if (kubeconfig !== '') return { ...(await loadKubeconfig(kubeconfig)), ...(server && { server }) };
-  return server ? { ...ANONYMOUS, server } : await inClusterAccess(env);
+  if (!server) return await inClusterAccess(env);
+  return {
+    ...ANONYMOUS,
+    server,
+    namespace: 'default',
+    caPem: undefined,
+    insecureSkipTlsVerify: false,
+    tlsServerName: undefined,
+  };
 }
 
 function serverUrl(text: string): URL {

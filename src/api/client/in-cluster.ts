@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Fault, messageOf } from '../../base/fault.ts';
 import { joinHostPort } from '../../net/ip.ts';
-import type { ClusterAccess } from './kubeconfig.ts';
+import { ANONYMOUS, type ClusterAccess } from './kubeconfig.ts';
 
 const MOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 
@@ -33,12 +33,7 @@ export async function inClusterAccess(
     caPem: await read('ca.crt'),
     insecureSkipTlsVerify: false,
     tlsServerName: undefined,
-    certPem: undefined,
-    keyPem: undefined,
-    token: undefined,
+    ...ANONYMOUS,
     tokenFile: `${mount}/token`,
-    basic: undefined,
-    exec: undefined,
-    impersonate: {},
   };
 }

@@ -208,7 +208,7 @@ async function clusterFields(entry: Entry): Promise<ClusterPart> {
 type UserPart = Omit<ClusterAccess, keyof ClusterPart | 'namespace'>;
 
 async function userFields(entry: Entry | undefined): Promise<UserPart> {
-  if (!entry) return anonymous;
+  if (!entry) return ANONYMOUS;
   const at = `${entry.path}.user`;
   if (entry.fields['auth-provider']) {
     throw invalid(entry.file, `${at}.auth-provider`, 'was removed from Kubernetes; use exec');
@@ -232,7 +232,8 @@ async function userFields(entry: Entry | undefined): Promise<UserPart> {
   };
 }
 
-const anonymous: UserPart = {
+/** Nobody in particular; Kubernetes calls them system:anonymous. */
+export const ANONYMOUS: UserPart = {
   certPem: undefined,
   keyPem: undefined,
   token: undefined,
