@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { Fault } from '../../base/fault.ts';
@@ -17,8 +17,8 @@ const PAGE_BYTES = 16_384;
 /** Rows are written once and read once, at the start: a large cache would hold what nobody asks for again. */
 const CACHE_KIB = 2_048;
 /**
- * Log size at which its content moves to the main file. Writes that come meanwhile wait, so it is done often and
- * takes milliseconds each time.
+ * What the log holds when its content moves to the main file. Writes that come meanwhile wait, so it is done often
+ * and takes milliseconds each time.
  */
 export const CHECKPOINT_WAL_BYTES = 2 * 1024 * 1024;
 /** Time another writer of the file (an administrator's sqlite3) may take before a commit is refused. */
@@ -39,6 +39,12 @@ export interface StoreFileOptions {
   readonly path: string;
   /** Pages the file may have; 0 = as many as the disk holds. */
   readonly sizeMaxBytes: number;
+}
+
+/** Pages of the log, and how many of them are in the main file already. */
+interface LogState {
+  readonly log: number;
+  readonly checkpointed: number;
 }
 
 type Row = [number, Buffer, Buffer | null, number, number, number];
@@ -118,10 +124,14 @@ export class StoreFile implements Disposable {
     this.#db.pragma(`incremental_vacuum(${VACUUM_PAGES})`);
   }
 
-  /** Moves the log into the main file when it has grown; commits do not wait for it unless they come now. */
+  /**
+   * Moves the log into the main file when it holds enough; commits do not wait for it unless they come now. The size
+   * of its file says nothing: SQLite begins it anew without cutting it.
+   */
   checkpointIfDue(): void {
-    const walBytes = statSync(`${this.#path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
-    if (walBytes >= CHECKPOINT_WAL_BYTES) this.#db.pragma('wal_checkpoint(PASSIVE)');
+    const [state] = this.#db.pragma('wal_checkpoint(NOOP)') as readonly LogState[];
+    const pages = state ? state.log - state.checkpointed : 0;
+    if (pages * PAGE_BYTES >= CHECKPOINT_WAL_BYTES) this.#db.pragma('wal_checkpoint(PASSIVE)');
   }
 
   /** Copies the store page by page while commits go on between the steps; the copy appears whole. */
