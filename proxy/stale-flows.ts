@@ -2,15 +2,19 @@ import type { NodeView, NodeViewChanges, ServicePortView } from '../endpoints/no
 import type { Clock } from '../src/base/clock.ts';
 import { hasCode, messageOf } from '../src/base/fault.ts';
 import type { Logger } from '../src/base/log.ts';
-import { Conntrack, type TrackedFlow } from '../src/net/conntrack.ts';
+import { ConntrackProgram, type TrackedFlow, type UdpFlows } from '../src/net/conntrack.ts';
 import type { Exec } from '../src/net/exec.ts';
 import { joinHostPort } from '../src/net/ip.ts';
+import { NETLINK, type OpenNetlink } from '../src/net/netlink/socket.ts';
+import { NetlinkUdpFlows } from '../src/net/netlink/udp-flows.ts';
 import type { Applied, Backend, PortCounts } from './backend.ts';
 
 export interface StaleFlowDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly exec: Exec;
+  /** Asks the kernel itself; absent: conntrack is started for each change of a UDP port. */
+  readonly openNetlink?: OpenNetlink;
 }
 
 /**
@@ -23,13 +27,13 @@ export class StaleFlowBackend implements Backend {
   readonly #inner: Backend;
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #conntrack: Conntrack;
+  readonly #flows: UdpFlows;
 
   constructor(deps: StaleFlowDeps, inner: Backend) {
     this.#clock = deps.clock;
     this.#inner = inner;
     this.#log = deps.log;
-    this.#conntrack = new Conntrack(deps);
+    this.#flows = openFlows(deps);
   }
 
   get mode(): Backend['mode'] {
@@ -62,6 +66,7 @@ export class StaleFlowBackend implements Backend {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#inner[Symbol.asyncDispose]();
+    this.#flows[Symbol.dispose]();
   }
 
   async #forgetStale(
@@ -78,9 +83,9 @@ export class StaleFlowBackend implements Backend {
     if (ports.length === 0) return undefined;
     const startMs = this.#clock.monotonicMs();
     try {
-      const flows = await this.#conntrack.udpFlows(this.family, signal);
+      const flows = await this.#flows.list(this.family, portNumbers(ports), signal);
       const stale = staleFlows(flows, ports);
-      await this.#conntrack.forgetUdp(this.family, stale, signal);
+      await this.#flows.forget(this.family, stale, signal);
       if (stale.length > 0) this.#log.debug('stale udp flows forgotten', { flows: stale.length });
       return { deleted: stale.length, durationMs: this.#clock.monotonicMs() - startMs };
     } catch (error) {
@@ -91,6 +96,16 @@ export class StaleFlowBackend implements Backend {
       return undefined;
     }
   }
+}
+
+function openFlows(deps: StaleFlowDeps): UdpFlows {
+  try {
+    const socket = deps.openNetlink?.(NETLINK.NETFILTER);
+    if (socket) return new NetlinkUdpFlows(socket);
+  } catch (error) {
+    deps.log.info('udp flows are listed by conntrack', { reason: messageOf(error) });
+  }
+  return new ConntrackProgram(deps);
 }
 
 interface PortChange {
@@ -123,6 +138,13 @@ export function staleFlows(
     if (endpoints.size === 0 && !isTranslated) return false;
     return !endpoints.has(joinHostPort(flow.replySource, flow.replySourcePort));
   });
+}
+
+/** The ports that flows to them name: those of services, and node ports. */
+function portNumbers(ports: readonly PortChange[]): ReadonlySet<number> {
+  const views = ports.flatMap(({ before, now }) => [before, now]);
+  const numbers = views.flatMap((view) => (view ? [view.port, view.nodePort] : []));
+  return new Set(numbers.filter((port) => port > 0));
 }
 
 /** Where the port is met, `ip:port`; its node port on every address, `*:port`. */

@@ -13,27 +13,38 @@ export interface TrackedFlow {
   readonly replySourcePort: number;
 }
 
+/** The kernel's table of UDP connections. */
+export interface UdpFlows extends Disposable {
+  /** Flows that were sent to one of these ports; an implementation may list others too. */
+  list(family: Family, ports: ReadonlySet<number>, signal: AbortSignal): Promise<readonly TrackedFlow[]>;
+  /** Makes the kernel forget flows; one that ended meanwhile is no error. */
+  forget(family: Family, flows: readonly TrackedFlow[], signal: AbortSignal): Promise<void>;
+}
+
 /** A busy node tracks hundreds of thousands of flows. */
 const CONNTRACK_TIMEOUT_MS = 60_000;
 
 /**
- * Runs conntrack (conntrack-tools). Faults: CONNTRACK_FAILED, and those of exec (EXEC_NOT_FOUND when it is not
- * installed).
+ * Runs conntrack (conntrack-tools), which lists all ports. Faults: CONNTRACK_FAILED, and those of exec
+ * (EXEC_NOT_FOUND when it is not installed).
  */
-export class Conntrack {
+export class ConntrackProgram implements UdpFlows {
   readonly #exec: Exec;
 
   constructor(deps: { exec: Exec }) {
     this.#exec = deps.exec;
   }
 
-  async udpFlows(family: Family, signal?: AbortSignal): Promise<readonly TrackedFlow[]> {
+  async list(
+    family: Family,
+    _ports: ReadonlySet<number>,
+    signal: AbortSignal,
+  ): Promise<readonly TrackedFlow[]> {
     const args = ['-L', '-p', 'udp', '-f', family.toLowerCase()];
     return parseFlows(await this.#run(args, signal));
   }
 
-  /** Makes the kernel forget UDP flows; one that ended meanwhile is no error. */
-  async forgetUdp(family: Family, flows: readonly TrackedFlow[], signal?: AbortSignal): Promise<void> {
+  async forget(family: Family, flows: readonly TrackedFlow[], signal: AbortSignal): Promise<void> {
     for (const flow of flows) {
       const tuple = ['-s', flow.source, '-d', flow.destination];
       const ports = ['--sport', String(flow.sourcePort), '--dport', String(flow.destinationPort)];
@@ -41,9 +52,10 @@ export class Conntrack {
     }
   }
 
-  async #run(args: readonly string[], signal: AbortSignal | undefined): Promise<string> {
-    const options = { timeoutMs: CONNTRACK_TIMEOUT_MS, ...(signal && { signal }) };
-    const result = await this.#exec('conntrack', args, options);
+  [Symbol.dispose](): void {}
+
+  async #run(args: readonly string[], signal: AbortSignal): Promise<string> {
+    const result = await this.#exec('conntrack', args, { timeoutMs: CONNTRACK_TIMEOUT_MS, signal });
     if (result.exitCode !== 0 && !/0 flow entries/.test(result.stderr))
       throw new Fault('CONNTRACK_FAILED', `conntrack ${args.join(' ')}: ${result.stderr.trim()}`);
     return result.stdout;
