@@ -51,6 +51,9 @@ export const TCP_USER_TIMEOUT = 18;
 export const MSG_WAITFORONE = 0x10000;
 export const MSG_TRUNC = 0x20;
 export const MSG_CTRUNC = 0x8;
+/** recv, send and their batches: never wait. */
+export const MSG_DONTWAIT = 0x40;
+export const MSG_PEEK = 0x2;
 /** send: an error instead of SIGPIPE. */
 export const MSG_NOSIGNAL = 0x4000;
 

@@ -3,6 +3,7 @@ import {
   AF_INET,
   AF_INET6,
   MSG_NOSIGNAL,
+  MSG_PEEK,
   SHUT_WRITE,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
@@ -10,6 +11,7 @@ import {
   SOCKADDR,
 } from './abi.ts';
 import type { Arena } from './arena.ts';
+import type { ByteStream } from './byte-stream.ts';
 import type { EpollLoop } from './epoll-loop.ts';
 import { ERRNO, type CallResult, type Failure, orErrno } from './errno.ts';
 import type { IoVectors } from './io-vectors.ts';
@@ -22,7 +24,8 @@ import { streamCalls } from './stream-calls.ts';
  * are bytes, or a Failure: -EAGAIN when it would have to wait, -EBADF once closed. What never waits is never interrupted:
  * no call returns -EINTR.
  */
-export class StreamSocket implements Disposable {
+export class StreamSocket implements ByteStream, Disposable {
+  readonly readNeedsRoom = false;
   readonly #loop: EpollLoop;
   readonly #calls = streamCalls();
   #fd: number;
@@ -42,6 +45,12 @@ export class StreamSocket implements Disposable {
   receive(arena: Arena, at: number, sizeBytes: number): CallResult {
     if (this.#fd < 0) return -ERRNO.EBADF;
     return orErrno(this.#calls.recv(this.#fd, arena.address(at, sizeBytes), sizeBytes, 0));
+  }
+
+  /** As `receive`, but the bytes stay to be read again. */
+  peek(arena: Arena, at: number, sizeBytes: number): CallResult {
+    if (this.#fd < 0) return -ERRNO.EBADF;
+    return orErrno(this.#calls.recv(this.#fd, arena.address(at, sizeBytes), sizeBytes, MSG_PEEK));
   }
 
   /** How many bytes the kernel took: all, or those that had room. */
@@ -65,6 +74,11 @@ export class StreamSocket implements Disposable {
   endWriting(): 0 | Failure {
     if (this.#fd < 0) return -ERRNO.EBADF;
     return orErrno(this.#calls.shutdown(this.#fd, SHUT_WRITE));
+  }
+
+  /** Without TLS to close is to say so. */
+  end(): void {
+    this.close();
   }
 
   /** Leaves the loop. What the kernel holds to be sent is still sent. */

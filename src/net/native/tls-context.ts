@@ -1,0 +1,211 @@
+import tls from 'node:tls';
+import koffi from 'koffi';
+import { Fault } from '../../base/fault.ts';
+import { Arena } from './arena.ts';
+import { takeTlsError, tlsCalls } from './tls-calls.ts';
+
+/** Key name, HMAC key and AES key of session tickets (RFC 5077 section 4), as OpenSSL takes them. */
+export const TICKET_KEYS_BYTES = 80;
+
+/** openssl/ssl.h.in and tls1.h. */
+const CTRL = {
+  MODE: 33,
+  READ_AHEAD: 41,
+  SESSION_CACHE_MODE: 44,
+  TICKET_KEYS: 59,
+  ADD_CHAIN_CERTIFICATE: 89,
+  MIN_VERSION: 123,
+} as const;
+const MODE = { PARTIAL_WRITE: 1, MOVING_WRITE_BUFFER: 2, NO_AUTO_CHAIN: 8, RELEASE_BUFFERS: 16 } as const;
+const MODES = MODE.PARTIAL_WRITE | MODE.MOVING_WRITE_BUFFER | MODE.NO_AUTO_CHAIN | MODE.RELEASE_BUFFERS;
+/** The end of a connection is an end, with close_notify or without: what is carried says where it ends. */
+const OPTION = {
+  IGNORE_UNEXPECTED_EOF: 1 << 7,
+  NO_COMPRESSION: 1 << 17,
+  SERVER_PREFERENCE: 1 << 22,
+  NO_RENEGOTIATION: 1 << 30,
+} as const;
+const OPTIONS =
+  OPTION.IGNORE_UNEXPECTED_EOF | OPTION.NO_COMPRESSION | OPTION.SERVER_PREFERENCE | OPTION.NO_RENEGOTIATION;
+const VERSIONS = { 'TLSv1.2': 0x0303, 'TLSv1.3': 0x0304 } as const;
+/** Tickets hold the session; nothing is kept here. */
+const NO_SESSION_CACHE = 0;
+const ALPN_SELECTED = 0;
+
+export interface TlsContextOptions {
+  /** PEM: the certificate, then its chain. */
+  readonly cert: string;
+  /** PEM, not encrypted. */
+  readonly key: string;
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** OpenSSL names, colons between, those of TLS 1.3 among them; undefined = Node's. Ours come first. */
+  readonly ciphers: string | undefined;
+  /** TICKET_KEYS_BYTES: threads with the same resume one another's sessions. */
+  readonly ticketKeys: Uint8Array;
+  /** Selected whenever a client offers protocols (RFC 7301): whoever accepts has seen that it is among them. */
+  readonly protocol: string;
+}
+
+/** How TLS is spoken as a server: an SSL_CTX. Connections that began with it may outlive it. */
+export class TlsContext implements Disposable {
+  #handle: number;
+
+  private constructor(handle: number) {
+    this.#handle = handle;
+  }
+
+  /** Throws Fault TLS_CONTEXT with OpenSSL's reason, NATIVE_UNSUPPORTED. */
+  static open(options: TlsContextOptions): TlsContext {
+    const calls = tlsCalls();
+    const handle = calls.SSL_CTX_new(calls.TLS_server_method());
+    if (handle === 0) throw tlsFault('SSL_CTX_new');
+    const context = new TlsContext(handle);
+    try {
+      setManner(handle, options);
+      setPair(handle, options);
+      return context;
+    } catch (error) {
+      context[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Throws what `open` would throw on this host whatever the options. */
+  static prove(): void {
+    tlsCalls();
+  }
+
+  /** For the streams of this room; 0 once disposed. */
+  get handle(): number {
+    return this.#handle;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#handle !== 0) tlsCalls().SSL_CTX_free(this.#handle);
+    this.#handle = 0;
+  }
+}
+
+function setManner(handle: number, options: TlsContextOptions): void {
+  const { SSL_CTX_ctrl, SSL_CTX_set_options, SSL_CTX_set_alpn_select_cb } = tlsCalls();
+  SSL_CTX_set_options(handle, OPTIONS);
+  SSL_CTX_ctrl(handle, CTRL.MODE, MODES, 0);
+  SSL_CTX_ctrl(handle, CTRL.READ_AHEAD, 1, 0);
+  SSL_CTX_ctrl(handle, CTRL.SESSION_CACHE_MODE, NO_SESSION_CACHE, 0);
+  must('minimum version', SSL_CTX_ctrl(handle, CTRL.MIN_VERSION, VERSIONS[options.minVersion], 0));
+  setCiphers(handle, options.ciphers ?? tls.DEFAULT_CIPHERS);
+  const { arena, at } = stored(options.ticketKeys);
+  if (options.ticketKeys.length !== TICKET_KEYS_BYTES)
+    throw new Fault('TLS_CONTEXT', 'ticket keys: bad length');
+  const keys = arena.address(at, TICKET_KEYS_BYTES);
+  must('ticket keys', SSL_CTX_ctrl(handle, CTRL.TICKET_KEYS, TICKET_KEYS_BYTES, keys));
+  SSL_CTX_set_alpn_select_cb(handle, selector(options.protocol), 0);
+}
+
+/** As node:tls splits them; without one for TLS 1.2 there is only TLS 1.3. */
+function setCiphers(handle: number, ciphers: string): void {
+  const { SSL_CTX_set_cipher_list, SSL_CTX_set_ciphersuites, SSL_CTX_ctrl } = tlsCalls();
+  const names = ciphers.split(':').filter((name) => name !== '');
+  const suites = names.filter((name) => name.startsWith('TLS_'));
+  const older = names.filter((name) => !name.startsWith('TLS_'));
+  if (suites.length > 0) must('ciphers', SSL_CTX_set_ciphersuites(handle, suites.join(':')));
+  if (older.length > 0) must('ciphers', SSL_CTX_set_cipher_list(handle, older.join(':')));
+  else SSL_CTX_ctrl(handle, CTRL.MIN_VERSION, VERSIONS['TLSv1.3'], 0);
+}
+
+function setPair(handle: number, { cert, key }: TlsContextOptions): void {
+  const calls = tlsCalls();
+  // a phrase is given, an empty one: else OpenSSL asks for it at the terminal
+  const { arena, at } = stored(Buffer.of(0));
+  const phrase = arena.address(at, 1);
+  readPem(cert, (bio) => {
+    const leaf = calls.PEM_read_bio_X509(bio, 0, 0, phrase);
+    if (leaf === 0) throw tlsFault('certificate');
+    const used = calls.SSL_CTX_use_certificate(handle, leaf);
+    calls.X509_free(leaf);
+    must('certificate', used);
+    for (;;) {
+      const link = calls.PEM_read_bio_X509(bio, 0, 0, phrase);
+      if (link === 0) break;
+      // the context owns it now
+      must('chain', calls.SSL_CTX_ctrl(handle, CTRL.ADD_CHAIN_CERTIFICATE, 0, link));
+    }
+    calls.ERR_clear_error(); // that there is no further one is no error
+  });
+  readPem(key, (bio) => {
+    const read = calls.PEM_read_bio_PrivateKey(bio, 0, 0, phrase);
+    if (read === 0) throw tlsFault('key');
+    const used = calls.SSL_CTX_use_PrivateKey(handle, read);
+    calls.EVP_PKEY_free(read);
+    must('key', used);
+  });
+  must('key', calls.SSL_CTX_check_private_key(handle));
+}
+
+function readPem(text: string, read: (bio: number) => void): void {
+  const { BIO_new_mem_buf, BIO_free } = tlsCalls();
+  const { arena, at, sizeBytes } = stored(Buffer.from(text));
+  const bio = BIO_new_mem_buf(arena.address(at, sizeBytes), sizeBytes);
+  if (bio === 0) throw tlsFault('PEM');
+  try {
+    read(bio);
+  } finally {
+    BIO_free(bio);
+    arena.bytes.fill(0);
+  }
+}
+
+/** A copy where OpenSSL may read it while the arena is held. */
+function stored(bytes: Uint8Array): {
+  readonly arena: Arena;
+  readonly at: number;
+  readonly sizeBytes: number;
+} {
+  const arena = new Arena(Math.max(1, bytes.length));
+  const at = arena.allocate(bytes.length);
+  arena.bytes.set(bytes, at);
+  return { arena, at, sizeBytes: bytes.length };
+}
+
+function must(what: string, result: number): void {
+  if (result <= 0) throw tlsFault(what);
+}
+
+function tlsFault(what: string): Fault {
+  return new Fault('TLS_CONTEXT', `${what}: ${takeTlsError()}`);
+}
+
+const selectors = new Map<string, unknown>();
+/** What selectors answer with, for as long as the thread lives. */
+const answers: Arena[] = [];
+
+/** The callback of OpenSSL that selects one protocol, made once a thread: it points to the name and says its length. */
+function selector(protocol: string): unknown {
+  const known = selectors.get(protocol);
+  if (known !== undefined) return known;
+  const { memcpy } = tlsCalls();
+  const arena = new Arena(16 + 16 + protocol.length);
+  const pointer = arena.allocate(8);
+  const length = arena.allocate(1);
+  const name = arena.allocate(protocol.length);
+  arena.bytes.set(Buffer.from(protocol), name);
+  arena.setPointer(pointer, name, protocol.length);
+  arena.bytes[length] = protocol.length;
+  answers.push(arena);
+  const select = (_ssl: number, out: number, outLength: number): number => {
+    memcpy(out, arena.address(pointer, 8), 8);
+    memcpy(outLength, arena.address(length, 1), 1);
+    return ALPN_SELECTED;
+  };
+  const type = koffi.proto('int', [
+    'uint64_t',
+    'uint64_t',
+    'uint64_t',
+    'uint64_t',
+    'unsigned int',
+    'uint64_t',
+  ]);
+  const made = koffi.register(select, koffi.pointer(type));
+  selectors.set(protocol, made);
+  return made;
+}
