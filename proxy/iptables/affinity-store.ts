@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs';
 import type { NodeView, ServicePortView } from '../../endpoints/node-view.ts';
-import { hasCode, messageOf } from '../../src/base/fault.ts';
+import { Fault, messageOf } from '../../src/base/fault.ts';
 import type { Logger } from '../../src/base/log.ts';
 import type { Exec } from '../../src/net/exec.ts';
 import type { Family } from '../../src/net/ip.ts';
-import { Ipset } from '../../src/net/ipset.ts';
 import type { Iptables } from '../../src/net/iptables.ts';
+import type { IpsetOptions } from '../../src/net/ipset.ts';
+import { IPSET_IN_USE, Ipsets } from '../../src/net/netlink/ipset.ts';
+import { NETLINK, type OpenNetlink } from '../../src/net/netlink/socket.ts';
 import { AFFINITY_CLIENTS_MAX, RECENT_CLIENTS_ENOUGH } from '../limits.ts';
 import { affinitySets, type AffinityStore } from './port-rules.ts';
 
@@ -17,6 +19,8 @@ export interface AffinityDeps {
   readonly exec: Exec;
   readonly log: Logger;
   readonly iptables: Iptables;
+  /** Absent: clients are remembered in `recent` lists, however short. */
+  readonly openNetlink?: OpenNetlink;
 }
 
 /**
@@ -24,16 +28,15 @@ export interface AffinityDeps {
  * taken when the kernel's module was loaded with lists long enough (weft tries to load it so); else ipsets, each
  * named after the endpoint's chain.
  */
-export class AffinitySets {
+export class AffinitySets implements Disposable {
   readonly #deps: AffinityDeps;
   readonly #family: Family;
-  readonly #ipset: Ipset;
+  #opened: Ipsets | undefined;
   #store: AffinityStore | undefined;
 
   constructor(deps: AffinityDeps, family: Family) {
     this.#deps = deps;
     this.#family = family;
-    this.#ipset = new Ipset(deps);
   }
 
   /** Undefined until some port asked for affinity. */
@@ -50,50 +53,54 @@ export class AffinitySets {
   /** Makes the sets that rules are about to refer to. */
   async prepare(ports: Iterable<ServicePortView | undefined>, signal: AbortSignal): Promise<void> {
     if (this.#store !== 'ipset') return;
-    const family = this.#family === 'IPv6' ? 'inet6' : 'inet';
-    const options = `hash:ip family ${family} hashsize 64 maxelem ${AFFINITY_CLIENTS_MAX} timeout 0`;
+    signal.throwIfAborted();
+    const options: IpsetOptions = {
+      type: 'hash:ip',
+      family: this.#family,
+      hashSize: 64,
+      entriesMax: AFFINITY_CLIENTS_MAX,
+      timeoutSeconds: 0,
+    };
     const names = [...ports].flatMap((port) => (port ? affinitySets(port) : []));
-    await this.#ipset.restore(
-      names.map((name) => `create ${name} ${options}`),
-      signal,
-    );
+    await this.#sets().write(names.map((set) => ({ verb: 'create', set, options })));
   }
 
   /** Removes the sets of endpoints that left; the rules do not refer to them any more. */
-  async release(
-    before: ReadonlyMap<string, ServicePortView>,
-    view: NodeView,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async release(before: ReadonlyMap<string, ServicePortView>, view: NodeView): Promise<void> {
     if (this.#store !== 'ipset') return;
     for (const [key, port] of before) {
       const now = view.ports.get(key);
       const kept = new Set(now ? affinitySets(now) : []);
-      await this.#destroy(
-        affinitySets(port).filter((name) => !kept.has(name)),
-        signal,
-      );
+      await this.#destroy(affinitySets(port).filter((name) => !kept.has(name)));
     }
   }
 
   /** Removes all sets but those of these ports. */
-  async removeOthers(ports: Iterable<ServicePortView>, signal: AbortSignal): Promise<void> {
+  async removeOthers(ports: Iterable<ServicePortView>): Promise<void> {
+    // without netlink there never was a set
+    if (!this.#deps.openNetlink) return;
     const kept = new Set([...ports].flatMap((port) => affinitySets(port)));
-    try {
-      const names = await this.#ipset.names(signal);
-      await this.#destroy(
-        names.filter((name) => name.startsWith(SET_PREFIX[this.#family]) && !kept.has(name)),
-        signal,
-      );
-    } catch (error) {
-      // without the tool there never was a set
-      if (!hasCode(error, 'EXEC_NOT_FOUND')) throw error;
-    }
+    const names = await this.#sets().names();
+    await this.#destroy(names.filter((name) => name.startsWith(SET_PREFIX[this.#family]) && !kept.has(name)));
+  }
+
+  [Symbol.dispose](): void {
+    this.#opened?.[Symbol.dispose]();
   }
 
   /** A set that is still in use serves another variant that takes over: that one removes it. */
-  async #destroy(names: readonly string[], signal: AbortSignal): Promise<void> {
-    for (const name of names) await this.#deps.exec('ipset', ['destroy', name], { signal });
+  async #destroy(names: readonly string[]): Promise<void> {
+    if (names.length === 0) return;
+    await this.#sets().write(
+      names.map((set) => ({ verb: 'destroy', set })),
+      [IPSET_IN_USE, 'ENOENT'],
+    );
+  }
+
+  #sets(): Ipsets {
+    const { openNetlink } = this.#deps;
+    if (!openNetlink) throw new Fault('NETLINK', 'no netlink to make ipsets with');
+    return (this.#opened ??= new Ipsets(openNetlink(NETLINK.NETFILTER)));
   }
 
   async #longLists(): Promise<boolean> {
@@ -107,14 +114,14 @@ export class AffinitySets {
   /** Not every kernel and host has ipsets: tries one in a chain that nothing runs through. */
   async #trySets(signal: AbortSignal): Promise<AffinityStore> {
     const { iptables, log } = this.#deps;
-    const family = this.#family === 'IPv6' ? 'inet6' : 'inet';
+    const options: IpsetOptions = { type: 'hash:ip', family: this.#family, timeoutSeconds: 0 };
     const probe = PROBES[this.#family];
     const rule = `-m set --match-set ${probe} src -j SET --add-set ${probe} src --exist --timeout 1`;
     try {
-      await this.#ipset.restore([`create ${probe} hash:ip family ${family} timeout 0`], signal);
+      await this.#sets().write([{ verb: 'create', set: probe, options }]);
       await iptables.restoreText(`*nat\n:${probe} - [0:0]\n-A ${probe} ${rule}\nCOMMIT\n`, signal);
       await iptables.restoreText(`*nat\n:${probe} - [0:0]\n-X ${probe}\nCOMMIT\n`, signal);
-      await this.#destroy([probe], signal);
+      await this.#destroy([probe]);
       return 'ipset';
     } catch (error) {
       if (signal.aborted) throw error;

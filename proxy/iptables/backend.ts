@@ -4,6 +4,7 @@ import type { Logger } from '../../src/base/log.ts';
 import type { Exec } from '../../src/net/exec.ts';
 import type { Family } from '../../src/net/ip.ts';
 import { Iptables, type IptablesVariant } from '../../src/net/iptables.ts';
+import type { OpenNetlink } from '../../src/net/netlink/socket.ts';
 import { writeSysctl } from '../../src/net/sysctl.ts';
 import type { Applied, Backend, PortCounts } from '../backend.ts';
 import {
@@ -25,6 +26,8 @@ export interface IptablesDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly exec: Exec;
+  /** Makes the ipsets of session affinity. */
+  readonly openNetlink?: OpenNetlink;
 }
 
 export interface IptablesBackendOptions extends BaseOptions {
@@ -79,7 +82,7 @@ export class IptablesBackend implements Backend {
     this.#retried = false;
     const full = !(changes.complete && (await this.#update(view, changes.ports, signal)));
     if (full) await this.#replace(view, signal);
-    else await this.#affinity.release(previous, view, signal);
+    else await this.#affinity.release(previous, view);
     const durationMs = this.#deps.clock.monotonicMs() - startMs;
     return {
       full,
@@ -97,7 +100,7 @@ export class IptablesBackend implements Backend {
       const text = removal(table, await this.#iptables.save(table, signal), isOurs);
       if (text !== undefined) await this.#iptables.restoreText(text, signal);
     }
-    await this.#affinity.removeOthers([], signal);
+    await this.#affinity.removeOthers([]);
     this.#ruleset = undefined;
   }
 
@@ -108,7 +111,9 @@ export class IptablesBackend implements Backend {
   }
 
   /** The kernel keeps the rules: they go on serving until `cleanup`. */
-  async [Symbol.asyncDispose](): Promise<void> {}
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#affinity[Symbol.dispose]();
+  }
 
   async #restore(text: string, signal: AbortSignal): Promise<void> {
     await this.#iptables.restoreText(text, signal);
@@ -140,7 +145,7 @@ export class IptablesBackend implements Backend {
     const jumps = entryJumps().filter((jump) => !hasJump(saved[jump.table] ?? '', jump));
     await this.#restore(CANARIES + withJumps(ruleset.renderAll(kept), jumps), signal);
     for (const slice of rest) await this.#restore(ruleset.change(view, slice, { removeStale: true }), signal);
-    if (this.#affinity.store === 'ipset') await this.#affinity.removeOthers(view.ports.values(), signal);
+    if (this.#affinity.store === 'ipset') await this.#affinity.removeOthers(view.ports.values());
     this.#ruleset = ruleset;
     this.#staleRemovedMs = this.#deps.clock.monotonicMs();
   }

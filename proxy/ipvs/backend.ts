@@ -1,14 +1,13 @@
 import type { NodeView, NodeViewChanges } from '../../endpoints/node-view.ts';
 import type { Clock } from '../../src/base/clock.ts';
-import { Fault } from '../../src/base/fault.ts';
 import type { Logger } from '../../src/base/log.ts';
 import { cidrContains, parseCidr } from '../../src/net/cidr.ts';
 import type { Exec } from '../../src/net/exec.ts';
-import { familyOf, splitHostPort, type Family } from '../../src/net/ip.ts';
-import { Ipset } from '../../src/net/ipset.ts';
+import { familyOf, type Family } from '../../src/net/ip.ts';
 import type { IptablesTable } from '../../src/net/iptables-rule.ts';
 import { Iptables, type IptablesVariant } from '../../src/net/iptables.ts';
-import { Ipvs, ipvsLine, type ServerKey } from '../../src/net/ipvs.ts';
+import { type IpvsChange, ipvsLine, type ServerKey, serverPlace } from '../../src/net/ipvs.ts';
+import type { OpenNetlink } from '../../src/net/netlink/socket.ts';
 import type { Applied, Backend, PortCounts } from '../backend.ts';
 import { hasJump, removal, withJumps } from '../iptables/own-chains.ts';
 import type { IpvsOptions } from '../kernel-options.ts';
@@ -17,18 +16,22 @@ import { PacedReading } from '../paced-reading.ts';
 import { growingSlices } from '../slices.ts';
 import { DummyDevice } from './dummy-device.ts';
 import { prepareHost, probeIpvs } from './host.ts';
+import { type KernelCalls, openKernelCalls } from './kernel.ts';
 import { IPVS_CHAINS } from './names.ts';
 import { renderRules } from './render.ts';
 import { ipvsJumps } from './rules.ts';
 import { Ruleset, type RulesetDelta } from './ruleset.ts';
 import { ServerPlan } from './server-plan.ts';
-import { ownSets, replaceSets, setLines } from './sets.ts';
+import { entryChanges, ownSets, replaceSets } from './sets.ts';
 import { ServerTraffic } from './traffic.ts';
 
 export interface IpvsDeps {
   readonly clock: Clock;
   readonly log: Logger;
+  /** Runs iptables for the few constant rules. */
   readonly exec: Exec;
+  /** All the rest goes by netlink. */
+  readonly openNetlink?: OpenNetlink;
 }
 
 export interface IpvsBackendOptions {
@@ -46,15 +49,15 @@ interface Written {
 
 /**
  * kube-proxy's ipvs mode: virtual servers in the kernel, their addresses on a dummy device, sets that tell the
- * few constant iptables rules what to do. A change costs its own lines; only a full sync asks what is there.
+ * few constant iptables rules what to do. All but these rules is said by netlink. A change costs its own messages;
+ * only a full sync asks what is there.
  */
 export class IpvsBackend implements Backend {
   readonly mode = 'ipvs';
   readonly family: Family;
   readonly #deps: IpvsDeps;
   readonly #options: IpvsBackendOptions;
-  readonly #ipvs: Ipvs;
-  readonly #ipset: Ipset;
+  readonly #kernel: KernelCalls;
   readonly #iptables: Iptables;
   readonly #device: DummyDevice;
   readonly #traffic = new ServerTraffic();
@@ -68,15 +71,14 @@ export class IpvsBackend implements Backend {
     this.#options = options;
     this.family = options.family;
     this.#reading = new PacedReading(deps.clock);
-    this.#ipvs = new Ipvs(deps);
-    this.#ipset = new Ipset(deps);
+    this.#kernel = openKernelCalls(deps.openNetlink);
     this.#iptables = new Iptables(deps, options);
-    this.#device = new DummyDevice(deps, options.family);
+    this.#device = new DummyDevice(this.#kernel.links, options.family);
   }
 
   /**
-   * Does not look whether the kernel can: cleanup must work where it cannot. The first apply does, and rejects
-   * with IPVS_UNAVAILABLE.
+   * Does not look whether the kernel has IPVS: cleanup must work where it has not. The first apply does, and rejects
+   * with IPVS_UNAVAILABLE. Throws the Faults of openNetlink.
    */
   static open(deps: IpvsDeps, options: IpvsBackendOptions): IpvsBackend {
     return new IpvsBackend(deps, options);
@@ -91,69 +93,69 @@ export class IpvsBackend implements Backend {
     const startMs = this.#deps.clock.monotonicMs();
     const full = !(changes.complete && (await this.#update(view, changes.ports, signal)));
     if (full) await this.#replace(view, signal);
-    await this.#retireDrained(signal);
+    await this.#retireDrained();
     const durationMs = this.#deps.clock.monotonicMs() - startMs;
     return { full, changedPorts: full ? view.ports.size : changes.ports.size, durationMs, refused: [] };
   }
 
   async cleanup(signal: AbortSignal): Promise<void> {
     this.#written = undefined;
-    const names = ownSets(this.family, await this.#ipset.names(signal));
-    const addresses = await this.#device.addresses(signal);
+    const { ipvs, ipsets } = this.#kernel;
+    const names = ownSets(this.family, await ipsets.names());
+    const addresses = await this.#device.addresses();
     for (const table of ['mangle', 'filter', 'nat'] as const) {
       const text = removal(table, await this.#iptables.save(table, signal), isOurs);
       if (text !== undefined) await this.#iptables.restoreText(text, signal);
     }
     // without the device there never was an IPVS of ours, and maybe none in the kernel
-    if (await this.#device.exists(signal)) {
-      const keys = [...(await this.#ipvs.held(signal)).keys()].filter((key) => this.#mayDelete(key));
-      await this.#ipvs.restore(keys.map(ipvsLine.deleteServer), signal);
-      await this.#device.unbind(addresses, signal);
-      await this.#device.removeUnused(signal);
+    if (await this.#device.exists()) {
+      const keys = [...(await ipvs.servers()).keys()].filter((key) => this.#mayDelete(key));
+      await ipvs.write(keys.map((key) => ({ verb: 'delete-server', key })));
+      await this.#device.unbind(addresses);
+      await this.#device.removeUnused();
     }
-    await this.#ipset.restore(
-      names.map((name) => `destroy ${name}`),
-      signal,
-    );
+    await ipsets.write(names.map((set) => ({ verb: 'destroy', set })));
   }
 
   async counters(signal: AbortSignal): Promise<readonly PortCounts[]> {
     const ruleset = this.#written?.ruleset;
     if (!ruleset) return [];
-    return await this.#reading.read(() => this.#traffic.read(this.#ipvs, ruleset, signal));
+    return await this.#reading.read(() => this.#traffic.read(this.#kernel.ipvs, ruleset, signal));
   }
 
   /** The kernel keeps everything: it goes on serving until `cleanup`. */
-  async [Symbol.asyncDispose](): Promise<void> {}
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#kernel[Symbol.dispose]();
+  }
 
   /** Compares with what the kernel holds, and fills an empty one by slices. */
   async #replace(view: NodeView, signal: AbortSignal): Promise<void> {
     this.#written = undefined;
-    await probeIpvs(this.#ipvs, this.#options.ipvs.scheduler);
-    await this.#device.ensure(signal);
-    await prepareHost({ ipvs: this.#ipvs, log: this.#deps.log }, this.#options.ipvs, signal);
+    const { ipvs, ipsets } = this.#kernel;
+    await probeIpvs(ipvs, this.#options.ipvs.scheduler);
+    await this.#device.ensure();
+    await prepareHost({ ipvs, log: this.#deps.log }, this.#options.ipvs);
     const ruleset = new Ruleset({ node: view.node, scheduler: this.#options.ipvs.scheduler });
     ruleset.change(view, view.ports.keys());
-    await this.#ipset.restore(replaceSets(this.family, ruleset.entries.keys), signal);
+    await ipsets.write(replaceSets(this.family, ruleset.entries.keys));
     await this.#writeRules(view, signal);
-    const plan = new ServerPlan(await this.#heldServers(signal));
-    const bound = await this.#device.addresses(signal);
+    const isOfFamily = (key: ServerKey): boolean => familyOf(serverPlace(key).address) === this.family;
+    const plan = new ServerPlan(await ipvs.held(isOfFamily));
+    const bound = await this.#device.addresses();
     for (const keys of growingSlices([...ruleset.serverKeys], FIRST_SLICE_PORTS)) {
+      signal.throwIfAborted();
       const { first } = plan.bring(keys, (key) => ruleset.server(key));
-      await this.#ipvs.restore(first, signal);
-      const addresses = new Set(keys.map(addressOf));
+      await this.#writeServers(ruleset, first);
+      const addresses = new Set(keys.map((key) => serverPlace(key).address));
       await this.#device.bind(
         [...addresses].filter((address) => ruleset.addresses.has(address) && !bound.has(address)),
-        signal,
       );
     }
     const stale = [...plan.keys].filter((key) => !ruleset.server(key) && this.#mayDelete(key));
-    await this.#device.unbind(
-      [...bound].filter((address) => !ruleset.addresses.has(address)),
-      signal,
-    );
-    await this.#ipvs.restore(plan.bring(stale, () => undefined).last, signal);
+    await this.#device.unbind([...bound].filter((address) => !ruleset.addresses.has(address)));
+    await this.#writeServers(ruleset, plan.bring(stale, () => undefined).last);
     this.#written = { ruleset, plan };
+    this.#checkedMs = this.#deps.clock.monotonicMs();
   }
 
   /** False when the kernel does not hold what was written before: then all must be compared anew. */
@@ -164,7 +166,7 @@ export class IpvsBackend implements Backend {
     // until all is through, the shadow is ahead of the kernel: a failure must start anew
     this.#written = undefined;
     try {
-      await this.#write(written, written.ruleset.change(view, keys), signal);
+      await this.#write(written, written.ruleset.change(view, keys));
     } catch (error) {
       if (signal.aborted) throw error;
       this.#deps.log.warn('the kernel refused a change: comparing all with it', { error });
@@ -175,14 +177,24 @@ export class IpvsBackend implements Backend {
   }
 
   /** Sets know before traffic can come, addresses come last and go first. */
-  async #write({ ruleset, plan }: Written, delta: RulesetDelta, signal: AbortSignal): Promise<void> {
+  async #write({ ruleset, plan }: Written, delta: RulesetDelta): Promise<void> {
+    const { ipsets } = this.#kernel;
     const { first, last } = plan.bring(delta.servers, (key) => ruleset.server(key));
-    await this.#ipset.restore(setLines('add', this.family, delta.entries.added), signal);
-    await this.#ipvs.restore(first, signal);
-    await this.#device.bind(delta.addresses.added.keys(), signal);
-    await this.#device.unbind(delta.addresses.removed.keys(), signal);
-    await this.#ipvs.restore(last, signal);
-    await this.#ipset.restore(setLines('del', this.family, delta.entries.removed), signal);
+    await ipsets.write(entryChanges('add', this.family, delta.entries.added));
+    await this.#writeServers(ruleset, first);
+    await this.#device.bind(delta.addresses.added.keys());
+    await this.#device.unbind(delta.addresses.removed.keys());
+    await this.#writeServers(ruleset, last);
+    await ipsets.write(entryChanges('del', this.family, delta.entries.removed));
+  }
+
+  /** A fault names the service port and the virtual server. */
+  async #writeServers(ruleset: Ruleset, changes: readonly IpvsChange[]): Promise<void> {
+    const about = (change: IpvsChange): string => {
+      const owner = ruleset.ownerOf(change.key);
+      return `${owner === undefined ? '' : `service port ${owner}: `}ipvsadm ${ipvsLine(change)}`;
+    };
+    await this.#kernel.ipvs.write(changes, about);
   }
 
   async #writeRules(view: NodeView, signal: AbortSignal): Promise<void> {
@@ -208,22 +220,17 @@ export class IpvsBackend implements Backend {
   async #missing(signal: AbortSignal): Promise<string | undefined> {
     for (const { table, chain, rule } of ipvsJumps())
       if (!(await this.#iptables.hasRule(table, chain, rule, signal))) return `${table} ${chain}`;
-    const bound = await this.#device.addresses(signal);
-    const held = await this.#ipvs.held(signal);
+    const bound = await this.#device.addresses();
+    const held = await this.#kernel.ipvs.servers();
     const { ruleset } = this.#written ?? {};
     for (const address of ruleset?.addresses.keys ?? []) if (!bound.has(address)) return address;
     for (const key of ruleset?.serverKeys ?? []) if (!held.has(key)) return key;
     return undefined;
   }
 
-  async #heldServers(signal: AbortSignal): ReturnType<Ipvs['held']> {
-    const held = await this.#ipvs.held(signal);
-    return new Map([...held].filter(([key]) => familyOf(addressOf(key)) === this.family));
-  }
-
   /** Servers of the other family and those in excludeCIDRs belong to somebody else. */
   #mayDelete(key: ServerKey): boolean {
-    const address = addressOf(key);
+    const { address } = serverPlace(key);
     if (familyOf(address) !== this.family) return false;
     return !this.#options.ipvs.excludeCIDRs.some((text) => {
       const cidr = parseCidr(text);
@@ -231,20 +238,17 @@ export class IpvsBackend implements Backend {
     });
   }
 
-  async #retireDrained(signal: AbortSignal): Promise<void> {
+  async #retireDrained(): Promise<void> {
     const plan = this.#written?.plan;
     const nowMs = this.#deps.clock.monotonicMs();
     if (!plan || plan.draining.length === 0 || nowMs - this.#drainedMs < DRAIN_CHECK_INTERVAL_MS) return;
     this.#drainedMs = nowMs;
-    for (const key of plan.draining)
-      await this.#ipvs.restore(plan.retire(key, await this.#ipvs.connections(key, signal)), signal);
+    const { ipvs } = this.#kernel;
+    for (const key of plan.draining) {
+      const active = (await ipvs.reals(key)).map((each) => [each.real, each.active] as const);
+      await ipvs.write(plan.retire(key, new Map(active)));
+    }
   }
-}
-
-function addressOf(key: ServerKey): string {
-  const place = splitHostPort(key.slice(key.indexOf(' ') + 1));
-  if (!place) throw new Fault('IPVS_FAILED', `no address in ${key}`);
-  return place.host;
 }
 
 function isOurs(chain: string): boolean {

@@ -1,80 +1,70 @@
-import { Fault } from '../../src/base/fault.ts';
-import type { Exec } from '../../src/net/exec.ts';
+import { Fault, hasCode } from '../../src/base/fault.ts';
 import type { Family } from '../../src/net/ip.ts';
+import type { Links } from '../../src/net/netlink/links.ts';
 import { DUMMY_DEVICE } from './names.ts';
 
 /** The device that makes the services' addresses this node's own. NOARP: nobody outside hears of them. */
 export class DummyDevice {
-  readonly #exec: Exec;
+  readonly #links: Links;
   readonly #family: Family;
+  #index: number | undefined;
 
-  constructor(deps: { exec: Exec }, family: Family) {
-    this.#exec = deps.exec;
+  constructor(links: Links, family: Family) {
+    this.#links = links;
     this.#family = family;
   }
 
   /** Faults: IPVS_UNAVAILABLE when the kernel has no dummy devices. */
-  async ensure(signal?: AbortSignal): Promise<void> {
-    if (!(await this.exists(signal))) {
-      const made = await this.#ip(['link', 'add', DUMMY_DEVICE, 'type', 'dummy'], signal);
-      if (made.exitCode !== 0 && !made.stderr.includes('File exists'))
-        throw new Fault('IPVS_UNAVAILABLE', `cannot make ${DUMMY_DEVICE}: ${made.stderr.trim()}`);
-    }
+  async ensure(): Promise<void> {
+    if (!(await this.exists())) await this.#make();
     // IPv6 addresses serve only on a device that is up
-    if (this.#family === 'IPv6')
-      await this.#batch([`link set ${DUMMY_DEVICE} addrgenmode none`, `link set ${DUMMY_DEVICE} up`], signal);
+    if (this.#family === 'IPv6') await this.#links.setUp(await this.#known());
   }
 
   /** Addresses bound on it, of this family; none when there is no device. */
-  async addresses(signal?: AbortSignal): Promise<ReadonlySet<string>> {
-    const family = this.#family === 'IPv6' ? '-6' : '-4';
-    const shown = await this.#ip([family, '-o', 'addr', 'show', 'dev', DUMMY_DEVICE], signal);
-    const found = shown.stdout.matchAll(/ inet6? ([^\s/]+)/g);
-    return new Set(Array.from(found, (match) => match[1]!));
+  async addresses(): Promise<ReadonlySet<string>> {
+    const index = await this.#links.index(DUMMY_DEVICE);
+    return index === undefined ? new Set() : await this.#links.addresses(index, this.#family);
   }
 
-  async bind(addresses: Iterable<string>, signal?: AbortSignal): Promise<void> {
-    const lines = Array.from(
-      addresses,
-      (address) => `addr replace ${this.#host(address)} dev ${DUMMY_DEVICE}`,
-    );
-    await this.#batch(lines, signal);
+  async bind(addresses: Iterable<string>): Promise<void> {
+    await this.#links.bind(await this.#known(), addresses);
   }
 
-  async unbind(addresses: Iterable<string>, signal?: AbortSignal): Promise<void> {
-    const lines = Array.from(addresses, (address) => `addr del ${this.#host(address)} dev ${DUMMY_DEVICE}`);
-    await this.#batch(lines, signal);
+  async unbind(addresses: Iterable<string>): Promise<void> {
+    await this.#links.unbind(await this.#known(), addresses);
   }
 
-  async exists(signal?: AbortSignal): Promise<boolean> {
-    return (await this.#ip(['link', 'show', DUMMY_DEVICE], signal)).exitCode === 0;
+  async exists(): Promise<boolean> {
+    this.#index = await this.#links.index(DUMMY_DEVICE);
+    return this.#index !== undefined;
   }
 
   /** Takes it away unless the other family still has addresses on it. */
-  async removeUnused(signal?: AbortSignal): Promise<void> {
-    const shown = await this.#ip(['-o', 'addr', 'show', 'dev', DUMMY_DEVICE], signal);
-    if (/ inet6? /.test(shown.stdout)) return;
-    const removed = await this.#ip(['link', 'del', DUMMY_DEVICE], signal);
-    if (removed.exitCode !== 0 && !/Cannot find device/.test(removed.stderr))
-      throw new Fault('IPVS_FAILED', `ip link del ${DUMMY_DEVICE}: ${removed.stderr.trim()}`);
+  async removeUnused(): Promise<void> {
+    if (!(await this.exists())) return;
+    const index = await this.#known();
+    for (const family of ['IPv4', 'IPv6'] as const)
+      if ((await this.#links.addresses(index, family)).size > 0) return;
+    await this.#links.remove(index);
+    this.#index = undefined;
   }
 
-  #host(address: string): string {
-    return this.#family === 'IPv6' ? `${address}/128 nodad` : `${address}/32`;
+  async #make(): Promise<void> {
+    try {
+      await this.#links.addDummy(DUMMY_DEVICE);
+    } catch (cause) {
+      const message = `this kernel cannot make the dummy device ${DUMMY_DEVICE}: modprobe dummy`;
+      if (hasCode(cause, 'EOPNOTSUPP')) throw new Fault('IPVS_UNAVAILABLE', message, { cause });
+      throw cause;
+    }
+    this.#index = await this.#links.index(DUMMY_DEVICE);
   }
 
-  async #batch(lines: readonly string[], signal: AbortSignal | undefined): Promise<void> {
-    if (lines.length === 0) return;
-    const options = { input: `${lines.join('\n')}\n`, ...(signal && { signal }) };
-    const result = await this.#exec('ip', ['-force', '-batch', '-'], options);
-    const failures = result.stderr.split('\n').filter((line) => /^(Error|RTNETLINK)/.test(line));
-    // an address that is gone already is what was asked for
-    const real = failures.filter((line) => !/Cannot assign requested address/.test(line));
-    if (result.exitCode !== 0 && real.length > 0)
-      throw new Fault('IPVS_FAILED', `ip -batch: ${real.slice(0, 3).join('; ')}`);
-  }
-
-  #ip(args: readonly string[], signal: AbortSignal | undefined): ReturnType<Exec> {
-    return this.#exec('ip', args, signal ? { signal } : {});
+  /** A device that somebody else made anew has another index: a full sync asks for it. */
+  async #known(): Promise<number> {
+    this.#index ??= await this.#links.index(DUMMY_DEVICE);
+    if (this.#index === undefined) throw new Fault('IPVS_FAILED', `the device ${DUMMY_DEVICE} is gone`);
+    return this.#index;
   }
 }

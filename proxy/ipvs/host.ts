@@ -1,6 +1,7 @@
-import { hasCode } from '../../src/base/fault.ts';
+import { Fault, hasCode } from '../../src/base/fault.ts';
 import type { Logger } from '../../src/base/log.ts';
-import { type Ipvs, ipvsLine, serverKey } from '../../src/net/ipvs.ts';
+import { serverKey } from '../../src/net/ipvs.ts';
+import type { Ipvs } from '../../src/net/netlink/ipvs.ts';
 import { readSysctl, writeSysctl } from '../../src/net/sysctl.ts';
 import type { IpvsOptions } from '../kernel-options.ts';
 
@@ -10,11 +11,16 @@ const PROBE = serverKey('tcp', '198.51.100.0', 20_000);
 /** Makes a virtual server with the scheduler and takes it away. Faults: IPVS_UNAVAILABLE. */
 export async function probeIpvs(ipvs: Ipvs, scheduler: string): Promise<void> {
   const server = { scheduler, persistSeconds: 0, flags: '' };
-  await ipvs.restore([ipvsLine.deleteServer(PROBE)]).catch((error: unknown) => {
-    // usually there is none from an earlier probe
-    if (hasCode(error, 'IPVS_UNAVAILABLE')) throw error;
-  });
-  await ipvs.restore([ipvsLine.addServer(PROBE, server), ipvsLine.deleteServer(PROBE)]);
+  // one that an earlier probe left is in the way
+  await ipvs.write([{ verb: 'delete-server', key: PROBE }], undefined, ['ESRCH']);
+  try {
+    await ipvs.write([{ verb: 'add-server', key: PROBE, server }]);
+  } catch (cause) {
+    if (!hasCode(cause, 'ENOENT')) throw cause;
+    const message = `this kernel has no scheduler ${scheduler}: modprobe ip_vs_${scheduler}, or use another one`;
+    throw new Fault('IPVS_UNAVAILABLE', message, { cause });
+  }
+  await ipvs.write([{ verb: 'delete-server', key: PROBE }]);
 }
 
 /** Settings of kube-proxy's ipvs mode, with what each is good for. */
@@ -36,7 +42,6 @@ const STRICT_ARP: readonly (readonly [string, number])[] = [
 export async function prepareHost(
   { ipvs, log }: { readonly ipvs: Ipvs; readonly log: Logger },
   options: IpvsOptions,
-  signal: AbortSignal,
 ): Promise<void> {
   const wanted = [...SYSCTLS, ...(options.strictARP ? STRICT_ARP : [])];
   if (kernelBefore(REUSE_MODE_FIXED)) wanted.push(['net.ipv4.vs.conn_reuse_mode', 0]);
@@ -48,7 +53,7 @@ export async function prepareHost(
     Math.ceil(ms / 1000),
   );
   const [tcp = 0, tcpFin = 0, udp = 0] = seconds;
-  if (seconds.some((value) => value > 0)) await ipvs.setTimeouts(tcp, tcpFin, udp, signal);
+  if (seconds.some((value) => value > 0)) await ipvs.setTimeouts(tcp, tcpFin, udp);
 }
 
 function kernelBefore([major, minor]: readonly [number, number]): boolean {

@@ -39,6 +39,12 @@ export class Ruleset {
     return owners;
   }
 
+  /** A service port that has this virtual server. Looks at all: for the words of a fault. */
+  ownerOf(key: ServerKey): string | undefined {
+    for (const [port, { servers }] of this.#ports) if (servers.has(key)) return port;
+    return undefined;
+  }
+
   server(key: ServerKey): VirtualServer | undefined {
     return this.#servers.get(key);
   }

@@ -1,4 +1,4 @@
-import { type HeldServer, type IpvsServer, ipvsLine, type ServerKey } from '../../src/net/ipvs.ts';
+import type { HeldServer, IpvsChange, IpvsServer, ServerKey } from '../../src/net/ipvs.ts';
 import type { VirtualServer } from './compile.ts';
 
 /** A virtual server in the shadow of the kernel. */
@@ -7,11 +7,11 @@ interface Shadow {
   readonly weights: Map<string, number>;
 }
 
-export interface ServerLines {
+export interface ServerChanges {
   /** Before addresses are bound: servers and real servers that are new or differ, and real servers that leave. */
-  readonly first: readonly string[];
+  readonly first: readonly IpvsChange[];
   /** After addresses went: servers nobody wants. */
-  readonly last: readonly string[];
+  readonly last: readonly IpvsChange[];
 }
 
 /**
@@ -35,64 +35,64 @@ export class ServerPlan {
     return [...this.#draining.keys()];
   }
 
-  /** Lines that bring the named servers to what is wanted; the shadow is there already. */
-  bring(keys: Iterable<ServerKey>, wanted: (key: ServerKey) => VirtualServer | undefined): ServerLines {
-    const first: string[] = [];
-    const last: string[] = [];
+  /** What brings the named servers to what is wanted; the shadow is there already. */
+  bring(keys: Iterable<ServerKey>, wanted: (key: ServerKey) => VirtualServer | undefined): ServerChanges {
+    const first: IpvsChange[] = [];
+    const last: IpvsChange[] = [];
     for (const key of keys) {
       const server = wanted(key);
       if (server) this.#bringOne(key, server, first);
       else if (this.#held.delete(key)) {
         this.#draining.delete(key);
-        last.push(ipvsLine.deleteServer(key));
+        last.push({ verb: 'delete-server', key });
       }
     }
     return { first, last };
   }
 
   /** Deletes the real servers of a virtual server that have no connection left. */
-  retire(key: ServerKey, connections: ReadonlyMap<string, number>): readonly string[] {
-    const lines: string[] = [];
+  retire(key: ServerKey, connections: ReadonlyMap<string, number>): readonly IpvsChange[] {
+    const changes: IpvsChange[] = [];
     const waiting = this.#draining.get(key) ?? new Set();
     for (const real of waiting) {
       if ((connections.get(real) ?? 0) > 0) continue;
       waiting.delete(real);
-      if (this.#held.get(key)?.weights.delete(real)) lines.push(ipvsLine.deleteReal(key, real));
+      if (this.#held.get(key)?.weights.delete(real)) changes.push({ verb: 'delete-real', key, real });
     }
     if (waiting.size === 0) this.#draining.delete(key);
-    return lines;
+    return changes;
   }
 
-  #bringOne(key: ServerKey, wanted: VirtualServer, lines: string[]): void {
+  #bringOne(key: ServerKey, wanted: VirtualServer, changes: IpvsChange[]): void {
     const { scheduler, persistSeconds, flags } = wanted;
     const server: IpvsServer = { scheduler, persistSeconds, flags };
     let shadow = this.#held.get(key);
     if (!shadow) {
-      lines.push(ipvsLine.addServer(key, server));
+      changes.push({ verb: 'add-server', key, server });
       this.#held.set(key, (shadow = { server, weights: new Map() }));
     } else if (!sameServer(shadow.server, server)) {
-      lines.push(ipvsLine.editServer(key, server));
+      changes.push({ verb: 'edit-server', key, server });
       shadow.server = server;
     }
     for (const real of wanted.reals) {
       const weight = shadow.weights.get(real);
-      if (weight === undefined) lines.push(ipvsLine.addReal(key, real));
-      else if (weight !== 1) lines.push(ipvsLine.editReal(key, real, 1));
+      if (weight === undefined) changes.push({ verb: 'add-real', key, real, weight: 1 });
+      else if (weight !== 1) changes.push({ verb: 'edit-real', key, real, weight: 1 });
       this.#draining.get(key)?.delete(real);
       shadow.weights.set(real, 1);
     }
     const reals = new Set(wanted.reals);
     for (const [real, weight] of shadow.weights)
-      if (!reals.has(real)) this.#letGo(key, shadow, real, weight, lines);
+      if (!reals.has(real)) this.#letGo(key, shadow, real, weight, changes);
   }
 
-  #letGo(key: ServerKey, shadow: Shadow, real: string, weight: number, lines: string[]): void {
+  #letGo(key: ServerKey, shadow: Shadow, real: string, weight: number, changes: IpvsChange[]): void {
     if (!key.startsWith('tcp ')) {
       shadow.weights.delete(real);
-      lines.push(ipvsLine.deleteReal(key, real));
+      changes.push({ verb: 'delete-real', key, real });
       return;
     }
-    if (weight !== 0) lines.push(ipvsLine.editReal(key, real, 0));
+    if (weight !== 0) changes.push({ verb: 'edit-real', key, real, weight: 0 });
     shadow.weights.set(real, 0);
     const waiting = this.#draining.get(key);
     if (waiting) waiting.add(real);

@@ -1,4 +1,5 @@
 import type { Family } from '../../src/net/ip.ts';
+import type { IpsetChange } from '../../src/net/ipset.ts';
 import type { ClaimsDelta } from '../claims.ts';
 import { FIELD } from './compile.ts';
 import { SET_KINDS, SET_TYPES, setName, type SetKind } from './names.ts';
@@ -9,34 +10,36 @@ const SET_ENTRIES_MAX = 1_048_576;
 /** Where a set is filled before it takes its name. */
 const SCRATCH = 'WEFT-SCRATCH';
 
-function create(name: string, kind: SetKind, family: Family): string {
-  const type = SET_TYPES[kind];
-  if (type === 'bitmap:port') return `create ${name} bitmap:port range 0-65535`;
-  return `create ${name} ${type} family ${family === 'IPv6' ? 'inet6' : 'inet'} maxelem ${SET_ENTRIES_MAX}`;
+function create(set: string, kind: SetKind, family: Family): IpsetChange {
+  return { verb: 'create', set, options: { type: SET_TYPES[kind], family, entriesMax: SET_ENTRIES_MAX } };
+}
+
+function fill(set: string, entries: readonly string[] = []): IpsetChange[] {
+  return entries.map((entry) => ({ verb: 'add', set, entry }));
 }
 
 /** Makes the sets, with these entries. */
-export function createSets(family: Family, entries: Iterable<string>): string[] {
+export function createSets(family: Family, entries: Iterable<string>): IpsetChange[] {
   const byKind = entriesByKind(entries);
   return SET_KINDS.flatMap((kind) => {
     const name = setName(kind, family);
-    return [create(name, kind, family), ...(byKind.get(kind) ?? []).map((entry) => `add ${name} ${entry}`)];
+    return [create(name, kind, family), ...fill(name, byKind.get(kind))];
   });
 }
 
 /** Makes the sets hold exactly the entries; each changes over at once. */
-export function replaceSets(family: Family, entries: Iterable<string>): string[] {
+export function replaceSets(family: Family, entries: Iterable<string>): IpsetChange[] {
   const byKind = entriesByKind(entries);
-  return SET_KINDS.flatMap((kind) => {
+  return SET_KINDS.flatMap((kind): IpsetChange[] => {
     const name = setName(kind, family);
     const scratch = `${SCRATCH}-${family === 'IPv6' ? '6-' : ''}${SET_KINDS.indexOf(kind)}`;
     return [
       create(name, kind, family),
       create(scratch, kind, family),
-      `flush ${scratch}`,
-      ...(byKind.get(kind) ?? []).map((entry) => `add ${scratch} ${entry}`),
-      `swap ${scratch} ${name}`,
-      `destroy ${scratch}`,
+      { verb: 'flush', set: scratch },
+      ...fill(scratch, byKind.get(kind)),
+      { verb: 'swap', set: scratch, other: name },
+      { verb: 'destroy', set: scratch },
     ];
   });
 }
@@ -53,10 +56,14 @@ function entriesByKind(entries: Iterable<string>): ReadonlyMap<string, readonly 
   return byKind;
 }
 
-export function setLines(verb: 'add' | 'del', family: Family, entries: ClaimsDelta<true>['added']): string[] {
+export function entryChanges(
+  verb: 'add' | 'del',
+  family: Family,
+  entries: ClaimsDelta<true>['added'],
+): IpsetChange[] {
   return Array.from(entries.keys(), (entry) => {
     const cut = entry.indexOf(FIELD);
-    return `${verb} ${setName(entry.slice(0, cut) as SetKind, family)} ${entry.slice(cut + 1)}`;
+    return { verb, set: setName(entry.slice(0, cut) as SetKind, family), entry: entry.slice(cut + 1) };
   });
 }
 

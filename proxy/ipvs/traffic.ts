@@ -1,4 +1,4 @@
-import type { Ipvs } from '../../src/net/ipvs.ts';
+import type { Ipvs } from '../../src/net/netlink/ipvs.ts';
 import type { PortCounts } from '../backend.ts';
 import { TrafficLedger } from '../traffic-ledger.ts';
 import type { Ruleset } from './ruleset.ts';
@@ -8,15 +8,15 @@ export class ServerTraffic {
   readonly #ledger = new TrafficLedger();
 
   async read(ipvs: Ipvs, ruleset: Ruleset, signal: AbortSignal): Promise<readonly PortCounts[]> {
-    const carried = await ipvs.traffic(signal);
-    const owners = ruleset.serverOwners();
     this.#ledger.begin();
-    for (const { server, real, ...reading } of carried) {
-      const key = owners.get(server);
-      if (key === undefined) continue;
-      const carrier = `${server} ${real}`;
-      this.#ledger.note(carrier, key, real, reading);
-      this.#ledger.note(carrier, key, undefined, reading);
+    for (const [server, key] of ruleset.serverOwners()) {
+      signal.throwIfAborted();
+      for (const { real, connections, bytesIn, bytesOut } of await ipvs.reals(server)) {
+        const carrier = `${server} ${real}`;
+        const reading = { connections, bytesIn, bytesOut };
+        this.#ledger.note(carrier, key, real, reading);
+        this.#ledger.note(carrier, key, undefined, reading);
+      }
     }
     return this.#ledger.take();
   }

@@ -168,7 +168,7 @@ async function cleanup(context: CliContext): Promise<void> {
   for (const mode of MODE_NAMES) {
     for (const family of hostFamilies()) {
       try {
-        const deps = { clock: systemClock, log: context.log, exec };
+        const deps = { clock: systemClock, log: context.log, exec, openNetlink };
         await using backend = await openBackend(mode, deps, { family });
         await backend.cleanup(context.stop);
       } catch (error) {

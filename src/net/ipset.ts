@@ -1,32 +1,50 @@
-import { Fault } from '../base/fault.ts';
-import type { Exec } from './exec.ts';
+import type { Family } from './ip.ts';
+
+export type IpsetType = 'bitmap:port' | 'hash:ip' | 'hash:ip,port' | 'hash:ip,port,ip' | 'hash:ip,port,net';
+
+/** What a set is made with; a bitmap:port holds all ports and takes none of the rest. */
+export interface IpsetOptions {
+  readonly type: IpsetType;
+  readonly family: Family;
+  readonly entriesMax?: number;
+  /** Buckets to begin with; the kernel makes them more. */
+  readonly hashSize?: number;
+  /** Entries expire; 0 = only those that are added with a time of their own. */
+  readonly timeoutSeconds?: number;
+}
 
 /**
- * Runs ipset. Faults: IPSET_FAILED (the message holds the failing line and its text) and those of exec
- * (EXEC_NOT_FOUND when it is not installed).
+ * One change of the kernel's ipsets; what is so already is no error. An entry is written as ipset does:
+ * `80` (bitmap:port), `10.0.0.1`, `10.0.0.1,tcp:80`, `10.0.0.1,tcp:80,10.0.0.2`, `10.0.0.1,tcp:80,10.0.0.0/8`.
  */
-export class Ipset {
-  readonly #exec: Exec;
+export type IpsetChange =
+  | { readonly verb: 'create'; readonly set: string; readonly options: IpsetOptions }
+  | { readonly verb: 'add' | 'del'; readonly set: string; readonly entry: string }
+  | { readonly verb: 'flush' | 'destroy'; readonly set: string }
+  | { readonly verb: 'swap'; readonly set: string; readonly other: string };
 
-  constructor(deps: { exec: Exec }) {
-    this.#exec = deps.exec;
+/** The change as a line for `ipset restore`: for people, and to name what failed. */
+export function ipsetLine(change: IpsetChange): string {
+  const { verb, set } = change;
+  switch (verb) {
+    case 'create':
+      return `create ${set} ${optionsText(change.options)}`;
+    case 'add':
+    case 'del':
+      return `${verb} ${set} ${change.entry}`;
+    case 'swap':
+      return `swap ${set} ${change.other}`;
+    case 'flush':
+    case 'destroy':
+      return `${verb} ${set}`;
   }
+}
 
-  /** Runs the lines (`add SET ENTRY`, `del SET ENTRY`, `create ...`) in order; what is so already is no error. */
-  async restore(lines: readonly string[], signal?: AbortSignal): Promise<void> {
-    if (lines.length === 0) return;
-    const options = { input: `${lines.join('\n')}\n`, ...(signal && { signal }) };
-    const result = await this.#exec('ipset', ['restore', '-exist'], options);
-    if (result.exitCode === 0) return;
-    const message = result.stderr.trim();
-    const text = lines[Number(/in line (\d+)/i.exec(message)?.[1] ?? 0) - 1];
-    throw new Fault('IPSET_FAILED', text ? `ipset: line "${text}": ${message}` : `ipset: ${message}`);
-  }
-
-  /** Names of all sets of this network namespace. */
-  async names(signal?: AbortSignal): Promise<readonly string[]> {
-    const result = await this.#exec('ipset', ['list', '-n'], signal ? { signal } : {});
-    if (result.exitCode !== 0) throw new Fault('IPSET_FAILED', `ipset list: ${result.stderr.trim()}`);
-    return result.stdout.split('\n').filter((name) => name !== '');
-  }
+function optionsText({ type, family, entriesMax, hashSize, timeoutSeconds }: IpsetOptions): string {
+  if (type === 'bitmap:port') return `${type} range 0-65535`;
+  const words = [type, 'family', family === 'IPv6' ? 'inet6' : 'inet'];
+  if (hashSize !== undefined) words.push('hashsize', String(hashSize));
+  if (entriesMax !== undefined) words.push('maxelem', String(entriesMax));
+  if (timeoutSeconds !== undefined) words.push('timeout', String(timeoutSeconds));
+  return words.join(' ');
 }

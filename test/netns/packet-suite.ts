@@ -5,6 +5,7 @@ import type { KernelOptions } from '../../proxy/kernel-options.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { exec } from '../../src/net/exec.ts';
+import { openNetlink } from '../../src/net/netlink/socket.ts';
 import { canonicalAddress } from '../../src/net/ip.ts';
 import { CaseWorld, packetOf, PROXY_CASES, type CaseGroup, type PacketCase } from '../suites/backend.ts';
 import { PacketWorld } from './packet-world.ts';
@@ -85,7 +86,7 @@ async function openBackends(
   mode: ProxyMode,
   kernel: KernelOptions | undefined,
 ): Promise<readonly Backend[]> {
-  const deps = { clock: systemClock, log: silentLogger, exec };
+  const deps = { clock: systemClock, log: silentLogger, exec, openNetlink };
   const families = new CaseWorld(group).settings.map(({ family }) => family);
   return await Promise.all(
     families.map((family) => openBackend(mode, deps, { family, ...(kernel && { kernel }) })),

@@ -7,9 +7,18 @@ const ATTRIBUTE_HEADER_BYTES = 4;
 /** The two top bits of an attribute's type are flags (nested, order of the network). */
 const TYPE_MASK = 0x3fff;
 const NESTED = 0x8000;
+/** Added to a type where a family (ipset) insists on being told that its numbers are in the order of the network. */
+export const NET_BYTEORDER = 0x4000;
 
 /** Flags of a request (linux/netlink.h). */
-export const NLM_F = { REQUEST: 0x1, ACK: 0x4, DUMP: 0x300, EXCL: 0x200, CREATE: 0x400 } as const;
+export const NLM_F = {
+  REQUEST: 0x1,
+  ACK: 0x4,
+  DUMP: 0x300,
+  REPLACE: 0x100,
+  EXCL: 0x200,
+  CREATE: 0x400,
+} as const;
 
 export interface NetlinkMessage {
   readonly type: number;

@@ -5,13 +5,14 @@ import { lastErrno, socketCalls } from '../libc.ts';
 import { attributeAt, type NetlinkMessage, parseMessages } from './message.ts';
 
 /** Protocols of the family AF_NETLINK (linux/netlink.h). */
-export const NETLINK = { NETFILTER: 12, GENERIC: 16 } as const;
+export const NETLINK = { ROUTE: 0, NETFILTER: 12, GENERIC: 16 } as const;
 
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_SNDBUFFORCE = 32;
+const SO_RCVBUFFORCE = 33;
 const SOL_NETLINK = 270;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
@@ -41,13 +42,20 @@ export interface NetlinkReply {
   readonly acknowledged: ReadonlySet<number>;
 }
 
+export interface RequestOptions {
+  /** What a fault calls the message with this sequence number; absent: by the number. */
+  readonly about?: (sequence: number) => string;
+  /** Errnos that are no fault: what was asked for is so already. */
+  readonly tolerated?: readonly string[];
+}
+
 /** A conversation with one subsystem of the kernel, in the network namespace of whoever opened it. */
 export interface NetlinkSocket extends Disposable {
   /**
    * Sends the messages as one datagram, beside the event loop. Rejects with a Fault named by the errno (ENOENT),
    * with the kernel's own words, when one of them failed; with NETLINK when it was not taken at all. One request at a time: others wait.
    */
-  request(messages: Uint8Array): Promise<NetlinkReply>;
+  request(messages: Uint8Array, options?: RequestOptions): Promise<NetlinkReply>;
 }
 
 export type OpenNetlink = (protocol: number) => NetlinkSocket;
@@ -65,6 +73,7 @@ export const openNetlink: OpenNetlink = (protocol) => {
   setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, on, on.length);
   setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, on, on.length);
   setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, room, room.length);
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, room, room.length);
   if (bind(fd, address, address.length) !== 0) {
     const errno = lastErrno();
     close(fd);
@@ -83,11 +92,9 @@ class OpenSocket implements NetlinkSocket {
     this.#fd = fd;
   }
 
-  request(messages: Uint8Array): Promise<NetlinkReply> {
-    const next = this.#last.then(
-      () => this.#exchange(messages),
-      () => this.#exchange(messages),
-    );
+  request(messages: Uint8Array, options: RequestOptions = {}): Promise<NetlinkReply> {
+    const exchange = (): Promise<NetlinkReply> => this.#exchange(messages, options);
+    const next = this.#last.then(exchange, exchange);
     this.#last = next;
     return next;
   }
@@ -100,14 +107,14 @@ class OpenSocket implements NetlinkSocket {
     void this.#last.then(close, close);
   }
 
-  async #exchange(messages: Uint8Array): Promise<NetlinkReply> {
+  async #exchange(messages: Uint8Array, options: RequestOptions): Promise<NetlinkReply> {
     if (this.#closed) throw new Fault('NETLINK', 'the netlink socket is closed');
     // what an earlier request left unread belongs to nobody
     await this.#receive();
     const sent = await sendBeside(this.#fd, messages);
     const replies = await this.#receive();
     if (sent < 0) throw new Fault('NETLINK', `a netlink request of ${messages.length} bytes was not taken`);
-    return sorted(replies);
+    return sorted(replies, options);
   }
 
   /** Reads what is there. The kernel answers while it takes the request, so nothing comes later. */
@@ -133,11 +140,11 @@ function sendBeside(fd: number, data: Uint8Array): Promise<number> {
   });
 }
 
-function sorted(replies: readonly NetlinkMessage[]): NetlinkReply {
+function sorted(replies: readonly NetlinkMessage[], options: RequestOptions): NetlinkReply {
   const acknowledged = new Set<number>();
   for (const reply of replies) {
     if (reply.type !== NLMSG_ERROR && reply.type !== NLMSG_DONE) continue;
-    const error = errorOf(reply);
+    const error = errorOf(reply, options);
     if (error) throw error;
     acknowledged.add(reply.sequence);
   }
@@ -145,12 +152,17 @@ function sorted(replies: readonly NetlinkMessage[]): NetlinkReply {
 }
 
 /** Error 0 is an acknowledgement. */
-function errorOf({ payload, flags, sequence }: NetlinkMessage): Fault | undefined {
+function errorOf(
+  { payload, flags, sequence }: NetlinkMessage,
+  { about, tolerated = [] }: RequestOptions,
+): Fault | undefined {
   if (payload.length < 4) return undefined;
   const number = -new DataView(payload.buffer, payload.byteOffset, payload.length).getInt32(0, true);
   if (number === 0) return undefined;
   const words = flags & NLM_F_ACK_TLVS ? attributeAt(payload, [NLMSGERR_ATTR_MSG], ERROR_BYTES) : undefined;
   const said = words ? `, ${Buffer.from(words).toString().replaceAll('\0', '')}` : '';
   const errno = errnoName(-number);
-  return new Fault(errno, `message ${sequence} of a netlink request: ${errno}${said}`);
+  if (tolerated.includes(errno)) return undefined;
+  const which = about?.(sequence) ?? `message ${sequence} of a netlink request`;
+  return new Fault(errno, `${which}: ${errno}${said}`);
 }

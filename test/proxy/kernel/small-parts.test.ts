@@ -3,7 +3,6 @@ import { expect, test } from 'vitest';
 import { Claims } from '../../../proxy/claims.ts';
 import { growingSlices } from '../../../proxy/slices.ts';
 import { parseFlows } from '../../../src/net/conntrack.ts';
-import { parseSaved } from '../../../src/net/ipvs.ts';
 
 test('slices hold every item once, in order, each slice twice as long as the one before', () => {
   fc.assert(
@@ -51,24 +50,11 @@ test('claims hold the first claim of a key, and tell exactly what changed since 
 });
 
 test('what tools print is read without throwing, whatever it is', () => {
-  const words = fc.constantFrom(
-    '-A',
-    '-a',
-    '-t',
-    '-u',
-    '10.0.0.1:80',
-    '-s',
-    '-r',
-    '-w',
-    'src=1.2.3.4',
-    'sport=5',
-    '\n',
-  );
+  const words = fc.constantFrom('udp', '17', 'src=1.2.3.4', 'dst=::1', 'sport=5', 'dport=', '\n');
   fc.assert(
     fc.property(fc.array(fc.oneof(words, fc.string()), { maxLength: 30 }), (parts) => {
       const text = parts.join(' ');
       expect(parseFlows(text).every(({ sourcePort }) => Number.isInteger(sourcePort))).toBe(true);
-      expect(parseSaved(text).size).toBeGreaterThanOrEqual(0);
     }),
   );
 });

@@ -6,7 +6,6 @@ import { KERNEL_DEFAULT } from '../../../proxy/kernel-options.ts';
 import { TrafficLedger } from '../../../proxy/traffic-ledger.ts';
 import { silentLogger } from '../../../src/base/log.ts';
 import { exec } from '../../../src/net/exec.ts';
-import { parseTraffic } from '../../../src/net/ipvs.ts';
 import { openNetlink } from '../../../src/net/netlink/socket.ts';
 import { service, slice } from '../../endpoints/kube-objects.ts';
 import { cannotSendPackets } from '../../netns/can-send-packets.ts';
@@ -107,21 +106,4 @@ test('a ledger goes on where a kernel counter begins again, and forgets ports th
   expect(read(['x', 2], ['y', 4])).toEqual([of('x', 9), of('y', 5)]);
   expect(read(['x', 2])).toEqual([of('x', 9)]);
   expect(read(['x', 2], ['y', 4])).toEqual([of('x', 9), of('y', 4)]);
-});
-
-test('what ipvsadm says of real servers', () => {
-  const text = `IP Virtual Server version 1.2.1 (size=4096)
-Prot LocalAddress:Port               Conns   InPkts  OutPkts  InBytes OutBytes
-  -> RemoteAddress:Port
-TCP  10.43.0.1:80                        3       15       12      900     1200
-  -> 10.42.1.1:8080                      2       10        8      600      800
-  -> 10.42.1.2:8080                      1        5        4      300      400
-UDP  [fd43::1]:53                        0        0        0        0        0
-  -> [fd42::1]:53                        0        0        0        0        0
-`;
-  expect(parseTraffic(text)).toEqual([
-    { server: 'tcp 10.43.0.1:80', real: '10.42.1.1:8080', connections: 2, bytesIn: 600, bytesOut: 800 },
-    { server: 'tcp 10.43.0.1:80', real: '10.42.1.2:8080', connections: 1, bytesIn: 300, bytesOut: 400 },
-    { server: 'udp [fd43::1]:53', real: '[fd42::1]:53', connections: 0, bytesIn: 0, bytesOut: 0 },
-  ]);
 });
