@@ -17,7 +17,7 @@ export interface FamilyReport {
 }
 
 /** The body of /healthz and /livez as kube-proxy writes it. */
-export interface HealthReport {
+interface HealthReport {
   readonly lastUpdated: string;
   readonly currentTime: string;
   readonly nodeEligible: boolean;

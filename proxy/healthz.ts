@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { HealthReport, ProxyHealth } from './health.ts';
+import type { ProxyHealth } from './health.ts';
 import { openHttpListener, type HttpListener } from './http-listener.ts';
 
 export interface HealthzDeps {
@@ -37,5 +37,5 @@ function reply(deps: HealthzDeps, request: IncomingMessage, response: ServerResp
   if (path !== '/readyz') count?.(path === '/healthz' ? 'healthz' : 'livez', status);
   response
     .writeHead(status, { 'Content-Type': 'application/json', 'X-Content-Type-Options': 'nosniff' })
-    .end(JSON.stringify(report satisfies HealthReport));
+    .end(JSON.stringify(path === '/livez' ? { ...report, nodeEligible: undefined } : report));
 }

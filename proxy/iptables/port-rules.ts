@@ -1,5 +1,6 @@
 import type { EndpointAddressPort, NodeSettings, ServicePortView } from '../../endpoints/node-view.ts';
 import { cidrContains, parseCidr } from '../../src/net/cidr.ts';
+import { joinHostPort } from '../../src/net/ip.ts';
 import type { Match, Rule, Target } from '../../src/net/iptables-rule.ts';
 import { endpointChain, KUBE, portChains, portName } from './chain-names.ts';
 import { podMatch } from './pod-match.ts';
@@ -182,7 +183,9 @@ function clusterMasquerade({ view, options }: Port): Rule[] {
 function choose(port: Port, endpoints: readonly EndpointAddressPort[]): Rule[] {
   const { view, options } = port;
   const comment = (endpoint: EndpointAddressPort): { comment?: string } =>
-    options.endpointComments ? { comment: `${portName(view)} -> ${endpoint.address}:${endpoint.port}` } : {};
+    options.endpointComments
+      ? { comment: `${portName(view)} -> ${joinHostPort(endpoint.address, endpoint.port)}` }
+      : {};
   const rules: Rule[] = [];
   for (const endpoint of view.affinitySeconds > 0 ? endpoints : []) {
     const chain = chainOf(port, endpoint);

@@ -134,6 +134,9 @@ describe('/healthz and /livez', () => {
       healthy: true,
       status: { IPv4: { healthy: true } },
     });
+    // whether the node may get traffic is no question of life
+    const live = await fetch(`http://127.0.0.1:${listener.port}/livez`);
+    expect(await live.json()).not.toHaveProperty('nodeEligible');
   });
 
   test('a change queued during a sync still waits after it', async () => {
