@@ -40,9 +40,5 @@ export const NATIVE_RECEIVE_BYTES = 4096;
 export const NATIVE_RING_SLOTS = 512;
 /** Questions the chain takes from a ring before others have their turn. */
 export const NATIVE_RING_DRAIN = 64;
-/** A native thread wakes this often to say that it lives; one that stands still is started anew (net/native/pulse-watch.ts). */
-export const NATIVE_RECEIVE_TIMEOUT_MS = 150;
-/** Pause before a receiver that failed is started anew: one that fails at once must not take the host with it. */
-export const NATIVE_RESTART_MS = 200;
 /** A native thread makes nothing in steady state: V8's usual 32 MiB of young objects would only be memory held. */
 export const NATIVE_THREAD_HEAP = { maxYoungGenerationSizeMb: 2 } as const;

@@ -37,10 +37,6 @@ export const RELAY_TIMER_SLOTS = 256;
 /** Native engine: descriptors above this number, which the whole process shares, are not taken: their clients wait. */
 export const RELAY_DESCRIPTORS_MAX = 262_144;
 
-/** Native engine: pause before a thread that failed is started anew, doubling up to the maximum while it keeps failing. */
-export const RELAY_RESTART_MS = 100;
-export const RELAY_RESTART_MAX_MS = 5_000;
-
 /** Client connections at one time, all services together; one more is reset and counted. */
 export const TCP_SESSIONS_MAX = 20_000;
 

@@ -18,15 +18,6 @@ export const ROUTE_MEMORY_ENTRIES = 4096;
 export const ROUTE_MEMORY_BYTES = 256;
 /** Clients accepted that wait in the kernel. */
 export const LISTEN_BACKLOG = 4096;
-/** Descriptors of one worker. Over: EMFILE, clients wait in the kernel. */
-export const DESCRIPTORS_MAX = 65_536;
-/** Longest sleep of a worker: its pulse beats at least this often. */
-export const PULSE_MS = 100;
-/** A worker that ended is started again after this long, twice as long each time until the longest. */
-export const WORKER_RESTART_MS = 50;
-export const WORKER_RESTART_MS_MAX = 5_000;
-/** One that ran this long is started again after the shortest. */
-export const WORKER_WELL_MS = 10_000;
 /** Label sets in one block of shared memory. */
 export const TALLIES_A_SLAB = 128;
 /** The timers of a worker: resolution, and slots of its wheel. */

@@ -49,8 +49,7 @@ export type ToWorker =
   | TableUpdate
   | { readonly kind: 'clusters'; readonly clusters: readonly SentCluster[] }
   | { readonly kind: 'forget'; readonly clusters: readonly string[] }
-  | { readonly kind: 'drain' }
-  | { readonly kind: 'stop' };
+  | { readonly kind: 'drain' };
 
 /** What the portable engine shall do with a connection it is given. */
 export type Order =
@@ -75,7 +74,6 @@ export interface HandedOver {
 
 export type FromWorker =
   | HandedOver
-  | { readonly kind: 'up' }
   | { readonly kind: 'applied'; readonly version: number }
   | { readonly kind: 'tally'; readonly labels: TallyLabels; readonly memory: Float64Array<SharedArrayBuffer> }
   | { readonly kind: 'ejected'; readonly cluster: string; readonly endpoint: string; readonly forMs: number }
@@ -86,10 +84,7 @@ export type FromWorker =
 /** Given to a worker when it starts. */
 export interface WorkerStart {
   readonly listeners: readonly { readonly fd: number; readonly port: number }[];
-  readonly descriptors: Uint8Array<SharedArrayBuffer>;
   readonly counts: Float64Array<SharedArrayBuffer>;
-  readonly pulse: Int32Array<SharedArrayBuffer>;
-  readonly wakeFd: number;
 }
 
 /** What a worker counts in shared memory, by place. One writer. */

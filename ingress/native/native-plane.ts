@@ -34,6 +34,8 @@ export interface NativePlaneOptions {
   readonly addresses: readonly ListenAddress[];
   /** Threads, each with a socket of its own on every port; the kernel spreads clients over them. */
   readonly workers: number;
+  /** Processors that the threads are bound to, in turn; absent = any. */
+  readonly cpus?: readonly number[];
 }
 
 /** One listening port of the engine, and the connections of it that the portable engine has. */
@@ -93,7 +95,11 @@ export class NativePlane implements AsyncDisposable {
   readonly #clients: readonly ClientSockets[];
 
   /** `sockets`: of each worker, one for each address. */
-  private constructor(deps: NativePlaneDeps, sockets: readonly (readonly StreamListener[])[]) {
+  private constructor(
+    deps: NativePlaneDeps,
+    sockets: readonly (readonly StreamListener[])[],
+    cpus: readonly number[] = [],
+  ) {
     this.#deps = deps;
     this.#clusters = new ClusterSet({
       ...deps,
@@ -107,7 +113,7 @@ export class NativePlane implements AsyncDisposable {
       heard: (message: FromWorker) => this.#heard(message),
       accepted: (nth: number, socket: net.Socket) => this.#clients[nth]!.accept(socket),
     };
-    this.lanes = sockets.map((own) => new WorkerLane(laneDeps, own));
+    this.lanes = sockets.map((own, i) => new WorkerLane(laneDeps, own, cpus[i % cpus.length]));
     const threads = this.lanes.map(({ thread }) => thread);
     const listeners = sockets[0]!.map(({ address: host, port }, nth) => {
       return new NativeListener(this, { host, port }, deps.clients, nth === 0 ? threads : []);
@@ -117,7 +123,7 @@ export class NativePlane implements AsyncDisposable {
   }
 
   /** Throws Fault INGRESS_LISTEN, FFI or NATIVE_UNSUPPORTED. */
-  static open(deps: NativePlaneDeps, { addresses, workers }: NativePlaneOptions): NativePlane {
+  static open(deps: NativePlaneDeps, { addresses, workers, cpus }: NativePlaneOptions): NativePlane {
     const lanes: StreamListener[][] = Array.from({ length: workers }, () => []);
     try {
       for (const { host, port } of addresses) {
@@ -130,7 +136,7 @@ export class NativePlane implements AsyncDisposable {
           lane.push(socket);
         }
       }
-      return new NativePlane(deps, lanes);
+      return new NativePlane(deps, lanes, cpus);
     } catch (error) {
       for (const socket of lanes.flat()) socket[Symbol.dispose]();
       throw error;
@@ -171,7 +177,6 @@ export class NativePlane implements AsyncDisposable {
         return this.#deps.log.warn('no client can be accepted', { reason: message.errno });
       case 'broken':
         return this.#deps.log.error('request failed', { reason: message.reason });
-      case 'up':
       case 'applied':
     }
   }

@@ -2,66 +2,51 @@
  * A thread that serves plain HTTP/1.1 by system calls: an epoll loop over the listeners it was given. It sleeps in the
  * kernel and nowhere else; the main thread wakes it when it has something to say.
  */
-import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../../src/base/clock.ts';
 import { Acceptor } from '../../src/net/native/acceptor.ts';
-import { DescriptorTable } from '../../src/net/native/descriptor-table.ts';
 import { EpollLoop } from '../../src/net/native/epoll-loop.ts';
 import { errnoName } from '../../src/net/native/errno.ts';
+import { ThreadSeat } from '../../src/net/native/thread-seat.ts';
 import { TimerWheel } from '../../src/net/native/timer-wheel.ts';
 import { Tallies } from '../observe/tallies.ts';
 import { ClientConnection } from './client-connection.ts';
-import { PULSE_MS, TIMER_SLOTS, TIMER_TICK_MS } from './limits.ts';
+import { TIMER_SLOTS, TIMER_TICK_MS } from './limits.ts';
 import type { FromWorker, TableUpdate, ToWorker, WorkerStart } from './messages.ts';
 import { listenerFields } from './request-writer.ts';
 import { sharedMemory } from './tally-slabs.ts';
 import { WorkerContext } from './worker-context.ts';
 
+type Seat = ThreadSeat<WorkerStart, ToWorker, FromWorker>;
+
 class RelayWorker {
-  readonly #start: WorkerStart;
-  readonly #port: MessagePort;
+  readonly #seat: Seat;
   readonly #loop: EpollLoop;
   readonly #context: WorkerContext;
   #acceptors: Acceptor[] = [];
-  #running = true;
 
-  constructor(start: WorkerStart, port: MessagePort) {
-    const post = (message: FromWorker): void => port.postMessage(message);
-    this.#start = start;
-    this.#port = port;
+  constructor(seat: Seat) {
+    const post = (message: FromWorker): void => seat.post(message);
+    const { descriptors, wakeFd, data } = seat;
+    this.#seat = seat;
     const timers = new TimerWheel(systemClock, { slots: TIMER_SLOTS, tickMs: TIMER_TICK_MS });
-    const descriptors = new DescriptorTable(start.descriptors);
-    this.#loop = EpollLoop.open({ descriptors, timers, wakeFd: start.wakeFd });
+    this.#loop = EpollLoop.open({ descriptors, timers, wakeFd });
     const tallies = new Tallies(sharedMemory((labels, memory) => post({ kind: 'tally', labels, memory })));
     this.#context = new WorkerContext({
       loop: this.#loop,
       clock: systemClock,
-      counts: start.counts,
+      counts: data.counts,
       tallies,
       post,
     });
-    this.#loop.onWake = () => this.#listen();
-    post({ kind: 'up' });
   }
 
   run(): void {
-    const { pulse } = this.#start;
     const context = this.#context;
-    this.#listen();
-    while (this.#running) {
-      this.#loop.turn(PULSE_MS);
-      Atomics.add(pulse, 0, 1);
-      context.flushLog();
-    }
+    this.#seat.serve(this.#loop, {
+      obey: (message) => this.#hear(message),
+      turned: () => context.flushLog(),
+    });
     this.#loop[Symbol.dispose]();
-  }
-
-  #listen(): void {
-    for (;;) {
-      const said = receiveMessageOnPort(this.#port);
-      if (!said) return;
-      this.#hear(said.message as ToWorker);
-    }
   }
 
   #hear(message: ToWorker): void {
@@ -75,8 +60,6 @@ class RelayWorker {
         return context.table.forgetClusters(message.clusters, context.nowMs());
       case 'drain':
         return this.#drain();
-      case 'stop':
-        this.#running = false;
     }
   }
 
@@ -91,7 +74,7 @@ class RelayWorker {
   /** With the first table. */
   #accept(): void {
     const context = this.#context;
-    this.#acceptors = this.#start.listeners.map(({ fd, port }, index) => {
+    this.#acceptors = this.#seat.data.listeners.map(({ fd, port }, index) => {
       const listener = { index, port, fields: listenerFields(port) };
       return new Acceptor(this.#loop, fd, {
         accepted: (stream, peer) => ClientConnection.take(context, stream, peer(), listener),
@@ -108,4 +91,4 @@ class RelayWorker {
   }
 }
 
-if (parentPort) new RelayWorker(workerData as WorkerStart, parentPort).run();
+new RelayWorker(ThreadSeat.take()).run();

@@ -1,13 +1,12 @@
 import type net from 'node:net';
 import type { Clock } from '../../src/base/clock.ts';
 import type { Logger } from '../../src/base/log.ts';
-import { siblingModule } from '../../src/base/module-url.ts';
 import type { StreamListener } from '../../src/net/native/stream-listener.ts';
 import type { RouteTable } from '../compile/route-table.ts';
 import type { Route } from '../compile/route.ts';
 import type { GlobalSettings } from '../settings.ts';
 import { clusterId, type Cluster } from '../upstream/clusters.ts';
-import type { FromWorker } from './messages.ts';
+import type { FromWorker, ToWorker } from './messages.ts';
 import { clusterMessage, Publication } from './publication.ts';
 import { StandIn } from './stand-in.ts';
 import { WorkerThread } from './worker-thread.ts';
@@ -33,28 +32,30 @@ export class WorkerLane implements AsyncDisposable {
   #standIns: readonly StandIn[] = [];
   #draining = false;
 
-  constructor(deps: WorkerLaneDeps, sockets: readonly StreamListener[]) {
+  constructor(deps: WorkerLaneDeps, sockets: readonly StreamListener[], cpu: number | undefined) {
     this.#deps = deps;
     this.#sockets = sockets;
     this.#publication = new Publication({ cluster: (route) => deps.cluster(route) });
     this.thread = new WorkerThread(
       {
-        module: siblingModule(import.meta.url, './relay-worker'),
         clock: deps.clock,
         log: deps.log,
         heard: (message) => this.#heard(message),
-        started: () => this.#started(),
+        started: (tell) => this.#started(tell),
         lost: () => this.#lost(),
       },
-      sockets.map(({ fd, port }) => ({ fd, port })),
+      { listeners: sockets.map(({ fd, port }) => ({ fd, port })), cpu },
     );
   }
 
-  /** Resolves when the worker serves by it; when it is lost meanwhile, it will as soon as it is back. */
+  /** Resolves when the worker serves by it; when it is lost meanwhile, the next one will. */
   publish(table: RouteTable, settings: GlobalSettings): Promise<void> {
     this.#now = { table, settings };
-    const version = this.thread.isUp ? this.#tell(table, settings) : 0;
-    return new Promise((resolve) => this.#waiting.push({ version, resolve }));
+    const update = this.#publication.next(table, settings);
+    return new Promise((resolve) => {
+      this.#waiting.push({ version: update.version, resolve });
+      this.thread.tell(update);
+    });
   }
 
   /** The endpoints of a cluster are others now. */
@@ -87,16 +88,10 @@ export class WorkerLane implements AsyncDisposable {
     for (const socket of this.#sockets) socket[Symbol.dispose]();
   }
 
-  #tell(table: RouteTable, settings: GlobalSettings): number {
-    const update = this.#publication.next(table, settings);
-    this.thread.tell(update);
-    return update.version;
-  }
-
-  #started(): void {
+  #started(tell: (message: ToWorker) => void): void {
     this.#publication.reset();
-    if (this.#now) this.#tell(this.#now.table, this.#now.settings);
-    if (this.#draining) this.thread.tell({ kind: 'drain' });
+    if (this.#now) tell(this.#publication.next(this.#now.table, this.#now.settings));
+    if (this.#draining) tell({ kind: 'drain' });
   }
 
   #lost(): void {

@@ -1,16 +1,13 @@
-import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../../src/base/clock.ts';
-import { messageOf } from '../../../src/base/fault.ts';
 import type { Logger } from '../../../src/base/log.ts';
 import { siblingModule } from '../../../src/base/module-url.ts';
 import { DatagramSender } from '../../../src/net/native/datagram-batch.ts';
 import { type DatagramSocket, openDatagramSocket } from '../../../src/net/native/datagram-socket.ts';
-import { PulseWatch, stoppedThread } from '../../../src/net/native/pulse-watch.ts';
 import { readSocketAddress } from '../../../src/net/native/socket-address.ts';
+import { SupervisedWorker } from '../../../src/net/native/supervised-worker.ts';
+import { SEAT_SLEEP_MS } from '../../../src/net/native/thread-seat.ts';
 import {
   NATIVE_RECEIVE_BYTES,
-  NATIVE_RECEIVE_TIMEOUT_MS,
-  NATIVE_RESTART_MS,
   NATIVE_RING_DRAIN,
   NATIVE_RING_SLOTS,
   NATIVE_THREAD_HEAP,
@@ -25,7 +22,7 @@ import type {
   FastPath,
   OpenDatagramEngine,
 } from '../datagram-engine.ts';
-import { CONTROL, type ReceiverData, type ReceiverTable, TOTAL } from './receiver-memory.ts';
+import { type ReceiverData, type ReceiverTable, TOTAL } from './receiver-memory.ts';
 import { SlowRing, slowRingMemory } from './slow-ring.ts';
 
 export interface NativeDatagramDeps {
@@ -65,8 +62,8 @@ export function nativeDatagram(deps: NativeDatagramDeps, options: NativeDatagram
 }
 
 function openOn(address: string, port: number, reusePort: boolean): DatagramSocket {
-  const receiveTimeoutMs = NATIVE_RECEIVE_TIMEOUT_MS;
-  return openDatagramSocket({ address, port, reusePort, bufferBytes: SOCKET_BUFFER_BYTES, receiveTimeoutMs });
+  const bufferBytes = SOCKET_BUFFER_BYTES;
+  return openDatagramSocket({ address, port, reusePort, bufferBytes, receiveTimeoutMs: SEAT_SLEEP_MS });
 }
 
 class NativeDatagram implements DatagramEngine {
@@ -99,7 +96,7 @@ class NativeDatagram implements DatagramEngine {
 
   /** Resolves when every thread receives, or has failed and will be started anew. */
   get started(): Promise<unknown> {
-    return Promise.all(this.#receivers.map((receiver) => receiver.started));
+    return Promise.all(this.#receivers.map(({ worker }) => worker.seated));
   }
 
   useFastPath(fast: FastPath | undefined): void {
@@ -116,20 +113,14 @@ class NativeDatagram implements DatagramEngine {
 /** One thread and its socket, and what the thread hands over. */
 class Receiver implements AsyncDisposable {
   readonly totals = new Float64Array(new SharedArrayBuffer(TOTAL.WORDS * 8));
-  readonly started: Promise<void>;
+  readonly worker: SupervisedWorker<ReceiverTable | undefined, null>;
   refused = 0;
-  readonly #deps: NativeDatagramDeps;
   readonly #socket: DatagramSocket;
   readonly #handler: DatagramHandler;
-  readonly #data: ReceiverData;
   readonly #ring: SlowRing;
   readonly #sender: DatagramSender;
-  #worker: Worker;
-  #exit: Promise<void> = Promise.resolve();
   #table: ReceiverTable | undefined;
   #following: Disposable | undefined;
-  readonly #watch: PulseWatch;
-  #restart: Disposable | undefined;
   #open = true;
 
   constructor(
@@ -137,24 +128,25 @@ class Receiver implements AsyncDisposable {
     { socket, cpu }: { readonly socket: DatagramSocket; readonly cpu: number | undefined },
     handler: DatagramHandler,
   ) {
-    this.#deps = deps;
     this.#socket = socket;
     this.#handler = handler;
     const ring = slowRingMemory(NATIVE_RING_SLOTS, NATIVE_RECEIVE_BYTES);
-    const { fd, wildcard } = socket;
-    const control = new Int32Array(new SharedArrayBuffer(CONTROL.WORDS * 4));
-    this.#data = { fd, wildcard, control, totals: this.totals, ring, cpu };
+    const { fd, wildcard, port } = socket;
     this.#ring = new SlowRing(ring);
     this.#sender = new DatagramSender(fd, { sendBytes: UDP_MESSAGE_BYTES, wildcard });
-    const worker = this.#start();
-    this.#worker = worker;
-    this.started = new Promise((resolve) => {
-      for (const event of ['message', 'exit'] as const) worker.once(event, () => resolve());
-    });
-    this.#watch = new PulseWatch(deps.clock, {
-      beats: () => Atomics.load(control, CONTROL.BEATS),
-      onStill: () => void this.#worker.terminate(),
-    });
+    const data: ReceiverData = { fd, wildcard, totals: this.totals, ring };
+    // the socket stays open between two threads: what comes waits in the kernel
+    this.worker = new SupervisedWorker(
+      { ...deps, heard: () => this.#drain(), started: (tell) => tell(this.#table) },
+      {
+        name: 'dns receiver',
+        module: siblingModule(import.meta.url, './receiver-worker'),
+        data,
+        cpu,
+        resourceLimits: NATIVE_THREAD_HEAP,
+        fields: { port },
+      },
+    );
   }
 
   useFastPath(fast: FastPath | undefined): void {
@@ -170,53 +162,14 @@ class Receiver implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#open = false;
-    this.#watch[Symbol.dispose]();
     this.#following?.[Symbol.dispose]();
-    Atomics.store(this.#data.control, CONTROL.STOP, 1);
-    if (this.#restart) this.#restart[Symbol.dispose]();
-    else await stoppedThread(this.#deps.clock, this.#worker, this.#exit);
+    await this.worker[Symbol.asyncDispose]();
     this.#socket[Symbol.dispose]();
-  }
-
-  #start(): Worker {
-    const worker = new Worker(siblingModule(import.meta.url, './receiver-worker'), {
-      workerData: this.#data,
-      resourceLimits: NATIVE_THREAD_HEAP,
-    });
-    worker.on('message', (complaint: string | null) => {
-      if (complaint === null) this.#drain();
-      else this.#deps.log.warn('dns receiver not bound to its processor', { reason: complaint });
-    });
-    worker.on('error', (error) =>
-      this.#deps.log.error('dns receiver failed', { port: this.#socket.port, reason: messageOf(error) }),
-    );
-    this.#exit = new Promise((resolve) => {
-      worker.once('exit', () => {
-        this.#ended(worker);
-        resolve();
-      });
-    });
-    return worker;
-  }
-
-  /** The socket stays open meanwhile: what comes waits in the kernel for the next thread. */
-  #ended(worker: Worker): void {
-    if (!this.#open || worker !== this.#worker) return;
-    this.#deps.log.warn('dns receiver started anew', { port: this.#socket.port });
-    Atomics.store(this.#data.control, CONTROL.BEATS, 0);
-    this.#restart = this.#deps.clock.setTimer(NATIVE_RESTART_MS, () => {
-      Atomics.store(this.#data.control, CONTROL.NEWS, 0);
-      this.#restart = undefined;
-      this.#worker = this.#start();
-      this.#tell(this.#table);
-    });
   }
 
   #tell(table: ReceiverTable | undefined): void {
     this.#table = table;
-    if (this.#restart) return; // the next thread is told when it starts
-    this.#worker.postMessage({ news: table }, []);
-    Atomics.add(this.#data.control, CONTROL.NEWS, 1);
+    this.worker.tell(table);
   }
 
   #drain(): void {

@@ -1,16 +1,11 @@
 import { Socket } from 'node:net';
-import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../../src/base/clock.ts';
-import { messageOf } from '../../../src/base/fault.ts';
 import type { Logger } from '../../../src/base/log.ts';
 import { siblingModule } from '../../../src/base/module-url.ts';
-import { DescriptorTable } from '../../../src/net/native/descriptor-table.ts';
 import { EpollLoop } from '../../../src/net/native/epoll-loop.ts';
-import { PulseWatch, stoppedThread } from '../../../src/net/native/pulse-watch.ts';
-import { WakeUp } from '../../../src/net/native/event-fd.ts';
 import { openStreamListener, type StreamListener } from '../../../src/net/native/stream-listener.ts';
+import { SupervisedWorker } from '../../../src/net/native/supervised-worker.ts';
 import {
-  NATIVE_RESTART_MS,
   NATIVE_THREAD_HEAP,
   STREAM_BACKLOG,
   STREAM_CONNECTIONS,
@@ -24,9 +19,6 @@ import { StreamConnection } from '../stream-connection.ts';
 import type { OpenStreamEngine, StreamDeps, StreamEngine, StreamOptions } from '../stream-engine.ts';
 import type { ReceiverTable } from './receiver-memory.ts';
 import { STREAM_CONTROL, type HandedOver, type StreamData, type StreamOrder } from './stream-memory.ts';
-
-/** Numbers of descriptors that the thread may hold. */
-const DESCRIPTORS_MAX = 65_536;
 
 /**
  * TCP by epoll: a thread accepts, and answers from the compiled table. Connections that ask for more go on in
@@ -54,15 +46,10 @@ class NativeStream implements StreamEngine {
   readonly #options: StreamOptions;
   readonly #listener: StreamListener;
   readonly #control = new Int32Array(new SharedArrayBuffer(STREAM_CONTROL.WORDS * 4));
-  readonly #descriptors = DescriptorTable.sized(DESCRIPTORS_MAX);
   readonly #handedOver = new Set<StreamConnection>();
-  #worker: Worker | undefined;
-  #wakeUp: WakeUp | undefined;
-  #exit: Promise<void> = Promise.resolve();
+  #worker: SupervisedWorker<StreamOrder, HandedOver> | undefined;
   #table: ReceiverTable | undefined;
   #following: Disposable | undefined;
-  readonly #watch: PulseWatch;
-  #restart: Disposable | undefined;
   #draining = false;
   #open = true;
 
@@ -72,10 +59,6 @@ class NativeStream implements StreamEngine {
     this.#listener = listener;
     const { address, port } = listener;
     this.address = { address, port };
-    this.#watch = new PulseWatch(deps.clock, {
-      beats: () => Atomics.load(this.#control, STREAM_CONTROL.BEATS),
-      onStill: () => void this.#worker?.terminate(),
-    });
   }
 
   get connectionCount(): number {
@@ -87,24 +70,25 @@ class NativeStream implements StreamEngine {
     this.#following?.[Symbol.dispose]();
     this.#following = undefined;
     this.#table = undefined;
-    if (fast) {
+    // a block that bounds the questions of a connection counts them all
+    if (fast && this.#options.settings?.queriesMax === undefined) {
       const { cookieSecret, names } = fast;
       const counts = fast.countsMemory();
       const { options, table } = names;
       this.#table = { buffers: table.buffers, options, cookieSecret, counts };
       this.#following = table.onBuffers((buffers) => {
         this.#table = { buffers, options, cookieSecret, counts };
-        this.#tell({ kind: 'table', table: this.#table });
+        this.#worker?.tell({ kind: 'table', table: this.#table });
       });
     }
-    if (this.#worker || this.#restart) this.#tell({ kind: 'table', table: this.#table });
-    else this.#start();
+    if (this.#worker) this.#worker.tell({ kind: 'table', table: this.#table });
+    else this.#worker = this.#start();
   }
 
   drain(): void {
     this.#draining = true;
-    this.#tell({ kind: 'drain' });
-    if (!this.#worker) this.#listener.refuse();
+    if (this.#worker) this.#worker.tell({ kind: 'drain' });
+    else this.#listener.refuse();
     for (const connection of this.#handedOver) connection.drain();
   }
 
@@ -112,68 +96,44 @@ class NativeStream implements StreamEngine {
     if (!this.#open) return;
     this.#open = false;
     this.#following?.[Symbol.dispose]();
-    this.#watch[Symbol.dispose]();
-    this.#restart?.[Symbol.dispose]();
-    this.#tell({ kind: 'stop' });
-    await stoppedThread(this.#deps.clock, this.#worker, this.#exit);
+    await this.#worker?.[Symbol.asyncDispose]();
     this.#listener[Symbol.dispose]();
     for (const connection of this.#handedOver) connection.destroy();
   }
 
-  #tell(order: StreamOrder): void {
-    this.#worker?.postMessage(order, []);
-    this.#wakeUp?.wake();
-  }
-
-  #start(): void {
-    const wakeUp = WakeUp.open();
+  /** The listener stays open between two threads: clients wait in the kernel. */
+  #start(): SupervisedWorker<StreamOrder, HandedOver> {
     const { settings } = this.#options;
-    const workerData: StreamData = {
+    const data: StreamData = {
       listenerFd: this.#listener.fd,
-      wakeFd: wakeUp.fd,
       control: this.#control,
-      descriptors: this.#descriptors.memory,
       limits: {
         connectionsMax: STREAM_CONNECTIONS,
         idleMs: settings?.idleMs ?? STREAM_IDLE_MS,
         readMs: settings?.readMs ?? STREAM_READ_MS,
         writeMs: settings?.writeMs ?? STREAM_WRITE_STALL_MS,
       },
-      table: settings?.queriesMax === undefined ? this.#table : undefined,
     };
-    const resourceLimits = NATIVE_THREAD_HEAP;
-    const worker = new Worker(siblingModule(import.meta.url, './stream-worker'), {
-      workerData,
-      resourceLimits,
-    });
-    this.#worker = worker;
-    this.#wakeUp = wakeUp;
-    worker.on('message', (connection: HandedOver) => this.#takeOver(connection));
-    worker.on('error', (error) =>
-      this.#deps.log.error('dns stream thread failed', { reason: messageOf(error) }),
+    const { clock, log } = this.#deps;
+    return new SupervisedWorker(
+      {
+        clock,
+        log,
+        heard: (connection) => this.#takeOver(connection),
+        started: (tell) => {
+          tell({ kind: 'table', table: this.#table });
+          if (this.#draining) tell({ kind: 'drain' });
+        },
+        lost: () => Atomics.store(this.#control, STREAM_CONTROL.OPEN, 0),
+      },
+      {
+        name: 'dns stream thread',
+        module: siblingModule(import.meta.url, './stream-worker'),
+        data,
+        resourceLimits: NATIVE_THREAD_HEAP,
+        fields: { port: this.address.port },
+      },
     );
-    this.#exit = new Promise((resolve) => {
-      worker.once('exit', () => {
-        this.#ended(wakeUp);
-        resolve();
-      });
-    });
-  }
-
-  /** The listener stays open meanwhile: clients wait in the kernel for the next thread. */
-  #ended(wakeUp: WakeUp): void {
-    Atomics.store(this.#control, STREAM_CONTROL.BEATS, 0);
-    this.#worker = undefined;
-    this.#wakeUp = undefined;
-    wakeUp[Symbol.dispose]();
-    this.#descriptors.closeAll(); // what the thread has left open
-    Atomics.store(this.#control, STREAM_CONTROL.OPEN, 0);
-    if (!this.#open || this.#draining) return;
-    this.#deps.log.warn('dns stream thread started anew', { port: this.address.port });
-    this.#restart = this.#deps.clock.setTimer(NATIVE_RESTART_MS, () => {
-      this.#restart = undefined;
-      this.#start();
-    });
   }
 
   #takeOver({ fd, unread, unsent }: HandedOver): void {

@@ -2,30 +2,30 @@
  * A thread that receives the datagrams of one socket in batches, answers from the compiled table what it can, and
  * hands the rest to the ring. It sleeps in the kernel and nowhere else.
  */
-import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../../../src/base/clock.ts';
-import { messageOf } from '../../../src/base/fault.ts';
-import { pinThread } from '../../../src/net/native/cpu-affinity.ts';
 import { DatagramBatch } from '../../../src/net/native/datagram-batch.ts';
+import { ThreadSeat } from '../../../src/net/native/thread-seat.ts';
 import { PackedReader } from '../../cluster/table/packed-reader.ts';
 import type { AskingClient } from '../../cluster/table/raw-question.ts';
 import { NATIVE_BATCH, NATIVE_RECEIVE_BYTES, UDP_PAYLOAD_BYTES } from '../../limits.ts';
 import { CookieMaker } from '../cookie-maker.ts';
-import { CONTROL, type ReceiverData, type ReceiverTable, TOTAL } from './receiver-memory.ts';
+import { type ReceiverData, type ReceiverTable, TOTAL } from './receiver-memory.ts';
 import { SlowRing } from './slow-ring.ts';
 
+type Seat = ThreadSeat<ReceiverData, ReceiverTable | undefined, null>;
+
 class Receiver {
-  readonly #data: ReceiverData;
+  readonly #seat: Seat;
   readonly #batch: DatagramBatch;
   readonly #ring: SlowRing;
   readonly #peerOf: readonly ((into: Uint8Array) => void)[];
   readonly #clientOf: readonly AskingClient[];
   #table: ReceiverTable | undefined;
   #reader: PackedReader | undefined;
-  #news = 0;
 
-  constructor(data: ReceiverData) {
-    this.#data = data;
+  constructor(seat: Seat) {
+    const { data } = seat;
+    this.#seat = seat;
     this.#batch = new DatagramBatch(data.fd, {
       slots: NATIVE_BATCH,
       receiveBytes: NATIVE_RECEIVE_BYTES,
@@ -39,23 +39,12 @@ class Receiver {
   }
 
   run(): void {
-    const { control } = this.#data;
-    this.#pin();
-    parentPort?.postMessage(null, []); // it receives from now on
-    while (Atomics.load(control, CONTROL.STOP) === 0) {
+    const seat = this.#seat;
+    while (!seat.isStopped) {
       const count = this.#batch.receive();
-      Atomics.add(control, CONTROL.BEATS, 1);
-      if (Atomics.load(control, CONTROL.NEWS) !== this.#news) this.#readNews();
+      seat.beat();
+      if (seat.hasNews) seat.read((table) => this.#use(table));
       if (count > 0) this.#answer(count);
-    }
-  }
-
-  /** A processor that is not to be had is told of, no more: any other answers too. */
-  #pin(): void {
-    try {
-      if (this.#data.cpu !== undefined) pinThread(this.#data.cpu);
-    } catch (error) {
-      parentPort?.postMessage(messageOf(error), []);
     }
   }
 
@@ -76,25 +65,19 @@ class Receiver {
       } else if (this.#ring.push(bytes, length, this.#peerOf[slot]!)) wake = true;
     }
     const refused = batch.flush();
-    const { totals } = this.#data;
+    const { totals } = this.#seat.data;
     totals[TOTAL.RECEIVED]! += count;
     totals[TOTAL.FAST]! += fast;
     totals[TOTAL.SEND_ERRORS]! += refused;
     reader?.counts.settle((performance.now() - startedMs) / 1000);
-    if (wake) parentPort?.postMessage(null, []);
+    if (wake) this.#seat.post(null);
   }
 
-  #readNews(): void {
-    for (;;) {
-      const received = receiveMessageOnPort(parentPort!);
-      if (!received) return;
-      this.#news++;
-      const { news } = received.message as { readonly news: ReceiverTable | undefined };
-      if (news && this.#reader && news.counts.buffer === this.#table?.counts.buffer) {
-        this.#reader.useBuffers(news.buffers);
-      } else this.#reader = news && readerOf(news);
-      this.#table = news;
-    }
+  #use(table: ReceiverTable | undefined): void {
+    if (table && this.#reader && table.counts.buffer === this.#table?.counts.buffer)
+      this.#reader.useBuffers(table.buffers);
+    else this.#reader = table && readerOf(table);
+    this.#table = table;
   }
 }
 
@@ -122,4 +105,4 @@ class Asking implements AskingClient {
   }
 }
 
-new Receiver(workerData as ReceiverData).run();
+new Receiver(ThreadSeat.take()).run();

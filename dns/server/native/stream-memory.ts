@@ -1,7 +1,7 @@
 import type { ReceiverTable } from './receiver-memory.ts';
 
-/** Words that a thread that serves connections and its owner share. */
-export const STREAM_CONTROL = { BEATS: 0, OPEN: 1, WORDS: 2 } as const;
+/** Words that a thread that serves connections and its owner share: how many it has. */
+export const STREAM_CONTROL = { OPEN: 0, WORDS: 1 } as const;
 
 export interface StreamLimits {
   readonly connectionsMax: number;
@@ -13,19 +13,15 @@ export interface StreamLimits {
 /** What such a thread is born with. */
 export interface StreamData {
   readonly listenerFd: number;
-  readonly wakeFd: number;
   readonly control: Int32Array<SharedArrayBuffer>;
-  readonly descriptors: Uint8Array<SharedArrayBuffer>;
   readonly limits: StreamLimits;
-  readonly table: ReceiverTable | undefined;
 }
 
-/** Sent to the thread, which is then woken. */
+/** What the thread is told. It accepts from its first table on. */
 export type StreamOrder =
   | { readonly kind: 'table'; readonly table: ReceiverTable | undefined }
   /** Accept nothing more, and end each connection after its last answer. */
-  | { readonly kind: 'drain' }
-  | { readonly kind: 'stop' };
+  | { readonly kind: 'drain' };
 
 /** A connection that asked what the table does not answer: it goes on elsewhere, for good. */
 export interface HandedOver {

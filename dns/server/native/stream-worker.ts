@@ -2,69 +2,70 @@
  * A thread that accepts the TCP connections of one listener and answers from the compiled table what it can. A
  * connection that asks for more goes to the owner with what was read of it.
  */
-import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../../../src/base/clock.ts';
 import { parseAddress } from '../../../src/net/ip.ts';
 import { Acceptor } from '../../../src/net/native/acceptor.ts';
 import { Arena } from '../../../src/net/native/arena.ts';
-import { DescriptorTable } from '../../../src/net/native/descriptor-table.ts';
 import { EpollLoop } from '../../../src/net/native/epoll-loop.ts';
 import type { SocketAddress } from '../../../src/net/native/socket-address.ts';
 import type { StreamSocket } from '../../../src/net/native/stream-socket.ts';
+import { ThreadSeat } from '../../../src/net/native/thread-seat.ts';
 import { TimerWheel } from '../../../src/net/native/timer-wheel.ts';
 import { PackedReader } from '../../cluster/table/packed-reader.ts';
 import type { AskingClient } from '../../cluster/table/raw-question.ts';
-import { NATIVE_RECEIVE_TIMEOUT_MS } from '../../limits.ts';
 import { CookieMaker } from '../cookie-maker.ts';
 import type { ReceiverTable } from './receiver-memory.ts';
-import { STREAM_CONTROL, type StreamData, type StreamOrder } from './stream-memory.ts';
+import { type HandedOver, STREAM_CONTROL, type StreamData, type StreamOrder } from './stream-memory.ts';
 import { StreamRoom, TableStream } from './table-stream.ts';
 
 const WHEEL = { slots: 512, tickMs: 50 };
 /** Connections looked at for the one that has been idle for longest. */
 const ROOM_LOOKS = 64;
 
+type Seat = ThreadSeat<StreamData, StreamOrder, HandedOver>;
+
 class StreamThread {
-  readonly #data: StreamData;
+  readonly #seat: Seat;
   readonly #loop: EpollLoop;
   readonly #room: StreamRoom;
-  readonly #acceptor: Acceptor;
+  #acceptor: Acceptor | undefined;
   #table: ReceiverTable | undefined;
-  #running = true;
 
-  constructor(data: StreamData) {
-    this.#data = data;
+  constructor(seat: Seat) {
+    this.#seat = seat;
+    const { descriptors, wakeFd, data } = seat;
     const timers = new TimerWheel(systemClock, WHEEL);
-    const descriptors = new DescriptorTable(data.descriptors);
-    this.#loop = EpollLoop.open({ descriptors, timers, wakeFd: data.wakeFd });
-    this.#loop.onWake = () => this.#readOrders();
+    this.#loop = EpollLoop.open({ descriptors, timers, wakeFd });
     const arena = new Arena(StreamRoom.bytes);
     this.#room = new StreamRoom({ loop: this.#loop, arena }, data.limits, (connection) => {
-      parentPort?.postMessage(connection, [
+      seat.post(connection, [
         connection.unread.buffer as ArrayBuffer,
         ...(connection.unsent.length > 0 ? [connection.unsent.buffer as ArrayBuffer] : []),
       ]);
     });
-    this.#use(data.table);
-    this.#acceptor = new Acceptor(this.#loop, data.listenerFd, {
+  }
+
+  run(): void {
+    const { control } = this.#seat.data;
+    this.#seat.serve(this.#loop, {
+      obey: (order) => this.#obey(order),
+      turned: () => Atomics.store(control, STREAM_CONTROL.OPEN, this.#room.open.size),
+    });
+    this.#loop[Symbol.dispose]();
+  }
+
+  #obey(order: StreamOrder): void {
+    if (order.kind === 'drain') return this.#drain();
+    this.#use(order.table);
+    if (this.#acceptor || this.#room.draining) return;
+    this.#acceptor = new Acceptor(this.#loop, this.#seat.data.listenerFd, {
       accepted: (stream, peer) => this.#accept(stream, peer),
       failed: () => {}, // it waits and goes on by itself
     });
   }
 
-  run(): void {
-    const { control } = this.#data;
-    this.#readOrders(); // those that came before there was a loop to wake
-    while (this.#running) {
-      this.#loop.turn(NATIVE_RECEIVE_TIMEOUT_MS);
-      Atomics.add(control, STREAM_CONTROL.BEATS, 1);
-      Atomics.store(control, STREAM_CONTROL.OPEN, this.#room.open.size);
-    }
-    this.#loop[Symbol.dispose]();
-  }
-
   #accept(stream: StreamSocket, peer: () => SocketAddress): void {
-    if (this.#room.open.size >= this.#data.limits.connectionsMax) this.#makeRoom();
+    if (this.#room.open.size >= this.#seat.data.limits.connectionsMax) this.#makeRoom();
     TableStream.serve(this.#room, stream, clientOf(peer()));
   }
 
@@ -79,17 +80,6 @@ class StreamThread {
     oldest?.close();
   }
 
-  #readOrders(): void {
-    for (;;) {
-      const received = receiveMessageOnPort(parentPort!);
-      if (!received) return;
-      const order = received.message as StreamOrder;
-      if (order.kind === 'table') this.#use(order.table);
-      else if (order.kind === 'drain') this.#drain();
-      else this.#running = false;
-    }
-  }
-
   #use(table: ReceiverTable | undefined): void {
     const { reader } = this.#room;
     if (table && reader && table.counts.buffer === this.#table?.counts.buffer)
@@ -100,8 +90,8 @@ class StreamThread {
 
   #drain(): void {
     this.#room.draining = true;
-    this.#acceptor.acceptAll();
-    this.#acceptor[Symbol.dispose]();
+    this.#acceptor?.acceptAll();
+    this.#acceptor?.[Symbol.dispose]();
     for (const stream of this.#room.open) stream.drain();
   }
 }
@@ -122,4 +112,4 @@ function clientOf({ address }: SocketAddress): AskingClient {
   };
 }
 
-new StreamThread(workerData as StreamData).run();
+new StreamThread(ThreadSeat.take()).run();

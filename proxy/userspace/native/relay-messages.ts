@@ -5,18 +5,14 @@ import type { EntranceKind } from '../../decide.ts';
 import type { ProxyProtocol } from '../proxy-protocol.ts';
 import type { RelayLimits } from '../relay-context.ts';
 
-/** Words that a relaying thread and its owner share: BEATS counts its wake-ups, ACTIVE its connections. */
-export const CONTROL = { BEATS: 0, ACTIVE: 1, WORDS: 2 } as const;
+/** Words that a relaying thread and its owner share: how many connections it has. */
+export const CONTROL = { ACTIVE: 0, WORDS: 1 } as const;
 
 /** What a relaying thread is born with. */
 export interface RelayData {
   readonly control: Int32Array<SharedArrayBuffer>;
-  /** A byte a descriptor that the thread has open. */
-  readonly descriptors: Uint8Array<SharedArrayBuffer>;
-  readonly wakeFd: number;
   readonly limits: RelayLimits;
   readonly proxyProtocol: ProxyProtocol | undefined;
-  readonly node: NodeSettings;
 }
 
 /** What a client may come by. Listeners are closed by the owner, once the thread has let go of them. */
@@ -33,14 +29,14 @@ export type RelayDoor =
       readonly entrance: EntranceKind;
     };
 
-/** What the owner tells the thread; each is followed by a wake-up. `ask`: answered under that number. */
+/** What the owner tells the thread. `ask`: answered under that number. */
 export type RelayOrder = { readonly ask?: number } & (
   | { readonly kind: 'follow'; readonly node: NodeSettings }
   | { readonly kind: 'serve'; readonly view: ServicePortView }
   | { readonly kind: 'forget'; readonly key: string }
   | { readonly kind: 'open'; readonly id: number; readonly door: RelayDoor }
   | { readonly kind: 'close'; readonly id: number }
-  | { readonly kind: 'sweep' | 'settled' | 'counts' | 'empty' | 'stop' }
+  | { readonly kind: 'sweep' | 'settled' | 'counts' | 'empty' }
 );
 
 export type RelayReply =

@@ -1,21 +1,11 @@
-import { Worker } from 'node:worker_threads';
 import type { NodeSettings, ServicePortView } from '../../../endpoints/node-view.ts';
-import { backoffDelayMs } from '../../../src/base/backoff.ts';
 import type { Clock } from '../../../src/base/clock.ts';
-import { messageOf } from '../../../src/base/fault.ts';
 import type { Logger } from '../../../src/base/log.ts';
 import { siblingModule } from '../../../src/base/module-url.ts';
-import { DescriptorTable } from '../../../src/net/native/descriptor-table.ts';
-import { WakeUp } from '../../../src/net/native/event-fd.ts';
-import {
-  PULSE_LOOK_MS,
-  PULSE_MISSES_MAX,
-  PulseWatch,
-  stoppedThread,
-} from '../../../src/net/native/pulse-watch.ts';
 import type { StreamListener } from '../../../src/net/native/stream-listener.ts';
+import { SupervisedWorker } from '../../../src/net/native/supervised-worker.ts';
 import type { PortCounts } from '../../backend.ts';
-import { RELAY_DESCRIPTORS_MAX, RELAY_RESTART_MS, RELAY_RESTART_MAX_MS } from '../../limits.ts';
+import { RELAY_DESCRIPTORS_MAX } from '../../limits.ts';
 import type { ProxyProtocol } from '../proxy-protocol.ts';
 import type { RelayLimits } from '../relay-context.ts';
 import {
@@ -26,13 +16,6 @@ import {
   type RelayReply,
 } from './relay-messages.ts';
 
-const RESTART_BACKOFF = {
-  minMs: RELAY_RESTART_MS,
-  maxMs: RELAY_RESTART_MAX_MS,
-  jitter: 0,
-  random: () => 0,
-};
-
 export interface RelayThreadDeps {
   readonly clock: Clock;
   readonly log: Logger;
@@ -42,6 +25,8 @@ export interface RelayThreadOptions {
   readonly limits: RelayLimits;
   readonly proxyProtocol: ProxyProtocol | undefined;
   readonly node: NodeSettings;
+  /** The processor that the thread is bound to; absent = any. */
+  readonly cpu?: number | undefined;
 }
 
 interface HeldDoor {
@@ -57,18 +42,12 @@ export class RelayThread implements AsyncDisposable {
   readonly #deps: RelayThreadDeps;
   readonly #options: RelayThreadOptions;
   readonly #control = new Int32Array(new SharedArrayBuffer(CONTROL.WORDS * 4));
-  readonly #descriptors = DescriptorTable.sized(RELAY_DESCRIPTORS_MAX);
   readonly #views = new Map<string, ServicePortView>();
   readonly #doors = new Map<number, HeldDoor>();
   readonly #asked = new Map<number, (counts: readonly PortCounts[]) => void>();
   #node: NodeSettings;
-  #wakeUp: WakeUp | undefined;
-  #worker: Worker | undefined;
-  #exit: Promise<void> = Promise.resolve();
-  #restart: Disposable | undefined;
-  #watch: PulseWatch | undefined;
+  #worker: SupervisedWorker<RelayOrder, RelayReply> | undefined;
   #lastId = 0;
-  #failures = 0;
   #open = true;
 
   constructor(deps: RelayThreadDeps, options: RelayThreadOptions) {
@@ -100,7 +79,7 @@ export class RelayThread implements AsyncDisposable {
    * Throws when no thread can be started.
    */
   open(door: RelayDoor, listener: StreamListener | undefined): Disposable {
-    if (!this.#worker && !this.#restart) this.#start();
+    this.#worker ??= this.#start();
     const id = ++this.#lastId;
     this.#doors.set(id, { door, listener });
     this.#tell({ kind: 'open', id, door });
@@ -120,22 +99,19 @@ export class RelayThread implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#open) return;
     this.#open = false;
-    this.#watch?.[Symbol.dispose]();
-    this.#restart?.[Symbol.dispose]();
-    this.#tell({ kind: 'stop' });
-    await stoppedThread(this.#deps.clock, this.#worker, this.#exit);
+    await this.#worker?.[Symbol.asyncDispose]();
+    this.#lost();
     for (const { listener } of this.#doors.values()) listener?.[Symbol.dispose]();
     this.#doors.clear();
   }
 
+  /** Without a thread: told when one starts. */
   #tell(order: RelayOrder): void {
-    if (!this.#worker) return; // told when it starts
-    this.#worker.postMessage(order, []);
-    this.#wakeUp?.wake();
+    this.#worker?.tell(order);
   }
 
   #ask(order: RelayOrder): Promise<readonly PortCounts[]> {
-    if (!this.#worker) return Promise.resolve([]);
+    if (!this.#worker?.hasThread) return Promise.resolve([]);
     const ask = ++this.#lastId;
     return new Promise((resolve) => {
       this.#asked.set(ask, resolve);
@@ -143,30 +119,30 @@ export class RelayThread implements AsyncDisposable {
     });
   }
 
-  #start(): void {
-    const wakeUp = (this.#wakeUp = WakeUp.open());
-    const { limits, proxyProtocol } = this.#options;
-    const data: RelayData = {
-      control: this.#control,
-      descriptors: this.#descriptors.memory,
-      wakeFd: wakeUp.fd,
-      limits,
-      proxyProtocol,
-      node: this.#node,
-    };
-    const worker = new Worker(siblingModule(import.meta.url, './relay-worker'), { workerData: data });
-    this.#worker = worker;
-    worker.on('message', (reply: RelayReply) => this.#hear(reply));
-    worker.on('error', (error) => this.#deps.log.error('relay failed', { reason: messageOf(error) }));
-    this.#exit = new Promise((resolve) => {
-      worker.once('exit', () => {
-        this.#ended();
-        resolve();
-      });
-    });
-    for (const view of this.#views.values()) this.#tell({ kind: 'serve', view });
-    for (const [id, { door }] of this.#doors) this.#tell({ kind: 'open', id, door });
-    this.#watch ??= this.#watchPulse();
+  #start(): SupervisedWorker<RelayOrder, RelayReply> {
+    const { limits, proxyProtocol, cpu } = this.#options;
+    const data: RelayData = { control: this.#control, limits, proxyProtocol };
+    return new SupervisedWorker(
+      {
+        ...this.#deps,
+        heard: (reply) => this.#hear(reply),
+        started: (tell) => this.#tellAll(tell),
+        lost: () => this.#lost(),
+      },
+      {
+        name: 'relay',
+        module: siblingModule(import.meta.url, './relay-worker'),
+        data,
+        cpu,
+        descriptorsMax: RELAY_DESCRIPTORS_MAX,
+      },
+    );
+  }
+
+  #tellAll(tell: (order: RelayOrder) => void): void {
+    tell({ kind: 'follow', node: this.#node });
+    for (const view of this.#views.values()) tell({ kind: 'serve', view });
+    for (const [id, { door }] of this.#doors) tell({ kind: 'open', id, door });
   }
 
   #hear(reply: RelayReply): void {
@@ -179,44 +155,10 @@ export class RelayThread implements AsyncDisposable {
     this.#asked.delete(reply.ask);
   }
 
-  /** The thread is gone: what it had open is closed here, for the kernel would keep it. */
-  #ended(): void {
-    this.#worker = undefined;
-    this.#wakeUp?.[Symbol.dispose]();
-    this.#descriptors.closeAll();
+  /** Nobody answers what the thread was asked. */
+  #lost(): void {
     this.#control.fill(0);
     for (const resolve of this.#asked.values()) resolve([]);
     this.#asked.clear();
-    if (!this.#open) return;
-    this.#deps.log.warn('relay started anew');
-    this.#startLater();
-  }
-
-  /** After a pause that grows while threads keep failing. */
-  #startLater(): void {
-    const pauseMs = backoffDelayMs(this.#failures++, RESTART_BACKOFF);
-    this.#restart = this.#deps.clock.setTimer(pauseMs, () => {
-      this.#restart = undefined;
-      try {
-        this.#start();
-      } catch (error) {
-        this.#deps.log.error('relay failed', { reason: messageOf(error) });
-        this.#startLater();
-      }
-    });
-  }
-
-  #watchPulse(): PulseWatch {
-    return new PulseWatch(this.#deps.clock, {
-      beats: () => Atomics.load(this.#control, CONTROL.BEATS),
-      onLook: (beats) => {
-        if (beats > PULSE_MISSES_MAX) this.#failures = 0; // it has come round for a while
-        this.#wakeUp?.wake();
-      },
-      onStill: () => {
-        this.#deps.log.error('relay stuck', { silentMs: PULSE_MISSES_MAX * PULSE_LOOK_MS });
-        void this.#worker?.terminate();
-      },
-    });
   }
 }

@@ -2,19 +2,18 @@
  * A thread that accepts the TCP clients of service ports and passes their bytes on. It sleeps in epoll_wait and nowhere
  * else; what to serve reaches it by messages, read after a wake-up.
  */
-import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import type { ServicePortView } from '../../../endpoints/node-view.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/log.ts';
 import { type Family, joinHostPort } from '../../../src/net/ip.ts';
 import { Acceptor } from '../../../src/net/native/acceptor.ts';
 import { Arena } from '../../../src/net/native/arena.ts';
-import { DescriptorTable } from '../../../src/net/native/descriptor-table.ts';
 import { EpollLoop } from '../../../src/net/native/epoll-loop.ts';
 import { errnoName } from '../../../src/net/native/errno.ts';
 import type { SocketAddress } from '../../../src/net/native/socket-address.ts';
 import type { StreamSocket } from '../../../src/net/native/stream-socket.ts';
 import { originalDestinationOf } from '../../../src/net/native/socket-options.ts';
+import { ThreadSeat } from '../../../src/net/native/thread-seat.ts';
 import { TimerWheel } from '../../../src/net/native/timer-wheel.ts';
 import type { PortCounts } from '../../backend.ts';
 import type { EntranceKind } from '../../decide.ts';
@@ -22,7 +21,7 @@ import { RELAY_READ_BYTES, RELAY_TIMER_SLOTS, RELAY_TIMER_TICK_MS } from '../../
 import { admit } from '../admit.ts';
 import type { DoorDeps } from '../door.ts';
 import { portCounts, PortState } from '../port-state.ts';
-import { relayContext, standing, type RelayContext } from '../relay-context.ts';
+import { relayContext, standing, type RelayContext, unknownNode } from '../relay-context.ts';
 import { PipePool } from './pipe-pool.ts';
 import {
   CONTROL,
@@ -38,8 +37,10 @@ interface Way extends DoorDeps {
   readonly entrance: EntranceKind;
 }
 
+type Seat = ThreadSeat<RelayData, RelayOrder, RelayReply>;
+
 class RelayWorker {
-  readonly #data: RelayData;
+  readonly #seat: Seat;
   readonly #loop: EpollLoop;
   readonly #context: RelayContext;
   readonly #thread: StreamSessionDeps['thread'];
@@ -49,42 +50,32 @@ class RelayWorker {
   readonly #captured = new Map<string, Way>();
   /** Who wants to know when the last connection has ended. No promise is kept in a thread that never comes to rest. */
   readonly #waiting: number[] = [];
-  #running = true;
 
-  constructor(data: RelayData) {
-    this.#data = data;
-    const descriptors = new DescriptorTable(data.descriptors);
+  constructor(seat: Seat) {
+    const { descriptors, wakeFd, data } = seat;
+    this.#seat = seat;
     const timers = new TimerWheel(systemClock, { slots: RELAY_TIMER_SLOTS, tickMs: RELAY_TIMER_TICK_MS });
-    this.#loop = EpollLoop.open({ descriptors, timers, wakeFd: data.wakeFd });
-    this.#loop.onWake = () => this.#obey();
+    this.#loop = EpollLoop.open({ descriptors, timers, wakeFd });
     const arena = new Arena(RELAY_READ_BYTES);
     const buffer = arena.allocate(RELAY_READ_BYTES);
     this.#thread = { loop: this.#loop, arena, buffer, pipes: new PipePool(descriptors) };
     // nothing here logs: what people must know goes to the owner
-    this.#context = relayContext({ clock: systemClock, log: silentLogger }, data);
+    this.#context = relayContext(
+      { clock: systemClock, log: silentLogger },
+      { ...data, node: unknownNode('IPv4') },
+    );
   }
 
   run(): void {
-    const { control } = this.#data;
-    this.#obey();
-    while (this.#running) {
-      this.#loop.turn();
-      const { size } = this.#context.tcp;
-      Atomics.store(control, CONTROL.ACTIVE, size);
-      if (size === 0 && this.#waiting.length > 0)
-        for (const ask of this.#waiting.splice(0)) this.#answer(ask);
-    }
+    this.#seat.serve(this.#loop, { obey: (order) => this.#follow(order), turned: () => this.#turned() });
     this.#context.tcp.destroyAll();
     this.#loop[Symbol.dispose]();
   }
 
-  #obey(): void {
-    Atomics.add(this.#data.control, CONTROL.BEATS, 1);
-    for (;;) {
-      const received = receiveMessageOnPort(parentPort!);
-      if (!received) return;
-      this.#follow(received.message as RelayOrder);
-    }
+  #turned(): void {
+    const { size } = this.#context.tcp;
+    Atomics.store(this.#seat.data.control, CONTROL.ACTIVE, size);
+    if (size === 0 && this.#waiting.length > 0) for (const ask of this.#waiting.splice(0)) this.#answer(ask);
   }
 
   #follow(order: RelayOrder): void {
@@ -113,9 +104,6 @@ class RelayWorker {
       case 'empty':
         if (order.ask !== undefined) this.#waiting.push(order.ask);
         return;
-      case 'stop':
-        this.#running = false;
-        break;
       case 'settled':
         break;
     }
@@ -123,7 +111,7 @@ class RelayWorker {
   }
 
   #answer(ask: number | undefined, counts?: readonly PortCounts[]): void {
-    if (ask !== undefined) post({ kind: 'answer', ask, ...(counts && { counts }) });
+    if (ask !== undefined) this.#seat.post({ kind: 'answer', ask, ...(counts && { counts }) });
   }
 
   #serve(view: ServicePortView): void {
@@ -164,7 +152,7 @@ class RelayWorker {
         else client.reset();
       },
       failed: (failure) => {
-        if (!isFailing) post({ kind: 'accept failed', where, errno: errnoName(failure) });
+        if (!isFailing) this.#seat.post({ kind: 'accept failed', where, errno: errnoName(failure) });
         isFailing = true;
       },
     });
@@ -195,8 +183,4 @@ class RelayWorker {
   }
 }
 
-function post(reply: RelayReply): void {
-  parentPort?.postMessage(reply, []);
-}
-
-new RelayWorker(workerData as RelayData).run();
+new RelayWorker(ThreadSeat.take()).run();

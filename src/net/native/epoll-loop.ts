@@ -1,13 +1,12 @@
 /**
  * The loop of a thread that serves connections by system calls. Everything it needs, in the order of use:
  *
- *   const descriptors = DescriptorTable.sized(65_536);            // what this thread has open; memory shared with its owner
+ *   const seat = ThreadSeat.take<Data, Order, Reply>();           // of a SupervisedWorker
  *   const timers = new TimerWheel(clock, { slots: 512, tickMs: 10 });
- *   using loop = EpollLoop.open({ descriptors, timers, wakeFd });   // of a WakeUp of whoever started the thread
- *   loop.onWake = () => { ... receiveMessageOnPort(parentPort) ... };   // after its wake()
+ *   const loop = EpollLoop.open({ descriptors: seat.descriptors, timers, wakeFd: seat.wakeFd });
  *   const { fd, port } = openStreamListener({ address, port: 0, backlog: 1_024, reusePort: false });   // any thread; throws Fault
  *   using acceptor = new Acceptor({ loop, arena }, fd, { accepted(stream, peer) { ... }, failed(failure) { ... } });
- *   loop.run();                                                    // until loop.stop()
+ *   seat.serve(loop, { obey(order) { ... } });                     // until the owner is disposed
  *
  * A connection is a StreamSocket (accepted, or from `dialStream`) and a ReadyHandler for it:
  *
@@ -62,8 +61,6 @@ export interface EpollLoopDeps {
 export class EpollLoop implements Disposable {
   readonly descriptors: DescriptorTable;
   readonly timers: TimerWheel;
-  /** Called in `turn` after another thread's `wake`; several wake-ups may be one call. */
-  onWake: () => void = () => {};
   /** Events that came for a connection that was gone already. */
   staleEvents = 0;
   readonly #epoll: number;
@@ -81,7 +78,6 @@ export class EpollLoop implements Disposable {
   readonly #calls = streamCalls();
   #deferred: ReadyHandler[] = [];
   #spare: ReadyHandler[] = [];
-  #running = false;
 
   private constructor(deps: EpollLoopDeps, epoll: number) {
     this.descriptors = deps.descriptors;
@@ -157,19 +153,8 @@ export class EpollLoop implements Disposable {
     deferred.length = 0;
   }
 
-  /** Turns until `stop`. */
-  run(): void {
-    this.#running = true;
-    while (this.#running) this.turn();
-  }
-
-  stop(): void {
-    this.#running = false;
-  }
-
   /** Closes everything that is still open in its table of descriptors. */
   [Symbol.dispose](): void {
-    this.#running = false;
     this.#handlers.fill(undefined);
     this.descriptors.closeAll();
   }
@@ -220,11 +205,7 @@ export class EpollLoop implements Disposable {
       throw new Fault('NATIVE_UNSUPPORTED', 'epoll events of this host have another layout');
     }
     this.#wakeUps.take(this.#wake);
-    this.#handlers[this.#wake] = {
-      ready: () => {
-        this.#wakeUps.take(this.#wake);
-        this.onWake();
-      },
-    };
+    // a wake-up ends a wait, no more: whoever turns the loop looks what it was for
+    this.#handlers[this.#wake] = { ready: () => this.#wakeUps.take(this.#wake) };
   }
 }

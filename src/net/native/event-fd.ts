@@ -24,7 +24,7 @@ export class WakeUp implements Disposable {
     return new WakeUp(fd);
   }
 
-  /** What was written to shared memory or posted before is seen by the thread's `onWake`. */
+  /** Ends the thread's wait, the next one if it does not wait now. */
   wake(): void {
     // it can only fail when 2^64 - 2 wake-ups wait, and then another is not needed
     if (this.#isOpen) streamCalls().eventfd_write(this.fd, 1);

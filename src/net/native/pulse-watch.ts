@@ -1,19 +1,18 @@
-import type { Worker } from 'node:worker_threads';
 import type { Clock } from '../../base/clock.ts';
 
 /** A thread is looked at this often, and must come round at least as often. */
 export const PULSE_LOOK_MS = 250;
 /** Looks in a row without a beat after which it stands still: within a second. */
 export const PULSE_MISSES_MAX = 3;
-/** A look that itself comes this late proves nothing: the whole process was starved or stopped. */
+/** A look that itself comes this late proves little: the whole process was starved or stopped. */
 const PULSE_LATE_MS = 250;
+/** So many late ones in a row prove enough: the thread had as many turns to come round as the one that looks. */
+const PULSE_LATE_MISSES_MAX = 20;
 
 export interface Pulse {
   /** How often the thread has come round; 0 = it is still loading, or there is none. */
   readonly beats: () => number;
-  /** At each look, for example to wake a thread that sleeps. */
-  readonly onLook?: (beats: number) => void;
-  /** The thread has not come round for PULSE_MISSES_MAX looks. Called once for each such spell. */
+  /** The thread has not come round for PULSE_MISSES_MAX looks in time, or more late ones. Called once for each such spell. */
   readonly onStill: () => void;
 }
 
@@ -24,6 +23,8 @@ export class PulseWatch implements Disposable {
   #timer: Disposable;
   #beats = 0;
   #misses = 0;
+  #lateMisses = 0;
+  #isTold = false;
 
   constructor(clock: Clock, pulse: Pulse) {
     this.#clock = clock;
@@ -46,21 +47,17 @@ export class PulseWatch implements Disposable {
   #look(lateMs: number): void {
     const beats = this.#pulse.beats();
     const isSilent = beats > 0 && beats === this.#beats;
-    if (!isSilent) this.#misses = 0;
-    else if (lateMs < PULSE_LATE_MS) this.#misses++;
-    else return;
     this.#beats = beats;
-    if (isSilent && this.#misses === PULSE_MISSES_MAX) this.#pulse.onStill();
-    this.#pulse.onLook?.(beats);
+    if (!isSilent) {
+      this.#misses = 0;
+      this.#lateMisses = 0;
+      this.#isTold = false;
+      return;
+    }
+    if (lateMs < PULSE_LATE_MS) this.#misses++;
+    else this.#lateMisses++;
+    if (this.#isTold) return;
+    this.#isTold = this.#misses >= PULSE_MISSES_MAX || this.#lateMisses >= PULSE_LATE_MISSES_MAX;
+    if (this.#isTold) this.#pulse.onStill();
   }
-}
-
-/** Resolves when a thread that was told to stop has ended; one that is stuck is ended. */
-export async function stoppedThread(
-  clock: Clock,
-  worker: Worker | undefined,
-  exit: Promise<void>,
-): Promise<void> {
-  using _timer = clock.setTimer(PULSE_MISSES_MAX * PULSE_LOOK_MS, () => void worker?.terminate());
-  await exit;
 }

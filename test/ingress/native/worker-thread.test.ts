@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
 import { NativePlane } from '../../../ingress/native/native-plane.ts';
-import { WorkerThread } from '../../../ingress/native/worker-thread.ts';
 import { compileHost } from '../../../ingress/compile/compile-host.ts';
 import { RouteTable } from '../../../ingress/compile/route-table.ts';
 import { defaultSettings } from '../../../ingress/default-settings.ts';
@@ -14,25 +13,6 @@ import { waitFor } from '../../support/wait-for.ts';
 import { ask } from '../support/client.ts';
 
 const deps = { clock: systemClock, log: silentLogger };
-
-test('a thread that stands still is ended and replaced', async () => {
-  let started = 0;
-  let lost = 0;
-  await using thread = new WorkerThread(
-    {
-      ...deps,
-      module: new URL('./support/standing-worker.ts', import.meta.url),
-      heard: () => {},
-      started: () => started++,
-      lost: () => lost++,
-    },
-    [],
-  );
-  await waitFor('the first thread', () => started === 1, 20_000);
-  expect(thread.isUp).toBe(true);
-  await waitFor('its end', () => lost > 0, 20_000);
-  await waitFor('the second thread', () => started === 2, 20_000);
-});
 
 /** A plane whose portable side answers `portable` to everything. */
 function openPlane(workers = 1): NativePlane {
