@@ -7,6 +7,9 @@ import { parseCidr } from '../../net/cidr.ts';
 
 const LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
 const SUBDOMAIN = `${LABEL}(\\.${LABEL})*`;
+const UNDERSCORED_LABEL = '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?';
+const UNDERSCORED = `${UNDERSCORED_LABEL}(\\.${UNDERSCORED_LABEL})*`;
+const HEADER_NAME = '[-A-Za-z0-9]+';
 const DNS_1035 = '[a-z]([-a-z0-9]*[a-z0-9])?';
 const WILDCARD = `\\*\\.${SUBDOMAIN}`;
 const KEY = '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]';
@@ -63,6 +66,23 @@ export function dnsSubdomain(text: string): string[] {
   if (!matches(SUBDOMAIN, text.slice(0, MAX_SUBDOMAIN + 1)))
     errors.push(patternText(SUBDOMAIN_TEXT, SUBDOMAIN, 'example.com'));
   return errors;
+}
+
+/** Names that resolvers know beside those of hosts: search paths. */
+export function dnsSubdomainWithUnderscore(text: string): string[] {
+  const errors: string[] = [];
+  if (text.length > MAX_SUBDOMAIN) errors.push(`must be no more than ${MAX_SUBDOMAIN} bytes`);
+  if (!matches(UNDERSCORED, text.slice(0, MAX_SUBDOMAIN + 1))) {
+    const about = SUBDOMAIN_TEXT.replace("'-' or '.'", "'_', '-' or '.'");
+    errors.push(patternText(about, UNDERSCORED, 'example.com'));
+  }
+  return errors;
+}
+
+export function httpHeaderName(text: string): string[] {
+  if (matches(HEADER_NAME, text)) return [];
+  const about = "a valid HTTP header must consist of alphanumeric characters or '-'";
+  return [patternText(about, HEADER_NAME, 'X-Header-Name')];
 }
 
 export function dns1035Label(text: string): string[] {

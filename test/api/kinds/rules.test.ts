@@ -426,7 +426,7 @@ describe('Pod', () => {
     [
       'a policy',
       pod({ ...POD_SPEC, restartPolicy: 'Sometimes' }),
-      'spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "Never", "OnFailure"',
+      'spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "OnFailure", "Never"',
     ],
     ['an env without name', container({ env: [{ value: 'x' }] }), `${FIRST}.env[0].name: Required value`],
     [

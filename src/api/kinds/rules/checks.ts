@@ -22,7 +22,7 @@ export function nonNegative(errors: FieldError[], parent: unknown, name: string,
   if (typeof value === 'number' && value < 0) errors.push(invalid(`${path}.${name}`, value, NEGATIVE));
 }
 
-/** A text field that is there must be one of the values; with `must` it has to be there. */
+/** A text field that is there must be one of the values, told in this order; with `must` it has to be there. */
 export function oneOf(
   errors: FieldError[],
   parent: unknown,
@@ -38,7 +38,7 @@ export function oneOf(
     return;
   }
   if (typeof value !== 'string' || !values.includes(value)) {
-    errors.push(notSupported(field, value, [...values].sort()));
+    errors.push(notSupported(field, value, values));
   }
 }
 

@@ -105,6 +105,8 @@ function defaultVolume(volume: JsonObject): void {
     for (const part of objectsAt(source, 'sources')) defaultProjection(part);
   }
   if (isObject(volume['hostPath'])) volume['hostPath']['type'] ??= '';
+  const image = volume['image'];
+  if (isObject(image)) setDefault(image, 'pullPolicy', pullPolicy(stringAt(image, 'reference')));
   const template = objectAt(volume['ephemeral'], 'volumeClaimTemplate');
   if (isObject(template['spec'])) setDefault(template['spec'], 'volumeMode', 'Filesystem');
 }

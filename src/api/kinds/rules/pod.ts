@@ -13,7 +13,8 @@ import {
 import type { UnknownObject } from '../meta.ts';
 import type { KindRules } from './kind-rules.ts';
 import { defaultPod, defaultPodSpec } from './pod-defaults.ts';
-import { validatePodSpec } from './pod-spec.ts';
+import { validateImages } from './pod/container.ts';
+import { validatePodSpec } from './pod/spec.ts';
 import { qosClassOf } from './qos.ts';
 
 const DEFAULT_GRACE_SECONDS = 30;
@@ -154,7 +155,20 @@ export const POD_RULES: KindRules = {
   },
   validate: (pod) => {
     const errors: FieldError[] = [];
-    validatePodSpec(errors, objectAt(pod, 'spec'), 'spec');
+    const spec = objectAt(pod, 'spec');
+    validatePodSpec(errors, spec, 'spec');
+    validateImages(errors, spec, 'spec');
+    return errors;
+  },
+  validateCreate: (pod) => {
+    const errors: FieldError[] = [];
+    const spec = objectAt(pod, 'spec');
+    if (objectsAt(spec, 'ephemeralContainers').length > 0)
+      errors.push(forbidden('spec.ephemeralContainers', 'cannot be set on create'));
+    if (stringAt(spec, 'nodeName') !== '' && objectsAt(spec, 'schedulingGates').length > 0) {
+      const text = 'cannot be set until all schedulingGates have been cleared';
+      errors.push(forbidden('spec.nodeName', text));
+    }
     return errors;
   },
   validateUpdate,

@@ -6,7 +6,7 @@ import { nonNegative } from './checks.ts';
 import type { KindRules } from './kind-rules.ts';
 import { immutable, validateLabels } from './metadata.ts';
 import { defaultTemplate } from './pod-defaults.ts';
-import { validatePodSpec } from './pod-spec.ts';
+import { validatePodSpec } from './pod/spec.ts';
 import { validateTemplate } from './template.ts';
 
 function templateLabels(spec: unknown): JsonObject {

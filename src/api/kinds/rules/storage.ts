@@ -1,5 +1,5 @@
-import { type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts';
-import { dnsSubdomain, qualifiedName } from '../formats.ts';
+import { type FieldError, forbidden, notSupported, required } from '../field-error.ts';
+import { qualifiedName } from '../formats.ts';
 import {
   arrayAt,
   cloneJson,
@@ -12,57 +12,73 @@ import {
   stringAt,
 } from '../json-value.ts';
 import type { UnknownObject } from '../meta.ts';
-import { compareQuantities, parseQuantity } from '../quantity.ts';
-import { addTexts, oneOf, validateSelector } from './checks.ts';
+import { compareQuantities } from '../quantity.ts';
+import { addTexts, oneOf } from './checks.ts';
+import {
+  validateAccessModes,
+  validateClaimSpec,
+  validateClassName,
+  validatePositive,
+  VOLUME_MODES,
+} from './claim-spec.ts';
 import type { KindRules } from './kind-rules.ts';
 import { immutable } from './metadata.ts';
+import { validateNodeSelector } from './pod/affinity.ts';
+import { validateNoBacksteps } from './pod/paths.ts';
+import { validateDriverName } from './pod/volumes.ts';
 
-const ACCESS_MODES = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod'];
-const VOLUME_MODES = ['Block', 'Filesystem'];
 /** Fields of a PersistentVolumeSpec that are not its source. */
 const VOLUME_FIELDS = new Set(['capacity', 'claimRef', 'nodeAffinity']);
-
-function validateModes(errors: FieldError[], spec: JsonObject): void {
-  const modes = arrayAt(spec, 'accessModes');
-  if (modes.length === 0) errors.push(required('spec.accessModes', 'at least 1 access mode is required'));
-  for (const mode of modes) {
-    if (!ACCESS_MODES.includes(String(mode)))
-      errors.push(notSupported('spec.accessModes', mode, ACCESS_MODES));
-  }
-  if (modes.includes('ReadWriteOncePod') && modes.length > 1) {
-    errors.push(forbidden('spec.accessModes', 'may not use ReadWriteOncePod with other access modes'));
-  }
-}
-
-function validatePositive(errors: FieldError[], value: unknown, field: string): void {
-  const quantity = parseQuantity(value);
-  if (quantity && quantity.nano <= 0n) errors.push(invalid(field, value, 'must be greater than zero'));
-}
 
 function validateVolume(object: UnknownObject): FieldError[] {
   const errors: FieldError[] = [];
   const spec = objectAt(object, 'spec');
-  validateModes(errors, spec);
+  if (arrayAt(spec, 'accessModes').length === 0) errors.push(required('spec.accessModes'));
+  validateAccessModes(errors, spec, 'spec');
   const capacity = objectAt(spec, 'capacity');
   const names = Object.keys(capacity);
   if (names.length === 0) errors.push(required('spec.capacity'));
   else if (!('storage' in capacity) || names.length > 1)
     errors.push(notSupported('spec.capacity', capacity, ['storage']));
   validatePositive(errors, capacity['storage'], 'spec.capacity[storage]');
+  oneOf(errors, spec, 'persistentVolumeReclaimPolicy', 'spec', ['Delete', 'Recycle', 'Retain']);
+  validateVolumeAffinity(errors, spec);
   const sources = Object.keys(spec).filter((name) => isObject(spec[name]) && !VOLUME_FIELDS.has(name));
   if (sources.length === 0) errors.push(required('spec', 'must specify a volume type'));
+  validateVolumeSource(errors, spec);
   for (const extra of sources.slice(1))
     errors.push(forbidden(`spec.${extra}`, 'may not specify more than 1 volume type'));
-  oneOf(errors, spec, 'persistentVolumeReclaimPolicy', 'spec', ['Delete', 'Recycle', 'Retain']);
+  validateClassName(errors, spec, 'spec');
   oneOf(errors, spec, 'volumeMode', 'spec', VOLUME_MODES);
-  const path = stringAt(spec['hostPath'], 'path');
-  if (isObject(spec['hostPath']) && path === '') errors.push(required('spec.hostPath.path'));
-  else if (path.split('/').includes('..'))
-    errors.push(invalid('spec.hostPath.path', path, "must not contain '..'"));
-  const storageClass = stringAt(spec, 'storageClassName');
-  if (storageClass !== '')
-    addTexts(errors, 'spec.storageClassName', storageClass, dnsSubdomain(storageClass));
   return errors;
+}
+
+function validateVolumeAffinity(errors: FieldError[], spec: JsonObject): void {
+  const affinity = spec['nodeAffinity'];
+  const field = 'spec.nodeAffinity';
+  if (!isObject(affinity)) {
+    if (isObject(spec['local'])) errors.push(required(field, 'Local volume requires node affinity'));
+  } else if (!isObject(affinity['required'])) {
+    errors.push(required(`${field}.required`, 'must specify required node constraints'));
+  } else validateNodeSelector(errors, affinity['required'], `${field}.required`);
+}
+
+function validateVolumeSource(errors: FieldError[], spec: JsonObject): void {
+  for (const kind of ['hostPath', 'local']) {
+    if (!isObject(spec[kind])) continue;
+    const path = stringAt(spec[kind], 'path');
+    if (path === '') errors.push(required(`spec.${kind}.path`));
+    else validateNoBacksteps(errors, path, `spec.${kind}.path`);
+    const root = kind === 'hostPath' && /^\/+$/.test(path);
+    if (root && spec['persistentVolumeReclaimPolicy'] === 'Recycle') {
+      const text = "may not be 'recycle' for a hostPath mount of '/'";
+      errors.push(forbidden('spec.persistentVolumeReclaimPolicy', text));
+    }
+  }
+  if (isObject(spec['csi'])) {
+    validateDriverName(errors, stringAt(spec['csi'], 'driver'), 'spec.csi.driver');
+    if (stringAt(spec['csi'], 'volumeHandle') === '') errors.push(required('spec.csi.volumeHandle'));
+  }
 }
 
 function sourceOf(spec: JsonObject): JsonObject {
@@ -101,16 +117,7 @@ export const PERSISTENT_VOLUME_RULES: KindRules = {
 
 function validateClaim(object: UnknownObject): FieldError[] {
   const errors: FieldError[] = [];
-  const spec = objectAt(object, 'spec');
-  validateModes(errors, spec);
-  const storage = objectAt(objectAt(spec, 'resources'), 'requests')['storage'];
-  if (storage === undefined) errors.push(required('spec.resources[storage]'));
-  else validatePositive(errors, storage, 'spec.resources[storage]');
-  if (isObject(spec['selector'])) validateSelector(errors, spec['selector'], 'spec.selector');
-  const storageClass = stringAt(spec, 'storageClassName');
-  if (storageClass !== '')
-    addTexts(errors, 'spec.storageClassName', storageClass, dnsSubdomain(storageClass));
-  oneOf(errors, spec, 'volumeMode', 'spec', VOLUME_MODES);
+  validateClaimSpec(errors, objectAt(object, 'spec'), 'spec');
   return errors;
 }
 

@@ -3,7 +3,7 @@ import { isObject, type JsonObject, numberAt, objectAt, stringAt } from '../json
 import { labelQueryOf, matchesLabels } from '../selector.ts';
 import { isEmptySelector, validateSelector } from './checks.ts';
 import { validateAnnotations, validateLabels } from './metadata.ts';
-import { validatePodSpec } from './pod-spec.ts';
+import { validatePodSpec } from './pod/spec.ts';
 
 /** Rules of a pod template of a workload whose pods are restarted for ever. */
 export function validateTemplate(errors: FieldError[], spec: JsonObject, restartAlways: boolean): void {
