@@ -51,6 +51,8 @@ export interface IngressOptions {
   readonly engine?: EngineName;
   /** Threads of the native engine; 1 when absent. */
   readonly workers?: number;
+  /** Processors that these threads are bound to, in turn; absent = any. */
+  readonly workerCpus?: readonly number[];
   /** The class name of the legacy annotation. */
   readonly ingressClass: string;
   /** spec.controller of the IngressClasses that are ours. */

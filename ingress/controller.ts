@@ -263,10 +263,10 @@ export class IngressController implements ObjectSink, AsyncDisposable {
   }
 
   async #listenPlain(deps: ClientSocketsDeps, options: IngressOptions): Promise<readonly HttpListener[]> {
-    const { http, engine = 'portable', workers = 1 } = options;
+    const { http, engine = 'portable', workers = 1, workerCpus: cpus } = options;
     const choice = new EngineChoice(http.length > 0 ? engine : 'portable', this.#deps);
     return await choice.open(
-      async () => this.#listenNative(deps, { addresses: http, workers }).listeners,
+      async () => this.#listenNative(deps, { addresses: http, workers, ...(cpus && { cpus }) }).listeners,
       async () => {
         const opened: HttpListener[] = [];
         for (const address of http) opened.push(await Listener.open(deps, { ...address, secure: false }));

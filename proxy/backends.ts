@@ -35,6 +35,8 @@ export interface BackendOptions {
   readonly capture?: 'bind' | 'redirect';
   /** Who relays TCP in mode userspace; default auto. */
   readonly engine?: EngineName;
+  /** Processors that the native engine's threads are bound to, in turn; IPv4's first. */
+  readonly workerCpus?: readonly number[];
 }
 
 /** What a mode brings. */

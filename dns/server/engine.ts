@@ -17,7 +17,8 @@ export function dnsEngines(
   options: NativeDatagramOptions,
 ): { readonly openDatagram: OpenDatagramEngine; readonly openStream: OpenStreamEngine } {
   const choice = new EngineChoice(name, deps);
-  const stream = nativeStream(deps);
+  const { cpus = [], receivers } = options;
+  const stream = nativeStream(deps, { cpu: cpus[receivers % cpus.length] });
   return {
     openDatagram: datagramEngine(choice, deps, options),
     openStream: (streamDeps, where) =>

@@ -19,6 +19,7 @@ import { exec } from '../net/exec.ts';
 import { joinHostPort } from '../net/ip.ts';
 import { openNodeLocal, type NodeLocal } from '../node/node-local-dns.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
+import { cpuList } from './flags.ts';
 import { stopped } from './stopped.ts';
 
 /** Within this a server with a table of the last run listens; one whose table is bad waits for the source. */
@@ -34,7 +35,7 @@ interface DnsFlags {
   readonly strict?: boolean;
   readonly engine: EngineName;
   readonly receivers: string;
-  readonly receiverCpus?: string;
+  readonly receiverCpus?: readonly number[];
   readonly nodeLocal?: readonly string[];
   readonly nodeLocalInterface: string;
   readonly nodeLocalRules: boolean;
@@ -71,7 +72,11 @@ export const register: RegisterCommand = (program, context) => {
         .default('auto'),
     )
     .addOption(new Option('--receivers <count>', 'threads of the native engine').default('1'))
-    .option('--receiver-cpus <list>', 'processors that these threads are bound to, in turn: 0,1')
+    .option(
+      '--receiver-cpus <list>',
+      'processors that its threads are bound to, in turn, the one of TCP last: 0,1',
+      cpuList,
+    )
     .option(
       '--node-local <address...>',
       'node-local mode: give a dummy interface these addresses (a link-local one, the cluster DNS address), listen there, and keep their DNS untracked',
@@ -156,10 +161,7 @@ async function openGround(
 function receiversOf({ receivers, receiverCpus }: DnsFlags): NativeDatagramOptions {
   if (!/^\d{1,2}$/.test(receivers) || Number(receivers) === 0)
     throw new ExitError(EXIT_USAGE, `--receivers ${receivers}: use a number from 1 to 99`);
-  if (receiverCpus === undefined) return { receivers: Number(receivers) };
-  if (!/^\d{1,4}(,\d{1,4})*$/.test(receiverCpus))
-    throw new ExitError(EXIT_USAGE, `--receiver-cpus ${receiverCpus}: use numbers and commas, such as 0,1`);
-  return { receivers: Number(receivers), cpus: receiverCpus.split(',').map(Number) };
+  return { receivers: Number(receivers), ...(receiverCpus && { cpus: receiverCpus }) };
 }
 
 function portOf(text: string): number {

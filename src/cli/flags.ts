@@ -22,6 +22,13 @@ export function cidrFlag(text: string): string {
   return text;
 }
 
+/** Numbers of processors, for threads that are bound to them in turn. */
+export function cpuList(text: string): readonly number[] {
+  if (!/^\d{1,4}(,\d{1,4})*$/.test(text))
+    throw new InvalidArgumentError('Use numbers and commas, for example 0,1.');
+  return text.split(',').map(Number);
+}
+
 /** Gathers a repeatable option. */
 export function repeated(value: string, previous: readonly string[] = []): readonly string[] {
   return [...previous, value];

@@ -4,7 +4,7 @@ import type { IngressLoadBalancerIngress } from '../api/kinds/ingress.ts';
 import { type EngineName, ENGINES } from '../net/engine.ts';
 import { familyOf } from '../net/ip.ts';
 import type { AcmeFlags } from './ingress-acme.ts';
-import { listenFlag, oneOf, repeated } from './flags.ts';
+import { cpuList, listenFlag, oneOf, repeated } from './flags.ts';
 
 export interface ListenAddress {
   readonly host: string;
@@ -42,6 +42,7 @@ export interface IngressFlags extends IngressObjectFlags, AcmeFlags {
   readonly accessLog?: 'off' | 'json' | 'upstreaminfo';
   readonly engine: EngineName;
   readonly workers: number;
+  readonly workerCpus?: readonly number[];
 }
 
 /** More threads than a host has cores serve nobody. */
@@ -107,7 +108,8 @@ export function addServeFlags(command: Command): Command {
         .choices(ENGINES)
         .default('portable'),
     )
-    .option('--workers <count>', 'threads of the native engine', workerCount, 1);
+    .option('--workers <count>', 'threads of the native engine', workerCount, 1)
+    .option('--worker-cpus <list>', 'processors that these threads are bound to, in turn: 0,1', cpuList);
 }
 
 /** spec.controller of the classes that are ours. */

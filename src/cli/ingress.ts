@@ -133,6 +133,7 @@ async function openController(deps: IngressDeps, flags: IngressFlags): Promise<I
       ...listens,
       engine: flags.engine,
       workers: flags.workers,
+      ...(flags.workerCpus && { workerCpus: flags.workerCpus }),
       ingressClass: flags.ingressClass,
       controllerName: controllerNameOf(flags),
       watchWithoutClass: flags.from !== undefined || flags.watchIngressWithoutClass === true,

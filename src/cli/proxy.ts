@@ -28,7 +28,7 @@ import {
   readProxySettings,
   type KubeProxyFlags,
 } from './proxy-flags.ts';
-import { oneOf } from './flags.ts';
+import { cpuList, oneOf } from './flags.ts';
 import { openProxySource } from './proxy-source.ts';
 import { stopped } from './stopped.ts';
 
@@ -45,6 +45,7 @@ interface ProxyFlags extends KubeProxyFlags {
   readonly probeEndpoints?: boolean;
   readonly userspaceCapture: 'bind' | 'redirect';
   readonly engine: EngineName;
+  readonly workerCpus?: readonly number[];
 }
 
 /** How long the objects of an API server may take to arrive before --render and --once give up. */
@@ -73,6 +74,11 @@ export const register: RegisterCommand = (program, context) => {
       )
         .choices(ENGINES)
         .default('auto'),
+    )
+    .option(
+      '--worker-cpus <list>',
+      'mode userspace: processors that the threads of the native engine (one an address family) are bound to, in turn: 0,1',
+      cpuList,
     )
     .option('--strict', "follow kube-proxy's oddities to the letter")
     .option('--render', 'print what would be written to the kernel, then exit')
@@ -138,6 +144,7 @@ async function run(flags: ProxyFlags, context: CliContext): Promise<void> {
       probeEndpoints: flags.probeEndpoints === true && !flags.once,
       capture: flags.userspaceCapture,
       engine: flags.engine,
+      ...(flags.workerCpus && { workerCpus: flags.workerCpus }),
       listen: !flags.once,
     },
   );

@@ -31,6 +31,8 @@ export interface ProxyPartOptions {
   readonly capture: 'bind' | 'redirect';
   /** Who relays TCP in mode userspace; default auto. */
   readonly engine?: EngineName;
+  /** Processors that the native engine's threads are bound to, in turn. */
+  readonly workerCpus?: readonly number[];
   /** Leave out endpoints that do not answer probes. */
   readonly probeEndpoints: boolean;
   /** False: no health and no metrics are served. */
@@ -64,7 +66,16 @@ export async function openProxyPart(deps: ProxyPartDeps, options: ProxyPartOptio
 
 async function openProxier(
   deps: ProxyPartDeps,
-  { config, settings, proxyProtocol, probeEndpoints, capture, engine = 'auto', listen }: ProxyPartOptions,
+  {
+    config,
+    settings,
+    proxyProtocol,
+    probeEndpoints,
+    capture,
+    engine = 'auto',
+    workerCpus,
+    listen,
+  }: ProxyPartOptions,
 ): Promise<Proxier> {
   const options: ProxierOptions = {
     settings,
@@ -74,6 +85,7 @@ async function openProxier(
     probeEndpoints,
     capture,
     engine,
+    ...(workerCpus && { workerCpus }),
     ...(proxyProtocol !== undefined && { proxyProtocol }),
   };
   const all = { ...deps, hostAddresses };

@@ -24,7 +24,10 @@ import { STREAM_CONTROL, type HandedOver, type StreamData, type StreamOrder } fr
  * TCP by epoll: a thread accepts, and answers from the compiled table. Connections that ask for more go on in
  * node:net, on the thread of the chain. Rejects with LISTEN_FAILED, FFI or NATIVE_UNSUPPORTED.
  */
-export function nativeStream(deps: { readonly clock: Clock; readonly log: Logger }): OpenStreamEngine {
+export function nativeStream(
+  deps: { readonly clock: Clock; readonly log: Logger },
+  thread: NativeStreamOptions = {},
+): OpenStreamEngine {
   return async (streamDeps, options) => {
     EpollLoop.prove();
     const { address, port } = options;
@@ -36,14 +39,21 @@ export function nativeStream(deps: { readonly clock: Clock; readonly log: Logger
       reusePort: false,
       dualStack,
     });
-    return await Promise.resolve(new NativeStream({ ...deps, ...streamDeps }, options, listener));
+    return await Promise.resolve(
+      new NativeStream({ ...deps, ...streamDeps }, { ...options, ...thread }, listener),
+    );
   };
+}
+
+interface NativeStreamOptions {
+  /** The processor that the thread is bound to; absent = any. */
+  readonly cpu?: number | undefined;
 }
 
 class NativeStream implements StreamEngine {
   readonly address: Peer;
   readonly #deps: StreamDeps & { readonly log: Logger };
-  readonly #options: StreamOptions;
+  readonly #options: StreamOptions & NativeStreamOptions;
   readonly #listener: StreamListener;
   readonly #control = new Int32Array(new SharedArrayBuffer(STREAM_CONTROL.WORDS * 4));
   readonly #handedOver = new Set<StreamConnection>();
@@ -53,7 +63,11 @@ class NativeStream implements StreamEngine {
   #draining = false;
   #open = true;
 
-  constructor(deps: StreamDeps & { readonly log: Logger }, options: StreamOptions, listener: StreamListener) {
+  constructor(
+    deps: StreamDeps & { readonly log: Logger },
+    options: StreamOptions & NativeStreamOptions,
+    listener: StreamListener,
+  ) {
     this.#deps = deps;
     this.#options = options;
     this.#listener = listener;
@@ -103,7 +117,7 @@ class NativeStream implements StreamEngine {
 
   /** The listener stays open between two threads: clients wait in the kernel. */
   #start(): SupervisedWorker<StreamOrder, HandedOver> {
-    const { settings } = this.#options;
+    const { settings, cpu } = this.#options;
     const data: StreamData = {
       listenerFd: this.#listener.fd,
       control: this.#control,
@@ -130,6 +144,7 @@ class NativeStream implements StreamEngine {
         name: 'dns stream thread',
         module: siblingModule(import.meta.url, './stream-worker'),
         data,
+        cpu,
         resourceLimits: NATIVE_THREAD_HEAP,
         fields: { port: this.address.port },
       },
