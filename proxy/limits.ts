@@ -46,6 +46,18 @@ export const UDP_SESSIONS_MAX = 8_192;
 /** A UDP flow without a datagram is forgotten after this long (conntrack: 30 s unanswered, 120 s streams). */
 export const UDP_IDLE_SECONDS = 60;
 
+/** Portable engine: datagrams of a flow that wait until its socket is connected; more are dropped. */
+export const UDP_EARLY_MAX = 64;
+
+/** Native engine: datagrams that one call receives or sends at most. */
+export const UDP_BATCH = 32;
+
+/** Room for a datagram: more than UDP can carry. */
+export const UDP_DATAGRAM_BYTES = 65_536;
+
+/** Native engine: datagrams that the kernel is asked to hold for a service port; it may grant less (net.core.rmem_max). */
+export const UDP_SOCKET_BYTES = 1_048_576;
+
 /** Clients that one service port remembers for session affinity; one more forgets the one idle longest. */
 export const AFFINITY_CLIENTS_MAX = 65_536;
 

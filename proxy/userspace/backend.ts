@@ -11,12 +11,12 @@ import * as limits from '../limits.ts';
 import { Capture } from './capture.ts';
 import { bindPlan, capturePlan, CLOSED_PLAN, type DoorPlan } from './door-plan.ts';
 import { LocalRoutes } from './local-routes.ts';
-import { nativeTcp } from './native/native-tcp.ts';
+import { nativeEngine } from './native/native-engine.ts';
 import { PortServer, type DoorRegister } from './port-server.ts';
 import { portCounts } from './port-state.ts';
 import type { ProxyProtocol } from './proxy-protocol.ts';
 import { relayContext, type RelayContext, type RelayLimits, standing, unknownNode } from './relay-context.ts';
-import { portableTcp, type TcpEngine } from './tcp-engine.ts';
+import { portableEngine, type RelayEngine } from './relay-engine.ts';
 
 export interface UserspaceDeps {
   readonly clock: Clock;
@@ -34,10 +34,8 @@ export interface UserspaceOptions {
   readonly capture?: 'bind' | 'redirect';
   /** How long open connections may finish at dispose. */
   readonly drainDeadlineMs?: number;
-  /** Who relays TCP; default auto. */
+  /** Who relays; default auto. */
   readonly engine?: EngineName;
-  /** Processors that the native engine's threads are bound to, in turn; IPv4's first. */
-  readonly workerCpus?: readonly number[];
 }
 
 const LIMITS: RelayLimits = {
@@ -60,7 +58,7 @@ export class UserspaceBackend implements Backend {
   readonly #deps: UserspaceDeps;
   readonly #drainDeadlineMs: number;
   readonly #context: RelayContext;
-  readonly #tcp: TcpEngine;
+  readonly #engine: RelayEngine;
   readonly #servers = new Map<string, PortServer>();
   readonly #register: DoorRegister = new Map();
   /** Servers with closed doors; each apply tries them again. */
@@ -77,16 +75,16 @@ export class UserspaceBackend implements Backend {
   private constructor(
     deps: UserspaceDeps,
     options: UserspaceOptions,
-    { context, tcp }: { readonly context: RelayContext; readonly tcp: TcpEngine },
+    { context, engine }: { readonly context: RelayContext; readonly engine: RelayEngine },
   ) {
     this.#deps = deps;
     this.family = options.family;
     this.#drainDeadlineMs = options.drainDeadlineMs ?? limits.DRAIN_DEADLINE_MS;
     this.#plan = CLOSED_PLAN;
     this.#routes = new LocalRoutes(deps, options);
-    if (options.capture === 'redirect') this.#capture = new Capture({ nft: new Nft(deps), tcp }, options);
+    if (options.capture === 'redirect') this.#capture = new Capture({ nft: new Nft(deps), engine }, options);
     this.#context = context;
-    this.#tcp = tcp;
+    this.#engine = engine;
     this.#scheduleSweep();
   }
 
@@ -96,20 +94,20 @@ export class UserspaceBackend implements Backend {
     const log = deps.log.with({ part: 'proxy', mode: 'userspace', family });
     const bounds = { limits: { ...LIMITS, ...options.limits }, proxyProtocol, node: unknownNode(family) };
     const context = relayContext({ clock: deps.clock, log }, bounds);
-    const tcp = await new EngineChoice(options.engine ?? 'auto', { log }).open(
-      async () => nativeTcp({ log }, { ...bounds, cpu: cpuOf(options) }),
-      async () => portableTcp(context),
+    const engine = await new EngineChoice(options.engine ?? 'auto', { log }).open(
+      async () => nativeEngine({ log }, bounds),
+      async () => portableEngine(context),
     );
-    return new UserspaceBackend(deps, options, { context, tcp });
+    return new UserspaceBackend(deps, options, { context, engine });
   }
 
   async counters(): Promise<readonly PortCounts[]> {
-    const counted = await this.#tcp.counts();
+    const counted = await this.#engine.counts();
     return [...this.#servers.values()].map(({ state }) => counted.get(state.view.key) ?? portCounts(state));
   }
 
   get activeCount(): number {
-    return this.#tcp.activeCount + this.#context.udp.size;
+    return this.#engine.activeCount;
   }
 
   async apply(
@@ -129,7 +127,7 @@ export class UserspaceBackend implements Backend {
     }
     for (const server of this.#refusing) opening.add(server); // those just removed are no longer among them
     await this.#route(signal);
-    await this.#tcp.settled(); // addresses of closed doors are free for others now
+    await this.#engine.settled(); // addresses of closed doors are free for others now
     for (const server of opening) {
       signal.throwIfAborted();
       await server.open();
@@ -137,7 +135,7 @@ export class UserspaceBackend implements Backend {
       else this.#refusing.delete(server);
     }
     await this.#capture?.commit(signal);
-    await this.#tcp.settled();
+    await this.#engine.settled();
     return {
       full: everything,
       changedPorts: keys.size,
@@ -152,9 +150,9 @@ export class UserspaceBackend implements Backend {
   async cleanup(signal: AbortSignal): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve)); // what the kernel has accepted is taken first
     this.#closeDoors();
-    await this.#tcp.settled();
+    await this.#engine.settled();
     await this.#capture?.release(signal);
-    this.#cleanupWaits = this.#tcp.activeCount > 0;
+    this.#cleanupWaits = this.#engine.activeCount > 0;
     if (!this.#cleanupWaits) await this.#removeTraces(signal);
   }
 
@@ -168,8 +166,7 @@ export class UserspaceBackend implements Backend {
     await this.#drained();
     if (hasTraces) await this.#removeTraces();
     this.#sweep?.[Symbol.dispose]();
-    await this.#tcp[Symbol.asyncDispose]();
-    this.#context.udp.destroyAll();
+    await this.#engine[Symbol.asyncDispose]();
   }
 
   /** Routes and the table of captured addresses, those of an earlier process too. */
@@ -177,7 +174,8 @@ export class UserspaceBackend implements Backend {
     const fault = await this.#routes.flush(signal);
     if (fault !== undefined) this.#context.log.warn('routes not removed', { reason: fault });
     const { family } = this;
-    const capture = this.#capture ?? new Capture({ nft: new Nft(this.#deps), tcp: this.#tcp }, { family });
+    const capture =
+      this.#capture ?? new Capture({ nft: new Nft(this.#deps), engine: this.#engine }, { family });
     try {
       await capture.remove(signal);
     } catch (error) {
@@ -188,8 +186,10 @@ export class UserspaceBackend implements Backend {
 
   #settle(node: NodeView['node']): boolean {
     if (this.#context.node === node) return false;
-    this.#plan = this.#capture ? capturePlan(node, this.#tcp, this.#capture) : bindPlan(node, this.#tcp);
-    this.#tcp.follow(node);
+    this.#plan = this.#capture
+      ? capturePlan(node, this.#engine, this.#capture)
+      : bindPlan(node, this.#engine);
+    this.#engine.follow(node);
     Object.assign(this.#context, standing(node));
     return true;
   }
@@ -202,7 +202,7 @@ export class UserspaceBackend implements Backend {
       if (!server) return undefined;
       server[Symbol.dispose]();
       this.#servers.delete(key);
-      this.#tcp.forget(key);
+      this.#engine.forget(key);
       this.#refusing.delete(server);
       return undefined;
     }
@@ -211,7 +211,7 @@ export class UserspaceBackend implements Backend {
       server = new PortServer({ context: this.#context, register: this.#register, plan }, view);
       this.#servers.set(key, server);
     }
-    if (view.protocol === 'TCP') this.#tcp.serve(view);
+    if (view.protocol !== 'SCTP') this.#engine.serve(view);
     server.prepare(view);
     return server;
   }
@@ -231,7 +231,7 @@ export class UserspaceBackend implements Backend {
   #closeDoors(): void {
     for (const [key, server] of this.#servers) {
       server[Symbol.dispose]();
-      this.#tcp.forget(key);
+      this.#engine.forget(key);
       this.#routes.set(key, []);
     }
     this.#servers.clear();
@@ -243,23 +243,16 @@ export class UserspaceBackend implements Backend {
     const deadline = new Promise<void>((resolve) => {
       timer = this.#deps.clock.setTimer(this.#drainDeadlineMs, resolve);
     });
-    await Promise.race([this.#tcp.empty(), deadline]);
+    await Promise.race([this.#engine.empty(), deadline]);
     timer?.[Symbol.dispose]();
   }
 
   #scheduleSweep(): void {
     this.#sweep = this.#deps.clock.setTimer(limits.SWEEP_INTERVAL_MS, () => {
-      this.#tcp.sweep();
-      this.#context.udp.sweep();
-      this.#context.ejections.prune();
+      this.#engine.sweep();
       this.#scheduleSweep();
     });
   }
-}
-
-/** A host with both families has two threads. */
-function cpuOf({ family, workerCpus = [] }: UserspaceOptions): number | undefined {
-  return workerCpus[(family === 'IPv6' ? 1 : 0) % workerCpus.length];
 }
 
 /** Addresses of a service port that this host does not have by itself. */

@@ -2,13 +2,13 @@ import { hasCode } from '../../src/base/fault.ts';
 import { joinHostPort, type Family } from '../../src/net/ip.ts';
 import type { Nft } from '../../src/net/nft.ts';
 import type { Door, DoorDeps, DoorOptions } from './door.ts';
-import type { Catcher, TcpEngine } from './tcp-engine.ts';
+import type { Catcher, RelayEngine } from './relay-engine.ts';
 
 const TABLE = 'weft-userspace';
 
 export interface CaptureDeps {
   readonly nft: Nft;
-  readonly tcp: TcpEngine;
+  readonly engine: RelayEngine;
 }
 
 /**
@@ -18,7 +18,7 @@ export interface CaptureDeps {
  */
 export class Capture {
   readonly #nft: Nft;
-  readonly #tcp: TcpEngine;
+  readonly #engine: RelayEngine;
   readonly #family: Family;
   readonly #doors = new Set<string>();
   readonly #written = new Set<string>();
@@ -28,14 +28,14 @@ export class Capture {
 
   constructor(deps: CaptureDeps, options: { readonly family: Family }) {
     this.#nft = deps.nft;
-    this.#tcp = deps.tcp;
+    this.#engine = deps.engine;
     this.#family = options.family;
   }
 
   /** A door without a socket of its own; the kernel knows it after `commit`. */
   open(deps: DoorDeps, options: DoorOptions): Promise<Door> {
     const id = joinHostPort(options.address, options.port);
-    const door = this.#tcp.openCaptured(deps, options);
+    const door = this.#engine.openCaptured(deps, options);
     this.#doors.add(id);
     this.#touched.add(id);
     return Promise.resolve({
@@ -124,7 +124,7 @@ export class Capture {
   }
 
   async #listen(): Promise<number> {
-    this.#catcher ??= await this.#tcp.catchClients(this.#family);
+    this.#catcher ??= await this.#engine.catchClients(this.#family);
     return this.#catcher.port;
   }
 }

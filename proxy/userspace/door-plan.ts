@@ -4,9 +4,7 @@ import { MODE_TRAITS } from '../mode-traits.ts';
 import { nodePortAddresses } from '../node-ports.ts';
 import type { Capture } from './capture.ts';
 import type { Door, DoorDeps, DoorOptions } from './door.ts';
-import { openTcpDoor } from './tcp-door.ts';
-import type { TcpEngine } from './tcp-engine.ts';
-import { openUdpDoor } from './udp-door.ts';
+import type { RelayEngine } from './relay-engine.ts';
 
 type OpenDoor = (deps: DoorDeps, options: DoorOptions) => Promise<Door>;
 
@@ -19,12 +17,12 @@ export interface DoorPlan {
 }
 
 /** Listens on every address itself: for addresses that are loopback or on the host. */
-export function bindPlan(node: NodeSettings, tcp: TcpEngine): DoorPlan {
+export function bindPlan(node: NodeSettings, engine: RelayEngine): DoorPlan {
   return {
     nodePortAddresses: nodePortAddresses(node, MODE_TRAITS.userspace),
     wants: hasReason,
-    openTcp: (deps, options) => tcp.openDoor(deps, options),
-    openUdp: openUdpDoor,
+    openTcp: (deps, options) => engine.openTcp(deps, options),
+    openUdp: (deps, options) => engine.openUdp(deps, options),
   };
 }
 
@@ -32,12 +30,12 @@ export function bindPlan(node: NodeSettings, tcp: TcpEngine): DoorPlan {
  * Service addresses are captured by the kernel for one listener; node ports are listened on all the same. What has no
  * endpoint is captured too, so that clients are refused and not sent elsewhere.
  */
-export function capturePlan(node: NodeSettings, tcp: TcpEngine, capture: Capture): DoorPlan {
+export function capturePlan(node: NodeSettings, engine: RelayEngine, capture: Capture): DoorPlan {
   return {
-    ...bindPlan(node, tcp),
+    ...bindPlan(node, engine),
     wants: (view, entrance) => view.protocol === 'TCP' || hasReason(view, entrance),
     openTcp: (deps, options) =>
-      options.entrance === 'node-port' ? tcp.openDoor(deps, options) : capture.open(deps, options),
+      options.entrance === 'node-port' ? engine.openTcp(deps, options) : capture.open(deps, options),
   };
 }
 
@@ -45,9 +43,13 @@ export function capturePlan(node: NodeSettings, tcp: TcpEngine, capture: Capture
 export const CLOSED_PLAN: DoorPlan = {
   nodePortAddresses: [],
   wants: () => false,
-  openTcp: openTcpDoor,
-  openUdp: openUdpDoor,
+  openTcp: nowhere,
+  openUdp: nowhere,
 };
+
+function nowhere(): Promise<Door> {
+  return Promise.reject(new Error('no door is wanted yet'));
+}
 
 /**
  * Without any endpoint a closed door lets the kernel refuse, which is what clients expect. Node ports stay open

@@ -1,10 +1,9 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
-import type { EndpointAddressPort } from '../../endpoints/node-view.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
 import type { Door, DoorDeps, DoorOptions } from './door.ts';
-import { sweepsOf } from './session-table.ts';
-import { sameEndpoint, UdpFlow } from './udp-flow.ts';
+import { UdpFlow } from './udp-flow.ts';
 import { literal } from './udp-literal.ts';
+import { UdpSocketFlow } from './udp-socket-flow.ts';
 
 /** Receives datagrams of one entrance. Rejects with the bind's error. */
 export async function openUdpDoor(deps: DoorDeps, options: DoorOptions): Promise<Door> {
@@ -26,7 +25,8 @@ class UdpDoor implements Door {
   readonly #deps: DoorDeps;
   readonly #options: DoorOptions;
   readonly #socket: Socket;
-  readonly #flows = new Map<string, UdpFlow>();
+  /** By client, `ip:port`. */
+  readonly #flows = new Map<string, UdpSocketFlow>();
 
   constructor(deps: DoorDeps, options: DoorOptions, socket: Socket) {
     this.#deps = deps;
@@ -35,51 +35,31 @@ class UdpDoor implements Door {
     socket.on('message', (datagram, from) => this.#receive(datagram, from));
   }
 
-  /** Flows to endpoints that are gone end; the client's next datagram starts a new one. */
   refresh(): void {
-    for (const flow of this.#flows.values()) {
-      const candidates = this.#candidates(flow.clientAddress);
-      if (!candidates.some((endpoint) => sameEndpoint(endpoint, flow.target))) flow.destroy();
-    }
+    for (const { flow } of this.#flows.values()) flow.refresh();
   }
 
   [Symbol.dispose](): void {
-    for (const flow of this.#flows.values()) flow.destroy();
+    for (const { flow } of this.#flows.values()) flow.destroy();
     this.#socket.close();
-  }
-
-  #candidates(client: string): readonly EndpointAddressPort[] {
-    return this.#deps.state.candidates(this.#options.entrance, client);
   }
 
   #receive(datagram: Buffer, from: RemoteInfo): void {
     const id = joinHostPort(from.address, from.port);
-    const flow = this.#flows.get(id) ?? this.#openFlow(id, from);
-    if (flow) flow.send(datagram);
+    const carried = this.#flows.get(id) ?? this.#openFlow(id, from);
+    if (carried) carried.send(datagram);
     else this.#deps.state.counters.refused++;
   }
 
-  #openFlow(id: string, from: RemoteInfo): UdpFlow | undefined {
-    const { context, state } = this.#deps;
-    const { affinitySeconds } = state.view;
-    const endpoint = state.balancer.pick(
-      this.#candidates(from.address),
-      from.address,
-      affinitySeconds,
-      undefined,
-    );
-    if (!endpoint) return undefined;
-    if (!context.udp.hasRoom) context.udp.evictOne();
-    const flow = new UdpFlow(
-      { context, state, reply: (datagram) => this.#socket.send(datagram, from.port, from.address) },
-      {
-        clientAddress: from.address,
-        target: endpoint,
-        idleSweepsMax: sweepsOf(context.limits.udpIdleSeconds),
-        onEnd: () => this.#flows.delete(id),
-      },
-    );
-    this.#flows.set(id, flow);
-    return flow;
+  #openFlow(id: string, { address, port }: RemoteInfo): UdpSocketFlow | undefined {
+    const onEnd = (): void => {
+      this.#flows.get(id)?.[Symbol.dispose]();
+      this.#flows.delete(id);
+    };
+    const flow = UdpFlow.open(this.#deps, { address, entrance: this.#options.entrance, onEnd });
+    if (!flow) return undefined;
+    const carried = new UdpSocketFlow(flow, (datagram) => this.#socket.send(datagram, port, address));
+    this.#flows.set(id, carried);
+    return carried;
   }
 }

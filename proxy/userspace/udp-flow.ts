@@ -1,96 +1,101 @@
-import { createSocket, type Socket } from 'node:dgram';
 import type { EndpointAddressPort } from '../../endpoints/node-view.ts';
+import type { EntranceKind } from '../decide.ts';
 import { endpointId } from './balancer.ts';
 import type { EndpointCounters } from './counters.ts';
-import type { PortState } from './port-state.ts';
-import type { RelayContext } from './relay-context.ts';
-import type { Session } from './session-table.ts';
-import { literal } from './udp-literal.ts';
+import type { DoorDeps } from './door.ts';
+import { type Session, sweepsOf } from './session-table.ts';
 
-export interface UdpFlowDeps {
-  readonly context: RelayContext;
-  readonly state: PortState;
-  /** Sends a datagram back to the client from the service's address. */
-  readonly reply: (datagram: Buffer) => void;
-}
-
-export interface UdpFlowOptions {
-  readonly clientAddress: string;
-  readonly target: EndpointAddressPort;
-  readonly idleSweepsMax: number;
+export interface UdpClient {
+  readonly address: string;
+  /** By which of the service's addresses it came. */
+  readonly entrance: EntranceKind;
+  /** Called once, when the flow ends: its socket is to be closed. */
   readonly onEnd: () => void;
 }
 
-/** Datagrams of one client to one endpoint, over a connected socket of their own. */
+/**
+ * Datagrams of one client to one endpoint: which endpoint, what is counted and when it ends. Knows no sockets: both engines
+ * carry it, each by a connected socket a flow.
+ */
 export class UdpFlow implements Session {
   touched = true;
   idleSweeps = 0;
-  idleSweepsMax: number;
-  readonly clientAddress: string;
+  readonly idleSweepsMax: number;
   readonly target: EndpointAddressPort;
-  readonly #deps: UdpFlowDeps;
-  readonly #options: UdpFlowOptions;
-  readonly #socket: Socket;
+  readonly #deps: DoorDeps;
+  readonly #client: UdpClient;
   readonly #endpoint: EndpointCounters;
-  #connected = false;
   #ended = false;
 
-  constructor(deps: UdpFlowDeps, options: UdpFlowOptions) {
+  private constructor(deps: DoorDeps, client: UdpClient, target: EndpointAddressPort) {
+    const { context, state } = deps;
     this.#deps = deps;
-    this.#options = options;
-    this.idleSweepsMax = options.idleSweepsMax;
-    this.clientAddress = options.clientAddress;
-    this.target = options.target;
-    this.#endpoint = deps.state.counters.endpoint(endpointId(options.target));
-    deps.state.counters.connections++;
-    deps.state.counters.active++;
-    this.#endpoint.connections++;
-    this.#endpoint.active++;
-    deps.context.udp.add(this);
-    const { address, port } = options.target;
-    this.#socket = createSocket({ type: address.includes(':') ? 'udp6' : 'udp4', lookup: literal });
-    this.#socket.on('message', (datagram) => this.#receive(datagram));
-    this.#socket.on('error', () => this.#refused());
-    this.#socket.connect(port, address, () => (this.#connected = true));
+    this.#client = client;
+    this.target = target;
+    this.idleSweepsMax = sweepsOf(context.limits.udpIdleSeconds);
+    this.#endpoint = state.counters.endpoint(endpointId(target));
+    for (const counters of [state.counters, this.#endpoint]) {
+      counters.connections++;
+      counters.active++;
+    }
+    context.udp.add(this);
   }
 
-  send(datagram: Buffer): void {
-    const { counters } = this.#deps.state;
+  /** Undefined: the client may not come, or there is no endpoint. At the limit of flows the one idle longest ends. */
+  static open(deps: DoorDeps, client: UdpClient): UdpFlow | undefined {
+    const { context, state } = deps;
+    const { address, entrance } = client;
+    const candidates = state.candidates(entrance, address);
+    const endpoint = state.balancer.pick(candidates, address, state.view.affinitySeconds, undefined);
+    if (!endpoint) return undefined;
+    if (!context.udp.hasRoom) context.udp.evictOne();
+    return new UdpFlow(deps, client, endpoint);
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Ends when the client may not reach its endpoint any more; its next datagram starts a new flow. */
+  refresh(): void {
+    const { address, entrance } = this.#client;
+    const candidates = this.#deps.state.candidates(entrance, address);
+    if (!candidates.some((endpoint) => sameEndpoint(endpoint, this.target))) this.destroy();
+  }
+
+  /** A datagram on its way to the endpoint. */
+  sent(sizeBytes: number): void {
     this.touched = true;
-    counters.bytesIn += datagram.length;
-    this.#endpoint.bytesIn += datagram.length;
-    if (this.#connected) this.#socket.send(datagram);
-    else this.#socket.once('connect', () => void (this.#ended || this.#socket.send(datagram)));
+    this.#deps.state.counters.bytesIn += sizeBytes;
+    this.#endpoint.bytesIn += sizeBytes;
+  }
+
+  /** A datagram of the endpoint on its way to the client. */
+  answered(sizeBytes: number): void {
+    this.touched = true;
+    this.#deps.state.counters.bytesOut += sizeBytes;
+    this.#endpoint.bytesOut += sizeBytes;
+    this.#deps.state.balancer.succeeded(this.target);
+  }
+
+  /** The endpoint's host says nobody listens (ICMP): the client's next datagram goes to another. */
+  refused(): void {
+    if (this.#ended) return;
+    this.#endpoint.dialFailures++;
+    this.#deps.state.balancer.failed(this.target, this.#client.address);
+    this.destroy();
   }
 
   destroy(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#socket.close();
     this.#deps.context.udp.delete(this);
     this.#deps.state.counters.active--;
     this.#endpoint.active--;
-    this.#options.onEnd();
-  }
-
-  #receive(datagram: Buffer): void {
-    const { counters } = this.#deps.state;
-    this.touched = true;
-    counters.bytesOut += datagram.length;
-    this.#endpoint.bytesOut += datagram.length;
-    this.#deps.state.balancer.succeeded(this.target);
-    this.#deps.reply(datagram);
-  }
-
-  /** The endpoint's host says nobody listens (ICMP): the client's next datagram goes to another. */
-  #refused(): void {
-    if (this.#ended) return;
-    this.#endpoint.dialFailures++;
-    this.#deps.state.balancer.failed(this.target, this.clientAddress);
-    this.destroy();
+    this.#client.onEnd();
   }
 }
 
-export function sameEndpoint(a: EndpointAddressPort, b: EndpointAddressPort): boolean {
+function sameEndpoint(a: EndpointAddressPort, b: EndpointAddressPort): boolean {
   return a.address === b.address && a.port === b.port;
 }

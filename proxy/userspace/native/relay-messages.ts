@@ -15,10 +15,11 @@ export interface RelayData {
   readonly proxyProtocol: ProxyProtocol | undefined;
 }
 
-/** What a client may come by. Listeners are closed by the owner, once the thread has let go of them. */
+/** What a client may come by. Its socket is closed by the owner, once the thread has let go of it. */
 export type RelayDoor =
-  /** A listener of a service port. */
+  /** A listener, or a UDP socket, of a service port. */
   | { readonly kind: 'listener'; readonly fd: number; readonly key: string; readonly entrance: EntranceKind }
+  | { readonly kind: 'datagrams'; readonly fd: number; readonly key: string; readonly entrance: EntranceKind }
   /** The listener that the kernel redirects clients of all captured destinations to. */
   | { readonly kind: 'catcher'; readonly fd: number; readonly family: Family }
   /** A destination (`ip:port`) of clients that the catcher gets. */

@@ -2,7 +2,6 @@ import type { NodeSettings, ServicePortView } from '../../../endpoints/node-view
 import type { Clock } from '../../../src/base/clock.ts';
 import type { Logger } from '../../../src/base/log.ts';
 import { siblingModule } from '../../../src/base/module-url.ts';
-import type { StreamListener } from '../../../src/net/native/stream-listener.ts';
 import { SupervisedWorker } from '../../../src/net/native/supervised-worker.ts';
 import type { PortCounts } from '../../backend.ts';
 import { RELAY_DESCRIPTORS_MAX } from '../../limits.ts';
@@ -31,12 +30,12 @@ export interface RelayThreadOptions {
 
 interface HeldDoor {
   readonly door: RelayDoor;
-  readonly listener: StreamListener | undefined;
+  readonly socket: Disposable | undefined;
 }
 
 /**
  * One relaying thread and what it was told. Started with its first door. When it fails or falls silent it is started
- * anew and told again; its listeners stay open meanwhile, so clients wait, and what it was relaying is reset.
+ * anew and told again; its sockets stay open meanwhile, so clients wait, and what it was relaying is reset.
  */
 export class RelayThread implements AsyncDisposable {
   readonly #deps: RelayThreadDeps;
@@ -75,18 +74,19 @@ export class RelayThread implements AsyncDisposable {
   }
 
   /**
-   * Takes the listener over, if it has one. Disposing stops accepting; it is closed when the thread has let go of it.
+   * Takes the door's socket over, if it has one. Disposing stops taking clients in; the socket is closed when the thread
+   * has let go of it.
    * Throws when no thread can be started.
    */
-  open(door: RelayDoor, listener: StreamListener | undefined): Disposable {
+  open(door: RelayDoor, socket: Disposable | undefined): Disposable {
     this.#worker ??= this.#start();
     const id = ++this.#lastId;
-    this.#doors.set(id, { door, listener });
+    this.#doors.set(id, { door, socket });
     this.#tell({ kind: 'open', id, door });
     return {
       [Symbol.dispose]: () => {
         if (this.#doors.delete(id))
-          void this.#ask({ kind: 'close', id }).then(() => listener?.[Symbol.dispose]());
+          void this.#ask({ kind: 'close', id }).then(() => socket?.[Symbol.dispose]());
       },
     };
   }
@@ -101,7 +101,7 @@ export class RelayThread implements AsyncDisposable {
     this.#open = false;
     await this.#worker?.[Symbol.asyncDispose]();
     this.#lost();
-    for (const { listener } of this.#doors.values()) listener?.[Symbol.dispose]();
+    for (const { socket } of this.#doors.values()) socket?.[Symbol.dispose]();
     this.#doors.clear();
   }
 

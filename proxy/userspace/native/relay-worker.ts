@@ -1,5 +1,5 @@
 /**
- * A thread that accepts the TCP clients of service ports and passes their bytes on. It sleeps in epoll_wait and nowhere
+ * A thread that takes the clients of service ports in and passes their bytes and datagrams on. It sleeps in epoll_wait and nowhere
  * else; what to serve reaches it by messages, read after a wake-up.
  */
 import type { ServicePortView } from '../../../endpoints/node-view.ts';
@@ -16,12 +16,12 @@ import { originalDestinationOf } from '../../../src/net/native/socket-options.ts
 import { ThreadSeat } from '../../../src/net/native/thread-seat.ts';
 import { TimerWheel } from '../../../src/net/native/timer-wheel.ts';
 import type { PortCounts } from '../../backend.ts';
-import type { EntranceKind } from '../../decide.ts';
 import { RELAY_READ_BYTES, RELAY_TIMER_SLOTS, RELAY_TIMER_TICK_MS } from '../../limits.ts';
 import { admit } from '../admit.ts';
-import type { DoorDeps } from '../door.ts';
 import { portCounts, PortState } from '../port-state.ts';
 import { relayContext, standing, type RelayContext, unknownNode } from '../relay-context.ts';
+import { DatagramDoor } from './datagram-door.ts';
+import { DatagramRelay } from './datagram-relay.ts';
 import { PipePool } from './pipe-pool.ts';
 import {
   CONTROL,
@@ -31,11 +31,7 @@ import {
   type RelayReply,
 } from './relay-messages.ts';
 import { StreamSession, type StreamSessionDeps } from './stream-session.ts';
-
-/** A service port and by which of its addresses it was met. */
-interface Way extends DoorDeps {
-  readonly entrance: EntranceKind;
-}
+import type { Way } from './way.ts';
 
 type Seat = ThreadSeat<RelayData, RelayOrder, RelayReply>;
 
@@ -46,6 +42,10 @@ class RelayWorker {
   readonly #thread: StreamSessionDeps['thread'];
   readonly #ports = new Map<string, PortState>();
   readonly #doors = new Map<number, Disposable>();
+  /** Made with the first UDP door: it holds room for whole batches. */
+  #datagrams: DatagramRelay | undefined;
+  /** Those of UDP, by service port. */
+  readonly #datagramDoors = new Map<string, Set<DatagramDoor>>();
   /** By `ip:port`. */
   readonly #captured = new Map<string, Way>();
   /** Who wants to know when the last connection has ended. No promise is kept in a thread that never comes to rest. */
@@ -69,13 +69,22 @@ class RelayWorker {
   run(): void {
     this.#seat.serve(this.#loop, { obey: (order) => this.#follow(order), turned: () => this.#turned() });
     this.#context.tcp.destroyAll();
+    this.#context.udp.destroyAll();
     this.#loop[Symbol.dispose]();
   }
 
   #turned(): void {
-    const { size } = this.#context.tcp;
-    Atomics.store(this.#seat.data.control, CONTROL.ACTIVE, size);
-    if (size === 0 && this.#waiting.length > 0) for (const ask of this.#waiting.splice(0)) this.#answer(ask);
+    this.#datagrams?.flush();
+    if (this.#publish() === 0 && this.#waiting.length > 0)
+      for (const ask of this.#waiting.splice(0)) this.#answer(ask);
+  }
+
+  /** How many connections and flows there are, for the owner too. */
+  #publish(): number {
+    const { tcp, udp } = this.#context;
+    const active = tcp.size + udp.size;
+    Atomics.store(this.#seat.data.control, CONTROL.ACTIVE, active);
+    return active;
   }
 
   #follow(order: RelayOrder): void {
@@ -97,6 +106,7 @@ class RelayWorker {
         break;
       case 'sweep':
         this.#context.tcp.sweep();
+        this.#context.udp.sweep();
         this.#context.ejections.prune();
         break;
       case 'counts':
@@ -111,35 +121,56 @@ class RelayWorker {
   }
 
   #answer(ask: number | undefined, counts?: readonly PortCounts[]): void {
-    if (ask !== undefined) this.#seat.post({ kind: 'answer', ask, ...(counts && { counts }) });
+    if (ask === undefined) return;
+    this.#publish(); // who is answered may look
+    this.#seat.post({ kind: 'answer', ask, ...(counts && { counts }) });
   }
 
   #serve(view: ServicePortView): void {
     const state = this.#ports.get(view.key);
     if (state) state.view = view;
     else this.#ports.set(view.key, new PortState(this.#context, view));
+    for (const door of this.#datagramDoors.get(view.key) ?? []) door.refresh();
   }
 
   #open(id: number, door: RelayDoor): void {
-    if (door.kind === 'catcher') {
-      this.#doors.set(
-        id,
-        this.#accept(door.fd, 'captured', (client) => this.#caught(client, door.family)),
-      );
-      return;
-    }
+    const opened = door.kind === 'catcher' ? this.#catch(door) : this.#openFor(door);
+    if (opened) this.#doors.set(id, opened);
+  }
+
+  #catch({ fd, family }: Extract<RelayDoor, { kind: 'catcher' }>): Disposable {
+    return this.#accept(fd, 'captured', (client) => this.#caught(client, family));
+  }
+
+  /** Undefined when the service port was forgotten meanwhile. */
+  #openFor(door: Exclude<RelayDoor, { kind: 'catcher' }>): Disposable | undefined {
     const state = this.#ports.get(door.key);
-    if (!state) return; // forgotten meanwhile
+    if (!state) return undefined;
     const way = { context: this.#context, state, entrance: door.entrance };
-    if (door.kind === 'listener')
-      this.#doors.set(
-        id,
-        this.#accept(door.fd, door.key, () => way),
-      );
-    else {
-      this.#captured.set(door.destination, way);
-      this.#doors.set(id, { [Symbol.dispose]: () => void this.#captured.delete(door.destination) });
+    switch (door.kind) {
+      case 'listener':
+        return this.#accept(door.fd, door.key, () => way);
+      case 'datagrams':
+        return this.#receive(door.key, door.fd, way);
+      case 'captured':
+        this.#captured.set(door.destination, way);
+        return { [Symbol.dispose]: () => void this.#captured.delete(door.destination) };
     }
+  }
+
+  #receive(key: string, fd: number, way: Way): Disposable {
+    this.#datagrams ??= new DatagramRelay(this.#loop);
+    const door = new DatagramDoor(this.#datagrams, fd, way);
+    let doors = this.#datagramDoors.get(key);
+    if (!doors) this.#datagramDoors.set(key, (doors = new Set()));
+    doors.add(door);
+    return {
+      [Symbol.dispose]: () => {
+        door[Symbol.dispose]();
+        doors.delete(door);
+        if (doors.size === 0) this.#datagramDoors.delete(key);
+      },
+    };
   }
 
   #accept(fd: number, where: string, wayOf: (client: StreamSocket) => Way | undefined): Acceptor {

@@ -3,12 +3,13 @@ import { EPOLL } from '../../../src/net/native/abi.ts';
 import type { EpollLoop, ReadyHandler } from '../../../src/net/native/epoll-loop.ts';
 import type { SocketAddress } from '../../../src/net/native/socket-address.ts';
 import { localAddressOf, setNoDelay } from '../../../src/net/native/socket-options.ts';
-import { dialStream, socketName, type StreamSocket } from '../../../src/net/native/stream-socket.ts';
+import { dialStream, type StreamSocket } from '../../../src/net/native/stream-socket.ts';
 import { WheelTimer } from '../../../src/net/native/timer-wheel.ts';
 import type { EndpointCounters } from '../counters.ts';
 import { type ClientDeps, type Dial, DialLadder } from '../dial-ladder.ts';
 import { proxyHeader } from '../proxy-protocol.ts';
 import { type Session, sweepsOf } from '../session-table.ts';
+import { endpointName } from './endpoint-name.ts';
 import { Flow, type FlowDeps } from './flow.ts';
 
 const EVENTS = EPOLL.IN | EPOLL.PRI | EPOLL.OUT | EPOLL.RDHUP | EPOLL.EDGE;
@@ -21,15 +22,6 @@ export interface StreamSessionDeps {
   readonly thread: FlowDeps & { readonly loop: EpollLoop };
   readonly client: ClientDeps;
   readonly clientPort: number;
-}
-
-/** Endpoints as the kernel wants them; an endpoint keeps its identity as long as it is in a view. */
-const names = new WeakMap<EndpointAddressPort, Uint8Array>();
-
-function nameOf(endpoint: EndpointAddressPort): Uint8Array {
-  let name = names.get(endpoint);
-  if (!name) names.set(endpoint, (name = socketName(endpoint)));
-  return name;
 }
 
 /**
@@ -85,7 +77,7 @@ export class StreamSession implements Session {
 
   #connect(next: Dial): void {
     const { loop } = this.#deps.thread;
-    const upstream = dialStream(loop, nameOf(next.endpoint));
+    const upstream = dialStream(loop, endpointName(next.endpoint));
     if (typeof upstream === 'number') return this.#climb(this.#ladder.failed(next.endpoint, 'refused'));
     this.#dial = next;
     this.#upstream = upstream;

@@ -28,8 +28,8 @@ export interface DatagramSocketOptions extends SocketAddress {
   /** Others of this process may bind the same port; the kernel spreads clients over them. */
   readonly reusePort: boolean;
   readonly bufferBytes: number;
-  /** How long a blocking receive waits at most. */
-  readonly receiveTimeoutMs: number;
+  /** How long a blocking receive waits at most; absent: as long as it takes. */
+  readonly receiveTimeoutMs?: number;
 }
 
 /** A bound UDP socket by its descriptor. Whoever opened it closes it, after everybody stopped using it. */
@@ -66,7 +66,8 @@ function configure(
   // the kernel may grant smaller buffers: not fatal
   setOption(fd, SOL_SOCKET, SO_RCVBUF, bufferBytes);
   setOption(fd, SOL_SOCKET, SO_SNDBUF, bufferBytes);
-  must(setOption(fd, SOL_SOCKET, SO_RCVTIMEO, ...timeval(receiveTimeoutMs)), 'SO_RCVTIMEO');
+  if (receiveTimeoutMs !== undefined)
+    must(setOption(fd, SOL_SOCKET, SO_RCVTIMEO, ...timeval(receiveTimeoutMs)), 'SO_RCVTIMEO');
   if (reusePort) must(setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1), 'SO_REUSEPORT');
   if (six) must(setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, wildcard ? 0 : 1), 'IPV6_V6ONLY');
   if (!wildcard) return;

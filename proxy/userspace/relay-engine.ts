@@ -4,20 +4,23 @@ import type { Family } from '../../src/net/ip.ts';
 import { CapturedClients } from './captured-clients.ts';
 import type { Door, DoorDeps, DoorOptions } from './door.ts';
 import type { RelayContext } from './relay-context.ts';
+import { openUdpDoor } from './udp-door.ts';
 import { openTcpDoor } from './tcp-door.ts';
 
 /**
- * Who accepts TCP clients and passes their bytes on. It decides by what it was told to serve; what was told is in force
- * once `settled` resolves. Disposing cuts the connections that are left.
+ * Who takes clients in and passes on what they and endpoints say. It decides by what it was told to serve; what was told is
+ * in force once `settled` resolves. Disposing cuts the connections that are left.
  */
-export interface TcpEngine extends AsyncDisposable {
+export interface RelayEngine extends AsyncDisposable {
+  /** Connections and UDP flows. */
   readonly activeCount: number;
   follow(node: NodeSettings): void;
   /** A port's newest view; before any of its doors is opened. */
   serve(view: ServicePortView): void;
   forget(key: string): void;
   /** Rejects with the bind's error, `code` is its errno. */
-  openDoor(deps: DoorDeps, options: DoorOptions): Promise<Door>;
+  openTcp(deps: DoorDeps, options: DoorOptions): Promise<Door>;
+  openUdp(deps: DoorDeps, options: DoorOptions): Promise<Door>;
   /** A door without a listener of its own: the kernel sends its clients to the catcher. */
   openCaptured(deps: DoorDeps, options: DoorOptions): Door;
   catchClients(family: Family): Promise<Catcher>;
@@ -35,25 +38,31 @@ export interface Catcher extends Disposable {
   readonly port: number;
 }
 
-/** The engine on node:net: in this thread, by the state the backend holds. */
-export function portableTcp(context: RelayContext): TcpEngine {
-  const { tcp } = context;
+/** The engine on node:net and node:dgram: in this thread, by the state the backend holds. */
+export function portableEngine(context: RelayContext): RelayEngine {
+  const { tcp, udp, ejections } = context;
   const captured = new CapturedClients();
   return {
     get activeCount() {
-      return tcp.size;
+      return tcp.size + udp.size;
     },
     follow() {},
     serve() {},
     forget() {},
-    openDoor: openTcpDoor,
+    openTcp: openTcpDoor,
+    openUdp: openUdpDoor,
     openCaptured: (deps, options) => captured.open(deps, options),
     catchClients: (family) => captured.listen(family),
     settled: () => Promise.resolve(),
-    sweep: () => tcp.sweep(),
+    sweep() {
+      tcp.sweep();
+      udp.sweep();
+      ejections.prune();
+    },
     counts: () => Promise.resolve(new Map()),
     empty: () => tcp.empty(),
     async [Symbol.asyncDispose]() {
+      udp.destroyAll();
       tcp.destroyAll();
       await tcp.empty();
     },

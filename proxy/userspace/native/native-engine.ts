@@ -3,22 +3,23 @@ import { systemClock } from '../../../src/base/clock.ts';
 import { Fault } from '../../../src/base/fault.ts';
 import type { Logger } from '../../../src/base/log.ts';
 import { type Family, joinHostPort } from '../../../src/net/ip.ts';
+import { openDatagramSocket } from '../../../src/net/native/datagram-socket.ts';
 import { EpollLoop } from '../../../src/net/native/epoll-loop.ts';
 import { openStreamListener, type StreamListener } from '../../../src/net/native/stream-listener.ts';
 import type { PortCounts } from '../../backend.ts';
-import { LISTEN_BACKLOG } from '../../limits.ts';
+import { LISTEN_BACKLOG, UDP_SOCKET_BYTES } from '../../limits.ts';
 import type { Door, DoorDeps, DoorOptions } from '../door.ts';
-import type { Catcher, TcpEngine } from '../tcp-engine.ts';
+import type { Catcher, RelayEngine } from '../relay-engine.ts';
 import type { RelayDoor } from './relay-messages.ts';
 import { RelayThread, type RelayThreadOptions } from './relay-thread.ts';
 
-/** The engine on epoll: a thread of its own accepts, dials and relays. Throws Fault FFI or NATIVE_UNSUPPORTED. */
-export function nativeTcp(deps: { readonly log: Logger }, options: RelayThreadOptions): TcpEngine {
+/** The engine on epoll: a thread of its own takes clients in, dials and relays. Throws Fault FFI or NATIVE_UNSUPPORTED. */
+export function nativeEngine(deps: { readonly log: Logger }, options: RelayThreadOptions): RelayEngine {
   EpollLoop.prove();
-  return new NativeTcp(deps, options);
+  return new NativeEngine(deps, options);
 }
 
-class NativeTcp implements TcpEngine {
+class NativeEngine implements RelayEngine {
   readonly #thread: RelayThread;
 
   constructor(deps: { readonly log: Logger }, options: RelayThreadOptions) {
@@ -42,11 +43,20 @@ class NativeTcp implements TcpEngine {
     this.#thread.forget(key);
   }
 
-  openDoor({ state }: DoorDeps, { address, port, entrance }: DoorOptions): Promise<Door> {
+  openTcp({ state }: DoorDeps, { address, port, entrance }: DoorOptions): Promise<Door> {
     return new Promise((resolve) => {
       const listener = listenOn(address, port);
       const door = { kind: 'listener', fd: listener.fd, key: state.view.key, entrance } as const;
       resolve(asDoor(this.#handOver(door, listener)));
+    });
+  }
+
+  openUdp({ state }: DoorDeps, { address, port, entrance }: DoorOptions): Promise<Door> {
+    return new Promise((resolve) => {
+      const options = { address, port, reusePort: false, bufferBytes: UDP_SOCKET_BYTES };
+      const socket = bound(() => openDatagramSocket(options));
+      const door = { kind: 'datagrams', fd: socket.fd, key: state.view.key, entrance } as const;
+      resolve(asDoor(this.#handOver(door, socket)));
     });
   }
 
@@ -65,11 +75,11 @@ class NativeTcp implements TcpEngine {
     });
   }
 
-  #handOver(door: RelayDoor, listener: StreamListener): Disposable {
+  #handOver(door: RelayDoor, socket: Disposable): Disposable {
     try {
-      return this.#thread.open(door, listener);
+      return this.#thread.open(door, socket);
     } catch (error) {
-      listener[Symbol.dispose]();
+      socket[Symbol.dispose]();
       throw error;
     }
   }
@@ -95,15 +105,20 @@ class NativeTcp implements TcpEngine {
   }
 }
 
-/** Throws the bind's own fault. */
 function listenOn(address: string, port: number): StreamListener {
+  return bound(() => openStreamListener({ address, port, backlog: LISTEN_BACKLOG, reusePort: false }));
+}
+
+/** Throws the bind's own fault. */
+function bound<T>(open: () => T): T {
   try {
-    return openStreamListener({ address, port, backlog: LISTEN_BACKLOG, reusePort: false });
+    return open();
   } catch (error) {
     throw error instanceof Fault && error.cause ? error.cause : error;
   }
 }
 
+/** UDP flows to endpoints that are gone end when the thread is told the view. */
 function asDoor(door: Disposable): Door {
   return { refresh() {}, [Symbol.dispose]: () => door[Symbol.dispose]() };
 }

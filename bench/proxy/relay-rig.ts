@@ -1,0 +1,127 @@
+/** What the benchmarks of the userspace proxy share: processes, manifests, CPU time. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const TICKS_PER_SECOND = 100; // USER_HZ, fixed on Linux
+const VIPS = { native: '127.96.99.1', portable: '127.96.99.2' } as const;
+
+/** Who passes bytes on, and where clients meet it. */
+export interface Target {
+  readonly name: string;
+  readonly pid: number;
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface Backing {
+  readonly protocol: 'TCP' | 'UDP';
+  /** The endpoint. */
+  readonly address: string;
+  readonly port: number;
+  readonly servicePort: number;
+}
+
+export function script(name: string): string {
+  return new URL(`./${name}`, import.meta.url).pathname;
+}
+
+/** Processes of one run, and a folder for their files. */
+export class Rig implements Disposable {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'weft-bench-'));
+  readonly #children: ChildProcess[] = [];
+
+  start(program: string, args: readonly string[]): ChildProcess {
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#children.push(child);
+    return child;
+  }
+
+  file(name: string, text: string): string {
+    const path = join(this.#folder, name);
+    writeFileSync(path, text);
+    return path;
+  }
+
+  /** `weft proxy` before one endpoint. */
+  async weft(engine: keyof typeof VIPS, backing: Backing): Promise<Target> {
+    const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+    const vip = VIPS[engine];
+    const from = this.file(`${vip}.json`, manifest(vip, backing));
+    const flags = ['--proxy-mode=userspace', '--engine', engine, '--healthz-bind-address='];
+    const child = this.start(process.execPath, [
+      main,
+      'proxy',
+      '--from',
+      from,
+      '--metrics-bind-address=',
+      ...flags,
+    ]);
+    await ready(child);
+    return { name: engine, pid: child.pid ?? 0, address: vip, port: backing.servicePort };
+  }
+
+  /** Runs a script of this folder to its end and parses what it prints. */
+  async run(name: string, args: readonly (string | number)[]): Promise<unknown> {
+    const child = this.start(process.execPath, [script(name), ...args.map(String)]);
+    let text = '';
+    child.stdout?.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    await new Promise((resolve) => child.on('exit', resolve));
+    return JSON.parse(text);
+  }
+
+  [Symbol.dispose](): void {
+    for (const child of this.#children) child.kill('SIGKILL');
+    rmSync(this.#folder, { recursive: true });
+  }
+}
+
+/** Resolves with the line `ready`. */
+export function ready(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.stdout?.on('data', (chunk: Buffer) => chunk.includes('ready') && resolve());
+    child.on('exit', (code) => reject(new Error(`ended with ${code} before it was ready`)));
+  });
+}
+
+/** User and system time of a process and its threads. */
+export function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/** Each target in turns, round after round; the median of each. Once unmeasured: the compiler of V8 has to see it. */
+export async function compare(
+  targets: readonly Target[],
+  rounds: number,
+  measure: (target: Target) => Promise<number>,
+): Promise<readonly number[]> {
+  const taken = targets.map((): number[] => []);
+  for (const target of targets) await measure(target);
+  for (let round = 0; round < rounds; round++)
+    for (const [i, target] of targets.entries()) taken[i]?.push(await measure(target));
+  return taken.map(median);
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+function manifest(vip: string, { protocol, address, port, servicePort }: Backing): string {
+  const service = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'web' },
+    spec: { clusterIP: vip, ports: [{ name: 'main', port: servicePort, protocol }] },
+  };
+  const slice = {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { name: 'web-1', labels: { 'kubernetes.io/service-name': 'web' } },
+    addressType: 'IPv4',
+    ports: [{ name: 'main', port, protocol }],
+    endpoints: [{ addresses: [address] }],
+  };
+  return JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [service, slice] });
+}

@@ -1,0 +1,7 @@
+import type { EntranceKind } from '../../decide.ts';
+import type { DoorDeps } from '../door.ts';
+
+/** A service port and by which of its addresses it was met. */
+export interface Way extends DoorDeps {
+  readonly entrance: EntranceKind;
+}
