@@ -1,3 +1,4 @@
+import { HEADLESS_LABEL } from '../src/api/kinds/endpoint-slice.ts';
 import type { Family } from '../src/net/ip.ts';
 import { familyOf } from '../src/net/ip.ts';
 import { kubeCidr } from './address.ts';
@@ -17,6 +18,8 @@ export function notProxied(entry: ServiceEntry, family: Family): string | undefi
   if (entry.type === 'ExternalName') return 'ExternalName services exist in DNS and ingress only';
   if (entry.foreignProxy)
     return 'the label service.kubernetes.io/service-proxy-name gives it to another proxy';
+  if (entry.labels[HEADLESS_LABEL] !== undefined)
+    return 'the label service.kubernetes.io/headless takes it from the proxy, cluster IP or not';
   if (entry.headless) return 'headless: clients connect to the endpoints themselves';
   if (clusterIPOf(entry, family) === undefined) return `no ${family} cluster IP`;
   return undefined;

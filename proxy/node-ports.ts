@@ -14,7 +14,8 @@ export function nodePortTest(node: NodeSettings, traits: ModeTraits): (address: 
   const primary = new Set(node.primaryAddresses);
   return (address) => {
     if (address.startsWith('127.') || address === '::1') {
-      const wanted = useAll || anyContains(cidrs, address);
+      const named = address === LOOPBACK_TEXT && anyContains(cidrs, address);
+      const wanted = useAll || named || cidrs.some(({ prefixBits }) => prefixBits === 0);
       return wanted && node.family === 'IPv4' && traits.loopbackNodePorts && node.localhostNodePorts;
     }
     return useAll || (usePrimary && primary.has(address)) || anyContains(cidrs, address);

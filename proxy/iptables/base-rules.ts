@@ -153,7 +153,8 @@ function nodePortHosts(node: NodeSettings): string[] {
   const primary = node.nodePortAddresses.includes('primary') ? node.primaryAddresses : [];
   const matching = node.addresses.filter((address) => ranges.some((cidr) => cidrContains(cidr, address)));
   const hosts = [...new Set([...primary, ...matching])].map(hostCidr);
-  return servesLocalhost(node) ? [...hosts, '127.0.0.0/8'] : hosts;
+  // of loopback the one address that the host has, as kube-proxy does
+  return servesLocalhost(node) ? [...hosts, hostCidr('127.0.0.1')] : hosts;
 }
 
 function cidrsOf(node: NodeSettings): NonNullable<ReturnType<typeof parseCidr>>[] {
