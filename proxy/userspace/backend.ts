@@ -36,6 +36,8 @@ export interface UserspaceOptions {
   readonly drainDeadlineMs?: number;
   /** Who relays; default auto. */
   readonly engine?: EngineName;
+  /** Processors that the native engine's threads are bound to, in turn; IPv4's first. */
+  readonly workerCpus?: readonly number[];
 }
 
 const LIMITS: RelayLimits = {
@@ -95,7 +97,7 @@ export class UserspaceBackend implements Backend {
     const bounds = { limits: { ...LIMITS, ...options.limits }, proxyProtocol, node: unknownNode(family) };
     const context = relayContext({ clock: deps.clock, log }, bounds);
     const engine = await new EngineChoice(options.engine ?? 'auto', { log }).open(
-      async () => nativeEngine({ log }, bounds),
+      async () => nativeEngine({ log }, { ...bounds, cpu: cpuOf(options) }),
       async () => portableEngine(context),
     );
     return new UserspaceBackend(deps, options, { context, engine });
@@ -253,6 +255,11 @@ export class UserspaceBackend implements Backend {
       this.#scheduleSweep();
     });
   }
+}
+
+/** A host with both families has two threads. */
+function cpuOf({ family, workerCpus = [] }: UserspaceOptions): number | undefined {
+  return workerCpus[(family === 'IPv6' ? 1 : 0) % workerCpus.length];
 }
 
 /** Addresses of a service port that this host does not have by itself. */
