@@ -27,7 +27,7 @@ beforeAll(async () => {
     return;
   }
   const run = await exec(path('case-netns.sh'), [process.execPath, path('case-run.ts')], {
-    timeoutMs: 240_000,
+    timeoutMs: 600_000,
   });
   results = run.stdout
     .split('\n')
@@ -35,7 +35,7 @@ beforeAll(async () => {
     .map((line) => JSON.parse(line) as Result);
   expect(run.stderr).toBe('');
   expect(run.exitCode).toBe(0);
-}, 300_000);
+}, 620_000);
 
 describe.each(groups.filter((group) => PROFILES.includes(group.profile)))('$id', (group) => {
   test.for(group.cases)('$id', (one, ctx) => {
