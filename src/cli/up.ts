@@ -8,6 +8,7 @@ import type { Ingress } from '../api/kinds/ingress.ts';
 import { systemClock } from '../base/clock.ts';
 import { Registry } from '../base/metrics.ts';
 import { exec } from '../net/exec.ts';
+import { openNetlink } from '../net/netlink/socket.ts';
 import { openUp, type Up, type UpOptions } from '../node/up.ts';
 import { defaultDataDir, upKubeconfig } from './data-dir.ts';
 import { type CliContext, EXIT_FAILURE, ExitError, type RegisterCommand } from './context.ts';
@@ -98,6 +99,7 @@ async function runUp(flags: UpFlags, context: CliContext): Promise<void> {
     log: context.log,
     metrics: registry,
     exec,
+    openNetlink,
     random: Math.random,
     onReady,
   };
