@@ -29,6 +29,8 @@ const KEY_TEXT =
 const VALUE_TEXT =
   "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
 
+const STANDARD_FINALIZERS = new Set(['kubernetes', 'orphan', 'foregroundDeletion']);
+
 const MAX_LABEL = 63;
 const MAX_SUBDOMAIN = 253;
 
@@ -49,7 +51,7 @@ export function patternText(text: string, pattern: string, ...examples: string[]
 
 export function dnsLabel(text: string): string[] {
   const errors: string[] = [];
-  if (text.length > MAX_LABEL) errors.push(`must be no more than ${MAX_LABEL} bytes`);
+  if (text.length > MAX_LABEL) errors.push(`must be no more than ${MAX_LABEL} characters`);
   if (!matches(LABEL, text)) {
     errors.push(
       text.includes('.') && matches(SUBDOMAIN, text)
@@ -60,9 +62,10 @@ export function dnsLabel(text: string): string[] {
   return errors;
 }
 
-export function dnsSubdomain(text: string): string[] {
+/** Upstream tells the length of names in characters, of prefixes of label keys in bytes. */
+export function dnsSubdomain(text: string, unit: 'characters' | 'bytes' = 'characters'): string[] {
   const errors: string[] = [];
-  if (text.length > MAX_SUBDOMAIN) errors.push(`must be no more than ${MAX_SUBDOMAIN} bytes`);
+  if (text.length > MAX_SUBDOMAIN) errors.push(`must be no more than ${MAX_SUBDOMAIN} ${unit}`);
   if (!matches(SUBDOMAIN, text.slice(0, MAX_SUBDOMAIN + 1)))
     errors.push(patternText(SUBDOMAIN_TEXT, SUBDOMAIN, 'example.com'));
   return errors;
@@ -71,7 +74,7 @@ export function dnsSubdomain(text: string): string[] {
 /** Names that resolvers know beside those of hosts: search paths. */
 export function dnsSubdomainWithUnderscore(text: string): string[] {
   const errors: string[] = [];
-  if (text.length > MAX_SUBDOMAIN) errors.push(`must be no more than ${MAX_SUBDOMAIN} bytes`);
+  if (text.length > MAX_SUBDOMAIN) errors.push(`must be no more than ${MAX_SUBDOMAIN} characters`);
   if (!matches(UNDERSCORED, text.slice(0, MAX_SUBDOMAIN + 1))) {
     const about = SUBDOMAIN_TEXT.replace("'-' or '.'", "'_', '-' or '.'");
     errors.push(patternText(about, UNDERSCORED, 'example.com'));
@@ -83,6 +86,12 @@ export function httpHeaderName(text: string): string[] {
   if (matches(HEADER_NAME, text)) return [];
   const about = "a valid HTTP header must consist of alphanumeric characters or '-'";
   return [patternText(about, HEADER_NAME, 'X-Header-Name')];
+}
+
+/** Finalizers and the like: Kubernetes' own few names, or names of somebody's domain. */
+export function finalizerName(text: string): string[] {
+  if (text.includes('/') || STANDARD_FINALIZERS.has(text)) return [];
+  return ['name is neither a standard finalizer name nor is it fully qualified'];
 }
 
 export function dns1035Label(text: string): string[] {
@@ -111,7 +120,8 @@ export function qualifiedName(text: string): string[] {
   const name = parts.at(-1) ?? '';
   const prefix = parts.length === 2 ? parts[0] : undefined;
   if (prefix === '') errors.push('prefix part must be non-empty');
-  else if (prefix !== undefined) errors.push(...dnsSubdomain(prefix).map((one) => `prefix part ${one}`));
+  else if (prefix !== undefined)
+    errors.push(...dnsSubdomain(prefix, 'bytes').map((one) => `prefix part ${one}`));
   if (name === '') errors.push('name part must be non-empty');
   else if (name.length > MAX_LABEL) errors.push(`name part must be no more than ${MAX_LABEL} bytes`);
   if (!matches(KEY, name.slice(0, MAX_SUBDOMAIN))) {
@@ -176,6 +186,25 @@ export function ipAddress(text: string): string[] {
 
 export function cidrText(text: string): string[] {
   return parseCidr(text) ? [] : ['must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'];
+}
+
+/** Addresses that would make a proxy forward to the node itself. */
+export function nonLoopbackAddress(ip: string): string[] {
+  const loopback = ip.startsWith('127.') || ip === '::1';
+  return loopback ? ['may not be in the loopback range (127.0.0.0/8, ::1/128)'] : [];
+}
+
+/**
+ * Addresses that are nobody's or everybody's. Upstream refuses loopback endpoints with them; here pods of
+ * `weft up` live there.
+ */
+export function nonSpecialAddress(ip: string): string[] {
+  if (ip === '0.0.0.0' || ip === '::') return [`may not be unspecified (${ip})`];
+  if (ip.startsWith('169.254.') || /^fe[89ab]/i.test(ip))
+    return ['may not be in the link-local range (169.254.0.0/16, fe80::/10)'];
+  if (ip.startsWith('224.0.0.') || /^ff02:/i.test(ip))
+    return ['may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)'];
+  return [];
 }
 
 /** Names that become one segment of a URL path (RBAC objects). */

@@ -158,12 +158,13 @@ export const futureRevision = (asked: number, current: number): StatusError =>
     retryAfterSeconds: 1,
   });
 
-/** 422. */
+/** 422. Both Events are judged as the core one and told under its name. */
 export function invalid(
-  kind: { readonly group: string; readonly kind: string },
+  asked: { readonly group: string; readonly kind: string },
   name: string,
   errors: readonly FieldError[],
 ): StatusError {
+  const kind = asked.group === 'events.k8s.io' ? { ...asked, group: '' } : asked;
   return new StatusError(422, 'Invalid', invalidMessage(kind.kind, kind.group, name, errors), {
     ...(name && { name }),
     ...(kind.group && { group: kind.group }),

@@ -75,7 +75,7 @@ describe('metadata', () => {
     [
       'a name too long',
       { name: 'a'.repeat(254) },
-      `metadata.name: Invalid value: "${'a'.repeat(254)}": must be no more than 253 bytes`,
+      `metadata.name: Invalid value: "${'a'.repeat(254)}": must be no more than 253 characters`,
     ],
     ['no namespace', { namespace: '' }, 'metadata.namespace: Required value'],
     ['a label value', { labels: { a: '-b' } }, 'a valid label must be an empty string or'],

@@ -125,7 +125,7 @@ function customKind(definition: UnknownObject, version: JsonObject, storedVersio
     },
     prepareStatus: takeStatusOnly,
     validate: (object) => [
-      ...validateMetadata(object, namespaced, dnsSubdomain),
+      ...validateMetadata(object, namespaced, dnsSubdomain, () => []),
       ...check(object, undefined),
     ],
     validateUpdate: (object, old) => [...validateMetadataUpdate(object, old), ...check(object, old)],

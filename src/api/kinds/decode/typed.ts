@@ -105,7 +105,7 @@ function readMap(value: unknown, field: TypeField, place: Place): JsonObject {
   if (!isObject(value)) throw mismatch(value, `map[string]${goName(field.base)}`, place);
   const map: JsonObject = {};
   for (const key of Object.keys(value)) {
-    const inner = { ...place, path: `${place.path}.${key}`, goPath: `${place.goPath}.${key}` };
+    const inner = { ...place, path: `${place.path}.${key}` };
     setField(map, key, readOne(value[key], field.base, inner, true));
   }
   return map;

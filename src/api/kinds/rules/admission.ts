@@ -1,7 +1,7 @@
 import { ADMISSION_VARIABLES } from '../cel/admission-variables.ts';
 import { compileCel } from '../cel/program.ts';
 import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts';
-import { dnsSubdomain } from '../formats.ts';
+import { dnsSubdomain, qualifiedName } from '../formats.ts';
 import {
   arrayAt,
   ensureObject,
@@ -20,6 +20,7 @@ import type { KindRules } from './kind-rules.ts';
 const OPERATIONS = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE'];
 const REVIEW_VERSIONS = ['v1', 'v1beta1'];
 const MAX_TIMEOUT_SECONDS = 30;
+const REASONS = ['Forbidden', 'Invalid', 'RequestEntityTooLarge'];
 
 function defaultWebhooks(object: UnknownObject, mutating: boolean): void {
   for (const webhook of objectsAt(object, 'webhooks')) {
@@ -49,31 +50,19 @@ function validateWebhooks(object: UnknownObject, mutating: boolean): FieldError[
           invalid(`${path}.name`, name, 'should be a domain with at least three segments separated by dots'),
         );
       }
-      if (names.has(name)) errors.push(duplicate(`${path}.name`, name));
     }
-    names.add(name);
     validateWebhook(errors, webhook, path, mutating);
+    if (name !== '' && names.has(name)) errors.push(duplicate(`${path}.name`, name));
+    names.add(name);
   }
   return errors;
 }
 
 function validateWebhook(errors: FieldError[], webhook: JsonObject, path: string, mutating: boolean): void {
-  const versions = arrayAt(webhook, 'admissionReviewVersions');
-  if (versions.length === 0) {
-    const text = `must specify one of ${REVIEW_VERSIONS.join(', ')}`;
-    errors.push(required(`${path}.admissionReviewVersions`, text));
-  } else if (!versions.some((one) => REVIEW_VERSIONS.includes(String(one)))) {
-    const text = `must include at least one of ${REVIEW_VERSIONS.join(', ')}`;
-    errors.push(invalid(`${path}.admissionReviewVersions`, versions, text));
-  }
   for (const [index, rule] of objectsAt(webhook, 'rules').entries())
     validateRule(errors, rule, `${path}.rules[${index}]`);
-  for (const [index, one] of objectsAt(webhook, 'matchConditions').entries()) {
-    checkExpressions(errors, one, `${path}.matchConditions[${index}]`, ['expression']);
-  }
   oneOf(errors, webhook, 'failurePolicy', path, ['Fail', 'Ignore']);
   oneOf(errors, webhook, 'matchPolicy', path, ['Equivalent', 'Exact']);
-  if (mutating) oneOf(errors, webhook, 'reinvocationPolicy', path, ['IfNeeded', 'Never']);
   const effects = webhook['sideEffects'];
   if (effects === undefined)
     errors.push(required(`${path}.sideEffects`, 'must specify one of None, NoneOnDryRun'));
@@ -88,6 +77,36 @@ function validateWebhook(errors: FieldError[], webhook: JsonObject, path: string
   for (const name of ['namespaceSelector', 'objectSelector'])
     validateSelector(errors, webhook[name], `${path}.${name}`);
   validateClient(errors, objectAt(webhook, 'clientConfig'), `${path}.clientConfig`);
+  validateMatchConditions(errors, webhook, path);
+  if (mutating) oneOf(errors, webhook, 'reinvocationPolicy', path, ['IfNeeded', 'Never']);
+  validateReviewVersions(errors, arrayAt(webhook, 'admissionReviewVersions'), path);
+}
+
+function validateReviewVersions(errors: FieldError[], versions: readonly unknown[], path: string): void {
+  const field = `${path}.admissionReviewVersions`;
+  if (versions.length === 0) {
+    errors.push(required(field, `must specify one of ${REVIEW_VERSIONS.join(', ')}`));
+    return;
+  }
+  for (const [index, version] of versions.entries()) {
+    if (versions.indexOf(version) < index)
+      errors.push(invalid(`${field}[${index}]`, version, 'duplicate version'));
+  }
+  if (!versions.some((one) => REVIEW_VERSIONS.includes(String(one)))) {
+    const text = `must include at least one of ${REVIEW_VERSIONS.join(', ')}`;
+    errors.push(invalid(field, versions, text));
+  }
+}
+
+function validateMatchConditions(errors: FieldError[], owner: JsonObject, path: string): void {
+  for (const [index, one] of objectsAt(owner, 'matchConditions').entries()) {
+    const at = `${path}.matchConditions[${index}]`;
+    if (stringAt(one, 'expression').trim() === '') errors.push(required(`${at}.expression`));
+    else checkExpressions(errors, one, at, { expression: 'bool' });
+    const name = stringAt(one, 'name');
+    if (name === '') errors.push(required(`${at}.name`));
+    else addTexts(errors, `${at}.name`, name, qualifiedName(name));
+  }
 }
 
 function validateClient(errors: FieldError[], client: JsonObject, path: string): void {
@@ -95,41 +114,58 @@ function validateClient(errors: FieldError[], client: JsonObject, path: string):
   const service = client['service'];
   if ((url === undefined) === (service === undefined)) {
     errors.push(required(path, 'exactly one of url or service is required'));
+    return;
   }
-  if (typeof url === 'string' && !/^https:\/\/[^/@?#]+(\/[^?#]*)?$/.test(url)) {
-    errors.push(
-      invalid(
-        `${path}.url`,
-        url,
-        "must be a valid URL: 'https' is the only allowed URL scheme; desired format: https://host[/path]",
-      ),
-    );
-  }
+  if (typeof url === 'string') validateUrl(errors, url, `${path}.url`);
   if (!isObject(service)) return;
   for (const name of ['name', 'namespace']) {
-    if (stringAt(service, name) === '')
-      errors.push(required(`${path}.service.${name}`, `service ${name} is required`));
+    if (stringAt(service, name) === '') errors.push(required(`${path}.service.${name}`));
   }
   const port = numberAt(service, 'port') ?? 443;
   if (port < 1 || port > 65535)
     errors.push(
       invalid(`${path}.service.port`, port, 'port is not valid: must be between 1 and 65535, inclusive'),
     );
+  const location = service['path'];
+  if (typeof location === 'string' && !location.startsWith('/'))
+    errors.push(invalid(`${path}.service.path`, location, "must start with a '/'"));
+}
+
+function validateUrl(errors: FieldError[], text: string, field: string): void {
+  const form = '; desired format: https://host[/path]';
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url) {
+    errors.push(required(field, `url must be a valid URL${form}`));
+    return;
+  }
+  const scheme = url.protocol.slice(0, -1);
+  if (scheme !== 'https') {
+    errors.push(invalid(field, scheme, `'https' is the only allowed URL scheme${form}`));
+  }
+  if (url.host === '') errors.push(invalid(field, url.host, `host must be specified${form}`));
+  if (url.username !== '')
+    errors.push(invalid(field, url.username, 'user information is not permitted in the URL'));
+  const fragment = url.hash.slice(1);
+  if (fragment !== '') errors.push(invalid(field, fragment, 'fragments are not permitted in the URL'));
+  const query = url.search.slice(1);
+  if (query !== '') errors.push(invalid(field, query, 'query parameters are not permitted in the URL'));
 }
 
 function validateRule(errors: FieldError[], rule: JsonObject, path: string): void {
   for (const name of ['operations', 'apiGroups', 'apiVersions', 'resources']) {
     const values = arrayAt(rule, name);
-    if (values.length === 0) errors.push(required(`${path}.${name}`));
-    if (values.includes('*') && values.length > 1 && name !== 'resources') {
-      errors.push(
-        invalid(`${path}.${name}`, values, "if '*' is present, must not specify other " + words(name)),
-      );
+    const field = `${path}.${name}`;
+    if (values.length === 0) errors.push(required(field));
+    const all = name === 'resources' ? '*/*' : '*';
+    if (values.includes(all) && values.length > 1) {
+      const text = `if '${all}' is present, must not specify other ${words(name)}`;
+      errors.push(invalid(field, values, text));
     }
-  }
-  for (const [index, operation] of arrayAt(rule, 'operations').entries()) {
-    if (!OPERATIONS.includes(String(operation))) {
-      errors.push(notSupported(`${path}.operations[${index}]`, operation, OPERATIONS));
+    for (const [index, value] of values.entries()) {
+      if (name === 'operations') {
+        if (!OPERATIONS.includes(String(value)))
+          errors.push(notSupported(`${field}[${index}]`, value, OPERATIONS));
+      } else if (value === '' && name !== 'apiGroups') errors.push(required(`${field}[${index}]`));
     }
   }
   oneOf(errors, rule, 'scope', path, ['*', 'Cluster', 'Namespaced']);
@@ -159,40 +195,39 @@ function defaultMatch(match: JsonObject): void {
   }
 }
 
+/** Compiles the expressions in the named fields, and checks literals against the type each must have. */
 function checkExpressions(
   errors: FieldError[],
   source: JsonObject,
   path: string,
-  fields: readonly string[],
+  fields: Readonly<Record<string, string>>,
 ): void {
-  for (const field of fields) {
+  for (const [field, wanted] of Object.entries(fields)) {
     const text = stringAt(source, field);
     const made = text.trim() === '' ? undefined : compileCel(text, ADMISSION_VARIABLES);
-    if (made && !made.ok) {
+    if (made && !made.ok)
       errors.push(invalid(`${path}.${field}`, text, `compilation failed: ${made.message}`));
-    }
+    const type = literalType(text.trim());
+    if (type !== undefined && wanted !== 'any' && type !== wanted)
+      errors.push(invalid(`${path}.${field}`, text, `must evaluate to ${wanted} but got ${type}`));
   }
+}
+
+/** The type of an expression that is one literal; others show theirs when they run. */
+function literalType(text: string): string | undefined {
+  if (/^(true|false)$/.test(text)) return 'bool';
+  if (/^-?\d+$/.test(text)) return 'int';
+  if (/^-?\d+\.\d+$/.test(text)) return 'double';
+  return /^("[^"\\]*"|'[^'\\]*')$/.test(text) ? 'string' : undefined;
 }
 
 function validatePolicy(object: UnknownObject): FieldError[] {
   const errors: FieldError[] = [];
   const spec = objectAt(object, 'spec');
-  const validations = objectsAt(spec, 'validations');
-  if (validations.length === 0 && arrayAt(spec, 'auditAnnotations').length === 0) {
-    errors.push(
-      required('spec.validations', 'validations or auditAnnotations must contain at least one item'),
-    );
-  }
-  for (const [index, one] of validations.entries()) {
-    const path = `spec.validations[${index}]`;
-    if (stringAt(one, 'expression').trim() === '') {
-      errors.push(required(`${path}.expression`, 'expression is not specified'));
-    } else checkExpressions(errors, one, path, ['expression', 'messageExpression']);
-  }
-  for (const list of ['matchConditions', 'variables', 'auditAnnotations']) {
-    for (const [index, one] of objectsAt(spec, list).entries()) {
-      checkExpressions(errors, one, `spec.${list}[${index}]`, ['expression', 'valueExpression']);
-    }
+  oneOf(errors, spec, 'failurePolicy', 'spec', ['Fail', 'Ignore']);
+  const kind = spec['paramKind'];
+  for (const name of isObject(kind) ? ['apiVersion', 'kind'] : []) {
+    if (stringAt(kind, name) === '') errors.push(required(`spec.paramKind.${name}`));
   }
   const match = spec['matchConstraints'];
   if (!isObject(match)) errors.push(required('spec.matchConstraints'));
@@ -202,19 +237,57 @@ function validatePolicy(object: UnknownObject): FieldError[] {
     for (const [index, rule] of rules.entries())
       validateRule(errors, rule, `spec.matchConstraints.resourceRules[${index}]`);
   }
-  oneOf(errors, spec, 'failurePolicy', 'spec', ['Fail', 'Ignore']);
-  const kind = spec['paramKind'];
-  for (const name of isObject(kind) ? ['apiVersion', 'kind'] : []) {
-    if (stringAt(kind, name) === '') errors.push(required(`spec.paramKind.${name}`));
+  validateMatchConditions(errors, spec, 'spec');
+  validateVariables(errors, spec);
+  const validations = objectsAt(spec, 'validations');
+  const annotations = objectsAt(spec, 'auditAnnotations');
+  if (validations.length === 0 && annotations.length === 0) {
+    const text = 'validations or auditAnnotations must contain at least one item';
+    for (const list of ['validations', 'auditAnnotations']) errors.push(required(`spec.${list}`, text));
   }
+  for (const [index, one] of validations.entries())
+    validateValidation(errors, one, `spec.validations[${index}]`);
+  for (const [index, one] of annotations.entries())
+    validateAuditAnnotation(errors, one, `spec.auditAnnotations[${index}]`, object.metadata?.name ?? '');
+  return errors;
+}
+
+function validateVariables(errors: FieldError[], spec: JsonObject): void {
   const names = new Set<string>();
   for (const [index, variable] of objectsAt(spec, 'variables').entries()) {
+    const at = `spec.variables[${index}]`;
     const name = stringAt(variable, 'name');
-    if (name === '') errors.push(required(`spec.variables[${index}].name`, 'name is not specified'));
-    else if (names.has(name)) errors.push(duplicate(`spec.variables[${index}].name`, name));
+    if (name === '') errors.push(required(`${at}.name`, 'name is not specified'));
+    else if (!/^[_a-zA-Z][_a-zA-Z0-9]*$/.test(name))
+      errors.push(invalid(`${at}.name`, name, 'must be a valid CEL identifier'));
+    else if (names.has(name)) errors.push(duplicate(`${at}.name`, name));
     names.add(name);
+    if (stringAt(variable, 'expression').trim() === '')
+      errors.push(required(`${at}.expression`, 'expression is not specified'));
+    else checkExpressions(errors, variable, at, { expression: 'any' });
   }
-  return errors;
+}
+
+function validateValidation(errors: FieldError[], one: JsonObject, path: string): void {
+  if (stringAt(one, 'expression').trim() === '')
+    errors.push(required(`${path}.expression`, 'expression is not specified'));
+  else checkExpressions(errors, one, path, { expression: 'bool', messageExpression: 'string' });
+  const message = one['message'];
+  if (typeof message === 'string') {
+    if (message.trim() === '')
+      errors.push(invalid(`${path}.message`, message, 'message must be non-empty if specified'));
+    else if (message.includes('\n'))
+      errors.push(invalid(`${path}.message`, message, 'must not contain line breaks'));
+  }
+  oneOf(errors, one, 'reason', path, REASONS);
+}
+
+function validateAuditAnnotation(errors: FieldError[], one: JsonObject, path: string, owner: string): void {
+  const key = `${owner}/${stringAt(one, 'key')}`;
+  addTexts(errors, `${path}.key`, key, qualifiedName(key));
+  if (stringAt(one, 'valueExpression').trim() === '')
+    errors.push(required(`${path}.valueExpression`, 'valueExpression is not specified'));
+  else checkExpressions(errors, one, path, { valueExpression: 'any' });
 }
 
 export const ADMISSION_POLICY_RULES: KindRules = {
@@ -256,9 +329,9 @@ function validateBinding(object: UnknownObject): FieldError[] {
   const [name, selector] = [stringAt(ref, 'name'), ref['selector']];
   if (name === '' && selector === undefined)
     errors.push(required('spec.paramRef', 'one of name or selector must be specified'));
-  if (name !== '' && selector !== undefined)
-    errors.push(forbidden('spec.paramRef.name', 'name and selector are mutually exclusive'));
-  oneOf(errors, ref, 'parameterNotFoundAction', 'spec.paramRef', ['Allow', 'Deny'], true);
+  for (const field of name !== '' && selector !== undefined ? ['name', 'selector'] : [])
+    errors.push(forbidden(`spec.paramRef.${field}`, 'name and selector are mutually exclusive'));
+  oneOf(errors, ref, 'parameterNotFoundAction', 'spec.paramRef', ['Deny', 'Allow'], true);
   return errors;
 }
 

@@ -23,6 +23,7 @@ const SOURCES: Readonly<Record<string, string>> = {
   Pods: 'pods',
   Resource: 'resource',
 };
+const TARGET_TYPES = ['Utilization', 'Value', 'AverageValue'];
 const MAX_WINDOW_SECONDS = 3600;
 const MAX_PERIOD_SECONDS = 1800;
 
@@ -73,20 +74,38 @@ function validate(object: UnknownObject): FieldError[] {
     if (value === '') errors.push(required(`spec.scaleTargetRef.${name}`));
     else addTexts(errors, `spec.scaleTargetRef.${name}`, value, pathSegment(value));
   }
+  validateTargetVersion(errors, stringAt(target, 'apiVersion'));
+  const external = objectsAt(spec, 'metrics').some(({ type }) => type === 'Object' || type === 'External');
+  if (min === 0 && !external) {
+    const text = 'must specify at least one Object or External metric to support scaling to zero replicas';
+    errors.push(forbidden('spec.metrics', text));
+  }
   for (const [index, metric] of objectsAt(spec, 'metrics').entries()) {
     validateMetric(errors, metric, `spec.metrics[${index}]`);
   }
   for (const direction of ['scaleUp', 'scaleDown']) {
     const rules = objectAt(spec['behavior'], direction);
-    if (Object.keys(rules).length > 0) validateScaling(errors, rules, `spec.behavior.${direction}`);
+    if (isObject(objectAt(spec, 'behavior')[direction]))
+      validateScaling(errors, rules, `spec.behavior.${direction}`);
   }
   return errors;
+}
+
+function validateTargetVersion(errors: FieldError[], apiVersion: string): void {
+  const field = 'spec.scaleTargetRef.apiVersion';
+  if (apiVersion === '') errors.push(invalid(field, '', 'apiVersion must specify API group'));
+  else if (apiVersion.split('/').length > 2)
+    errors.push(invalid(field, apiVersion, `unexpected GroupVersion string: ${apiVersion}`));
 }
 
 function validateMetric(errors: FieldError[], metric: JsonObject, path: string): void {
   oneOf(errors, metric, 'type', path, Object.keys(SOURCES), true);
   const wanted = SOURCES[stringAt(metric, 'type')];
-  if (!wanted) return;
+  if (!wanted) {
+    // Upstream looks twice: at the type alone, and at what goes with it.
+    if (stringAt(metric, 'type') !== '') oneOf(errors, metric, 'type', path, Object.keys(SOURCES));
+    return;
+  }
   const source = metric[wanted];
   if (!isObject(source)) {
     errors.push(required(`${path}.${wanted}`, `must populate information for the given metric source`));
@@ -106,11 +125,53 @@ function validateMetric(errors: FieldError[], metric: JsonObject, path: string):
   } else if (stringAt(source['metric'], 'name') === '') {
     errors.push(required(`${path}.${wanted}.metric.name`, 'must specify a metric name'));
   }
-  validateTarget(errors, objectAt(source, 'target'), `${path}.${wanted}.target`);
+  const target = objectAt(source, 'target');
+  validateTarget(errors, target, `${path}.${wanted}.target`);
+  validateTargetOf(errors, wanted, source, target, `${path}.${wanted}`);
+}
+
+/** Which of a target's values a source goes by. */
+function validateTargetOf(
+  errors: FieldError[],
+  source: string,
+  metric: JsonObject,
+  target: JsonObject,
+  path: string,
+): void {
+  const at = `${path}.target`;
+  const [average, value] = [target['averageValue'], target['value']];
+  if (source === 'object') {
+    for (const name of ['kind', 'name']) {
+      if (stringAt(metric['describedObject'], name) === '')
+        errors.push(required(`${path}.describedObject.${name}`));
+    }
+  }
+  if (source === 'pods') {
+    if (average === undefined)
+      errors.push(required(`${at}.averageValue`, 'must specify a positive target averageValue'));
+  } else if (source === 'object' || source === 'external') {
+    const text = 'must set either a target value for metric or a per-pod target';
+    if (average === undefined && value === undefined) errors.push(required(`${at}.averageValue`, text));
+    if (source === 'external' && average !== undefined && value !== undefined) {
+      const both = 'may not set both a target value for metric and a per-pod target';
+      errors.push(forbidden(`${at}.value`, both));
+    }
+  } else if (target['averageUtilization'] !== undefined && average !== undefined) {
+    const text = 'may not set both a target raw value and a target utilization';
+    errors.push(forbidden(`${at}.averageValue`, text));
+  } else if (target['averageUtilization'] === undefined && average === undefined) {
+    const text = 'must set either a target raw value or a target utilization';
+    errors.push(required(`${at}.averageUtilization`, text));
+  }
 }
 
 function validateTarget(errors: FieldError[], target: JsonObject, path: string): void {
-  oneOf(errors, target, 'type', path, ['AverageValue', 'Utilization', 'Value'], true);
+  const type = stringAt(target, 'type');
+  if (type === '') errors.push(required(`${path}.type`, 'must specify a metric target type'));
+  else if (!TARGET_TYPES.includes(type)) {
+    const text = 'must be either Utilization, Value, or AverageValue';
+    errors.push(invalid(`${path}.type`, type, text));
+  }
   const utilization = numberAt(target, 'averageUtilization');
   if (utilization !== undefined && utilization < 1) {
     errors.push(invalid(`${path}.averageUtilization`, utilization, 'must be greater than 0'));
@@ -119,11 +180,6 @@ function validateTarget(errors: FieldError[], target: JsonObject, path: string):
     const quantity = parseQuantity(target[name]);
     if (quantity && quantity.nano <= 0n)
       errors.push(invalid(`${path}.${name}`, target[name], 'must be positive'));
-  }
-  if (utilization === undefined && target['value'] === undefined && target['averageValue'] === undefined) {
-    errors.push(
-      required(`${path}.averageUtilization`, 'must set either a target raw value or a target utilization'),
-    );
   }
 }
 

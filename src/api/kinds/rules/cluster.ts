@@ -1,5 +1,6 @@
-import { type FieldError, forbidden, invalid, required } from '../field-error.ts';
-import { cidrText, dnsLabel, qualifiedName } from '../formats.ts';
+import { type FieldError, forbidden, invalid } from '../field-error.ts';
+import { parseCidr } from '../../../net/cidr.ts';
+import { cidrText, dnsLabel, finalizerName, qualifiedName } from '../formats.ts';
 import {
   arrayAt,
   ensureObject,
@@ -13,6 +14,7 @@ import {
 import type { UnknownObject } from '../meta.ts';
 import { addTexts, oneOf } from './checks.ts';
 import type { KindRules } from './kind-rules.ts';
+import { TAINT_EFFECTS } from './pod/scheduling.ts';
 
 /** Label every namespace carries, so that selectors can name it. */
 const NAMESPACE_NAME_LABEL = 'kubernetes.io/metadata.name';
@@ -43,10 +45,16 @@ export const NAMESPACE_RULES: KindRules = {
     const errors: FieldError[] = [];
     for (const one of arrayAt(object['spec'], 'finalizers')) {
       addTexts(errors, 'spec.finalizers', one, qualifiedName(String(one)));
+      addTexts(errors, 'spec.finalizers', one, finalizerName(String(one)));
     }
     return errors;
   },
 };
+
+function internalTaint(taint: JsonObject): JsonObject {
+  const { key = '', value = '', effect = '', timeAdded = null } = taint;
+  return { Key: key, Value: value, Effect: effect, TimeAdded: timeAdded };
+}
 
 function validateNode(object: UnknownObject): FieldError[] {
   const errors: FieldError[] = [];
@@ -55,18 +63,24 @@ function validateNode(object: UnknownObject): FieldError[] {
   for (const [index, taint] of objectsAt(spec, 'taints').entries()) {
     const path = `metadata.taints[${index}]`;
     addTexts(errors, `${path}.key`, taint['key'], qualifiedName(stringAt(taint, 'key')));
-    oneOf(errors, taint, 'effect', path, ['NoExecute', 'NoSchedule', 'PreferNoSchedule'], true);
+    oneOf(errors, taint, 'effect', path, TAINT_EFFECTS, true);
     const key = `${stringAt(taint, 'key')}:${stringAt(taint, 'effect')}`;
     if (seen.has(key))
       errors.push({
         reason: 'FieldValueDuplicate',
         field: path,
-        message: `Duplicate value: ${JSON.stringify(taint)}: taints must be unique by key and effect pair`,
+        message: `Duplicate value: ${JSON.stringify(internalTaint(taint))}: taints must be unique by key and effect pair`,
       });
     seen.add(key);
   }
-  for (const [index, cidr] of arrayAt(spec, 'podCIDRs').entries()) {
+  const cidrs = arrayAt(spec, 'podCIDRs');
+  for (const [index, cidr] of cidrs.entries()) {
     addTexts(errors, `spec.podCIDRs[${index}]`, cidr, cidrText(String(cidr)));
+  }
+  const families = cidrs.map((cidr) => parseCidr(String(cidr))?.family);
+  if (new Set(families).size < families.length) {
+    const text = 'may specify no more than one CIDR for each IP family';
+    errors.push(invalid('spec.podCIDRs', cidrs, text));
   }
   return errors;
 }
@@ -117,8 +131,6 @@ export const LEASE_RULES: KindRules = {
     if (transitions !== undefined && transitions < 0) {
       errors.push(invalid('spec.leaseTransitions', transitions, 'must be greater than or equal to 0'));
     }
-    const holder = spec['holderIdentity'];
-    if (holder === '') errors.push(required('spec.holderIdentity', 'must not be empty'));
     return errors;
   },
 };

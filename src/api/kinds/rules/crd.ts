@@ -1,8 +1,9 @@
-import { duplicate, type FieldError, invalid, required } from '../field-error.ts';
+import { type FieldError, invalid, required } from '../field-error.ts';
 import { dns1035Label, dnsSubdomain } from '../formats.ts';
 import {
   arrayAt,
   cloneJson,
+  equalJson,
   ensureObject,
   isObject,
   type JsonObject,
@@ -46,35 +47,41 @@ function validate(object: UnknownObject): FieldError[] {
   const spec = objectAt(object, 'spec');
   const names = objectAt(spec, 'names');
   const group = stringAt(spec, 'group');
-  if (group === '') errors.push(required('spec.group'));
-  else {
-    addTexts(errors, 'spec.group', group, dnsSubdomain(group));
-    if (!group.includes('.'))
-      errors.push(invalid('spec.group', group, 'should be a domain with at least one dot'));
-  }
-  oneOf(errors, spec, 'scope', 'spec', ['Cluster', 'Namespaced'], true);
-  validateNames(errors, names);
   const wanted = `${stringAt(names, 'plural')}.${group}`;
   if ((object.metadata?.name ?? '') !== wanted) {
     errors.push(
       invalid('metadata.name', object.metadata?.name ?? '', 'must be spec.names.plural+"."+spec.group'),
     );
   }
+  if (group === '') errors.push(required('spec.group'));
+  else if (dnsSubdomain(group).length > 0) addTexts(errors, 'spec.group', group, dnsSubdomain(group));
+  else if (!group.includes('.'))
+    errors.push(invalid('spec.group', group, 'should be a domain with at least one dot'));
+  oneOf(errors, spec, 'scope', 'spec', ['Cluster', 'Namespaced'], true);
   if (spec['preserveUnknownFields'] === true) {
     const text =
       'cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead';
     errors.push(invalid('spec.preserveUnknownFields', true, text));
   }
   validateVersions(errors, spec);
+  validateNames(errors, names);
   validateConversion(errors, spec);
+  if (storageVersions(object).length === 0)
+    errors.push(invalid('status.storedVersions', null, 'must have at least one stored version'));
   return errors;
 }
 
 function validateNames(errors: FieldError[], names: JsonObject): void {
   for (const name of ['plural', 'singular', 'kind', 'listKind']) {
     const value = stringAt(names, name);
-    if (value === '') errors.push(required(`spec.names.${name}`));
-    else addTexts(errors, `spec.names.${name}`, value, dns1035Label(value.toLowerCase()));
+    const field = `spec.names.${name}`;
+    if (value === '') errors.push(required(field));
+    else if (name === 'plural' || name === 'singular') addTexts(errors, field, value, dns1035Label(value));
+    else {
+      const about = 'may have mixed case, but should otherwise match';
+      for (const text of dns1035Label(value.toLowerCase()))
+        errors.push(invalid(field, value, `${about}: ${text}`));
+    }
   }
   for (const list of ['shortNames', 'categories']) {
     for (const [index, value] of arrayAt(names, list).entries()) {
@@ -88,29 +95,68 @@ function validateNames(errors: FieldError[], names: JsonObject): void {
 
 function validateVersions(errors: FieldError[], spec: JsonObject): void {
   const versions = objectsAt(spec, 'versions');
-  const seen = new Set<string>();
-  let stored = 0;
   for (const [index, version] of versions.entries()) {
     const path = `spec.versions[${index}]`;
     const name = stringAt(version, 'name');
     addTexts(errors, `${path}.name`, name, dns1035Label(name));
-    if (seen.has(name)) errors.push(duplicate(`${path}.name`, name));
-    seen.add(name);
-    if (version['storage'] === true) stored += 1;
-    const schema = objectAt(version, 'schema')['openAPIV3Schema'];
-    const at = `${path}.schema.openAPIV3Schema`;
-    if (!isObject(schema)) errors.push(required(at, 'schemas are required'));
-    else validateStructuralSchema(errors, schema, at);
-    validateSubresources(errors, objectAt(version, 'subresources'), `${path}.subresources`);
-    validateColumns(
-      errors,
-      objectsAt(version, 'additionalPrinterColumns'),
-      `${path}.additionalPrinterColumns`,
-    );
+    if (!isObject(objectAt(version, 'schema')['openAPIV3Schema']))
+      errors.push(required(`${path}.schema.openAPIV3Schema`));
+    const warning = version['deprecationWarning'];
+    if (warning !== undefined && version['deprecated'] !== true) {
+      const text = 'can only be set for deprecated versions';
+      errors.push(invalid(`${path}.deprecationWarning`, warning, text));
+    }
   }
-  const shown = versions.map((one) => ({ ...one, schema: undefined }));
-  if (stored !== 1)
-    errors.push(invalid('spec.versions', shown, 'must have exactly one version marked as storage version'));
+  const shown = versions.map(internalVersion);
+  const names = new Set(versions.map((one) => stringAt(one, 'name')));
+  if (names.size < versions.length)
+    errors.push(invalid('spec.versions', shown, 'must contain unique version names'));
+  if (versions.filter((one) => one['storage'] === true).length !== 1) {
+    const value = Array.isArray(spec['versions']) ? shown : null;
+    const text = 'must have exactly one version marked as storage version';
+    errors.push(invalid('spec.versions', value, text));
+  }
+  for (const { from, path, version } of partsOf(versions)) {
+    if (from === 'schema') {
+      const schema = objectAt(version, 'schema')['openAPIV3Schema'];
+      if (isObject(schema)) validateStructuralSchema(errors, schema, `${path}.openAPIV3Schema`);
+    } else if (from === 'subresources') validateSubresources(errors, objectAt(version, from), path);
+    else validateColumns(errors, objectsAt(version, from), path);
+  }
+}
+
+/** Upstream prints a version in its internal form, without what all versions have alike. */
+function internalVersion(version: JsonObject): JsonObject {
+  return {
+    Name: stringAt(version, 'name'),
+    Served: version['served'] === true,
+    Storage: version['storage'] === true,
+    Deprecated: version['deprecated'] === true,
+    DeprecationWarning: version['deprecationWarning'] ?? null,
+    Schema: null,
+    Subresources: null,
+    AdditionalPrinterColumns: null,
+    SelectableFields: null,
+  };
+}
+
+const SHARED_PATHS = {
+  schema: 'spec.validation',
+  subresources: 'spec.subresources',
+  additionalPrinterColumns: 'spec.additionalPrinterColumns',
+} as const;
+
+/** What is to be judged of versions: parts that all have alike once, under the name upstream gives them. */
+function partsOf(
+  versions: readonly JsonObject[],
+): { from: keyof typeof SHARED_PATHS; path: string; version: JsonObject }[] {
+  const names = Object.keys(SHARED_PATHS) as (keyof typeof SHARED_PATHS)[];
+  return names.flatMap((from) => {
+    const [first] = versions;
+    if (first && versions.every((one) => equalJson(one[from], first[from])))
+      return [{ from, path: SHARED_PATHS[from], version: first }];
+    return versions.map((version, index) => ({ from, path: `spec.versions[${index}].${from}`, version }));
+  });
 }
 
 function validateSubresources(errors: FieldError[], subresources: JsonObject, path: string): void {
@@ -140,9 +186,9 @@ function validateColumns(errors: FieldError[], columns: readonly JsonObject[], p
     else if (!types.includes(type))
       errors.push(invalid(`${at}.type`, type, `must be one of ${types.join(',')}`));
     const jsonPath = stringAt(column, 'jsonPath');
-    if (jsonPath === '') errors.push(required(`${at}.jsonPath`));
+    if (jsonPath === '') errors.push(required(`${at}.JSONPath`));
     else if (!jsonPath.startsWith('.')) {
-      errors.push(invalid(`${at}.jsonPath`, jsonPath, 'must be a simple json path starting with .'));
+      errors.push(invalid(`${at}.JSONPath`, jsonPath, 'must be a simple json path starting with .'));
     }
   }
 }
@@ -157,11 +203,11 @@ function validateConversion(errors: FieldError[], spec: JsonObject): void {
       Object.keys(objectAt(webhook, 'clientConfig')).length === 0
     ) {
       errors.push(
-        required('spec.conversion.webhook.clientConfig', 'required when strategy is set to Webhook'),
+        required('spec.conversion.webhookClientConfig', 'required when strategy is set to Webhook'),
       );
     }
     if (arrayAt(webhook, 'conversionReviewVersions').length === 0) {
-      errors.push(required('spec.conversion.webhook.conversionReviewVersions'));
+      errors.push(required('spec.conversion.conversionReviewVersions'));
     }
   } else if (isObject(webhook)) {
     errors.push({

@@ -1,7 +1,8 @@
-import { type FieldError, invalid, notSupported, required } from '../field-error.ts';
-import { dnsSubdomain } from '../formats.ts';
+import { type FieldError, invalid, required } from '../field-error.ts';
+import { dnsSubdomain, qualifiedName } from '../formats.ts';
 import { isObject, type JsonObject, numberAt, objectAt, stringAt } from '../json-value.ts';
 import type { UnknownObject } from '../meta.ts';
+import { addTexts } from './checks.ts';
 import type { KindRules } from './kind-rules.ts';
 
 /** Events vanish after an hour. */
@@ -38,17 +39,25 @@ function rename(object: UnknownObject, apiVersion: string, from: 0 | 1, to: 0 | 
   return renamed;
 }
 
+/** Lengths of the texts of an events.k8s.io Event, in characters; `note` may be absent. */
+const TEXT_LIMITS = { reportingInstance: 128, action: 128, reason: 128, note: 1024 };
+const OLD_FIELDS = [
+  ['deprecatedFirstTimestamp', 'firstTimestamp'],
+  ['deprecatedLastTimestamp', 'lastTimestamp'],
+  ['deprecatedCount', 'count'],
+] as const;
+
 function validate(event: UnknownObject): FieldError[] {
   const errors: FieldError[] = [];
   const about = objectAt(event, isObject(event['regarding']) ? 'regarding' : 'involvedObject');
   const field = isObject(event['regarding']) ? 'regarding.namespace' : 'involvedObject.namespace';
   const namespace = stringAt(event.metadata, 'namespace');
   const wanted = stringAt(about, 'namespace');
+  if (event['apiVersion'] === 'events.k8s.io/v1') return validateModern(event);
   const cluster = wanted === '' && (namespace === CLUSTER_EVENTS_NAMESPACE || namespace === 'kube-system');
   if (!cluster && wanted !== namespace) {
     errors.push(invalid(field, wanted, 'does not match event.namespace'));
   }
-  if (event['apiVersion'] === 'events.k8s.io/v1') errors.push(...validateModern(event));
   return errors;
 }
 
@@ -56,14 +65,23 @@ function validate(event: UnknownObject): FieldError[] {
 function validateModern(event: JsonObject): FieldError[] {
   const errors: FieldError[] = [];
   if (event['eventTime'] === undefined || event['eventTime'] === null) errors.push(required('eventTime'));
-  for (const name of ['reportingController', 'reportingInstance', 'action', 'reason']) {
-    if (stringAt(event, name) === '') errors.push(required(name));
+  const controller = stringAt(event, 'reportingController');
+  if (controller === '') errors.push(required('reportingController'));
+  addTexts(errors, 'reportingController', controller, qualifiedName(controller));
+  for (const [name, limit] of Object.entries(TEXT_LIMITS)) {
+    const text = stringAt(event, name);
+    const told = name === 'note' ? 'message' : name;
+    if (text === '' && name !== 'note') errors.push(required(told));
+    else if (text.length > limit) errors.push(invalid(told, '', `can have at most ${limit} characters`));
   }
   const type = stringAt(event, 'type');
-  if (type !== 'Normal' && type !== 'Warning') errors.push(notSupported('type', type, ['Normal', 'Warning']));
+  if (type !== 'Normal' && type !== 'Warning') errors.push(invalid('type', '', `has invalid value: ${type}`));
   const series = event['series'];
-  if (isObject(series) && (numberAt(series, 'count') ?? 0) < 2) {
-    errors.push(invalid('series.count', series['count'] ?? 0, 'should be at least 2'));
+  if (isObject(series) && (numberAt(series, 'count') ?? 0) < 2)
+    errors.push(invalid('series.count', '', 'should be at least 2'));
+  for (const [name, told] of OLD_FIELDS) {
+    if (event[name] !== undefined && event[name] !== null && event[name] !== 0)
+      errors.push(invalid(told, '', 'needs to be unset'));
   }
   return errors;
 }

@@ -33,7 +33,8 @@ function validate(object: UnknownObject): FieldError[] {
   const spec = objectAt(object, 'spec');
   const rules = objectsAt(spec, 'rules');
   if (rules.length === 0 && !isObject(spec['defaultBackend'])) {
-    errors.push(invalid('spec', spec, 'either `defaultBackend` or `rules` must be specified'));
+    const text = 'either `defaultBackend` or `rules` must be specified';
+    errors.push(invalid('spec', spec['rules'], text));
   }
   for (const [index, one] of objectsAt(spec, 'tls').entries()) {
     for (const [at, host] of arrayAt(one, 'hosts').entries()) {
@@ -95,21 +96,21 @@ function validateBackend(errors: FieldError[], backend: JsonObject, path: string
   } else if (isObject(resource)) {
     for (const name of ['kind', 'name'])
       if (stringAt(resource, name) === '') errors.push(required(`${path}.resource.${name}`));
-  } else if (isObject(service)) validateServiceBackend(errors, service, `${path}.service`);
-  else errors.push(required(path, 'must specify a service or resource backend'));
+  } else if (isObject(service)) validateServiceBackend(errors, service, path);
+  else errors.push(invalid(path, '', 'resource or service backend is required'));
 }
 
 function validateServiceBackend(errors: FieldError[], service: JsonObject, path: string): void {
   const name = stringAt(service, 'name');
-  if (name === '') errors.push(required(`${path}.name`));
-  else addTexts(errors, `${path}.name`, name, dns1035Label(name));
+  if (name === '') errors.push(required(`${path}.service.name`));
+  else addTexts(errors, `${path}.service.name`, name, dns1035Label(name));
   const port = objectAt(service, 'port');
   const portName = stringAt(port, 'name');
   const number = numberAt(port, 'number') ?? 0;
   if (portName !== '' && number !== 0)
     errors.push(invalid(path, '', 'cannot set both port name & port number'));
-  else if (portName !== '') addTexts(errors, `${path}.port.name`, portName, dnsLabel(portName));
-  else if (number !== 0) addTexts(errors, `${path}.port.number`, number, portNumber(number));
+  else if (portName !== '') addTexts(errors, `${path}.service.port.name`, portName, dnsLabel(portName));
+  else if (number !== 0) addTexts(errors, `${path}.service.port.number`, number, portNumber(number));
   else errors.push(required(path, 'port name or number is required'));
 }
 
@@ -119,7 +120,7 @@ function validateClass(object: UnknownObject): FieldError[] {
   const field = objectAt(object, 'spec')['ingressClassName'];
   if (annotation === undefined || field === undefined || annotation === field) return [];
   const text = 'must match `ingressClassName` when both are specified';
-  return [invalid(`metadata.annotations`, annotation, text)];
+  return [invalid(`annotations.${LEGACY_CLASS}`, annotation, text)];
 }
 
 export const INGRESS_RULES: KindRules = {
@@ -150,20 +151,23 @@ function validateIngressClass(object: UnknownObject): FieldError[] {
       errors.push(
         invalid('spec.controller', controller, 'must be a domain-prefixed path (such as "acme.io/foo")'),
       );
+  } else {
+    const domain = controller.slice(0, controller.indexOf('/'));
+    addTexts(errors, 'spec.controller', domain, dnsSubdomain(domain));
   }
   const parameters = spec['parameters'];
   if (!isObject(parameters)) return errors;
   const path = 'spec.parameters';
-  if (stringAt(parameters, 'kind') === '') errors.push(required(`${path}.kind`, 'kind is required'));
-  if (stringAt(parameters, 'name') === '') errors.push(required(`${path}.name`, 'name is required'));
+  if (stringAt(parameters, 'kind') === '') errors.push(required(`${path}.kind`));
+  if (stringAt(parameters, 'name') === '') errors.push(required(`${path}.name`));
   else addTexts(errors, `${path}.name`, parameters['name'], pathSegment(stringAt(parameters, 'name')));
   oneOf(errors, parameters, 'scope', path, ['Cluster', 'Namespace'], true);
   const namespace = stringAt(parameters, 'namespace');
   if (parameters['scope'] === 'Namespace' && namespace === '') {
-    errors.push(required(`${path}.namespace`, '`parameters.scope` is set to `Namespace`'));
+    errors.push(required(`${path}.namespace`, "`parameters.scope` is set to 'Namespace'"));
   }
   if (parameters['scope'] === 'Cluster' && namespace !== '') {
-    errors.push(forbidden(`${path}.namespace`, '`parameters.scope` is set to `Cluster`'));
+    errors.push(forbidden(`${path}.namespace`, "`parameters.scope` is set to 'Cluster'"));
   }
   return errors;
 }

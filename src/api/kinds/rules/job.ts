@@ -1,15 +1,17 @@
-import { type FieldError, invalid, notSupported, required } from '../field-error.ts';
+import { duplicate, type FieldError, invalid, notSupported, required } from '../field-error.ts';
 import {
+  type JsonObject,
+  arrayAt,
   cloneJson,
   ensureObject,
   equalJson,
   isObject,
-  type JsonObject,
   numberAt,
   objectAt,
   objectsAt,
   setDefault,
   stringAt,
+  textOf,
 } from '../json-value.ts';
 import type { UnknownObject } from '../meta.ts';
 import { nonNegative, oneOf, validateSelector } from './checks.ts';
@@ -17,7 +19,7 @@ import { cronProblem, isTimeZone } from './cron.ts';
 import type { KindRules } from './kind-rules.ts';
 import { immutable } from './metadata.ts';
 import { defaultTemplate } from './pod-defaults.ts';
-import { validateTemplate } from './template.ts';
+import { validateOwnLabels, validateTemplate } from './template.ts';
 
 const UID_LABEL = 'batch.kubernetes.io/controller-uid';
 const NAME_LABEL = 'batch.kubernetes.io/job-name';
@@ -54,6 +56,7 @@ function generateSelector(object: UnknownObject): void {
   const selector = ensureObject(spec, 'selector');
   const matchLabels = selector && ensureObject(selector, 'matchLabels');
   if (matchLabels) matchLabels[UID_LABEL] ??= uid;
+  object.metadata.labels ??= { ...(labels as Record<string, string>) };
 }
 
 function validateJobSpec(errors: FieldError[], spec: JsonObject, path: string): void {
@@ -66,8 +69,17 @@ function validateJobSpec(errors: FieldError[], spec: JsonObject, path: string): 
   ];
   for (const name of [...numbers, 'backoffLimitPerIndex', 'maxFailedIndexes'])
     nonNegative(errors, spec, name, path);
-  oneOf(errors, spec, 'completionMode', path, ['Indexed', 'NonIndexed']);
-  oneOf(errors, spec, 'podReplacementPolicy', path, ['Failed', 'TerminatingOrFailed']);
+  oneOf(errors, spec, 'completionMode', path, ['NonIndexed', 'Indexed']);
+  const replacement = ['Failed', 'TerminatingOrFailed'];
+  const failing = isObject(spec['podFailurePolicy']);
+  oneOf(errors, spec, 'podReplacementPolicy', path, failing ? ['Failed'] : replacement);
+  if (spec['maxFailedIndexes'] !== undefined && spec['backoffLimitPerIndex'] === undefined)
+    errors.push(required(`${path}.backoffLimitPerIndex`, 'when maxFailedIndexes is specified'));
+  const manager = spec['managedBy'];
+  if (typeof manager === 'string' && !/^[^/]+\/.+$/.test(manager)) {
+    const text = 'must be a domain-prefixed path (such as "acme.io/foo")';
+    errors.push(invalid(`${path}.managedBy`, manager, text));
+  }
   if (spec['completionMode'] === 'Indexed') {
     const completions = numberAt(spec, 'completions');
     if (completions === undefined)
@@ -92,6 +104,11 @@ function validateJobSpec(errors: FieldError[], spec: JsonObject, path: string): 
     );
   }
   validateFailurePolicy(errors, spec, path);
+  validateSuccessPolicy(errors, spec, path);
+}
+
+/** Pods of a job end: Always is nothing for them. */
+function validateJobRestart(errors: FieldError[], spec: JsonObject, path: string): void {
   const policy = stringAt(objectAt(objectAt(spec, 'template'), 'spec'), 'restartPolicy');
   if (policy === 'Always') {
     errors.push(required(`${path}.template.spec.restartPolicy`, 'valid values: "OnFailure", "Never"'));
@@ -101,26 +118,115 @@ function validateJobSpec(errors: FieldError[], spec: JsonObject, path: string): 
 }
 
 function validateFailurePolicy(errors: FieldError[], spec: JsonObject, path: string): void {
+  const pod = objectAt(objectAt(spec, 'template'), 'spec');
+  const names = [...objectsAt(pod, 'containers'), ...objectsAt(pod, 'initContainers')].map((one) =>
+    stringAt(one, 'name'),
+  );
   for (const [index, rule] of objectsAt(spec['podFailurePolicy'], 'rules').entries()) {
     const at = `${path}.podFailurePolicy.rules[${index}]`;
     oneOf(errors, rule, 'action', at, ['Count', 'FailIndex', 'FailJob', 'Ignore'], true);
-    const codes = isObject(rule['onExitCodes']);
+    if (rule['action'] === 'FailIndex' && spec['backoffLimitPerIndex'] === undefined) {
+      const text = 'requires the backoffLimitPerIndex to be set';
+      errors.push(invalid(`${at}.action`, 'FailIndex', text));
+    }
+    const codes = rule['onExitCodes'];
+    if (isObject(codes)) validateExitCodes(errors, codes, `${at}.onExitCodes`, names);
     const conditions = objectsAt(rule, 'onPodConditions').length > 0;
-    if (codes && conditions)
-      errors.push(invalid(at, rule, 'specifying both OnExitCodes and OnPodConditions is not supported'));
-    if (!codes && !conditions)
-      errors.push(invalid(at, rule, 'specifying one of OnExitCodes and OnPodConditions is required'));
+    const both = isObject(codes) && conditions;
+    if (!both && (isObject(codes) || conditions)) continue;
+    const text = both
+      ? 'specifying both OnExitCodes and OnPodConditions is not supported'
+      : 'specifying one of OnExitCodes and OnPodConditions is required';
+    // Upstream leaves the rule itself out of the message.
+    errors.push({ reason: 'FieldValueInvalid', field: at, message: `Invalid value: ${text}` });
   }
+}
+
+function validateExitCodes(
+  errors: FieldError[],
+  codes: JsonObject,
+  at: string,
+  names: readonly string[],
+): void {
+  const name = stringAt(codes, 'containerName');
+  if (name !== '' && !names.includes(name)) {
+    const text = 'must be one of the container or initContainer names in the pod template';
+    errors.push(invalid(`${at}.containerName`, name, text));
+  }
+  oneOf(errors, codes, 'operator', at, ['In', 'NotIn'], true);
+  const values = arrayAt(codes, 'values');
+  if (values.length === 0) errors.push(invalid(`${at}.values`, values, 'at least one value is required'));
+  for (const [index, value] of values.entries()) {
+    const field = `${at}.values[${index}]`;
+    if (values.indexOf(value) < index) errors.push(duplicate(field, value));
+    if (codes['operator'] === 'In' && value === 0)
+      errors.push(invalid(field, value, 'must not be 0 for the In operator'));
+  }
+}
+
+function validateSuccessPolicy(errors: FieldError[], spec: JsonObject, path: string): void {
+  const policy = spec['successPolicy'];
+  if (!isObject(policy)) return;
+  const at = `${path}.successPolicy`;
+  const rules = objectsAt(policy, 'rules');
+  if (spec['completionMode'] !== 'Indexed') {
+    const shown = rules.map((rule) => ({
+      SucceededIndexes: rule['succeededIndexes'] ?? null,
+      SucceededCount: rule['succeededCount'] ?? null,
+    }));
+    errors.push(invalid(at, { Rules: shown }, 'requires indexed completion mode'));
+    return;
+  }
+  if (rules.length === 0) {
+    const text = 'at least one rules must be specified when the successPolicy is specified';
+    errors.push(required(`${at}.rules`, text));
+  }
+  for (const [index, rule] of rules.entries()) {
+    const field = `${at}.rules[${index}]`;
+    const indexes = rule['succeededIndexes'];
+    if (indexes === undefined && rule['succeededCount'] === undefined) {
+      const text = 'at least one of succeededCount or succeededIndexes must be specified';
+      errors.push(required(field, text));
+    }
+    const wrong = indexProblem(textOf(indexes), numberAt(spec, 'completions') ?? 0);
+    if (wrong !== undefined) {
+      const text = `error parsing succeededIndexes: ${wrong}`;
+      errors.push(invalid(`${field}.succeededIndexes`, indexes, text));
+    }
+  }
+}
+
+/** What is wrong with a list like `0,2-4` of a job of so many completions. */
+function indexProblem(text: string, completions: number): string | undefined {
+  for (const range of text === '' ? [] : text.split(',')) {
+    for (const part of range.split('-')) {
+      if (!/^\d+$/.test(part)) return `cannot convert string to integer for index: ${JSON.stringify(part)}`;
+      if (Number(part) >= completions) return `too large index: ${JSON.stringify(part)}`;
+    }
+  }
+  return undefined;
 }
 
 function validateJob(object: UnknownObject): FieldError[] {
   const errors: FieldError[] = [];
   const spec = objectAt(object, 'spec');
   validateJobSpec(errors, spec, 'spec');
-  validateTemplate(errors, spec, false);
   if (isObject(spec['selector'])) validateSelector(errors, spec['selector'], 'spec.selector');
   else if (spec['manualSelector'] === true) errors.push(required('spec.selector'));
+  validateGenerated(errors, object, spec);
+  if (isObject(spec['selector']) || spec['manualSelector'] === true) validateOwnLabels(errors, spec);
+  validateTemplate(errors, spec);
+  validateJobRestart(errors, spec, 'spec');
   return errors;
+}
+
+/** A selector the server makes has nothing in it but the job's uid. */
+function validateGenerated(errors: FieldError[], object: UnknownObject, spec: JsonObject): void {
+  const uid = object.metadata?.uid;
+  if (spec['manualSelector'] === true || uid === undefined || !isObject(spec['selector'])) return;
+  const wanted = [{ [UID_LABEL]: uid }, { [OLD_UID_LABEL]: uid }];
+  if (wanted.some((labels) => equalJson({ matchLabels: labels }, spec['selector']))) return;
+  errors.push(invalid('spec.selector', spec['selector'], '`selector` not auto-generated'));
 }
 
 /** A suspended job that never ran may still be steered to nodes and queues. */
@@ -187,7 +293,10 @@ function validateCronJob(object: UnknownObject): FieldError[] {
     if (problem) errors.push(invalid('spec.schedule', schedule, problem));
   }
   const zone = spec['timeZone'];
+  const explicit = 'timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones';
   if (zone === '') errors.push(invalid('spec.timeZone', zone, 'timeZone must be nil or non-empty string'));
+  else if (typeof zone === 'string' && /^local$/i.test(zone))
+    errors.push(invalid('spec.timeZone', zone, explicit));
   else if (typeof zone === 'string' && !isTimeZone(zone)) {
     errors.push(invalid('spec.timeZone', zone, `unknown time zone ${zone}`));
   }
@@ -198,12 +307,13 @@ function validateCronJob(object: UnknownObject): FieldError[] {
   const jobSpec = objectAt(objectAt(spec, 'jobTemplate'), 'spec');
   validateJobSpec(errors, jobSpec, 'spec.jobTemplate.spec');
   const nested: FieldError[] = [];
-  validateTemplate(nested, jobSpec, false);
+  validateTemplate(nested, jobSpec);
   for (const error of nested)
     errors.push({
       ...error,
       field: error.field.replace(/^spec\.template/, 'spec.jobTemplate.spec.template'),
     });
+  validateJobRestart(errors, jobSpec, 'spec.jobTemplate.spec');
   if (jobSpec['manualSelector'] === true) {
     errors.push(notSupported('spec.jobTemplate.spec.manualSelector', true, ['nil', 'false']));
   }

@@ -1,5 +1,5 @@
 import { type FieldError, forbidden, invalid, required, tooLong } from '../field-error.ts';
-import { dnsLabel, labelValue, qualifiedName } from '../formats.ts';
+import { dnsLabel, finalizerName, labelValue, qualifiedName } from '../formats.ts';
 import {
   arrayAt,
   equalJson,
@@ -15,7 +15,12 @@ import { MAX_ANNOTATIONS_BYTES } from '../limits.ts';
 export type NameRule = (name: string) => string[];
 
 /** Rules of metadata for a new object. */
-export function validateMetadata(object: unknown, namespaced: boolean, nameRule: NameRule): FieldError[] {
+export function validateMetadata(
+  object: unknown,
+  namespaced: boolean,
+  nameRule: NameRule,
+  finalizerRule: NameRule = finalizerName,
+): FieldError[] {
   const metadata = objectAt(object, 'metadata');
   const errors: FieldError[] = [];
   const generateName = stringAt(metadata, 'generateName');
@@ -36,6 +41,11 @@ export function validateMetadata(object: unknown, namespaced: boolean, nameRule:
   for (const finalizer of arrayAt(metadata, 'finalizers')) {
     for (const text of qualifiedName(String(finalizer))) {
       errors.push(invalid('metadata.finalizers', finalizer, text));
+    }
+  }
+  for (const [index, finalizer] of arrayAt(metadata, 'finalizers').entries()) {
+    for (const text of finalizerRule(String(finalizer))) {
+      errors.push(invalid(`metadata.finalizers[${index}]`, finalizer, text));
     }
   }
   return errors;

@@ -1,7 +1,7 @@
 import { canonicalAddress, familyOf } from '../../../net/ip.ts';
 import { cidrContains, formatCidr, parseCidr } from '../../../net/cidr.ts';
-import { type FieldError, forbidden, invalid, required } from '../field-error.ts';
-import { cidrText, portName, portNumber } from '../formats.ts';
+import { type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts';
+import { cidrText, ipAddress, portName, portNumber } from '../formats.ts';
 import {
   arrayAt,
   ensureObject,
@@ -18,7 +18,8 @@ import { addTexts, oneOf, validateSelector } from './checks.ts';
 import type { KindRules } from './kind-rules.ts';
 import { immutable } from './metadata.ts';
 
-const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
+const PROTOCOLS = ['TCP', 'UDP', 'SCTP'];
+const POLICY_TYPES = ['Ingress', 'Egress'];
 
 function defaultPolicy(object: UnknownObject): void {
   const spec = ensureObject(object, 'spec');
@@ -50,12 +51,11 @@ function validatePolicy(object: UnknownObject): FieldError[] {
   const types = arrayAt(spec, 'policyTypes');
   if (types.length > 2)
     errors.push(invalid('spec.policyTypes', types, 'may not specify more than two policyTypes'));
-  for (const [index] of types.entries()) {
-    oneOf(errors, { policyType: types[index] }, 'policyType', '', ['Egress', 'Ingress'], true);
+  for (const [index, type] of types.length > 2 ? [] : types.entries()) {
+    if (!POLICY_TYPES.includes(String(type)))
+      errors.push(notSupported(`spec.policyTypes[${index}]`, type, POLICY_TYPES));
   }
-  return errors.map((error) =>
-    error.field === 'policyType' ? { ...error, field: 'spec.policyTypes' } : error,
-  );
+  return errors;
 }
 
 function validatePolicyPort(errors: FieldError[], port: JsonObject, path: string): void {
@@ -66,11 +66,11 @@ function validatePolicyPort(errors: FieldError[], port: JsonObject, path: string
   const end = numberAt(port, 'endPort');
   if (end === undefined) return;
   if (number === undefined)
-    errors.push(required(`${path}.port`, 'must be specified if `endPort` is specified'));
+    errors.push(invalid(`${path}.endPort`, end, 'may not be specified when `port` is not specified'));
   else if (typeof number === 'string')
     errors.push(invalid(`${path}.endPort`, end, 'may not be specified when `port` is non-numeric'));
   else if (typeof number === 'number' && end < number)
-    errors.push(invalid(`${path}.endPort`, end, 'must be greater than or equal to `port`'));
+    errors.push(invalid(`${path}.endPort`, number, 'must be greater than or equal to `port`'));
   else addTexts(errors, `${path}.endPort`, end, portNumber(end));
 }
 
@@ -112,9 +112,9 @@ export const NETWORK_POLICY_RULES: KindRules = {
 
 export const IP_ADDRESS_RULES: KindRules = {
   shortNames: ['ip'],
-  generation: true,
   nameRule: (name) => {
-    if (!familyOf(name)) return ['must be a valid IP address'];
+    if (/(^|\.)0\d/.test(name)) return ['must not have leading 0s'];
+    if (!familyOf(name)) return ipAddress(name);
     return canonicalAddress(name) === name ? [] : ['must be a canonical format IP address'];
   },
   selectable: {
@@ -136,7 +136,7 @@ function validateServiceCidr(object: UnknownObject): FieldError[] {
   const cidrs = arrayAt(object['spec'], 'cidrs');
   if (cidrs.length === 0) return [required('spec.cidrs', 'at least one CIDR required')];
   const errors: FieldError[] = [];
-  if (cidrs.length > 2) errors.push(invalid('spec', object['spec'], 'may only hold up to 2 values'));
+  if (cidrs.length > 2) return [invalid('spec.cidrs', { CIDRs: cidrs }, 'may only hold up to 2 values')];
   for (const [index, one] of cidrs.entries()) {
     const text = String(one);
     addTexts(errors, `spec.cidrs[${index}]`, text, cidrText(text));
@@ -159,7 +159,6 @@ function validateServiceCidr(object: UnknownObject): FieldError[] {
 }
 
 export const SERVICE_CIDR_RULES: KindRules = {
-  generation: true,
   validate: validateServiceCidr,
   validateUpdate: (object, old) =>
     immutable(objectAt(object, 'spec')['cidrs'], objectAt(old, 'spec')['cidrs'], 'spec.cidrs'),

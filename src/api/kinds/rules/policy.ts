@@ -1,10 +1,12 @@
 import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts';
-import { dnsLabel, dnsSubdomain } from '../formats.ts';
+import { dnsLabel } from '../formats.ts';
 import { arrayAt, isObject, numberAt, objectAt, objectsAt, setDefault, stringAt } from '../json-value.ts';
 import type { UnknownObject } from '../meta.ts';
 import { addTexts, intOrPercent, notAbove100Percent, oneOf, validateSelector } from './checks.ts';
 import type { KindRules } from './kind-rules.ts';
-import { immutable } from './metadata.ts';
+import { immutable, validateLabels } from './metadata.ts';
+import { validateAmounts } from './pod/resources.ts';
+import { validateTolerations } from './pod/scheduling.ts';
 
 export const DISRUPTION_BUDGET_RULES: KindRules = {
   shortNames: ['pdb'],
@@ -14,7 +16,13 @@ export const DISRUPTION_BUDGET_RULES: KindRules = {
     const spec = objectAt(object, 'spec');
     const [min, max] = [spec['minAvailable'], spec['maxUnavailable']];
     if (min !== undefined && max !== undefined) {
-      errors.push(invalid('spec', spec, 'minAvailable and maxUnavailable cannot be both set'));
+      const shown = {
+        MinAvailable: min,
+        Selector: spec['selector'] ?? null,
+        MaxUnavailable: max,
+        UnhealthyPodEvictionPolicy: spec['unhealthyPodEvictionPolicy'] ?? null,
+      };
+      errors.push(invalid('spec', shown, 'minAvailable and maxUnavailable cannot be both set'));
     }
     for (const name of ['minAvailable', 'maxUnavailable']) {
       intOrPercent(errors, spec[name], `spec.${name}`);
@@ -51,7 +59,7 @@ function validatePriorityClass(object: UnknownObject): FieldError[] {
     const text = `maximum allowed value of a user defined priority is ${HIGHEST_USER_PRIORITY}`;
     errors.push(forbidden('value', text));
   }
-  oneOf(errors, object, 'preemptionPolicy', '', ['Never', 'PreemptLowerPriority']);
+  oneOf(errors, object, 'preemptionPolicy', '', ['PreemptLowerPriority', 'Never']);
   return errors;
 }
 
@@ -82,16 +90,16 @@ export const RUNTIME_CLASS_RULES: KindRules = {
     const errors: FieldError[] = [];
     const handler = stringAt(object, 'handler');
     addTexts(errors, 'handler', handler, dnsLabel(handler));
+    const fixed = objectAt(object['overhead'], 'podFixed');
+    validateAmounts(errors, { limits: fixed }, 'overhead');
+    const scheduling = objectAt(object, 'scheduling');
+    errors.push(...validateLabels(scheduling['nodeSelector'], 'scheduling.nodeSelector'));
+    validateTolerations(errors, scheduling, 'scheduling');
     return errors;
   },
   validateUpdate: (object, old) => immutable(object['handler'], old['handler'], 'handler'),
 };
 
-const SIGNERS: Readonly<Record<string, readonly string[]>> = {
-  'kubernetes.io/kube-apiserver-client': ['client auth'],
-  'kubernetes.io/kube-apiserver-client-kubelet': ['client auth'],
-  'kubernetes.io/kubelet-serving': ['server auth'],
-};
 const USAGES = [
   'any,cert sign,client auth,code signing,content commitment,crl sign,data encipherment,decipher only',
   'digital signature,email protection,encipher only,ipsec end system,ipsec tunnel,ipsec user,key agreement',
@@ -105,7 +113,8 @@ function validateRequest(object: UnknownObject): FieldError[] {
   const request = Buffer.from(stringAt(spec, 'request'), 'base64').toString('utf8');
   if (!/-----BEGIN (NEW )?CERTIFICATE REQUEST-----/.test(request)) {
     const text = 'PEM block type must be CERTIFICATE REQUEST';
-    errors.push(invalid('spec.request', Buffer.from(request).toString('base64'), text));
+    const shown = request === '' ? null : Buffer.from(request).toString('base64');
+    errors.push(invalid('spec.request', shown, text));
   }
   const usages = arrayAt(spec, 'usages');
   if (usages.length === 0) errors.push(required('spec.usages'));
@@ -138,12 +147,19 @@ function validateSigner(errors: FieldError[], signer: string): void {
       invalid(
         'spec.signerName',
         signer,
-        'must be a fully qualified domain and path of the form "example.com/signer-name"',
+        "must be a fully qualified domain and path of the form 'example.com/signer-name'",
       ),
     );
     return;
   }
-  addTexts(errors, 'spec.signerName', domain, dnsSubdomain(domain));
+  const field = 'spec.signerName';
+  for (const label of domain.split('.'))
+    for (const text of dnsLabel(label))
+      errors.push(invalid(field, domain, `validating label ${JSON.stringify(label)}: ${text}`));
+  if (!domain.includes('.'))
+    errors.push(invalid(field, domain, 'should be a domain with at least two segments separated by dots'));
+  if (signer === 'kubernetes.io/legacy-unknown')
+    errors.push(invalid(field, signer, 'the legacy signerName is not allowed via this API version'));
 }
 
 /** Approved and Denied exclude each other, and neither can be taken back. */
@@ -172,13 +188,6 @@ function validateConditions(object: UnknownObject, old: UnknownObject): FieldErr
 export const CERTIFICATE_REQUEST_RULES: KindRules = {
   shortNames: ['csr'],
   selectable: { 'spec.signerName': 'spec.signerName' },
-  defaults: (object) => {
-    const spec = object['spec'];
-    if (!isObject(spec) || arrayAt(spec, 'usages').length > 0) return;
-    const signer = stringAt(spec, 'signerName');
-    const known = Object.hasOwn(SIGNERS, signer) ? SIGNERS[signer] : undefined;
-    spec['usages'] = ['digital signature', 'key encipherment', ...(known ?? [])];
-  },
   // The spec is written once.
   prepareUpdate: (object, old) => {
     if (old['spec'] !== undefined) object['spec'] = old['spec'];

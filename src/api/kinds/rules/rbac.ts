@@ -57,7 +57,10 @@ function roleRules(namespaced: boolean): KindRules {
         errors.push(required('aggregationRule.clusterRoleSelectors', text));
       }
       for (const [index, selector] of selectors.entries()) {
-        validateSelector(errors, selector, `aggregationRule.clusterRoleSelectors[${index}]`);
+        const field = `aggregationRule.clusterRoleSelectors[${index}]`;
+        const before = errors.length;
+        validateSelector(errors, selector, field);
+        if (errors.length > before) errors.push(invalid(field, null, 'invalid label selector.'));
       }
       return errors;
     },

@@ -38,7 +38,7 @@ function validateController(object: UnknownObject): FieldError[] {
       invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`'),
     );
   }
-  validateTemplate(errors, spec, true);
+  validateTemplate(errors, spec, 'ReplicationController');
   return errors;
 }
 

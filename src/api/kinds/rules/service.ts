@@ -6,6 +6,8 @@ import {
   dnsSubdomain,
   ipAddress,
   labelValue,
+  nonLoopbackAddress,
+  nonSpecialAddress,
   portName,
   portNumber,
   qualifiedName,
@@ -29,7 +31,9 @@ import { immutable } from './metadata.ts';
 const TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
 const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
 const POLICIES = ['Cluster', 'Local'];
-const DISTRIBUTIONS = ['PreferClose', 'PreferSameNode', 'PreferSameZone'];
+const DISTRIBUTIONS = ['PreferClose', 'PreferSameZone', 'PreferSameNode'];
+/** Spelled as upstream's errors spell it. */
+const SOURCE_RANGES = 'spec.LoadBalancerSourceRanges';
 const AFFINITY_SECONDS = 10_800;
 const MAX_AFFINITY_SECONDS = 86_400;
 
@@ -63,13 +67,12 @@ function defaultTraffic(spec: JsonObject): void {
     setDefault(spec, 'internalTrafficPolicy', 'Cluster');
 }
 
-/** clusterIP and clusterIPs say the same; whichever was given fills the other. */
+/** clusterIP alone stands for a list of one. */
 function prepare(service: UnknownObject): void {
   const spec = objectAt(service, 'spec');
   const single = stringAt(spec, 'clusterIP');
   const several = arrayAt(spec, 'clusterIPs');
   if (single !== '' && several.length === 0) spec['clusterIPs'] = [single];
-  else if (single === '' && typeof several[0] === 'string') spec['clusterIP'] = several[0];
 }
 
 function validate(service: UnknownObject): FieldError[] {
@@ -116,11 +119,16 @@ function validatePorts(
     validateTargetPort(errors, port['targetPort'], `${path}.targetPort`);
     validateAppProtocol(errors, port, path);
     const key = `${stringAt(port, 'protocol')}/${number}`;
-    if (numbers.has(key))
-      errors.push(duplicate(path, { port: number, protocol: port['protocol'], targetPort: 0 }));
+    if (numbers.has(key)) errors.push(duplicate(path, portKey(port)));
     numbers.add(key);
     validateNodePort(errors, port, path, nodePorts, headless, type);
   }
+}
+
+/** Upstream prints what makes a port unique in its internal form. */
+function portKey(port: JsonObject): JsonObject {
+  const { protocol, port: number } = port;
+  return { Name: '', Protocol: protocol, AppProtocol: null, Port: number, TargetPort: 0, NodePort: 0 };
 }
 
 function validateTargetPort(errors: FieldError[], target: unknown, field: string): void {
@@ -161,7 +169,7 @@ function validateType(errors: FieldError[], spec: JsonObject, headless: boolean)
   }
   if (type === 'ExternalName') {
     if (stringAt(spec, 'clusterIP') !== '' || arrayAt(spec, 'clusterIPs').length > 0) {
-      errors.push(forbidden('spec.clusterIPs', 'may not be set when type is ExternalName'));
+      errors.push(forbidden('spec.clusterIPs', 'may not be set for ExternalName services'));
     }
     const name = stringAt(spec, 'externalName').replace(/\.$/, '');
     if (name === '') errors.push(required('spec.externalName'));
@@ -172,7 +180,15 @@ function validateType(errors: FieldError[], spec: JsonObject, headless: boolean)
       if (spec[field] !== undefined)
         errors.push(forbidden(`spec.${field}`, "may only be used when `type` is 'LoadBalancer'"));
     }
+    if (arrayAt(spec, 'loadBalancerSourceRanges').length > 0)
+      errors.push(forbidden(SOURCE_RANGES, "may only be used when `type` is 'LoadBalancer'"));
+    return;
   }
+  const className = stringAt(spec, 'loadBalancerClass');
+  if (spec['loadBalancerClass'] !== undefined)
+    addTexts(errors, 'spec.loadBalancerClass', className, qualifiedName(className));
+  for (const [index, range] of arrayAt(spec, 'loadBalancerSourceRanges').entries())
+    addTexts(errors, `${SOURCE_RANGES}[${index}]`, range, cidrText(String(range).trim()));
 }
 
 function validateAffinity(errors: FieldError[], spec: JsonObject): void {
@@ -199,17 +215,14 @@ function validateAddresses(errors: FieldError[], spec: JsonObject): void {
   if (clusterIps.length > 2) {
     errors.push(invalid('spec.clusterIPs', clusterIps, 'may only hold up to 2 values'));
   }
-  if (clusterIps.length > 0 && stringAt(spec, 'clusterIP') !== clusterIps[0]) {
+  const single = stringAt(spec, 'clusterIP');
+  if (clusterIps.length > 0 && single !== '' && single !== clusterIps[0]) {
     errors.push(invalid('spec.clusterIPs', clusterIps, 'first value must match `clusterIP`'));
   }
   for (const [index, ip] of arrayAt(spec, 'externalIPs').entries()) {
     addTexts(errors, `spec.externalIPs[${index}]`, ip, ipAddress(String(ip)));
-    if (/^(127\.|::1$|169\.254\.|fe80:|224\.0\.0\.|0\.0\.0\.0$|::$)/.test(String(ip))) {
-      errors.push(invalid(`spec.externalIPs[${index}]`, ip, externalIpText(String(ip))));
-    }
-  }
-  for (const [index, range] of arrayAt(spec, 'loadBalancerSourceRanges').entries()) {
-    addTexts(errors, `spec.loadBalancerSourceRanges[${index}]`, range, cidrText(String(range).trim()));
+    const texts = [...nonSpecialAddress(String(ip)), ...nonLoopbackAddress(String(ip))];
+    addTexts(errors, `spec.externalIPs[${index}]`, ip, texts);
   }
   oneOf(errors, spec, 'ipFamilyPolicy', 'spec', ['PreferDualStack', 'RequireDualStack', 'SingleStack']);
   const families = arrayAt(spec, 'ipFamilies');
@@ -218,13 +231,6 @@ function validateAddresses(errors: FieldError[], spec: JsonObject): void {
       errors.push(notSupported(`spec.ipFamilies[${index}]`, family, ['IPv4', 'IPv6']));
     else if (families.indexOf(family) !== index) errors.push(duplicate(`spec.ipFamilies[${index}]`, family));
   }
-}
-
-function externalIpText(ip: string): string {
-  if (ip === '0.0.0.0' || ip === '::') return `may not be unspecified (${ip})`;
-  if (ip.startsWith('127.') || ip === '::1') return 'may not be in the loopback range (127.0.0.0/8, ::1/128)';
-  if (ip.startsWith('224.')) return 'may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)';
-  return 'may not be in the link-local range (169.254.0.0/16, fe80::/10)';
 }
 
 function validateTraffic(errors: FieldError[], spec: JsonObject): void {
@@ -355,6 +361,12 @@ function dropNodePorts(spec: JsonObject, before: JsonObject): void {
   }
 }
 
+function serviceWarnings(service: UnknownObject): string[] {
+  const spec = objectAt(service, 'spec');
+  if (stringAt(spec, 'externalName') === '' || spec['type'] === 'ExternalName') return [];
+  return ['spec.externalName is ignored when spec.type is not "ExternalName"'];
+}
+
 export const SERVICE_RULES: KindRules = {
   shortNames: ['svc'],
   categories: ['all'],
@@ -367,5 +379,12 @@ export const SERVICE_RULES: KindRules = {
   prepareCreate: prepare,
   prepareUpdate,
   validate,
+  validateCreate: (service) => {
+    const spec = objectAt(service, 'spec');
+    const given = arrayAt(spec, 'clusterIPs');
+    if (given.length === 0 || stringAt(spec, 'clusterIP') !== '') return [];
+    return [invalid('spec.clusterIPs', given, 'must be empty when `clusterIP` is not specified')];
+  },
   validateUpdate,
+  warnings: serviceWarnings,
 };

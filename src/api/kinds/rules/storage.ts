@@ -1,4 +1,4 @@
-import { type FieldError, forbidden, notSupported, required } from '../field-error.ts';
+import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts';
 import { qualifiedName } from '../formats.ts';
 import {
   arrayAt,
@@ -8,6 +8,7 @@ import {
   isObject,
   type JsonObject,
   objectAt,
+  objectsAt,
   setDefault,
   stringAt,
 } from '../json-value.ts';
@@ -38,8 +39,10 @@ function validateVolume(object: UnknownObject): FieldError[] {
   const capacity = objectAt(spec, 'capacity');
   const names = Object.keys(capacity);
   if (names.length === 0) errors.push(required('spec.capacity'));
-  else if (!('storage' in capacity) || names.length > 1)
-    errors.push(notSupported('spec.capacity', capacity, ['storage']));
+  if (!('storage' in capacity) || names.length > 1) {
+    const sorted = Object.fromEntries(names.toSorted().map((name) => [name, capacity[name]]));
+    errors.push(notSupported('spec.capacity', names.length === 0 ? null : sorted, ['storage']));
+  }
   validatePositive(errors, capacity['storage'], 'spec.capacity[storage]');
   oneOf(errors, spec, 'persistentVolumeReclaimPolicy', 'spec', ['Delete', 'Recycle', 'Retain']);
   validateVolumeAffinity(errors, spec);
@@ -162,10 +165,33 @@ export const CLAIM_RULES: KindRules = {
   },
   prepareCreate: (object) => {
     object['status'] = { phase: 'Pending' };
+    // Only claims of the core group and kinds of named groups can fill a volume; other sources are dropped.
+    const spec = objectAt(object, 'spec');
+    const source = spec['dataSource'];
+    if (!isObject(source) || stringAt(source, 'apiGroup') !== '') return;
+    if (stringAt(source, 'kind') !== 'PersistentVolumeClaim') delete spec['dataSource'];
   },
   validate: validateClaim,
   validateUpdate: validateClaimUpdate,
 };
+
+function validateTopologies(errors: FieldError[], object: UnknownObject): void {
+  for (const [index, term] of objectsAt(object, 'allowedTopologies').entries()) {
+    const keys = new Set<string>();
+    for (const [at, one] of objectsAt(term, 'matchLabelExpressions').entries()) {
+      const path = `allowedTopologies[${index}].matchLabelExpressions[${at}]`;
+      const values = arrayAt(one, 'values');
+      if (values.length === 0) errors.push(required(`${path}.values`));
+      for (const [position, value] of values.entries()) {
+        if (values.indexOf(value) < position) errors.push(duplicate(`${path}.values[${position}]`, value));
+      }
+      const key = stringAt(one, 'key');
+      addTexts(errors, `${path}.key`, key, qualifiedName(key));
+      if (keys.has(key)) errors.push(duplicate(`${path}.key`, key));
+      keys.add(key);
+    }
+  }
+}
 
 export const STORAGE_CLASS_RULES: KindRules = {
   shortNames: ['sc'],
@@ -177,9 +203,15 @@ export const STORAGE_CLASS_RULES: KindRules = {
     const errors: FieldError[] = [];
     const provisioner = stringAt(object, 'provisioner');
     if (provisioner === '') errors.push(required('provisioner'));
-    else addTexts(errors, 'provisioner', provisioner, qualifiedName(provisioner.toLowerCase()));
+    else {
+      const judged = provisioner.toLowerCase();
+      addTexts(errors, 'provisioner', judged, qualifiedName(judged));
+    }
+    if (Object.hasOwn(objectAt(object, 'parameters'), ''))
+      errors.push(invalid('parameters', '', 'field can not be empty.'));
     oneOf(errors, object, 'reclaimPolicy', '', ['Delete', 'Retain']);
     oneOf(errors, object, 'volumeBindingMode', '', ['Immediate', 'WaitForFirstConsumer'], true);
+    validateTopologies(errors, object);
     return errors;
   },
   validateUpdate: (object, old) => {

@@ -1,4 +1,5 @@
-import { type FieldError, forbidden, invalid, required } from '../field-error.ts';
+import { type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts';
+import { dnsLabel } from '../formats.ts';
 import { percentOf } from '../int-or-string.ts';
 import {
   cloneJson,
@@ -14,7 +15,8 @@ import {
 } from '../json-value.ts';
 import type { UnknownObject } from '../meta.ts';
 import type { ScalePaths } from '../registry.ts';
-import { intOrPercent, nonNegative, notAbove100Percent, oneOf } from './checks.ts';
+import { addTexts, intOrPercent, nonNegative, notAbove100Percent, oneOf } from './checks.ts';
+import { validateClaimSpec } from './claim-spec.ts';
 import type { KindRules } from './kind-rules.ts';
 import { immutable } from './metadata.ts';
 import { defaultTemplate } from './pod-defaults.ts';
@@ -54,7 +56,7 @@ function validateDeployment(object: UnknownObject): FieldError[] {
   const spec = objectAt(object, 'spec');
   nonNegative(errors, spec, 'replicas', 'spec');
   validateOwnSelector(errors, spec, 'deployment');
-  validateTemplate(errors, spec, true);
+  validateTemplate(errors, spec, 'ReplicaSet');
   validateStrategy(errors, objectAt(spec, 'strategy'));
   for (const name of ['minReadySeconds', 'revisionHistoryLimit', 'progressDeadlineSeconds'])
     nonNegative(errors, spec, name, 'spec');
@@ -67,7 +69,9 @@ function validateDeployment(object: UnknownObject): FieldError[] {
 
 function validateStrategy(errors: FieldError[], strategy: JsonObject): void {
   const path = 'spec.strategy';
-  oneOf(errors, strategy, 'type', path, ['Recreate', 'RollingUpdate'], true);
+  const known = ['Recreate', 'RollingUpdate'];
+  if (!known.includes(stringAt(strategy, 'type')))
+    errors.push(notSupported(path, internalStrategy(strategy), known));
   const rolling = strategy['rollingUpdate'];
   if (strategy['type'] === 'Recreate' && isObject(rolling)) {
     errors.push(
@@ -93,6 +97,11 @@ function validateStrategy(errors: FieldError[], strategy: JsonObject): void {
   }
 }
 
+/** Upstream prints its internal form of a strategy whose type it does not know. */
+export function internalStrategy(strategy: JsonObject): JsonObject {
+  return { Type: strategy['type'] ?? '', RollingUpdate: strategy['rollingUpdate'] ?? null };
+}
+
 function isZero(value: unknown): boolean {
   return value === 0 || percentOf(value) === 0;
 }
@@ -113,7 +122,7 @@ function validateReplicaSet(object: UnknownObject): FieldError[] {
   nonNegative(errors, spec, 'replicas', 'spec');
   nonNegative(errors, spec, 'minReadySeconds', 'spec');
   validateOwnSelector(errors, spec, 'deployment');
-  validateTemplate(errors, spec, true);
+  validateTemplate(errors, spec, 'ReplicaSet');
   return errors;
 }
 
@@ -142,7 +151,10 @@ function defaultStatefulSet(object: UnknownObject): void {
     setDefault(strategy, 'type', 'RollingUpdate');
     const rolling =
       strategy['type'] === 'RollingUpdate' ? ensureObject(strategy, 'rollingUpdate') : undefined;
-    if (rolling) rolling['partition'] ??= 0;
+    if (rolling) {
+      rolling['partition'] ??= 0;
+      rolling['maxUnavailable'] ??= 1;
+    }
   }
   const retention = ensureObject(spec, 'persistentVolumeClaimRetentionPolicy');
   if (retention) {
@@ -165,21 +177,48 @@ function defaultStatefulSet(object: UnknownObject): void {
 function validateStatefulSet(object: UnknownObject): FieldError[] {
   const errors: FieldError[] = [];
   const spec = objectAt(object, 'spec');
-  oneOf(errors, spec, 'podManagementPolicy', 'spec', ['OrderedReady', 'Parallel'], true);
-  const strategy = objectAt(spec, 'updateStrategy');
-  oneOf(errors, strategy, 'type', 'spec.updateStrategy', ['OnDelete', 'RollingUpdate'], true);
-  nonNegative(errors, strategy['rollingUpdate'], 'partition', 'spec.updateStrategy.rollingUpdate');
+  const management = stringAt(spec, 'podManagementPolicy');
+  if (management !== 'OrderedReady' && management !== 'Parallel') {
+    const text = "must be 'OrderedReady' or 'Parallel'";
+    errors.push(invalid('spec.podManagementPolicy', management, text));
+  }
+  validateStatefulStrategy(errors, objectAt(spec, 'updateStrategy'));
   const retention = objectAt(spec, 'persistentVolumeClaimRetentionPolicy');
   for (const name of ['whenDeleted', 'whenScaled']) {
-    oneOf(errors, retention, name, 'spec.persistentVolumeClaimRetentionPolicy', ['Delete', 'Retain']);
+    oneOf(errors, retention, name, 'spec.persistentVolumeClaimRetentionPolicy', ['Retain', 'Delete']);
   }
-  for (const name of ['replicas', 'minReadySeconds', 'revisionHistoryLimit'])
-    nonNegative(errors, spec, name, 'spec');
+  for (const name of ['replicas', 'minReadySeconds']) nonNegative(errors, spec, name, 'spec');
   nonNegative(errors, spec['ordinals'], 'start', 'spec.ordinals');
   validateOwnSelector(errors, spec, 'statefulset');
+  const service = stringAt(spec, 'serviceName');
+  if (service !== '') addTexts(errors, 'spec.serviceName', service, dnsLabel(service));
+  for (const [index, claim] of objectsAt(spec, 'volumeClaimTemplates').entries())
+    validateClaimSpec(errors, objectAt(claim, 'spec'), `spec.volumeClaimTemplates[${index}].spec`);
   const withClaims = cloneClaimsAsVolumes(spec);
-  validateTemplate(errors, withClaims, true);
+  validateTemplate(errors, withClaims, 'ReplicaSet');
   return errors;
+}
+
+function validateStatefulStrategy(errors: FieldError[], strategy: JsonObject): void {
+  const path = 'spec.updateStrategy';
+  const rolling = strategy['rollingUpdate'];
+  if (strategy['type'] === 'OnDelete') {
+    if (!isObject(rolling)) return;
+    const { partition = 0, maxUnavailable = null } = rolling;
+    const shown = { Partition: partition, MaxUnavailable: maxUnavailable };
+    const text = "only allowed for updateStrategy 'RollingUpdate'";
+    errors.push(invalid(`${path}.rollingUpdate`, shown, text));
+  } else if (strategy['type'] !== 'RollingUpdate') {
+    errors.push(invalid(path, internalStrategy(strategy), "must be 'RollingUpdate' or 'OnDelete'"));
+  } else if (isObject(rolling)) {
+    const at = `${path}.rollingUpdate`;
+    nonNegative(errors, rolling, 'partition', at);
+    const field = `${at}.maxUnavailable`;
+    intOrPercent(errors, rolling['maxUnavailable'], field);
+    if (isZero(rolling['maxUnavailable']))
+      errors.push(invalid(field, rolling['maxUnavailable'], 'cannot be 0'));
+    notAbove100Percent(errors, rolling['maxUnavailable'], field);
+  }
 }
 
 /** Mounts may name a claim template: for the pod rules it is a volume. */
@@ -218,6 +257,13 @@ function validateStatefulUpdate(object: UnknownObject, old: UnknownObject): Fiel
 export const STATEFUL_SET_RULES: KindRules = {
   shortNames: ['sts'],
   categories: ['all'],
+  nameRule: dnsLabel,
+  warnings: (object) => {
+    const limit = numberAt(object['spec'], 'revisionHistoryLimit');
+    if (limit === undefined || limit >= 0) return [];
+    const text = 'a negative value retains all historical revisions; a value >= 0 is recommended';
+    return [`spec.revisionHistoryLimit: ${text}`];
+  },
   generation: true,
   scale: WORKLOAD_SCALE,
   defaults: defaultStatefulSet,

@@ -3,9 +3,10 @@ import { readEnvelope, readProtobuf } from '../../kinds/decode/protobuf.ts';
 import { StrictErrors } from '../../kinds/decode/strict-errors.ts';
 import { readTyped } from '../../kinds/decode/typed.ts';
 import { parseYaml } from '../../kinds/decode/yaml-text.ts';
-import { isObject } from '../../kinds/json-value.ts';
+import { isObject, textOf } from '../../kinds/json-value.ts';
 import type { UnknownObject } from '../../kinds/meta.ts';
 import { type KindInfo, joinApiVersion } from '../../kinds/registry.ts';
+import { RESOURCES } from '../../kinds/schema/resources.generated.ts';
 import { prune } from '../extension/prune.ts';
 import { badRequest, unsupportedMediaType } from '../status.ts';
 import { parseMediaType } from './content.ts';
@@ -124,6 +125,28 @@ function reportStrict(kind: KindInfo, texts: readonly string[], options: DecodeO
   for (const text of texts) options.warn(text);
 }
 
+/** A body of some other kind: told as Go's scheme tells it. */
+function anotherKind(kind: KindInfo, saidVersion: string, saidKind: string): ReturnType<typeof badRequest> {
+  const parts = saidVersion.split('/');
+  if (parts.length > 2) {
+    return badRequest(
+      `the object provided is unrecognized (must be of type ${kind.kind}): unexpected GroupVersion string: ${saidVersion}`,
+    );
+  }
+  const version = parts.at(-1) ?? '';
+  const known = kindNamed(saidVersion, saidKind);
+  const why = known
+    ? `converting (${version}.${saidKind}) to (${kind.group.split('.')[0] || 'core'}.${kind.kind}): unknown conversion`
+    : `no kind ${JSON.stringify(saidKind)} is registered for version ${JSON.stringify(saidVersion)} in scheme "pkg/runtime/scheme.go:111"`;
+  return badRequest(
+    `${saidKind} in version ${JSON.stringify(version)} cannot be handled as a ${kind.kind}: ${why}`,
+  );
+}
+
+function kindNamed(apiVersion: string, kind: string): boolean {
+  return RESOURCES.some((one) => one.kind === kind && joinApiVersion(one.group, one.version) === apiVersion);
+}
+
 function checkedObject(kind: KindInfo, value: unknown): UnknownObject {
   if (!isObject(value)) {
     throw badRequest(
@@ -135,10 +158,7 @@ function checkedObject(kind: KindInfo, value: unknown): UnknownObject {
   given['kind'] ??= kind.kind;
   given['apiVersion'] ??= apiVersion;
   if (given['kind'] !== kind.kind || given['apiVersion'] !== apiVersion) {
-    const { kind: saidKind, apiVersion: saidVersion } = given;
-    throw badRequest(
-      `the API version in the data (${String(saidVersion)}, Kind=${String(saidKind)}) does not match the expected API version (${apiVersion}, Kind=${kind.kind})`,
-    );
+    throw anotherKind(kind, textOf(given['apiVersion']), textOf(given['kind']));
   }
   if (given['metadata'] === undefined || given['metadata'] === null) given['metadata'] = {};
   if (!isObject(given['metadata'])) throw cannotBeHandled(kind, 'metadata is not an object');

@@ -63,7 +63,12 @@ describe('bodies', () => {
       {},
       /not valid UTF-8/,
     ],
-    ['another kind', text('x').replace('ConfigMap', 'Secret'), {}, /does not match the expected API version/],
+    [
+      'another kind',
+      text('x').replace('ConfigMap', 'Secret'),
+      {},
+      /Secret in version "v1" cannot be handled as a ConfigMap: converting/,
+    ],
     [
       'metadata that is none',
       '{"kind":"ConfigMap","apiVersion":"v1","metadata":7}',

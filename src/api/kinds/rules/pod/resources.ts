@@ -35,7 +35,7 @@ export function validateResources(
   at: string,
   claimNames: readonly string[],
 ): void {
-  validateAmounts(errors, resources, at, (field) => (name) => containerResource(name, field));
+  validateAmounts(errors, resources, at);
   for (const [index, claim] of objectsAt(resources, 'claims').entries()) {
     validateClaim(errors, claim, `${at}.claims[${index}]`, claimNames);
   }
@@ -53,11 +53,12 @@ export function validatePodResources(errors: FieldError[], resources: JsonObject
   });
 }
 
-function validateAmounts(
+/** `limits` and `requests`, and how they go together. */
+export function validateAmounts(
   errors: FieldError[],
   resources: JsonObject,
   at: string,
-  rule: (field: string) => NameRule,
+  rule: (field: string) => NameRule = (field) => (name) => containerResource(name, field),
 ): void {
   const limits = objectAt(resources, 'limits');
   const requests = objectAt(resources, 'requests');
@@ -99,7 +100,8 @@ function validateRequest(
   }
 }
 
-function containerResource(name: string, field: string): FieldError[] {
+/** What is wrong with the name of a resource that containers ask for. */
+export function containerResource(name: string, field: string): FieldError[] {
   const errors = standardResource(name, field);
   if (!name.includes('/')) {
     if (!STANDARD.test(name)) errors.push(invalid(field, name, 'must be a standard resource for containers'));
@@ -109,7 +111,8 @@ function containerResource(name: string, field: string): FieldError[] {
   return errors;
 }
 
-function standardResource(name: string, field: string): FieldError[] {
+/** What is wrong with the name of any resource. */
+export function standardResource(name: string, field: string): FieldError[] {
   const errors = qualifiedName(name).map((text) => invalid(field, name, text));
   if (errors.length === 0 && !name.includes('/') && !STANDARD.test(name) && !OTHER_STANDARD.has(name)) {
     errors.push(invalid(field, name, 'must be a standard resource type or fully qualified'));
