@@ -10,6 +10,7 @@ import { Nft } from '../../src/net/nft.ts';
 import type { Applied, Backend, PortCounts } from '../backend.ts';
 import { growingSlices } from '../slices.ts';
 import { FIRST_SLICE_PORTS, INTACT_CHECK_INTERVAL_MS, NETLINK_ELEMENTS_MAX } from '../limits.ts';
+import { type Departed, forgetClients, forgetClientsByNft } from './affinity.ts';
 import { encodeElements, STATE_KEY } from './encode.ts';
 import {
   type RenderContext,
@@ -36,7 +37,7 @@ export interface NftablesBackendOptions {
 }
 
 /** Names the program's version in the state element: another version always writes the table anew. */
-const PROGRAM_VERSION = 3;
+const PROGRAM_VERSION = 4;
 /** The state of a table that is still being filled. */
 const UNFINISHED = 'unfinished';
 
@@ -232,22 +233,14 @@ export class NftablesBackend implements Backend {
     }
   }
 
-  /** Makes clients that were sent to an endpoint which is gone choose again. */
-  async #forgetClients(
-    departed: ReadonlyMap<number, ReadonlySet<string>>,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const listed = await this.#nft.listElements('map', this.#nftFamily, TABLE, 'affinity', signal);
-    const stale = listed
-      .map(readClient)
-      .filter((client) => client && departed.get(client.group)?.has(client.endpoint));
-    if (stale.length === 0) return;
-    const keys = stale.map((client) => `${client!.group} . ${client!.address}`).join(', ');
-    const command = `delete element ${this.#nftFamily} ${TABLE} affinity { ${keys} }\n`;
-    await this.#nft.transaction(command, signal).catch((error: unknown) => {
-      // an entry may have expired between listing and deleting: then the others stay until the next departure
-      this.#deps.log.warn('cannot forget clients of endpoints that left', { error, clients: stale.length });
-    });
+  async #forgetClients(departed: Departed, signal: AbortSignal): Promise<void> {
+    try {
+      if (this.#elements) await forgetClients(this.#elements, this.family, departed);
+      else await forgetClientsByNft(this.#nft, this.family, departed, signal);
+    } catch (error) {
+      // they stay with an endpoint that is gone until their affinity times out
+      this.#deps.log.warn('cannot forget clients of endpoints that left', { error });
+    }
   }
 }
 
@@ -283,24 +276,4 @@ function renderDelta(context: RenderContext, delta: RulesetDelta): string {
     renderElements(context.family, 'delete', delta.removed) +
     renderElements(context.family, 'add', delta.added)
   );
-}
-
-/** nft's JSON of one affinity element: {elem: {val: {concat: [group, address]}}} : {concat: [address, port]}. */
-function readClient(entry: unknown): { group: number; address: string; endpoint: string } | undefined {
-  if (!Array.isArray(entry)) return undefined;
-  const key = (entry[0] as { elem?: { val?: { concat?: unknown[] } } }).elem?.val?.concat;
-  const data = (entry[1] as { concat?: unknown[] }).concat;
-  if (!key || !data) return undefined;
-  return {
-    group: groupNumber(key[0]),
-    address: String(key[1]),
-    endpoint: `${String(data[0])} . ${String(data[1])}`,
-  };
-}
-
-/** nft prints a priority as a class id, `major:minor` in hexadecimal. */
-function groupNumber(value: unknown): number {
-  if (typeof value === 'number') return value;
-  const [major, minor] = String(value).split(':');
-  return (Number.parseInt(major || '0', 16) << 16) | Number.parseInt(minor ?? '0', 16);
 }

@@ -60,12 +60,24 @@ export function encodeKey(set: string, key: string): Uint8Array {
   return encodeElement(set, key, '').key;
 }
 
+/** What an element of a map holds. */
+export function encodeMapped(map: string, value: string): Uint8Array {
+  const { value: parts } = layoutNamed(map);
+  if (!parts || parts === 'verdict') throw new Fault('NFT_LAYOUT', `${map} maps to no values`);
+  return encodeParts(parts, value)[0];
+}
+
 /** The key of the only element of the set `state`. */
 export const STATE_KEY = number('1')[0];
 
-function encodeElement(set: string, key: string, value: string): NftElement {
+function layoutNamed(set: string): Layout {
   const layout = LAYOUTS.get(set);
   if (!layout) throw new Fault('NFT_LAYOUT', `no layout of ${set}`);
+  return layout;
+}
+
+function encodeElement(set: string, key: string, value: string): NftElement {
+  const layout = layoutNamed(set);
   const [first, last] = encodeParts(layout.key, key);
   return {
     key: first,

@@ -172,7 +172,6 @@ function keyOf(state: State, key: Key): string {
     port,
     'source-endpoint': `${packet.sourceAddress} . ${packet.destinationAddress}`,
     group,
-    'group-source': `${group} . ${packet.sourceAddress}`,
   };
   return keys[key];
 }

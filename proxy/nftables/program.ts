@@ -15,8 +15,7 @@ export type Key =
   | 'destination-address' // ip daddr
   | 'port' // meta l4proto . th dport
   | 'source-endpoint' // ip saddr . ip daddr
-  | 'group' // meta priority
-  | 'group-source'; // meta priority . ip saddr
+  | 'group'; // meta priority
 
 export type Condition =
   | { readonly kind: 'in-set'; readonly key: Key; readonly set: string; readonly negate?: boolean }

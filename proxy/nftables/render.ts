@@ -1,6 +1,7 @@
 import type { NodeSettings } from '../../endpoints/node-view.ts';
 import { parseCidr } from '../../src/net/cidr.ts';
 import type { Family } from '../../src/net/ip.ts';
+import { affinityMaps, PORTED, renderRemember, renderSticky } from './affinity-rules.ts';
 import { DECLARATIONS, FIELD, NODE_DECLARATIONS } from './elements.ts';
 import type { Action, Condition, Key, ProgramChain, ProgramRule } from './program.ts';
 
@@ -31,8 +32,10 @@ export function renderDeclarations({ family, counted }: RenderContext): string {
     const [kind, body] = splitDeclaration(text.replace('{count}', counted ? ' counter;' : ''));
     lines.push(`add ${kind} ${table} ${name} ${body}`);
   }
-  const client = `typeof meta priority . ${ip} saddr : ${ip} daddr . th dport; flags dynamic,timeout; size ${AFFINITY_MAX_CLIENTS};`;
-  lines.push(`add map ${table} affinity { ${client} }`);
+  for (const [name, types] of affinityMaps(family))
+    lines.push(
+      `add map ${table} ${name} { typeof ${types}; flags dynamic,timeout; size ${AFFINITY_MAX_CLIENTS}; }`,
+    );
   return `${lines.join('\n')}\n`;
 }
 
@@ -83,11 +86,16 @@ export function renderElements(
   return out;
 }
 
-/** The number of packets a rule needs to be written for: pods may be known by several CIDRs. */
+/** None when the rule can match no packet. */
 function renderRule(context: RenderContext, rule: ProgramRule): string[] {
   const conditions = rule.when.map((condition) => renderCondition(context, condition));
   if (conditions.includes(undefined)) return [];
-  return [[...conditions, renderAction(context, rule.action)].join(' ')];
+  const { action } = rule;
+  const actions =
+    action.kind === 'remember'
+      ? renderRemember(context.family, action.timeoutSeconds)
+      : [renderAction(context, action)];
+  return actions.map((text) => [...conditions, text].join(' '));
 }
 
 /** Undefined: the condition can never hold on this node, so the rule is left out. */
@@ -148,14 +156,11 @@ function renderKey(family: Family, key: Key): string {
     port: 'meta l4proto . th dport',
     'source-endpoint': `${ip} saddr . ${ip} daddr`,
     group: 'meta priority',
-    'group-source': `meta priority . ${ip} saddr`,
   };
   return keys[key];
 }
 
-const PORTED = 'meta l4proto { tcp, udp, sctp }';
-
-function renderAction(context: RenderContext, action: Action): string {
+function renderAction(context: RenderContext, action: Exclude<Action, { kind: 'remember' }>): string {
   const { family } = context;
   const ip = family === 'IPv6' ? 'ip6' : 'ip';
   switch (action.kind) {
@@ -171,9 +176,7 @@ function renderAction(context: RenderContext, action: Action): string {
     case 'dnat-random':
       return `${PORTED} dnat ${ip} to meta priority . numgen random mod ${action.endpoints} map @endpoints`;
     case 'dnat-sticky':
-      return `${PORTED} dnat ${ip} to ${renderKey(family, 'group-source')} map @affinity`;
-    case 'remember':
-      return `${PORTED} update @affinity { ${renderKey(family, 'group-source')} timeout ${action.timeoutSeconds}s : ${ip} daddr . th dport }`;
+      return renderSticky(family);
     case 'drop':
     case 'reject':
     case 'return':

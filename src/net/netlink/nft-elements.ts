@@ -100,6 +100,16 @@ export class NftElements implements Disposable {
     return found;
   }
 
+  /** The keys and values of a whole map: only where that is not large. */
+  async list(map: string): Promise<readonly { readonly key: Uint8Array; readonly value: Uint8Array }[]> {
+    const out = new MessageWriter();
+    out.begin(GETSETELEM, NLM_F.DUMP);
+    this.#head(out, map);
+    out.end();
+    const { messages } = await this.#socket.request(out.take(), { about: () => `the elements of ${map}` });
+    return messages.flatMap(({ payload }) => pairsIn(payload));
+  }
+
   async #ask(set: string, keys: readonly Uint8Array[]): Promise<readonly Uint8Array[]> {
     const out = new MessageWriter();
     out.begin(GETSETELEM, 0);
@@ -173,6 +183,14 @@ function userData(comment: string): Uint8Array {
 /** A key as text, to look it up by. */
 export function keyText(key: Uint8Array): string {
   return Buffer.from(key).toString('latin1');
+}
+
+function pairsIn(payload: Uint8Array): { key: Uint8Array; value: Uint8Array }[] {
+  const list = attributeAt(payload, [LIST.ELEMENTS], HEADER_BYTES);
+  return Array.from(list ? attributesOf(list) : [], ([, element]) => ({
+    key: attributeAt(element, [ELEMENT.KEY, DATA.VALUE]),
+    value: attributeAt(element, [ELEMENT.DATA, DATA.VALUE]),
+  })).filter((pair): pair is { key: Uint8Array; value: Uint8Array } => !!pair.key && !!pair.value);
 }
 
 function noteCounters(payload: Uint8Array, into: Map<string, number>): void {
