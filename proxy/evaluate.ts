@@ -7,7 +7,14 @@ import { entrancesOf } from './entrances.ts';
 import { MODE_TRAITS, type ModeTraits } from './mode-traits.ts';
 import { nodePortTest } from './node-ports.ts';
 import { sourceRangeTest } from './source-ranges.ts';
-import { anyContains, parsed, sourceClassifier, type SourceClassifier, type SourceKind } from './source.ts';
+import {
+  anyContains,
+  detectsPods,
+  parsed,
+  sourceClassifier,
+  type SourceClassifier,
+  type SourceKind,
+} from './source.ts';
 
 /** A verdict with the way there. */
 export interface PacketTrace {
@@ -99,9 +106,12 @@ class Side {
       kind: source,
       inRanges: () => sourceRangeTest(port, this.view.node)(packet.sourceAddress),
     };
-    const { masqueradeAll, detectLocal } = this.view.node;
-    const detectsPods = detectLocal.mode !== 'None';
-    const decision = decide(port, kind, sender, { traits: this.#traits, masqueradeAll, detectsPods });
+    const settings = {
+      traits: this.#traits,
+      masqueradeAll: this.view.node.masqueradeAll,
+      detectsPods: detectsPods(this.view.node),
+    };
+    const decision = decide(port, kind, sender, settings);
     if (decision.verdict !== 'dnat') return { ...this.#ended(decision.verdict, decision.why, met), source };
     const verdict = translated(decision, packet, port);
     return { verdict, port, entrance: kind, source, why: decision.why };

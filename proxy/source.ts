@@ -25,6 +25,13 @@ export function sourceClassifier(node: NodeSettings): SourceClassifier {
   };
 }
 
+/** Whether pods can be told from others here: networks of the other family tell nothing in this one. */
+export function detectsPods({ detectLocal, family }: NodeSettings): boolean {
+  if (detectLocal.mode === 'ClusterCIDR' || detectLocal.mode === 'NodeCIDR')
+    return parsed(detectLocal.cidrs).some((cidr) => cidr.family === family);
+  return detectLocal.mode !== 'None';
+}
+
 type PodTest = (address: string, inputInterface: string | undefined) => boolean;
 
 function podTest({ detectLocal, family }: NodeSettings): PodTest {

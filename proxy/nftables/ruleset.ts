@@ -12,6 +12,7 @@ import {
   FIELD,
   type Groups,
 } from './elements.ts';
+import { detectsPods } from '../source.ts';
 import { countChain, type ProgramChain, programChains, stickyChain, timeoutChain } from './program.ts';
 
 /** Ids fit a positive 32-bit number. */
@@ -61,9 +62,8 @@ export class Ruleset {
 
   /** @param view the services the table will hold: their endpoints say how many chains it gets */
   constructor({ node, ports }: NodeView) {
-    const detectsPods = node.detectLocal.mode !== 'None';
-    for (const chain of programChains({ masqueradeAll: node.masqueradeAll, detectsPods }))
-      this.chains.set(chain.name, chain);
+    const options = { masqueradeAll: node.masqueradeAll, detectsPods: detectsPods(node) };
+    for (const chain of programChains(options)) this.chains.set(chain.name, chain);
     for (const chain of endpointChains(ports.values())) this.chains.set(chain.name, chain);
     for (const address of nodePortAddresses(node)) this.#addElement(`nodeport-ips${FIELD}${address}`, '');
   }

@@ -4,7 +4,7 @@ import type { Logger } from '../../src/base/log.ts';
 import type { Family } from '../../src/net/ip.ts';
 import type { DecisionSettings } from '../decide.ts';
 import { MODE_TRAITS } from '../mode-traits.ts';
-import { type SourceClassifier, sourceClassifier } from '../source.ts';
+import { detectsPods, type SourceClassifier, sourceClassifier } from '../source.ts';
 import { Ejections } from './ejection.ts';
 import type { ProxyProtocol } from './proxy-protocol.ts';
 import { SessionTable } from './session-table.ts';
@@ -59,7 +59,7 @@ export function standing(node: NodeSettings): Pick<RelayContext, 'node' | 'class
     decision: {
       traits: MODE_TRAITS.userspace,
       masqueradeAll: node.masqueradeAll,
-      detectsPods: node.detectLocal.mode !== 'None',
+      detectsPods: detectsPods(node),
     },
   };
 }
