@@ -47,7 +47,7 @@ export interface ListenAddress {
 export interface IngressOptions {
   readonly http: readonly ListenAddress[];
   readonly https: readonly ListenAddress[];
-  /** How plain HTTP is served; `portable` when absent. TLS is always served by the portable one. */
+  /** How HTTP/1.1 is served; `portable` when absent. Everything else is always served by the portable one. */
   readonly engine?: EngineName;
   /** Threads of the native engine; 1 when absent. */
   readonly workers?: number;

@@ -1,7 +1,6 @@
 import type net from 'node:net';
 import { sleep } from '../src/base/clock.ts';
 import { SyncLoop } from '../src/base/sync-loop.ts';
-import { EngineChoice } from '../src/net/engine.ts';
 import type { IngressLoadBalancerIngress } from '../src/api/kinds/ingress.ts';
 import type { KubeObject } from '../src/api/kinds/meta.ts';
 import type { ObjectSink } from '../src/api/kinds/object-sink.ts';
@@ -21,10 +20,12 @@ import type { RouteTable } from './compile/route-table.ts';
 import { defaultSettings } from './default-settings.ts';
 import { CLUSTER_SWEEP_MS } from './limits.ts';
 import type { ClientSocketsDeps } from './listen/client-sockets.ts';
-import { type HttpListener, Listener } from './listen/listener.ts';
+import type { HttpListener } from './listen/listener.ts';
+import { openListeners } from './listen/open-listeners.ts';
 import { NativePlane, type NativePlaneOptions } from './native/native-plane.ts';
 import { netConnector } from './net-wire.ts';
 import type { ClientHello } from './certificates/client-hello.ts';
+import type { ServerTls } from './certificates/server-names.ts';
 import { certificateOf } from './certificates/certificate-store.ts';
 import { OcspStapler } from './certificates/ocsp-stapler.ts';
 import { selfSignedCertificate } from '../src/net/self-signed.ts';
@@ -63,7 +64,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
   readonly #metrics: ControllerMetrics;
   readonly #stapler: OcspStapler;
   readonly #listeners: HttpListener[] = [];
-  /** Serves plain HTTP, where the native engine was chosen. */
+  /** Serves HTTP/1.1, where the native engine was chosen. */
   #plane: NativePlane | undefined;
   readonly #loop: SyncLoop;
   #applied: (() => void)[] = [];
@@ -246,9 +247,8 @@ export class IngressController implements ObjectSink, AsyncDisposable {
       },
     };
     try {
-      this.#listeners.push(...(await this.#listenPlain(deps, options)));
-      for (const address of options.https)
-        this.#listeners.push(await Listener.open(deps, { ...address, secure: true }));
+      const native = (where: NativePlaneOptions): readonly HttpListener[] => this.#listenNative(deps, where);
+      await openListeners({ log: this.#deps.log, clients: deps, native }, options, this.#listeners);
     } catch (error) {
       await this[Symbol.asyncDispose]();
       throw error;
@@ -262,20 +262,16 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     );
   }
 
-  async #listenPlain(deps: ClientSocketsDeps, options: IngressOptions): Promise<readonly HttpListener[]> {
-    const { http, engine = 'portable', workers = 1, workerCpus: cpus } = options;
-    const choice = new EngineChoice(http.length > 0 ? engine : 'portable', this.#deps);
-    return await choice.open(
-      async () => this.#listenNative(deps, { addresses: http, workers, ...(cpus && { cpus }) }).listeners,
-      async () => {
-        const opened: HttpListener[] = [];
-        for (const address of http) opened.push(await Listener.open(deps, { ...address, secure: false }));
-        return opened;
-      },
-    );
+  /** How the native engine speaks TLS by a server name; undefined = the portable one does all of it. */
+  #nativeTls(name: string): ServerTls | undefined {
+    const { passthrough, serverNames } = this.#configuration;
+    const serverName = name === '' ? undefined : name;
+    if (this.#gateway.settings.enableOcsp || passthroughFor(passthrough, serverName)) return undefined;
+    const server = serverNames.lookup(serverName);
+    return server.options.requestCert ? undefined : server;
   }
 
-  #listenNative(clients: ClientSocketsDeps, where: NativePlaneOptions): NativePlane {
+  #listenNative(clients: ClientSocketsDeps, where: NativePlaneOptions): readonly HttpListener[] {
     const { clock, log, snapshots, resolve, accessLog } = this.#deps;
     const plane = NativePlane.open(
       {
@@ -285,6 +281,8 @@ export class IngressController implements ObjectSink, AsyncDisposable {
         resolve,
         accessLog,
         clients,
+        serverTls: (name) => this.#nativeTls(name),
+        refused: (reason) => clients.refused(reason),
         tallied: (labels, memory) => this.#observer.tallied(labels, memory),
         ejected: (backend, endpoint) => this.#ejected(backend, endpoint),
         handedOver: (why) => this.#metrics.handedOver(why),
@@ -292,7 +290,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
       where,
     );
     this.#plane = plane;
-    return plane;
+    return plane.listeners;
   }
 
   #ejected(backend: string, endpoint: string): void {

@@ -5,7 +5,7 @@ import type { Certificate } from '../certificates/certificate-store.ts';
 import type { ClientHello } from '../certificates/client-hello.ts';
 import { readClientHello } from '../certificates/client-hello.ts';
 import type { ServerTls } from '../certificates/server-names.ts';
-import type { ConnectionFacts, Exchange } from '../http/exchange.ts';
+import type { ConnectionFacts, Exchange, TlsFacts } from '../http/exchange.ts';
 import { H1ServerConnection, type H1ServerHooks } from '../http/h1-server.ts';
 import { H2ServerConnection } from '../http/h2-server.ts';
 import type { BadHead } from '../http/message.ts';
@@ -44,6 +44,8 @@ export interface ClientSocketsOptions {
 export interface AdoptedClient {
   readonly address: string;
   readonly port: number;
+  /** The other engine speaks TLS with the client, and goes on doing so. */
+  readonly tls?: TlsFacts | undefined;
   /** Read but not used. */
   readonly bytes: Uint8Array;
   /** Requests served on it before. */
@@ -131,10 +133,11 @@ export class ClientSockets implements Disposable {
       clientPort: from.port,
       peerAddress: peer,
       localPort: this.#options.port(),
-      secure: false,
-      tls: undefined,
+      secure: adopted?.tls !== undefined,
+      tls: adopted?.tls,
       proxiedPort: undefined,
     };
+    if (adopted?.tls) return this.#startH1(socket, facts, adopted);
     const useProxyProtocol = this.#deps.settings().useProxyProtocol && !adopted?.served;
     if (!useProxyProtocol && !this.#options.secure) return this.#startH1(socket, facts, adopted);
     const opening = new Opening(socket, this.#deps.wheel, (reason) => this.#deps.refused(reason));

@@ -1,10 +1,10 @@
 import { EPOLL } from '../../src/net/native/abi.ts';
 import { ERRNO } from '../../src/net/native/errno.ts';
 import type { ReadyHandler } from '../../src/net/native/epoll-loop.ts';
-import type { StreamSocket } from '../../src/net/native/stream-socket.ts';
-import type { SocketAddress } from '../../src/net/native/socket-address.ts';
-import { plainAddress } from '../relay/context.ts';
+import type { ByteStream } from '../../src/net/native/byte-stream.ts';
+import type { TlsFacts } from '../http/exchange.ts';
 import { LINGER_MS } from '../limits.ts';
+import type { Client, ClientListener } from './client.ts';
 import { RECEIVE_BYTES } from './limits.ts';
 import type { Order } from './messages.ts';
 import { Outbox } from './outbox.ts';
@@ -14,7 +14,8 @@ import type { ForwardedFields } from './request-writer.ts';
 import type { WorkerContext } from './worker-context.ts';
 import { WheelDeadline } from './wheel-deadline.ts';
 
-const ALL_EVENTS = EPOLL.IN | EPOLL.OUT | EPOLL.RDHUP | EPOLL.EDGE;
+/** What a client's connection asks the loop for. */
+export const CLIENT_EVENTS = EPOLL.IN | EPOLL.OUT | EPOLL.RDHUP | EPOLL.EDGE;
 const BAD_EVENTS = EPOLL.ERR | EPOLL.HUP;
 
 /** As in the portable engine: a FIN after a request is taken for a client that is gone, a moment later. */
@@ -35,13 +36,6 @@ const State = {
 } as const;
 type State = (typeof State)[keyof typeof State];
 
-/** The listener a client came through. */
-export interface ClientListener {
-  readonly index: number;
-  readonly port: number;
-  readonly fields: Uint8Array;
-}
-
 /**
  * A client of the fast path: reads heads, has one request at a time relayed, keeps what was pipelined. Whatever the fast
  * path does not do goes to the portable engine with the connection itself and every byte that was read and not used.
@@ -52,12 +46,14 @@ export class ClientConnection implements ReadyHandler {
   readonly listener: ClientListener;
   readonly address: string;
   readonly port: number;
+  readonly tls: TlsFacts | undefined;
   /** Requests so far. */
   served = 0;
   /** Kept by the context. */
   place = -1;
   readonly #context: WorkerContext;
-  readonly #stream: StreamSocket;
+  readonly #stream: ByteStream;
+  readonly #release: () => number;
   readonly #relay: RequestRelay;
   readonly #deadline: WheelDeadline;
   #state: State = State.HEAD;
@@ -66,33 +62,30 @@ export class ClientConnection implements ReadyHandler {
   #held: Buffer | undefined;
   #discardBytes = 0;
 
-  private constructor(
-    context: WorkerContext,
-    stream: StreamSocket,
-    peer: SocketAddress,
-    listener: ClientListener,
-  ) {
+  private constructor(context: WorkerContext, { stream, release, address, port, listener, tls }: Client) {
     this.#context = context;
     this.#stream = stream;
+    this.#release = release;
     this.listener = listener;
-    this.address = plainAddress(peer.address);
-    this.port = peer.port;
+    this.address = address;
+    this.port = port;
+    this.tls = tls;
     this.outbox = new Outbox(stream, context.scratch);
     this.fields = { client: context.clientFields(this.address), listener: listener.fields };
     this.#relay = context.relayFor(this) ?? new RequestRelay(context, this);
     this.#deadline = new WheelDeadline(context.loop.timers, () => this.#guarded(() => this.#expired()));
   }
 
-  static take(
-    context: WorkerContext,
-    stream: StreamSocket,
-    peer: SocketAddress,
-    listener: ClientListener,
-  ): void {
-    const client = new ClientConnection(context, stream, peer, listener);
+  /** Takes a client that the context has been told of. */
+  static take(context: WorkerContext, from: Client): void {
+    const client = new ClientConnection(context, from);
     context.joined(client);
-    if (context.loop.add(stream, ALL_EVENTS, client) < 0) return client.close();
+    if (context.loop.add(from.stream, CLIENT_EVENTS, client) < 0) return client.close();
     client.#deadline.arm(context.settings.server.headerMs);
+    if (!from.tls) return;
+    // the last bytes of the handshake may have come with more
+    if (context.draining) client.drain();
+    else client.ready(EPOLL.IN);
   }
 
   /** No request after the present one. */
@@ -115,7 +108,7 @@ export class ClientConnection implements ReadyHandler {
     }
     if (events & EPOLL.RDHUP) this.#ended = true;
     if (events & BAD_EVENTS) return this.#gone();
-    if (!(events & (EPOLL.IN | EPOLL.RDHUP))) return;
+    if (!(events & (EPOLL.IN | EPOLL.RDHUP)) && !this.#stream.readNeedsRoom) return;
     this.#readable = true;
     this.#input();
   }
@@ -169,7 +162,7 @@ export class ClientConnection implements ReadyHandler {
       this.#state = State.BUSY;
       return this.#deadline.arm(this.#context.settings.server.idleMs);
     }
-    if (clean && !this.#readable && !this.#held) return this.close();
+    if (clean && !this.#readable && !this.#held) return this.#end();
     this.#state = State.LINGER;
     this.#held = undefined;
     this.#stream.endWriting();
@@ -178,11 +171,17 @@ export class ClientConnection implements ReadyHandler {
   }
   #finishing = false;
 
-  /** Ends at once. */
+  /** Ends at once, in the middle of whatever was said. */
   close(): void {
     if (this.#state === State.CLOSED) return;
     this.#leave();
     this.#stream.close();
+  }
+
+  /** Ends between two requests. */
+  #end(): void {
+    this.#leave();
+    this.#stream.end();
   }
 
   /** Gives the connection to the portable engine, with `bytes` and what is held. */
@@ -192,9 +191,10 @@ export class ClientConnection implements ReadyHandler {
     if (this.outbox.waiting) return this.close();
     const all = this.#held ? Buffer.concat([bytes, this.#held]) : bytes;
     this.#leave();
-    const fd = this.#stream.release();
-    const { served, listener, address, port } = this;
-    const from = { address, port, listener: listener.index };
+    const fd = this.#release();
+    if (fd < 0) return;
+    const { served, listener, address, port, tls } = this;
+    const from = { address, port, tls, listener: listener.index };
     this.#context.post({ kind: 'handover', fd, ...from, bytes: all, served, order });
   }
 
@@ -375,7 +375,7 @@ export class ClientConnection implements ReadyHandler {
   #expired(): void {
     switch (this.#state) {
       case State.HEAD:
-        if (!this.#held) return this.close();
+        if (!this.#held) return this.#end();
         return this.handOver(new Uint8Array(), {
           kind: 'refuse',
           status: 408,

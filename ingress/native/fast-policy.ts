@@ -23,17 +23,21 @@ export function slowRoute(route: Route): string | undefined {
   if (route.target.kind !== 'service') return 'no service behind it';
   if (route.canary) return 'canary';
   if (route.pathType === 'Regex') return 'pattern';
-  return slowPolicy(route.policy, route.hostHasTls) ?? slowUpstream(route.policy);
+  return slowPolicy(route.policy) ?? slowUpstream(route.policy);
 }
 
-function slowPolicy(policy: RoutePolicy, hostHasTls: boolean): string | undefined {
+/** Requests without TLS are redirected: the portable engine answers them. */
+export function redirectsPlain({ policy, hostHasTls }: Route): boolean {
+  return policy.forceSslRedirect || (policy.sslRedirect && hostHasTls);
+}
+
+function slowPolicy(policy: RoutePolicy): string | undefined {
   const { access, response } = policy;
   const slow: Readonly<Record<string, unknown>> = {
     closed: policy.closed,
     'rewrite-target': policy.rewriteTarget,
     redirect: policy.redirect,
     'app-root': policy.appRoot,
-    'ssl-redirect': policy.forceSslRedirect || (policy.sslRedirect && hostHasTls),
     'source ranges': access.allow ?? access.deny.length > 0,
     auth: access.basic ?? access.external,
     'client certificates': policy.clientCertificate,

@@ -18,6 +18,8 @@ export const ROUTE_MEMORY_ENTRIES = 4096;
 export const ROUTE_MEMORY_BYTES = 256;
 /** Clients accepted that wait in the kernel. */
 export const LISTEN_BACKLOG = 4096;
+/** Descriptors of one worker. Over: EMFILE, clients wait in the kernel. */
+export const DESCRIPTORS_MAX = 65_536;
 /** Label sets in one block of shared memory. */
 export const TALLIES_A_SLAB = 128;
 /** The timers of a worker: resolution, and slots of its wheel. */
@@ -27,3 +29,5 @@ export const TIMER_SLOTS = 1024;
 export const SPARE_RELAYS_MAX = 256;
 /** Addresses of clients whose fields are remembered. Over: all are forgotten. */
 export const CLIENTS_REMEMBERED_MAX = 1024;
+/** Server names a worker remembers the TLS of. Over: all are forgotten, and asked for again. */
+export const TLS_NAMES_REMEMBERED_MAX = 4096;

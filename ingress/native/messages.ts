@@ -3,7 +3,9 @@ import type { RoutePolicy } from '../policy.ts';
 import type { FailedTry } from '../relay/failed-try.ts';
 import type { GlobalSettings } from '../settings.ts';
 import type { TallyLabels } from '../observe/tallies.ts';
+import type { TlsFacts } from '../http/exchange.ts';
 import type { Address } from '../wire.ts';
+import type { NameAnswered, NameAsked } from './tls-messages.ts';
 
 /** What the main thread and a worker tell each other. Everything here survives a structured clone. */
 
@@ -12,6 +14,8 @@ export interface SentRoute extends Omit<Route, 'policy' | 'canary'> {
   readonly policy: RoutePolicy | undefined;
   /** The cluster of its backend; undefined = requests are handed over. */
   readonly cluster: string | undefined;
+  /** Clients without TLS are redirected. */
+  readonly secureOnly: boolean;
 }
 
 export interface SentHost {
@@ -49,11 +53,14 @@ export type ToWorker =
   | TableUpdate
   | { readonly kind: 'clusters'; readonly clusters: readonly SentCluster[] }
   | { readonly kind: 'forget'; readonly clusters: readonly string[] }
+  | NameAnswered
   | { readonly kind: 'drain' };
 
 /** What the portable engine shall do with a connection it is given. */
 export type Order =
   | { readonly kind: 'serve' }
+  /** Nothing has been read: TLS begins with the next byte. */
+  | { readonly kind: 'handshake' }
   /** Answer and close, as for a request that cannot be understood. */
   | { readonly kind: 'refuse'; readonly status: number; readonly reason: string }
   /** Serve; the first try has been made already and failed. */
@@ -65,6 +72,8 @@ export interface HandedOver {
   readonly listener: number;
   readonly address: string;
   readonly port: number;
+  /** The worker speaks TLS with the client: the descriptor carries what is said. */
+  readonly tls: TlsFacts | undefined;
   /** Read but not used: the request from its first byte on. */
   readonly bytes: Uint8Array;
   /** Requests served on this connection before. */
@@ -74,6 +83,11 @@ export interface HandedOver {
 
 export type FromWorker =
   | HandedOver
+  | NameAsked
+  /** A connection was closed before its first request. */
+  | { readonly kind: 'refused'; readonly reason: string }
+  /** The worker's OpenSSL does not take a certificate or its rules: the portable engine serves that name. */
+  | { readonly kind: 'tls-unusable'; readonly reason: string }
   | { readonly kind: 'applied'; readonly version: number }
   | { readonly kind: 'tally'; readonly labels: TallyLabels; readonly memory: Float64Array<SharedArrayBuffer> }
   | { readonly kind: 'ejected'; readonly cluster: string; readonly endpoint: string; readonly forMs: number }
@@ -83,8 +97,10 @@ export type FromWorker =
 
 /** Given to a worker when it starts. */
 export interface WorkerStart {
-  readonly listeners: readonly { readonly fd: number; readonly port: number }[];
+  readonly listeners: readonly { readonly fd: number; readonly port: number; readonly secure: boolean }[];
   readonly counts: Float64Array<SharedArrayBuffer>;
+  /** Of TlsSessions. */
+  readonly sessions: Float64Array<SharedArrayBuffer>;
 }
 
 /** What a worker counts in shared memory, by place. One writer. */

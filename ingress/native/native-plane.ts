@@ -6,6 +6,7 @@ import { openStreamListener, type StreamListener } from '../../src/net/native/st
 import type { SnapshotSource } from '../../endpoints/snapshot.ts';
 import type { RouteTable } from '../compile/route-table.ts';
 import type { Route } from '../compile/route.ts';
+import type { ServerTls } from '../certificates/server-names.ts';
 import type { ListenAddress } from '../controller-options.ts';
 import { ClientSockets, type ClientSocketsDeps } from '../listen/client-sockets.ts';
 import type { HttpListener } from '../listen/listener.ts';
@@ -14,7 +15,8 @@ import type { GlobalSettings } from '../settings.ts';
 import { type Cluster, ClusterSet, type ResolveName } from '../upstream/clusters.ts';
 import { LISTEN_BACKLOG } from './limits.ts';
 import type { FromWorker, HandedOver, Order } from './messages.ts';
-import { WorkerLane } from './worker-lane.ts';
+import { TlsManners } from './tls-manners.ts';
+import { type LaneSocket, WorkerLane } from './worker-lane.ts';
 import type { WorkerThread } from './worker-thread.ts';
 
 export interface NativePlaneDeps {
@@ -25,13 +27,16 @@ export interface NativePlaneDeps {
   readonly accessLog: ((line: string) => void) | undefined;
   /** Serves what is handed over. */
   readonly clients: ClientSocketsDeps;
+  /** How TLS is spoken by a server name, empty = none; undefined = the portable engine does. */
+  serverTls(name: string): ServerTls | undefined;
+  refused(reason: string): void;
   tallied(labels: TallyLabels, memory: Float64Array): void;
   ejected(cluster: string, endpoint: string): void;
   handedOver(why: Order['kind']): void;
 }
 
 export interface NativePlaneOptions {
-  readonly addresses: readonly ListenAddress[];
+  readonly addresses: readonly (ListenAddress & { readonly secure: boolean })[];
   /** Threads, each with a socket of its own on every port; the kernel spreads clients over them. */
   readonly workers: number;
   /** Processors that the threads are bound to, in turn; absent = any. */
@@ -40,7 +45,7 @@ export interface NativePlaneOptions {
 
 /** One listening port of the engine, and the connections of it that the portable engine has. */
 class NativeListener implements HttpListener {
-  readonly secure = false;
+  readonly secure: boolean;
   readonly address: { readonly host: string; readonly port: number };
   readonly clients: ClientSockets;
   readonly #plane: NativePlane;
@@ -49,14 +54,15 @@ class NativeListener implements HttpListener {
 
   constructor(
     plane: NativePlane,
-    address: { readonly host: string; readonly port: number },
+    { address, port, secure }: LaneSocket,
     clients: ClientSocketsDeps,
     threads: readonly WorkerThread[],
   ) {
     this.#plane = plane;
-    this.address = address;
+    this.secure = secure;
+    this.address = { host: address, port };
     this.#threads = threads;
-    this.clients = new ClientSockets(clients, { secure: false, port: () => address.port });
+    this.clients = new ClientSockets(clients, { secure, port: () => port });
   }
 
   get acceptedCount(): number {
@@ -84,7 +90,7 @@ class NativeListener implements HttpListener {
 }
 
 /**
- * The native engine of plain HTTP: worker threads accept and serve what their fast path covers, by the same tables, and
+ * The native engine of HTTP/1.1, plain and over TLS: worker threads accept and serve what their fast path covers, by the same tables, and
  * hand every other connection over to the portable engine. While one of them is away the portable engine accepts.
  */
 export class NativePlane implements AsyncDisposable {
@@ -93,11 +99,12 @@ export class NativePlane implements AsyncDisposable {
   readonly #deps: NativePlaneDeps;
   readonly #clusters: ClusterSet;
   readonly #clients: readonly ClientSockets[];
+  readonly #manners = new TlsManners();
 
   /** `sockets`: of each worker, one for each address. */
   private constructor(
     deps: NativePlaneDeps,
-    sockets: readonly (readonly StreamListener[])[],
+    sockets: readonly (readonly LaneSocket[])[],
     cpus: readonly number[] = [],
   ) {
     this.#deps = deps;
@@ -110,13 +117,17 @@ export class NativePlane implements AsyncDisposable {
       clock: deps.clock,
       log: deps.log,
       cluster: (route: Route) => this.#clusterOf(route),
+      serverTls: (name: string) => {
+        const server = deps.serverTls(name);
+        return server && this.#manners.of(server);
+      },
       heard: (message: FromWorker) => this.#heard(message),
       accepted: (nth: number, socket: net.Socket) => this.#clients[nth]!.accept(socket),
     };
     this.lanes = sockets.map((own, i) => new WorkerLane(laneDeps, own, cpus[i % cpus.length]));
     const threads = this.lanes.map(({ thread }) => thread);
-    const listeners = sockets[0]!.map(({ address: host, port }, nth) => {
-      return new NativeListener(this, { host, port }, deps.clients, nth === 0 ? threads : []);
+    const listeners = sockets[0]!.map((socket, nth) => {
+      return new NativeListener(this, socket, deps.clients, nth === 0 ? threads : []);
     });
     this.listeners = listeners;
     this.#clients = listeners.map(({ clients }) => clients);
@@ -124,16 +135,16 @@ export class NativePlane implements AsyncDisposable {
 
   /** Throws Fault INGRESS_LISTEN, FFI or NATIVE_UNSUPPORTED. */
   static open(deps: NativePlaneDeps, { addresses, workers, cpus }: NativePlaneOptions): NativePlane {
-    const lanes: StreamListener[][] = Array.from({ length: workers }, () => []);
+    const lanes: LaneSocket[][] = Array.from({ length: workers }, () => []);
     try {
-      for (const { host, port } of addresses) {
+      for (const { host, port, secure } of addresses) {
         // a shared port would be shared with another program too: see first that there is none
         if (workers > 1 && port !== 0) listenOn(host, port, false)[Symbol.dispose]();
         let chosen = port;
         for (const lane of lanes) {
           const socket = listenOn(host, chosen, workers > 1);
           chosen = socket.port;
-          lane.push(socket);
+          lane.push({ ...socket, secure });
         }
       }
       return new NativePlane(deps, lanes, cpus);
@@ -177,17 +188,23 @@ export class NativePlane implements AsyncDisposable {
         return this.#deps.log.warn('no client can be accepted', { reason: message.errno });
       case 'broken':
         return this.#deps.log.error('request failed', { reason: message.reason });
+      case 'refused':
+        return this.#deps.refused(message.reason);
+      case 'tls-unusable':
+        return this.#deps.log.warn('certificate left to the portable engine', { reason: message.reason });
+      case 'name':
       case 'applied':
     }
   }
 
-  #adopt({ fd, listener, address, port, bytes, served, order }: HandedOver): void {
+  #adopt({ fd, listener, address, port, tls, bytes, served, order }: HandedOver): void {
     this.#deps.handedOver(order.kind);
     try {
       const socket = new net.Socket({ fd, allowHalfOpen: true, readable: true, writable: true });
       this.#clients[listener]!.adopt(socket, {
         address,
         port,
+        tls,
         bytes,
         served,
         refuse: order.kind === 'refuse' ? order : undefined,

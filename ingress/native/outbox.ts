@@ -1,6 +1,6 @@
 import { ERRNO } from '../../src/net/native/errno.ts';
 import type { Arena } from '../../src/net/native/arena.ts';
-import type { StreamSocket } from '../../src/net/native/stream-socket.ts';
+import type { ByteStream } from '../../src/net/native/byte-stream.ts';
 
 /** Where a worker copies bytes to that a call shall send. */
 export interface Scratch {
@@ -14,11 +14,11 @@ export interface Scratch {
  * the other side while `waiting`, so it holds one read at most.
  */
 export class Outbox {
-  readonly #stream: StreamSocket;
+  readonly #stream: ByteStream;
   readonly #scratch: Scratch;
   #pending: Buffer | undefined;
 
-  constructor(stream: StreamSocket, scratch: Scratch) {
+  constructor(stream: ByteStream, scratch: Scratch) {
     this.#stream = stream;
     this.#scratch = scratch;
   }

@@ -7,8 +7,10 @@ export function ownReply(
   status: number,
   why: string,
   nowMs: number,
+  transportSecurity: string | undefined,
 ): { readonly head: Buffer; readonly body: Buffer } {
   const { fields, body } = reply(status, why);
+  if (transportSecurity !== undefined) fields.set('Strict-Transport-Security', transportSecurity);
   fields.set('Date', new Date(nowMs).toUTCString());
   fields.set('Content-Length', String(body.length));
   const head = `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n${fieldLines(fields)}Connection: close\r\n\r\n`;

@@ -2,7 +2,7 @@ import type { HostTable, RouteTable } from '../compile/route-table.ts';
 import type { Route } from '../compile/route.ts';
 import type { GlobalSettings } from '../settings.ts';
 import { clusterId, type Cluster } from '../upstream/clusters.ts';
-import { slowRoute, slowSettings } from './fast-policy.ts';
+import { redirectsPlain, slowRoute, slowSettings } from './fast-policy.ts';
 import type { SentCluster, SentHost, SentRoute, TableUpdate } from './messages.ts';
 
 export interface PublicationDeps {
@@ -59,14 +59,15 @@ export class Publication {
 
   #route(route: Route, clusters: SentCluster[]): SentRoute {
     const { policy, canary: _, ...rest } = route;
-    if (slowRoute(route) !== undefined) return { ...rest, policy: undefined, cluster: undefined };
+    const secureOnly = redirectsPlain(route);
+    if (slowRoute(route) !== undefined) return { ...rest, policy: undefined, cluster: undefined, secureOnly };
     const cluster = this.#deps.cluster(route);
     const id = clusterId(cluster.key, cluster.serviceUpstream);
     if (!this.#known.has(id)) {
       this.#known.add(id);
       clusters.push(clusterMessage(cluster));
     }
-    return { ...rest, policy, cluster: id };
+    return { ...rest, policy, cluster: id, secureOnly };
   }
 }
 
@@ -75,6 +76,14 @@ export function clusterMessage(cluster: Cluster): SentCluster {
     id: clusterId(cluster.key, cluster.serviceUpstream),
     addresses: cluster.endpoints.map(({ address }) => address),
   };
+}
+
+/** Some request to the host may be one for the fast path. */
+export function hasFastRoute({ paths, fallback, redirectTo }: HostTable): boolean {
+  if (redirectTo !== undefined) return false;
+  if (fallback && slowRoute(fallback) === undefined) return true;
+  for (const route of paths.routes()) if (slowRoute(route) === undefined) return true;
+  return false;
 }
 
 function hostMessage(key: string, host: HostTable, sent: (route: Route) => SentRoute): SentHost {

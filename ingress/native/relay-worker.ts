@@ -1,19 +1,25 @@
 /**
- * A thread that serves plain HTTP/1.1 by system calls: an epoll loop over the listeners it was given. It sleeps in the
+ * A thread that serves HTTP/1.1, plain and over TLS, by system calls: an epoll loop over the listeners it was given. It sleeps in the
  * kernel and nowhere else; the main thread wakes it when it has something to say.
  */
 import { systemClock } from '../../src/base/clock.ts';
 import { Acceptor } from '../../src/net/native/acceptor.ts';
 import { EpollLoop } from '../../src/net/native/epoll-loop.ts';
 import { errnoName } from '../../src/net/native/errno.ts';
+import type { SocketAddress } from '../../src/net/native/socket-address.ts';
+import type { StreamSocket } from '../../src/net/native/stream-socket.ts';
 import { ThreadSeat } from '../../src/net/native/thread-seat.ts';
+import { TlsSessions } from '../../src/net/native/tls-sessions.ts';
 import { TimerWheel } from '../../src/net/native/timer-wheel.ts';
 import { Tallies } from '../observe/tallies.ts';
+import { plainAddress } from '../relay/context.ts';
+import type { ClientListener } from './client.ts';
 import { ClientConnection } from './client-connection.ts';
 import { TIMER_SLOTS, TIMER_TICK_MS } from './limits.ts';
 import type { FromWorker, TableUpdate, ToWorker, WorkerStart } from './messages.ts';
 import { listenerFields } from './request-writer.ts';
 import { sharedMemory } from './tally-slabs.ts';
+import { TlsOpening } from './tls-opening.ts';
 import { WorkerContext } from './worker-context.ts';
 
 type Seat = ThreadSeat<WorkerStart, ToWorker, FromWorker>;
@@ -34,6 +40,7 @@ class RelayWorker {
     this.#context = new WorkerContext({
       loop: this.#loop,
       clock: systemClock,
+      sessions: new TlsSessions(data.sessions),
       counts: data.counts,
       tallies,
       post,
@@ -46,6 +53,8 @@ class RelayWorker {
       obey: (message) => this.#hear(message),
       turned: () => context.flushLog(),
     });
+    context.sessions.freeAll();
+    context.names[Symbol.dispose]();
     this.#loop[Symbol.dispose]();
   }
 
@@ -58,6 +67,8 @@ class RelayWorker {
         return context.table.setClusters(message.clusters, context.nowMs());
       case 'forget':
         return context.table.forgetClusters(message.clusters, context.nowMs());
+      case 'name':
+        return context.names.answered(message);
       case 'drain':
         return this.#drain();
     }
@@ -67,6 +78,7 @@ class RelayWorker {
     const context = this.#context;
     context.settings = message.settings;
     context.table.update(message, context.nowMs());
+    context.names.clear();
     context.post({ kind: 'applied', version: message.version });
     if (this.#acceptors.length === 0 && !context.draining) this.#accept();
   }
@@ -74,13 +86,23 @@ class RelayWorker {
   /** With the first table. */
   #accept(): void {
     const context = this.#context;
-    this.#acceptors = this.#seat.data.listeners.map(({ fd, port }, index) => {
-      const listener = { index, port, fields: listenerFields(port) };
+    this.#acceptors = this.#seat.data.listeners.map(({ fd, port, secure }, index) => {
+      const listener = { index, port, fields: listenerFields(port, secure ? 'https' : 'http') };
       return new Acceptor(this.#loop, fd, {
-        accepted: (stream, peer) => ClientConnection.take(context, stream, peer(), listener),
+        accepted: (stream, peer) =>
+          secure
+            ? TlsOpening.take(context, stream, peer(), listener)
+            : this.#takePlain(stream, peer(), listener),
         failed: (failure) => context.post({ kind: 'accept-failed', errno: errnoName(failure) }),
       });
     });
+  }
+
+  #takePlain(stream: StreamSocket, { address, port }: SocketAddress, listener: ClientListener): void {
+    this.#context.opened();
+    const release = (): number => stream.release();
+    const from = { address: plainAddress(address), port, listener, tls: undefined };
+    ClientConnection.take(this.#context, { stream, release, ...from });
   }
 
   #drain(): void {

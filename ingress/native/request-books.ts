@@ -126,14 +126,14 @@ export class RequestBooks {
   }
 }
 
-function factsOf({ address, port, listener }: ClientConnection): ConnectionFacts {
+function factsOf({ address, port, listener, tls }: ClientConnection): ConnectionFacts {
   return {
     clientAddress: address,
     clientPort: port,
     peerAddress: address,
     localPort: listener.port,
-    secure: false,
-    tls: undefined,
+    secure: tls !== undefined,
+    tls,
     proxiedPort: undefined,
   };
 }

@@ -57,11 +57,17 @@ export class RequestRelay implements UpstreamUser {
     return this.#body.discardBytes;
   }
 
+  /** The value of Strict-Transport-Security that its answer must have. */
+  get transportSecurity(): string | undefined {
+    const isWanted = this.client.tls !== undefined && this.#fast!.route.hostHasTls;
+    return isWanted ? this.#context.settings.hsts?.value : undefined;
+  }
+
   /** Takes the request that was scanned last, in [from, end). False = for the portable engine. */
   start(from: number, end: number): boolean {
     const { arena, request, table, counts } = this.#context;
     const fast = table.find(arena.bytes, request);
-    if (!fast) return false;
+    if (!fast || (fast.secureOnly && !this.client.tls)) return false;
     const { proxy, balance } = fast.route.policy;
     const { bodyLength } = request;
     if (proxy.bodyBytesMax > 0 && bodyLength > proxy.bodyBytesMax) return false;
@@ -342,7 +348,7 @@ export class RequestRelay implements UpstreamUser {
   #answer(status: number, why: string): void {
     if (this.#response.begun) return this.cut();
     this.books.why = why;
-    const { head, body } = ownReply(status, why, this.#context.clock.nowMs());
+    const { head, body } = ownReply(status, why, this.#context.clock.nowMs(), this.transportSecurity);
     this.#response.sentBytes = body.length;
     this.client.stopBody();
     this.client.outbox.sendBytes(Buffer.concat([head, body]));

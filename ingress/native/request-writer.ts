@@ -27,9 +27,9 @@ export function clientFields(address: string): Uint8Array {
   return ascii(`X-Real-IP: ${address}\r\nX-Forwarded-For: ${address}\r\nX-Forwarded-Host: `);
 }
 
-export function listenerFields(port: number): Uint8Array {
+export function listenerFields(port: number, scheme: 'http' | 'https'): Uint8Array {
   return ascii(
-    `X-Forwarded-Port: ${port}\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Scheme: http\r\nX-Scheme: http\r\n`,
+    `X-Forwarded-Port: ${port}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Scheme: ${scheme}\r\nX-Scheme: ${scheme}\r\n`,
   );
 }
 

@@ -89,13 +89,18 @@ export class ResponseRelay {
     const { response, arena, writeAt } = this.#context;
     const { bytes } = arena;
     const body = response.end;
+    const security = this.#relay.transportSecurity;
+    // ours takes the place of the endpoint's
+    if (security !== undefined && response.hasTransportSecurity) return this.#unusual(from, end);
     this.#begin(response.status, response.bodyLength, !response.close);
     const { passing } = response;
     const chunked = this.#left === UNKNOWN_LENGTH || this.#left === UNTIL_CLOSE;
     const [start, passed] = passing.offsets;
-    if (!chunked && this.#relay.keepAlive && passing.count === 1 && start === from && passed === body - 2)
+    const isWhole = passing.count === 1 && start === from && passed === body - 2;
+    if (isWhole && !chunked && this.#relay.keepAlive && security === undefined)
       return this.#body(body, end, from);
     let at = passing.copy(bytes, writeAt);
+    if (security !== undefined) at = put(bytes, at, this.#context.transportSecurityField);
     if (chunked) at = put(bytes, at, CHUNKED);
     if (!this.#relay.keepAlive) at = put(bytes, at, CLOSE);
     at = put(bytes, at, LINE_END);
@@ -247,8 +252,11 @@ export class ResponseRelay {
   #written(head: ResponseHead, body: number, end: number): number {
     this.#begin(head.status, head.bodyLength, head.keepAlive);
     const chunked = this.#left === UNKNOWN_LENGTH || this.#left === UNTIL_CLOSE;
+    const fields = responseFields(head, []);
+    const security = this.#relay.transportSecurity;
+    if (security !== undefined) fields.set('Strict-Transport-Security', security);
     const text =
-      `HTTP/1.1 ${head.status} ${head.reason}\r\n${fieldLines(responseFields(head, []))}` +
+      `HTTP/1.1 ${head.status} ${head.reason}\r\n${fieldLines(fields)}` +
       `${chunked ? 'Transfer-Encoding: chunked\r\n' : ''}${this.#relay.keepAlive ? '' : 'Connection: close\r\n'}\r\n`;
     if (text.length + SIZE_LINE_BYTES > HEADROOM_BYTES) {
       this.#toClient(latin1(text));

@@ -10,6 +10,7 @@ const START = Buffer.from('HTTP/1.1 ');
 const CLOSE = Buffer.from('close');
 const KEEP_ALIVE = Buffer.from('keep-alive');
 const CHUNKED = Buffer.from('chunked');
+const TRANSPORT_SECURITY = Buffer.from('strict-transport-security');
 const ZERO = 48;
 
 /**
@@ -21,6 +22,8 @@ export class ResponseScan {
   /** A length, UNKNOWN_LENGTH (chunked) or UNTIL_CLOSE: what the fields say, whatever request and status make of it. */
   bodyLength = 0;
   close = false;
+  /** It has a Strict-Transport-Security of its own. */
+  hasTransportSecurity = false;
   /** After the empty line. */
   end = 0;
   /** Status line and fields that pass as they are. */
@@ -35,6 +38,7 @@ export class ResponseScan {
     this.passing.clear();
     this.bodyLength = UNTIL_CLOSE;
     this.close = false;
+    this.hasTransportSecurity = false;
     this.#codings = 0;
     this.#lengths = 0;
     this.#connections = 0;
@@ -94,6 +98,7 @@ export class ResponseScan {
     }
     if (role === Role.HOP_BY_HOP || role === Role.UPGRADE || role === Role.TE) return true; // dropped
     this.passing.add(from, end + 2);
+    if (isName(bytes, from, nameEnd, TRANSPORT_SECURITY)) this.hasTransportSecurity = true;
     if (role !== Role.CONTENT_LENGTH) return true;
     this.bodyLength = decimal(bytes, value, end);
     return this.#lengths++ === 0 && this.bodyLength >= 0;

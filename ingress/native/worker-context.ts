@@ -1,6 +1,7 @@
 import type { Clock } from '../../src/base/clock.ts';
 import { Arena } from '../../src/net/native/arena.ts';
 import type { EpollLoop } from '../../src/net/native/epoll-loop.ts';
+import type { TlsSessions } from '../../src/net/native/tls-sessions.ts';
 import type { Tallies } from '../observe/tallies.ts';
 import type { GlobalSettings } from '../settings.ts';
 import { IdleBudget } from '../upstream/pool.ts';
@@ -19,6 +20,7 @@ import { RequestScan } from './request-scan.ts';
 import type { RequestRelay } from './request-relay.ts';
 import { clientFields, RequestWriter } from './request-writer.ts';
 import { ResponseScan } from './response-scan.ts';
+import { TlsNames } from './tls-names.ts';
 import { WorkerTable } from './worker-table.ts';
 
 /** After what was read: the line end of a chunk. */
@@ -27,6 +29,7 @@ const TAILROOM_BYTES = 64;
 export interface WorkerContextDeps {
   readonly loop: EpollLoop;
   readonly clock: Clock;
+  readonly sessions: TlsSessions;
   readonly counts: Float64Array;
   readonly tallies: Tallies;
   readonly post: (message: FromWorker) => void;
@@ -46,6 +49,8 @@ export class WorkerContext {
   readonly response = new ResponseScan();
   readonly writer: RequestWriter;
   readonly table = new WorkerTable();
+  readonly names: TlsNames;
+  readonly sessions: TlsSessions;
   readonly tallies: Tallies;
   /**
    * In no order; each knows its place. A Set would do, but one that others come to and leave all the time has the
@@ -56,13 +61,17 @@ export class WorkerContext {
   idleBudget = new IdleBudget(0);
   draining = false;
   readonly post: (message: FromWorker) => void;
+  /** The line of Strict-Transport-Security, where the settings have one. */
+  transportSecurityField: Uint8Array = new Uint8Array();
   #settings: GlobalSettings | undefined;
   #lines: string[] = [];
   readonly #relays: RequestRelay[] = [];
   readonly #clientFields = new Map<string, Uint8Array>();
 
   constructor(deps: WorkerContextDeps) {
-    const { loop, clock, counts, tallies, post } = deps;
+    const { loop, clock, sessions, counts, tallies, post } = deps;
+    this.sessions = sessions;
+    this.names = new TlsNames(post);
     this.clock = clock;
     this.loop = loop;
     this.counts = counts;
@@ -84,6 +93,7 @@ export class WorkerContext {
   set settings(settings: GlobalSettings) {
     const { limits } = settings.server;
     this.#settings = settings;
+    this.transportSecurityField = Buffer.from(`Strict-Transport-Security: ${settings.hsts?.value ?? ''}\r\n`);
     this.request.limits = {
       headBytes: Math.min(FAST_HEAD_BYTES_MAX, limits.lineBytes, limits.totalBytes),
       fields: Math.min(FAST_FIELDS_MAX, limits.fields),
@@ -115,10 +125,20 @@ export class WorkerContext {
     this.#lines = [];
   }
 
-  joined(client: ClientConnection): void {
-    client.place = this.clients.push(client) - 1;
+  /** A client was accepted. */
+  opened(): void {
     this.counts[COUNT.ACCEPTED]!++;
     this.counts[COUNT.CONNECTIONS]!++;
+  }
+
+  /** It is gone, or somebody else's. */
+  closed(): void {
+    this.counts[COUNT.CONNECTIONS]!--;
+  }
+
+  /** It may send requests now. */
+  joined(client: ClientConnection): void {
+    client.place = this.clients.push(client) - 1;
   }
 
   left(client: ClientConnection, relay: RequestRelay): void {
@@ -127,7 +147,7 @@ export class WorkerContext {
     if (last !== client) this.clients[client.place] = last;
     last.place = client.place;
     client.place = -1;
-    this.counts[COUNT.CONNECTIONS]!--;
+    this.closed();
     const isFree = !relay.active && !relay.upstream;
     if (isFree && this.#relays.length < SPARE_RELAYS_MAX) this.#relays.push(relay);
   }

@@ -7,7 +7,8 @@ import type { Route } from '../compile/route.ts';
 import type { GlobalSettings } from '../settings.ts';
 import { clusterId, type Cluster } from '../upstream/clusters.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
-import { clusterMessage, Publication } from './publication.ts';
+import { clusterMessage, hasFastRoute, Publication } from './publication.ts';
+import type { SentTls } from './tls-messages.ts';
 import { StandIn } from './stand-in.ts';
 import { WorkerThread } from './worker-thread.ts';
 
@@ -17,22 +18,29 @@ export interface WorkerLaneDeps {
   /** The cluster behind a route of the fast path. */
   cluster(route: Route): Cluster;
   heard(message: FromWorker): void;
+  /** How TLS is spoken by a server name; undefined = the portable engine does. */
+  serverTls(name: string): SentTls | undefined;
   /** A client of the nth socket that came while the worker was away. */
   accepted(nth: number, socket: net.Socket): void;
+}
+
+/** A socket of its own that a worker accepts from. */
+export interface LaneSocket extends StreamListener {
+  readonly secure: boolean;
 }
 
 /** One worker and the sockets it accepts from: what it has been told, and who accepts while it is away. */
 export class WorkerLane implements AsyncDisposable {
   readonly thread: WorkerThread;
   readonly #deps: WorkerLaneDeps;
-  readonly #sockets: readonly StreamListener[];
+  readonly #sockets: readonly LaneSocket[];
   readonly #publication: Publication;
   #now: { readonly table: RouteTable; readonly settings: GlobalSettings } | undefined;
   #waiting: { readonly version: number; readonly resolve: () => void }[] = [];
   #standIns: readonly StandIn[] = [];
   #draining = false;
 
-  constructor(deps: WorkerLaneDeps, sockets: readonly StreamListener[], cpu: number | undefined) {
+  constructor(deps: WorkerLaneDeps, sockets: readonly LaneSocket[], cpu: number | undefined) {
     this.#deps = deps;
     this.#sockets = sockets;
     this.#publication = new Publication({ cluster: (route) => deps.cluster(route) });
@@ -44,7 +52,7 @@ export class WorkerLane implements AsyncDisposable {
         started: (tell) => this.#started(tell),
         lost: () => this.#lost(),
       },
-      { listeners: sockets.map(({ fd, port }) => ({ fd, port })), cpu },
+      { listeners: sockets.map(({ fd, port, secure }) => ({ fd, port, secure })), cpu },
     );
   }
 
@@ -108,9 +116,17 @@ export class WorkerLane implements AsyncDisposable {
   }
 
   #heard(message: FromWorker): void {
+    if (message.kind === 'name') return this.#named(message.name);
     if (message.kind !== 'applied') return this.#deps.heard(message);
     this.#dismissStandIns();
     this.#settle(message.version);
+  }
+
+  /** A host without routes of the fast path is better off where all its requests are served. */
+  #named(name: string): void {
+    const host = name === '' ? undefined : this.#now?.table.hostFor(name);
+    const tls = !host || hasFastRoute(host) ? this.#deps.serverTls(name) : undefined;
+    this.thread.tell({ kind: 'name', name, tls });
   }
 
   #dismissStandIns(): void {

@@ -11,6 +11,8 @@ import { RouteMemory } from './route-memory.ts';
 export interface FastRoute {
   readonly route: Route;
   readonly cluster: WorkerCluster;
+  /** For clients with TLS; others are redirected by the portable engine. */
+  readonly secureOnly: boolean;
 }
 
 /** What is answered before any rule: for the portable engine. */
@@ -26,13 +28,14 @@ export class WorkerTable {
   readonly #fast = new WeakMap<Route, FastRoute>();
   readonly #memory = new RouteMemory<FastRoute>();
   #table: RouteTable = RouteTable.empty;
-  #isFast = false;
+  /** False = every request is for the portable engine. */
+  isFast = false;
   #bytes: Uint8Array = new Uint8Array();
   #scan: RequestScan | undefined;
 
   /** undefined = for the portable engine. */
   find(bytes: Uint8Array, scan: RequestScan): FastRoute | undefined {
-    if (!this.#isFast) return undefined;
+    if (!this.isFast) return undefined;
     this.#bytes = bytes;
     this.#scan = scan;
     return this.#memory.find(bytes, scan.host, scan.hostEnd, scan.target, scan.pathEnd, this.#look);
@@ -49,7 +52,7 @@ export class WorkerTable {
       hosts.delete('');
     }
     this.#table = new RouteTable(change.version, hosts, [], change.patterns ? undefined : catchAll);
-    this.#isFast = change.fast;
+    this.isFast = change.fast;
     this.#memory.clear();
   }
 
@@ -90,10 +93,11 @@ export class WorkerTable {
     };
   }
 
-  #routeOf({ policy, cluster, ...rest }: SentRoute): Route {
+  #routeOf({ policy, cluster, secureOnly, ...rest }: SentRoute): Route {
     // without a policy nobody looks further than at its path
     const route = { ...rest, policy, canary: undefined } as Route;
-    if (policy && cluster !== undefined) this.#fast.set(route, { route, cluster: this.#cluster(cluster) });
+    if (policy && cluster !== undefined)
+      this.#fast.set(route, { route, cluster: this.#cluster(cluster), secureOnly });
     return route;
   }
 }

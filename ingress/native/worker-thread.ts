@@ -2,6 +2,8 @@ import type { Clock } from '../../src/base/clock.ts';
 import type { Logger } from '../../src/base/log.ts';
 import { siblingModule } from '../../src/base/module-url.ts';
 import { SupervisedWorker } from '../../src/net/native/supervised-worker.ts';
+import { TlsSessions } from '../../src/net/native/tls-sessions.ts';
+import { DESCRIPTORS_MAX } from './limits.ts';
 import { COUNT, type FromWorker, type ToWorker, type WorkerStart } from './messages.ts';
 
 export interface WorkerThreadDeps {
@@ -23,18 +25,29 @@ export interface WorkerThreadOptions {
 /** One worker: its thread and what that counts. */
 export class WorkerThread implements AsyncDisposable {
   readonly #counts = new Float64Array(new SharedArrayBuffer(COUNT.WORDS * 8));
+  readonly #sessions = TlsSessions.sized(DESCRIPTORS_MAX);
   readonly #worker: SupervisedWorker<ToWorker, FromWorker>;
 
   constructor(deps: WorkerThreadDeps, { listeners, cpu }: WorkerThreadOptions) {
     const counts = this.#counts;
-    const data: WorkerStart = { listeners, counts };
+    const data: WorkerStart = { listeners, counts, sessions: this.#sessions.memory };
+    const started = (tell: (message: ToWorker) => void): void => {
+      this.#sessions.freeAll(); // of the thread before
+      deps.started(tell);
+    };
     const lost = (): void => {
       counts[COUNT.CONNECTIONS] = 0;
       deps.lost();
     };
     this.#worker = new SupervisedWorker(
-      { ...deps, lost },
-      { name: 'ingress worker', module: siblingModule(import.meta.url, './relay-worker'), data, cpu },
+      { ...deps, started, lost },
+      {
+        name: 'ingress worker',
+        module: siblingModule(import.meta.url, './relay-worker'),
+        data,
+        cpu,
+        descriptorsMax: DESCRIPTORS_MAX,
+      },
     );
   }
 
@@ -67,5 +80,6 @@ export class WorkerThread implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#worker[Symbol.asyncDispose]();
+    this.#sessions.freeAll();
   }
 }

@@ -21,6 +21,7 @@ export const CMSG = { LENGTH: 0, LEVEL: 8, TYPE: 12, DATA: 16 } as const;
 /** struct epoll_event: events u32, then 64 bits of the caller's, packed on x64 only (linux/eventpoll.h). */
 export const EPOLL_EVENT = arch() === 'x64' ? { DATA: 4, BYTES: 12 } : { DATA: 8, BYTES: 16 };
 
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const SOCK_STREAM = 1;

@@ -19,6 +19,7 @@ interface StreamCalls {
     sizeBytes: number,
     flags: number,
   ) => number;
+  readonly socketpair: (domain: number, type: number, protocol: number, fds: Int32Array) => number;
   readonly pipe2: (fds: Int32Array, flags: number) => number;
   readonly fcntl: (fd: number, command: number, argument: number) => number;
   readonly getsockopt: (fd: number, level: number, name: number, value: Uint8Array, size: [number]) => number;
@@ -55,6 +56,7 @@ function load(): StreamCalls {
       splice: call(
         'int64_t splice(int from, void *fromOffset, int to, void *toOffset, uint64_t sizeBytes, unsigned int flags)',
       ),
+      socketpair: call('int socketpair(int domain, int type, int protocol, _Out_ int *fds)'),
       pipe2: call('int pipe2(_Out_ int *fds, int flags)'),
       fcntl: call('int fcntl(int fd, int command, long argument)'),
       getsockopt: call(

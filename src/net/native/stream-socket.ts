@@ -2,6 +2,7 @@ import { socketCalls } from '../libc.ts';
 import {
   AF_INET,
   AF_INET6,
+  AF_UNIX,
   MSG_NOSIGNAL,
   MSG_PEEK,
   SHUT_WRITE,
@@ -131,4 +132,19 @@ export function dialStream(loop: EpollLoop, name: Uint8Array): StreamSocket | Fa
   if (failure === 0 || failure === -ERRNO.EINPROGRESS) return new StreamSocket(loop, fd);
   loop.descriptors.close(fd);
   return failure;
+}
+
+/** Two ends of a local connection: one for this loop, the other to be given away as a descriptor, not in its table. */
+export function openStreamPair(
+  loop: EpollLoop,
+): { readonly stream: StreamSocket; readonly fd: number } | Failure {
+  const fds = new Int32Array(2);
+  const failure = orErrno(
+    streamCalls().socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
+  );
+  if (failure < 0) return failure;
+  const ours = loop.descriptors.adopt(fds[0]!);
+  if (ours >= 0) return { stream: new StreamSocket(loop, ours), fd: fds[1]! };
+  socketCalls().close(fds[1]!);
+  return ours;
 }

@@ -1,10 +1,10 @@
 import { readdirSync } from 'node:fs';
-import net from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Registry } from '../../../src/base/metrics.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { Backend } from '../support/backend.ts';
 import { ask, statusesOf, talk } from '../support/client.ts';
+import { dial } from '../support/dial.ts';
 import { ingress, service } from '../support/objects.ts';
 import type { Rig } from '../support/rig.ts';
 
@@ -92,7 +92,7 @@ describe('the border of the fast path', () => {
 
   test('what was pipelined behind it goes along', async () => {
     const one = (path: string, host: string): string => `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
-    const socket = net.connect(rig.http, '127.0.0.1');
+    const socket = dial(rig.http);
     let text = '';
     socket.on('data', (bytes: Buffer) => (text += bytes.toString('latin1')));
     socket.write(one('/1', 'web.test') + one('/2', 'nobody.test') + one('/3', 'web.test'));
@@ -123,7 +123,7 @@ describe('bodies', () => {
     const big = Buffer.alloc(6 * 1024 * 1024, '0123456789');
     backend.answer = (_, response) => response.end(big);
     const got = await new Promise<number>((resolve) => {
-      const socket = net.connect(rig.http, '127.0.0.1');
+      const socket = dial(rig.http);
       let size = 0;
       socket.write('GET / HTTP/1.1\r\nHost: web.test\r\nConnection: close\r\n\r\n');
       socket.on('data', (bytes: Buffer) => {
@@ -160,7 +160,7 @@ test('clients that reset at every point leave nothing behind', async () => {
   const before = descriptors();
   for (let at = 1; at <= bytes.length; at++) {
     await new Promise<void>((resolve) => {
-      const socket = net.connect(rig.http, '127.0.0.1', () => {
+      const socket = dial(rig.http, () => {
         socket.write(bytes.slice(0, at), () => socket.resetAndDestroy());
       });
       socket.on('error', () => {});

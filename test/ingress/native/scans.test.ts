@@ -22,7 +22,7 @@ const CLIENT = '192.0.2.7';
 const PORT = 8080;
 
 /** The head an endpoint gets of the portable engine. */
-function portableHead(bytes: Buffer): string | undefined {
+function portableHead(bytes: Buffer, secure: boolean): string | undefined {
   const scanned = scanRequestHead(bytes, 0, LIMITS);
   const head = scanned && !('status' in scanned) ? frameRequest(scanned) : undefined;
   if (!head || 'status' in head || head.upgrade !== undefined || head.expectContinue) return undefined;
@@ -31,7 +31,7 @@ function portableHead(bytes: Buffer): string | undefined {
     clientPort: 1,
     peerAddress: CLIENT,
     localPort: PORT,
-    secure: false,
+    secure,
     tls: undefined,
     proxiedPort: undefined,
   };
@@ -46,11 +46,11 @@ function portableHead(bytes: Buffer): string | undefined {
   return sent.join('');
 }
 
-function nativeHead(scan: RequestScan, bytes: Buffer): string {
+function nativeHead(scan: RequestScan, bytes: Buffer, secure: boolean): string {
   const memory = new Uint8Array(64 * 1024);
   memory.set(bytes);
   const at = 32 * 1024;
-  const fields = { client: clientFields(CLIENT), listener: listenerFields(PORT) };
+  const fields = { client: clientFields(CLIENT), listener: listenerFields(PORT, secure ? 'https' : 'http') };
   const end = new RequestWriter(memory).write(scan, 0, at, fields, false);
   return Buffer.from(memory.subarray(at, end)).toString('latin1');
 }
@@ -148,7 +148,8 @@ describe('a request head', () => {
         expect(scan.close).toBe(!head.keepAlive);
         expect(bytes.toString('latin1', scan.host, scan.hostEnd)).toBe(head.authority);
         expect(bytes.toString('latin1', scan.target, scan.targetEnd)).toBe(head.target);
-        expect(nativeHead(scan, bytes)).toBe(portableHead(bytes));
+        for (const secure of [false, true])
+          expect(nativeHead(scan, bytes, secure)).toBe(portableHead(bytes, secure));
       }),
       { numRuns: 3_000 },
     );

@@ -41,11 +41,13 @@ function openPlane(workers = 1): NativePlane {
         passThrough: () => false,
         refused: () => {},
       },
+      serverTls: () => undefined,
+      refused: () => {},
       tallied: () => {},
       ejected: () => {},
       handedOver: () => {},
     },
-    { addresses: [{ host: '127.0.0.1', port: 0 }], workers },
+    { addresses: [{ host: '127.0.0.1', port: 0, secure: false }], workers },
   );
   const host = compileHost({ host: 'web.test', ingresses: [], strict: false, hasTls: false }, []);
   void plane.publish(new RouteTable(1, new Map([['web.test', host]]), [], undefined), settings);
@@ -81,7 +83,7 @@ test('clients are accepted while the worker is dead, and by the next one', async
 test.for([[1], [2]] as const)('a port in use is said as ever, %i workers', async ([workers]) => {
   await using plane = openPlane(workers);
   const { port } = plane.listeners[0]!.address;
-  const again = { host: '127.0.0.1', port };
+  const again = { host: '127.0.0.1', port, secure: false };
   const refused = { ...deps, snapshots: new Tracker({ log: silentLogger }) };
   expect(() => NativePlane.open(refused as never, { addresses: [again], workers })).toThrow(
     `cannot listen on 127.0.0.1:${port}: the port is in use`,

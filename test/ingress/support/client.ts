@@ -1,7 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
-import net from 'node:net';
 import type tls from 'node:tls';
+import { dial, isSecure } from './dial.ts';
 
 export interface Ask {
   readonly method?: string;
@@ -29,6 +29,7 @@ export interface Told {
 
 /** One HTTP/1.1 request; rejects when no answer begins. */
 export function ask(port: number, asked: Ask = {}): Promise<Told> {
+  const overTls = isSecure() || asked.sni !== undefined;
   return new Promise((resolve, reject) => {
     const options: https.RequestOptions = {
       host: '127.0.0.1',
@@ -39,10 +40,11 @@ export function ask(port: number, asked: Ask = {}): Promise<Told> {
       setHost: false,
       headers: { host: asked.host ?? 'web.test', ...asked.headers },
       ...(asked.localAddress !== undefined && { localAddress: asked.localAddress }),
-      ...(asked.sni !== undefined && { servername: asked.sni, rejectUnauthorized: false, ...asked.tls }),
+      ...(overTls && { rejectUnauthorized: false }),
+      ...(asked.sni !== undefined && { servername: asked.sni, ...asked.tls }),
     };
     const interim: number[] = [];
-    const request = (asked.sni === undefined ? http : https).request(options, (response) => {
+    const request = (overTls ? https : http).request(options, (response) => {
       const chunks: Buffer[] = [];
       const done = (cut: boolean): void =>
         resolve({
@@ -76,7 +78,7 @@ const QUIET_MS = 300;
 /** Raw bytes there and back: until the server closes, or is quiet after an answer. */
 export function talk(port: number, ...pieces: readonly (string | Buffer)[]): Promise<Talk> {
   return new Promise((resolve) => {
-    const socket = net.connect(port, '127.0.0.1');
+    const socket = dial(port);
     let text = '';
     let timer: NodeJS.Timeout | undefined;
     const finish = (closed: boolean): void => {

@@ -1,6 +1,6 @@
 import { type EngineName, ENGINES } from '../../../src/net/engine.ts';
 
-/** How the ingress of a suite serves plain HTTP: WEFT_INGRESS_ENGINE=native runs any suite on that engine. */
+/** How the ingress of a suite serves HTTP/1.1: WEFT_INGRESS_ENGINE=native runs any suite on that engine. */
 export const ENGINE: EngineName =
   ENGINES.find((name) => name === process.env['WEFT_INGRESS_ENGINE']) ?? 'portable';
 

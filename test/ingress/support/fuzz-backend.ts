@@ -1,6 +1,8 @@
 import http from 'node:http';
+import https from 'node:https';
 import { waitFor } from '../../support/wait-for.ts';
 import { RawBackend } from './backend.ts';
+import { isSecure } from './dial.ts';
 import { ingress, service } from './objects.ts';
 import { Rig } from './rig.ts';
 
@@ -101,7 +103,8 @@ function outcomeOf(port: number, n: number, answers: ReadonlyMap<string, string>
   return new Promise((resolve, reject) => {
     const fault = (what: string): void =>
       reject(new Error(`${what} for ${JSON.stringify(answers.get(String(n)))}`));
-    const request = http.get({ port, path: `/${n}`, agent: false, headers: { host: 'web.test' } });
+    const asked = { port, path: `/${n}`, agent: false, headers: { host: 'web.test' } };
+    const request = isSecure() ? https.get({ ...asked, rejectUnauthorized: false }) : http.get(asked);
     request.setTimeout(ANSWER_MS_MAX, () => fault('no answer'));
     request.on('error', (error: NodeJS.ErrnoException) =>
       error.code?.startsWith('HPE_') === true && error.code !== 'HPE_INVALID_EOF_STATE'

@@ -1,7 +1,8 @@
-import net from 'node:net';
+import type net from 'node:net';
 import { waitFor } from '../../support/wait-for.ts';
 import { Backend } from './backend.ts';
 import { ask } from './client.ts';
+import { dial, isSecure } from './dial.ts';
 import { block, Frame, frame, plainRequest, PREFACE } from './frames.ts';
 import { ingress, service } from './objects.ts';
 import { Rig } from './rig.ts';
@@ -127,7 +128,7 @@ function deliver(port: number, bytes: Buffer, dice: Dice): Promise<boolean> {
   const cuts = [dice.next(bytes.length + 1), dice.next(bytes.length + 1)].sort((a, b) => a - b);
   return new Promise((resolve) => {
     let answered = false;
-    const socket = net.connect({ port, host: '127.0.0.1', noDelay: true }, () => {
+    const socket = dial(port, () => {
       socket.write(bytes.subarray(0, cuts[0]));
       setImmediate(() => {
         socket.write(bytes.subarray(cuts[0], cuts[1]));
@@ -150,7 +151,7 @@ export async function fuzzIngress(connections: number, seed: number): Promise<Fu
   let reached = 0;
   await using backend = await Backend.open(({ method, target, headers }, response) => {
     reached++;
-    if (headers['x-scheme'] !== 'http' || headers['x-real-ip'] !== '127.0.0.1')
+    if (headers['x-scheme'] !== (isSecure() ? 'https' : 'http') || headers['x-real-ip'] !== '127.0.0.1')
       faults.push(`${method} ${target} came past the ingress`);
     response.end('ok');
     backend.received.length = 0;

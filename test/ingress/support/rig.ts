@@ -8,6 +8,7 @@ import { systemClock } from '../../../src/base/clock.ts';
 import { createLogger, formatText } from '../../../src/base/log.ts';
 import { Registry } from '../../../src/base/metrics.ts';
 import { waitFor } from '../../support/wait-for.ts';
+import { isSecure } from './dial.ts';
 import { ENGINE, WORKERS } from './engine.ts';
 
 const log = createLogger(
@@ -82,8 +83,9 @@ export class Rig implements AsyncDisposable {
     return rig;
   }
 
+  /** Where HTTP/1.1 is spoken. */
   get http(): number {
-    return this.#port('http');
+    return this.#port(isSecure() ? 'https' : 'http');
   }
 
   get https(): number {

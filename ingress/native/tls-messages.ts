@@ -1,0 +1,27 @@
+/** What the main thread and a worker tell each other about TLS. Everything here survives a structured clone. */
+
+/** How a worker speaks TLS under one or more server names. */
+export interface SentTls {
+  /** The same for the same manner: a context is made once, and its session tickets stay good. */
+  readonly id: number;
+  readonly cert: string;
+  readonly key: string;
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  readonly ciphers: string | undefined;
+  /** The same in all workers. */
+  readonly ticketKeys: Uint8Array;
+  /** The auth-tls-secret of the name; client certificates are not asked for here. */
+  readonly clientAuthority: string | undefined;
+}
+
+/** A client came by a name that the worker has not heard of since the last table. */
+export interface NameAsked {
+  readonly kind: 'name';
+  /** Empty = the client sent none. */
+  readonly name: string;
+}
+
+export interface NameAnswered extends NameAsked {
+  /** undefined = connections by this name are handed over before the handshake. */
+  readonly tls: SentTls | undefined;
+}
