@@ -17,7 +17,7 @@ export interface FamilyReport {
 }
 
 /** The body of /healthz and /livez as kube-proxy writes it. */
-interface HealthReport {
+export interface HealthReport {
   readonly lastUpdated: string;
   readonly currentTime: string;
   readonly nodeEligible: boolean;
@@ -79,10 +79,9 @@ export class ProxyHealth {
   report(): HealthReport {
     const healths = [...this.#families];
     const { healthy, nodeEligible } = this;
-    const lastMs = Math.min(...healths.map(([, { lastUpdatedMs }]) => lastUpdatedMs));
+    const lastMs = Math.max(...healths.map(([, { lastUpdatedMs }]) => lastUpdatedMs));
     return {
-      // an unhealthy proxy says when it last was in step, a healthy one that it is now
-      lastUpdated: text(healthy ? this.#clock.nowMs() : lastMs),
+      lastUpdated: text(lastMs),
       currentTime: text(this.#clock.nowMs()),
       nodeEligible,
       healthy,

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { ProxyHealth } from './health.ts';
+import type { HealthReport, ProxyHealth } from './health.ts';
 import { openHttpListener, type HttpListener } from './http-listener.ts';
 
 export interface HealthzDeps {
@@ -37,5 +37,12 @@ function reply(deps: HealthzDeps, request: IncomingMessage, response: ServerResp
   if (path !== '/readyz') count?.(path === '/healthz' ? 'healthz' : 'livez', status);
   response
     .writeHead(status, { 'Content-Type': 'application/json', 'X-Content-Type-Options': 'nosniff' })
-    .end(JSON.stringify(path === '/livez' ? { ...report, nodeEligible: undefined } : report));
+    .end(JSON.stringify(body(report, path, well)));
+}
+
+/** Who is well says that it is up to date now, who is not says since when. */
+function body(report: HealthReport, path: string, well: boolean): Partial<HealthReport> {
+  const { nodeEligible, ...rest } = report;
+  const lastUpdated = well ? report.currentTime : report.lastUpdated;
+  return { ...rest, lastUpdated, ...(path !== '/livez' && { nodeEligible }) };
 }

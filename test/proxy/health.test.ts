@@ -118,6 +118,21 @@ describe('/healthz and /livez', () => {
     expect(await status('/other')).toBe(404);
   });
 
+  test('who is well says that it is up to date now, who is not since when', async () => {
+    for (const deleting of [false, true]) {
+      const { clock, health, listener } = await serve({ ...alpha, deleting });
+      health.updated('IPv4', clock.nowMs());
+      await clock.advance(5_000);
+      const told = async (path: string): Promise<number> => {
+        const response = await fetch(`http://127.0.0.1:${listener.port}${path}`);
+        const { lastUpdated, currentTime } = (await response.json()) as Record<string, string>;
+        return Date.parse(currentTime ?? '') - Date.parse(lastUpdated ?? '');
+      };
+      expect(await told('/healthz')).toBe(deleting ? 5_000 : 0);
+      expect(await told('/livez')).toBe(0);
+    }
+  });
+
   test('a change that waits too long is unhealthy until it is applied', async () => {
     const { clock, health, status, listener } = await serve(alpha);
     health.queued();
