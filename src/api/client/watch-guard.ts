@@ -11,7 +11,8 @@ export class WatchListUnsupported extends Error {
   }
 }
 
-const REFUSALS = new Set([400, 405, 422]);
+/** 500: kube-apiserver over an etcd before 3.5 tells so that it cannot know when the initial events are complete. */
+const REFUSALS = new Set([400, 405, 422, 500]);
 
 interface GuardOptions {
   readonly clock: Clock;

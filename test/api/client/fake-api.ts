@@ -23,7 +23,7 @@ export class FakeApi {
   #oldest = 0;
   #uid = 0;
   #failures = 0;
-  watchList = true;
+  watchList: boolean | 'disabled' = true;
 
   get revision(): number {
     return this.#revision;
@@ -104,6 +104,9 @@ export class FakeApi {
 
   #watch(query: URLSearchParams, signal: AbortSignal): HttpResponse {
     const initial = query.get('sendInitialEvents') === 'true';
+    const disabled = line('ERROR', status(500, 'InternalError', 'RequestWatchProgress is disabled'));
+    if (initial && this.watchList === 'disabled')
+      return { status: 200, headers: {}, body: this.#stream([disabled, undefined], signal) };
     if (initial && !this.watchList) return json(422, status(422, 'Invalid', 'forbidden for watch'));
     const from = Number(query.get('resourceVersion') ?? 0);
     const lines: (string | undefined)[] = [];

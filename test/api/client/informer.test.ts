@@ -52,9 +52,12 @@ describe('informer', () => {
     await informer[Symbol.asyncDispose]();
   });
 
-  it('lists in pages when the server refuses watch-list, filling in apiVersion and kind', async () => {
+  it.each([
+    ['refuses watch-list', false],
+    ['has a store that cannot serve watch-lists', 'disabled'],
+  ] as const)('lists in pages when the server %s, filling in apiVersion and kind', async (_, watchList) => {
     const { api, informer } = stage((fake) => {
-      fake.watchList = false;
+      fake.watchList = watchList;
       for (let i = 0; i < 1100; i++) fake.set(`o${i}`, 'x');
     });
     await informer.synced();
