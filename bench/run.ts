@@ -8,6 +8,7 @@ import { join, relative } from 'node:path';
 
 const ROOT = new URL('.', import.meta.url).pathname;
 const BENCHMARKS = [
+  'engine.ts',
   'dns/queries.ts',
   'dns/table.ts',
   'dns/cold-start.ts',

@@ -2,13 +2,13 @@
  * CPU per query beside NSD, Knot and CoreDNS (those installed), one core each for server and client, in one run.
  * Run: node bench/dns/queries.ts [seconds] [services]
  */
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { reverseName, serviceName } from './cluster.ts';
 import { peers, writeZones } from './peers.ts';
 import { treeCpuSeconds } from './process-cpu.ts';
+import { answering, type Engine, type Questions, startServer, writeQuestions } from './rig.ts';
 
 const CPU_LIMIT_MICROSECONDS = 7.5;
 const GROWTH_LIMIT = 1.2;
@@ -34,56 +34,10 @@ interface Row {
   readonly queriesPerSecond: number;
 }
 
-/**
- * Names asked in an order without pattern.
- * - A: every one exists
- * - search: what a search path makes of names inside and outside of the cluster
- * - mixed: all that clients ask: A, AAAA, SRV of services and ports, PTR, names that do not exist, search paths
- */
-type Questions = 'A' | 'search' | 'mixed';
-
-function writeQuestions(path: string, kind: Questions, count: number): void {
-  const lines = Array.from({ length: 100_000 }, (_, k) => {
-    const i = Number((BigInt(k) * 7919n) % BigInt(count));
-    const { namespace, name } = serviceName(i);
-    const found = `${name}.${namespace}.svc.cluster.local`;
-    if (kind === 'A') return `${found} A`;
-    const mixed = [
-      `_http._tcp.${found} SRV`,
-      `${found} SRV`,
-      `${reverseName(i)}.in-addr.arpa PTR`,
-      `no-${name}.${namespace}.svc.cluster.local A`,
-      `${name}.svc.cluster.local A`,
-    ];
-    const search = [
-      `${found} A`,
-      `${found} AAAA`,
-      `www.example.org.${namespace}.svc.cluster.local A`,
-      `www.example.org.svc.cluster.local A`,
-      `www.example.org.cluster.local AAAA`,
-    ];
-    const all = kind === 'mixed' ? [...search, ...mixed] : search;
-    return all[k % all.length]!;
-  });
-  writeFileSync(path, `${lines.join('\n')}\n`);
-}
-
-type Engine = 'portable' | 'native';
-
 async function startWeft(count: number, engine: Engine): Promise<{ child: ChildProcess; port: number }> {
-  const script = new URL('./server.ts', import.meta.url).pathname;
-  const child = spawn('taskset', ['-c', '0', process.execPath, script, String(count), '0', engine], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  children.push(child);
-  const port = await new Promise<number>((resolve, reject) => {
-    child.stdout.on('data', (chunk: Buffer) => {
-      const told = /"port":(\d+)/.exec(chunk.toString());
-      if (told) resolve(Number(told[1]));
-    });
-    child.on('exit', (code) => reject(new Error(`weft ended with ${code}`)));
-  });
-  return { child, port };
+  const started = await startServer(count, engine);
+  children.push(started.child);
+  return started;
 }
 
 function load(port: number, questions: string, forSeconds: number, args: readonly string[] = []): number {
@@ -114,20 +68,6 @@ async function stop(child: ChildProcess): Promise<void> {
   const gone = new Promise((resolve) => child.once('exit', resolve));
   child.kill('SIGTERM');
   await gone;
-}
-
-async function answering(port: number): Promise<void> {
-  for (let i = 0; i < 100; i++) {
-    try {
-      const line = `${serviceName(0).name}.${serviceName(0).namespace}.svc.cluster.local`;
-      const args = ['+short', '+time=1', '+tries=1', '-p', String(port), '@127.0.0.1', line];
-      if (execFileSync('dig', args, { encoding: 'utf8' }).startsWith('10.')) return;
-    } catch {
-      // not yet
-    }
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error(`nothing answers on port ${port}`);
 }
 
 async function weftRows(engine: Engine): Promise<Row[]> {

@@ -1,5 +1,5 @@
 /**
- * The server under test: `node bench/dns/server.ts services endpoints engine`. The kubeadm Corefile's chain with metrics on;
+ * The server under test: `node bench/dns/server.ts services endpoints engine receivers`. The kubeadm Corefile's chain with metrics on;
  * prints its port.
  */
 import { DnsServer } from '../../dns/server/dns-server.ts';
@@ -11,6 +11,7 @@ import { clusterOf } from './cluster.ts';
 
 const [services = 10_000, endpoints = 0] = process.argv.slice(2, 4).map(Number);
 const native = process.argv[4] === 'native';
+const receivers = Number(process.argv[5] ?? 1);
 const clock = systemClock;
 const corefile = `. {
   errors
@@ -30,7 +31,7 @@ const server = await DnsServer.open(
     log: silentLogger,
     metrics: new Registry(),
     random: Math.random,
-    ...(native && { openDatagram: nativeDatagram({ clock, log: silentLogger }, { receivers: 1 }) }),
+    ...(native && { openDatagram: nativeDatagram({ clock, log: silentLogger }, { receivers }) }),
   },
   { corefile: { text: corefile }, dnsPort: 0, defaultBind: ['127.0.0.1'] },
 );

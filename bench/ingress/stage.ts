@@ -159,11 +159,12 @@ export async function startWeft(
   more: readonly object[] = [],
   nodeFlags: readonly string[] = [],
   engine: 'portable' | 'native' = 'portable',
+  workers = 1,
 ): Promise<Proxy> {
   const proxy =
     engine === 'portable'
       ? { name: 'weft', address: '127.0.77.4', http: 19_805, https: 19_806 }
-      : { name: 'weft native', address: '127.0.77.5', http: 19_807, https: 19_808 };
+      : { name: 'weft native', address: `127.0.77.${4 + workers}`, http: 19_807, https: 19_808 };
   const { cert, key } = await stage.certificate('bench.test');
   const items = [
     ...routeManifests(),
@@ -182,6 +183,8 @@ export async function startWeft(
     ...flags,
     '--engine',
     engine,
+    '--workers',
+    String(workers),
     '--healthz-port',
     '0',
   ]);

@@ -1,0 +1,77 @@
+/** What the benchmarks of DNS share: the server under test, and what it is asked. */
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { reverseName, serviceName } from './cluster.ts';
+
+/**
+ * Names asked in an order without pattern.
+ * - A: every one exists
+ * - search: what a search path makes of names inside and outside of the cluster
+ * - mixed: all that clients ask: A, AAAA, SRV of services and ports, PTR, names that do not exist, search paths
+ */
+export type Questions = 'A' | 'search' | 'mixed';
+
+export function writeQuestions(path: string, kind: Questions, count: number): void {
+  const lines = Array.from({ length: 100_000 }, (_, k) => {
+    const i = Number((BigInt(k) * 7919n) % BigInt(count));
+    const { namespace, name } = serviceName(i);
+    const found = `${name}.${namespace}.svc.cluster.local`;
+    if (kind === 'A') return `${found} A`;
+    const mixed = [
+      `_http._tcp.${found} SRV`,
+      `${found} SRV`,
+      `${reverseName(i)}.in-addr.arpa PTR`,
+      `no-${name}.${namespace}.svc.cluster.local A`,
+      `${name}.svc.cluster.local A`,
+    ];
+    const search = [
+      `${found} A`,
+      `${found} AAAA`,
+      `www.example.org.${namespace}.svc.cluster.local A`,
+      `www.example.org.svc.cluster.local A`,
+      `www.example.org.cluster.local AAAA`,
+    ];
+    const all = kind === 'mixed' ? [...search, ...mixed] : search;
+    return all[k % all.length]!;
+  });
+  writeFileSync(path, `${lines.join('\n')}\n`);
+}
+
+export type Engine = 'portable' | 'native';
+
+/** On one core, for each of the receivers. */
+export async function startServer(
+  services: number,
+  engine: Engine,
+  receivers = 1,
+): Promise<{ child: ChildProcess; port: number }> {
+  const script = new URL('./server.ts', import.meta.url).pathname;
+  const cores = receivers === 1 ? '0' : `0-${receivers - 1}`;
+  const args = [script, services, 0, engine, receivers].map(String);
+  const child = spawn('taskset', ['-c', cores, process.execPath, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const port = await new Promise<number>((resolve, reject) => {
+    child.stdout.on('data', (chunk: Buffer) => {
+      const told = /"port":(\d+)/.exec(chunk.toString());
+      if (told) resolve(Number(told[1]));
+    });
+    child.on('exit', (code) => reject(new Error(`weft ended with ${code}`)));
+  });
+  return { child, port };
+}
+
+/** Resolves when the first service's name is answered. */
+export async function answering(port: number): Promise<void> {
+  for (let i = 0; i < 100; i++) {
+    try {
+      const line = `${serviceName(0).name}.${serviceName(0).namespace}.svc.cluster.local`;
+      const args = ['+short', '+time=1', '+tries=1', '-p', String(port), '@127.0.0.1', line];
+      if (execFileSync('dig', args, { encoding: 'utf8' }).startsWith('10.')) return;
+    } catch {
+      // not yet
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`nothing answers on port ${port}`);
+}

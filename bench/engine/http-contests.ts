@@ -1,0 +1,137 @@
+/** HTTP/1.1 through 1,000 rules beside nginx: h2load asks at once or at a fixed rate, wrk on a new connection each time. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  otherRules,
+  type Proxy,
+  run as output,
+  Stage,
+  startBackend,
+  startNginx,
+  startWeft,
+} from '../ingress/stage.ts';
+import { type Contender, type Contest, LOAD_CORE, p99, pin, SERVER_CORE } from './contest.ts';
+
+interface Row {
+  readonly what: string;
+  readonly bodyBytes: number;
+  readonly connections: number;
+  readonly scheme: 'http' | 'https';
+  readonly ratioMax: number;
+}
+
+const KEPT: readonly Row[] = [
+  {
+    what: 'HTTP/1.1, 100 B, 64 kept connections',
+    bodyBytes: 100,
+    connections: 64,
+    scheme: 'http',
+    ratioMax: 1,
+  },
+  { what: 'the same over TLS 1.3', bodyBytes: 100, connections: 64, scheme: 'https', ratioMax: 1 },
+  { what: 'HTTP/1.1, 64 KB answers', bodyBytes: 65_536, connections: 64, scheme: 'http', ratioMax: 1.2 },
+  { what: 'HTTP/1.1, 1 MB answers', bodyBytes: 1_048_576, connections: 16, scheme: 'http', ratioMax: 1.2 },
+];
+const NEW_CONNECTIONS = 32;
+const NEW_RATIO_MAX = 1.3;
+const TWO_WORKERS_RATIO_MAX = 1.1;
+const PATH = '/api/thing?x=1';
+
+/** Calls back with each contest while its contenders run. */
+export async function httpContests(
+  seconds: number,
+  fought: (contest: Contest) => Promise<void>,
+): Promise<void> {
+  for (const row of KEPT) {
+    using stage = new Stage();
+    await startBackend(stage, row.bodyBytes);
+    const rules = otherRules(1_000);
+    const [weft, nginx] = [await startWeft(stage, rules, [], 'native'), await startNginx(stage)];
+    const load = kept(stage, row, seconds);
+    const theirs = contender(nginx, row);
+    for (const { pid } of [contender(weft, row), theirs]) pin(pid, SERVER_CORE);
+    for (const pid of nginx.pids()) pin(pid, SERVER_CORE);
+    const { what, ratioMax } = row;
+    await fought({ what, ratioMax, ours: contender(weft, row), theirs, ...load });
+    if (row !== KEPT[0]) continue;
+    await fought({
+      what: 'HTTP/1.1, a connection for each request',
+      ratioMax: NEW_RATIO_MAX,
+      ours: contender(weft, row),
+      theirs,
+      saturate: (of) => saturateNew(of, seconds),
+      pace: (of, rate) => paceNew(stage, of, rate, seconds),
+    });
+    const two = contender(await startWeft(stage, rules, [], 'native', 2), row);
+    await fought({
+      what: 'HTTP/1.1, two workers on two cores',
+      ratioMax: TWO_WORKERS_RATIO_MAX,
+      ours: { ...two, name: 'weft, 2 workers' },
+      theirs: { ...contender(weft, row), name: 'weft, 1 worker' },
+      saturate: load.saturate,
+    });
+  }
+}
+
+function contender(proxy: Proxy, { scheme }: Row): Contender {
+  const { name, address } = proxy;
+  return { name, pid: proxy.pids()[0] ?? 0, address, port: proxy[scheme] };
+}
+
+/** The same number of requests as it did unmeasured in so many seconds: h2load counts requests. */
+function kept(
+  stage: Stage,
+  row: Row,
+  seconds: number,
+): Pick<Contest, 'saturate'> & Required<Pick<Contest, 'pace'>> {
+  const h2load = (of: Contender, flags: readonly string[]): Promise<string> => {
+    const to = `--connect-to=${of.address}:${of.port}`;
+    const fixed = ['-c', LOAD_CORE, 'h2load', '--h1', to, '-t1', `-c${row.connections}`];
+    const url = `${row.scheme}://bench.test:${of.port}${PATH}`;
+    return output('taskset', [...fixed, `--duration=${seconds}`, ...flags, url]);
+  };
+  return {
+    saturate: async (of) => {
+      const out = await h2load(of, []);
+      const [, units, failed] = /status codes: (\d+) 2xx, \d+ 3xx, (\d+) 4xx/.exec(out) ?? [];
+      if (failed !== '0' || units === '0') throw new Error(`${of.name}: ${out}`);
+      return { units: Number(units), seconds };
+    },
+    pace: async (of, rate) => {
+      const log = join(stage.folder, 'times');
+      await h2load(of, [`--rps=${rate / row.connections}`, `--log-file=${log}`]);
+      return loggedP99(log);
+    },
+  };
+}
+
+/** Microseconds until the end of each answer are the third column. */
+function loggedP99(log: string): number {
+  const lines = readFileSync(log, 'utf8').trim().split('\n');
+  return p99(Float64Array.from(lines, (line) => Number(line.split('\t')[2]) / 1_000));
+}
+
+/** So many connections every 10 ms, a request on each; its time runs from when the kernel has the connection. */
+async function paceNew(
+  stage: Stage,
+  { address, port }: Contender,
+  rate: number,
+  seconds: number,
+): Promise<number> {
+  const log = join(stage.folder, 'times');
+  const count = Math.round(rate * seconds);
+  const to = `--connect-to=${address}:${port}`;
+  const rhythm = [`-c${count}`, `-n${count}`, `-r${Math.round(rate / 100)}`, '--rate-period=10ms'];
+  const args = ['-c', LOAD_CORE, 'h2load', '--h1', to, '-t1', ...rhythm, `--log-file=${log}`];
+  await output('taskset', [...args, `http://bench.test:${port}${PATH}`]);
+  return loggedP99(log);
+}
+
+async function saturateNew({ name, address, port }: Contender, seconds: number) {
+  const fields = ['-H', 'Host: bench.test', '-H', 'Connection: close'];
+  const url = `http://${address}:${port}${PATH}`;
+  const args = ['-c', LOAD_CORE, 'wrk', '-t1', `-c${NEW_CONNECTIONS}`, `-d${seconds}s`, ...fields, url];
+  const out = await output('taskset', args);
+  if (/Non-2xx/.test(out)) throw new Error(`${name}: ${out}`);
+  return { units: Number(/(\d+) requests in/.exec(out)?.[1]), seconds };
+}

@@ -1,0 +1,66 @@
+/** The userspace proxy's TCP beside haproxy in mode tcp, before one echo server. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { ready, Rig, script } from '../proxy/relay-rig.ts';
+import { type Contender, type Contest, LOAD_CORE, p99, pin, SERVER_CORE } from './contest.ts';
+
+const ECHO = { address: '127.244.99.1', port: 19_701 };
+const SERVICE_PORT = 19_702;
+const HAPROXY = { address: '127.0.99.2', port: 19_703 };
+const CONNECTIONS = 64;
+const STREAMS = 4;
+const CONFIG = `global
+  nbthread 1
+  maxconn 4096
+defaults
+  mode tcp
+  timeout connect 1s
+  timeout client 60s
+  timeout server 60s
+listen web
+  bind ${HAPROXY.address}:${HAPROXY.port}
+  server a ${ECHO.address}:${ECHO.port}
+`;
+
+/** Calls back with each contest while its contenders run. */
+export async function relayContests(
+  seconds: number,
+  fought: (contest: Contest) => Promise<void>,
+): Promise<void> {
+  using rig = new Rig();
+  await ready(rig.start(process.execPath, [script('userspace-echo.ts'), ECHO.address, String(ECHO.port)]));
+  const haproxy = rig.start('haproxy', ['-db', '-f', rig.file('haproxy.cfg', CONFIG)]);
+  const ours = await rig.weft('native', { protocol: 'TCP', ...ECHO, servicePort: SERVICE_PORT });
+  const theirs = { name: 'haproxy', pid: haproxy.pid ?? 0, ...HAPROXY };
+  for (const { pid } of [ours, theirs]) pin(pid, SERVER_CORE);
+  const load = async ({ address, port }: Contender, kind: string, connections: number) => {
+    const done = await rig.run('userspace-load.ts', [address, port, connections, seconds, kind]);
+    return done as { readonly requests: number; readonly bytes: number };
+  };
+  await fought({
+    what: 'TCP relay, 1 KB echoed, 64 kept connections',
+    ratioMax: 1,
+    ours,
+    theirs,
+    saturate: async (of) => ({ units: (await load(of, 'keep', CONNECTIONS)).requests, seconds }),
+    pace: (of, rate) => pace(of, rate, seconds),
+  });
+  await fought({
+    what: 'TCP relay, bulk both ways, a unit is a MB',
+    ratioMax: 1,
+    ours,
+    theirs,
+    // what came back went through the proxy twice
+    saturate: async (of) => ({ units: (2 * (await load(of, 'stream', STREAMS)).bytes) / 1e6, seconds }),
+  });
+}
+
+/** Milliseconds, counted from when a message was due. */
+async function pace({ address, port }: Contender, rate: number, seconds: number): Promise<number> {
+  const script = new URL('./paced-client.ts', import.meta.url).pathname;
+  const args = [script, address, port, rate, seconds, CONNECTIONS].map(String);
+  const { stdout } = await promisify(execFile)('taskset', ['-c', LOAD_CORE, process.execPath, ...args], {
+    maxBuffer: 1 << 26,
+  });
+  return p99(Float64Array.from(JSON.parse(stdout) as number[]));
+}
