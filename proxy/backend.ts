@@ -12,6 +12,8 @@ export interface Applied {
   readonly refused: readonly { readonly key: string; readonly reason: string }[];
   /** The kernel refused a change, and all was written anew. */
   readonly retried?: boolean;
+  /** Something that is not needed any more could not be removed; what is served is right. */
+  readonly cleanupFailed?: boolean;
   /** Rules by table: what the kernel holds of ours, and what was written now. */
   readonly rules?: Readonly<Record<string, { readonly held: number; readonly written: number }>>;
   /** UDP flows that were made to choose anew, and how long that took. */
@@ -39,6 +41,14 @@ export interface Backend extends AsyncDisposable {
   readonly activeCount?: number;
   /** Numbers by service port since the start, for metrics and trace. */
   counters?(signal: AbortSignal): Promise<readonly PortCounts[]>;
+  /** What single rules count, of both families together; undefined where nothing does. */
+  packetCounts?(): Promise<PacketCounts | undefined>;
+}
+
+/** Packets, since the kernel made the counters. */
+export interface PacketCounts {
+  readonly invalidDropped: number;
+  readonly localhostAccepted: number;
 }
 
 /** Bytes in run from client to endpoint, bytes out back. A mode leaves out what its kernel does not count. */

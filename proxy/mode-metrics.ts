@@ -24,6 +24,7 @@ export function openModeMetrics(registry: Registry): ModeMetrics {
   const full = count(`${RULES}iptables_restore_failures_total`, 'Failed restores of everything');
   const partial = count(`${RULES}iptables_partial_restore_failures_total`, 'Failed restores of what changed');
   const nftables = count(`${RULES}nftables_sync_failures_total`, 'Failed transactions');
+  const cleanups = count(`${RULES}nftables_cleanup_failures_total`, 'Failed removals of what is not needed');
   const held = rules(`${RULES}iptables_total`, 'Rules in the kernel');
   const written = rules(`${RULES}iptables_last`, 'Rules written by the last sync');
   const deleted = count(`${CONNTRACK}deleted_entries_total`, 'Stale UDP flows that were forgotten');
@@ -32,8 +33,9 @@ export function openModeMetrics(registry: Registry): ModeMetrics {
     (registry.getSingleMetric(name) as Histogram | undefined) ??
     new Histogram({ name, help: 'Seconds of looking for stale UDP flows', labelNames, registers });
   return {
-    applied(family, mode, { retried, rules: tables = {}, staleFlows }) {
+    applied(family, mode, { retried, cleanupFailed, rules: tables = {}, staleFlows }) {
       if (retried) this.failed(family, mode, true);
+      if (cleanupFailed && mode === 'nftables') cleanups.inc({ ip_family: family });
       for (const [table, { held: all, written: last }] of Object.entries(tables)) {
         held.set({ table, ip_family: family }, all);
         written.set({ table, ip_family: family }, last);

@@ -15,6 +15,7 @@ import { ProxyHealth } from './health.ts';
 import { openHealthz } from './healthz.ts';
 import type { HttpListener } from './http-listener.ts';
 import { NO_METRICS, openProxyMetrics, type ProxyMetrics } from './metrics.ts';
+import { openPacketMetrics } from './packet-metrics.ts';
 import { nodeSettings, type ProxySettings } from './settings.ts';
 import { EndpointProber } from './probe/endpoint-prober.ts';
 import { openTrafficMetrics } from './traffic-metrics.ts';
@@ -92,7 +93,9 @@ export class Proxier implements AsyncDisposable {
       maxIntervalMs: syncPeriodMs,
     };
     this.#loop = new SyncLoop(this.#deps, pace, (signal) => this.#sync(signal));
-    if (deps.metrics) openTrafficMetrics(deps.metrics, () => this.backends);
+    if (!deps.metrics) return;
+    openTrafficMetrics(deps.metrics, () => this.backends);
+    openPacketMetrics(deps.metrics, () => this.backends);
   }
 
   /** Opens the backends and serves what the snapshot holds now, or rejects and leaves nothing open. */
@@ -224,11 +227,18 @@ export class Proxier implements AsyncDisposable {
     const { mode } = this.#settings;
     for (const side of this.#sides) {
       if (side.backend.mode === mode) continue;
-      const next = await this.#openBackend(side.family);
+      const next = this.#recalled(side.family) ?? (await this.#openBackend(side.family));
       this.#retired.push(await side.replaceBackend(next, signal));
     }
     this.#deps.log.info('mode switched', { from: this.#mode, to: mode });
     this.#mode = mode;
+  }
+
+  /** A backend of this mode that still holds connections: two of them would remove each other's traces. */
+  #recalled(family: Family): Backend | undefined {
+    const { mode } = this.#settings;
+    const at = this.#retired.findIndex((backend) => backend.mode === mode && backend.family === family);
+    return at < 0 ? undefined : this.#retired.splice(at, 1)[0];
   }
 
   /** A former mode is let go once its last connection has ended. */

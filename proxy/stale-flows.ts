@@ -7,7 +7,7 @@ import type { Exec } from '../src/net/exec.ts';
 import { joinHostPort } from '../src/net/ip.ts';
 import { NETLINK, type OpenNetlink } from '../src/net/netlink/socket.ts';
 import { NetlinkUdpFlows } from '../src/net/netlink/udp-flows.ts';
-import type { Applied, Backend, PortCounts } from './backend.ts';
+import type { Applied, Backend, PacketCounts, PortCounts } from './backend.ts';
 
 export interface StaleFlowDeps {
   readonly clock: Clock;
@@ -58,6 +58,10 @@ export class StaleFlowBackend implements Backend {
 
   cleanup(signal: AbortSignal): Promise<void> {
     return this.#inner.cleanup(signal);
+  }
+
+  async packetCounts(): Promise<PacketCounts | undefined> {
+    return await this.#inner.packetCounts?.();
   }
 
   async counters(signal: AbortSignal): Promise<readonly PortCounts[]> {

@@ -6,7 +6,7 @@ import type { Family } from '../../src/net/ip.ts';
 import { Iptables, type IptablesVariant } from '../../src/net/iptables.ts';
 import type { OpenNetlink } from '../../src/net/netlink/socket.ts';
 import { writeSysctl } from '../../src/net/sysctl.ts';
-import type { Applied, Backend, PortCounts } from '../backend.ts';
+import type { Applied, Backend, PacketCounts, PortCounts } from '../backend.ts';
 import {
   COUNTED_PORTS_MAX,
   FIRST_SLICE_PORTS,
@@ -19,6 +19,7 @@ import { AffinitySets } from './affinity-store.ts';
 import { type BaseOptions, entryJumps, sentinels, servesLocalhost } from './base-rules.ts';
 import { KUBE, PORT_CHAIN_PREFIXES } from './chain-names.ts';
 import { chainsIn, hasJump, removal, withJumps } from './own-chains.ts';
+import { RuleCounters } from './packet-counts.ts';
 import { Ruleset } from './ruleset.ts';
 import { RuleTraffic } from './traffic.ts';
 
@@ -26,7 +27,7 @@ export interface IptablesDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly exec: Exec;
-  /** Makes the ipsets of session affinity. */
+  /** Makes the ipsets of session affinity and the counters of dropped packets. */
   readonly openNetlink?: OpenNetlink;
 }
 
@@ -49,6 +50,7 @@ export class IptablesBackend implements Backend {
   readonly #affinity: AffinitySets;
   readonly #traffic = new RuleTraffic();
   readonly #reading: PacedReading;
+  readonly #counters: RuleCounters;
   #ruleset: Ruleset | undefined;
   #written: Record<string, number> = {};
   #retried = false;
@@ -61,6 +63,7 @@ export class IptablesBackend implements Backend {
     this.#iptables = new Iptables(deps, options);
     this.#affinity = new AffinitySets({ ...deps, iptables: this.#iptables }, options.family);
     this.#reading = new PacedReading(deps.clock);
+    this.#counters = new RuleCounters({ ...deps, iptables: this.#iptables });
     this.family = options.family;
   }
 
@@ -101,6 +104,7 @@ export class IptablesBackend implements Backend {
       if (text !== undefined) await this.#iptables.restoreText(text, signal);
     }
     await this.#affinity.removeOthers([]);
+    await this.#counters.remove();
     this.#ruleset = undefined;
   }
 
@@ -110,9 +114,14 @@ export class IptablesBackend implements Backend {
     return await this.#reading.read(() => this.#traffic.read(this.#iptables, ruleset, signal));
   }
 
+  packetCounts(): Promise<PacketCounts | undefined> {
+    return this.#counters.read();
+  }
+
   /** The kernel keeps the rules: they go on serving until `cleanup`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#affinity[Symbol.dispose]();
+    this.#counters[Symbol.dispose]();
   }
 
   async #restore(text: string, signal: AbortSignal): Promise<void> {
@@ -131,7 +140,8 @@ export class IptablesBackend implements Backend {
     this.#ruleset = undefined;
     await this.#affinity.decide(view.ports.values(), signal);
     await this.#affinity.prepare(view.ports.values(), signal);
-    const ruleset = new Ruleset(view.node, this.#options, this.#affinity.store);
+    const counted = await this.#counters.prepare(signal);
+    const ruleset = new Ruleset(view.node, { ...this.#options, counted }, this.#affinity.store);
     if (servesLocalhost(view.node)) this.#allowLocalnet();
     const saved: Readonly<Record<string, string>> = {
       filter: await this.#iptables.save('filter', signal),

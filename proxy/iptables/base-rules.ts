@@ -2,6 +2,7 @@ import type { NodeSettings } from '../../endpoints/node-view.ts';
 import { cidrContains, parseCidr } from '../../src/net/cidr.ts';
 import type { IptablesTable, Match, Rule } from '../../src/net/iptables-rule.ts';
 import { KUBE } from './chain-names.ts';
+import { COUNTER } from './packet-counts.ts';
 import { hostCidr } from './port-rules.ts';
 
 /** A jump from one of the kernel's chains into ours. */
@@ -17,6 +18,8 @@ export interface BaseOptions {
   /** Drop packets that conntrack calls invalid; off where nf_conntrack_tcp_be_liberal is on. */
   readonly dropInvalid: boolean;
   readonly randomFully: boolean;
+  /** Rules add to the counters of packet-counts.ts. */
+  readonly counted?: boolean;
 }
 
 const NEW: Match = { kind: 'connection-state', states: ['NEW'] };
@@ -104,7 +107,10 @@ export function filterBaseChains(
   ];
   if (options.dropInvalid) {
     forward.unshift({
-      matches: [{ kind: 'connection-state', states: ['INVALID'] }],
+      matches: [
+        { kind: 'connection-state', states: ['INVALID'] },
+        ...(options.counted ? [{ kind: 'nfacct', name: COUNTER.invalidDropped } as const] : []),
+      ],
       target: { kind: 'drop' },
     });
   }

@@ -3,6 +3,7 @@ import { cidrContains, parseCidr } from '../../src/net/cidr.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
 import type { Match, Rule, Target } from '../../src/net/iptables-rule.ts';
 import { endpointChain, KUBE, portChains, portName } from './chain-names.ts';
+import { COUNTER } from './packet-counts.ts';
 import { podMatch } from './pod-match.ts';
 
 /** The rules one service port adds to the shared chains, and the chains it has of its own (all in nat). */
@@ -21,6 +22,8 @@ export interface CompileOptions {
   /** Large clusters leave out the comments of per-endpoint rules: about 40 % less text. */
   readonly endpointComments: boolean;
   readonly affinity: AffinityStore;
+  /** Node ports on 127.0.0.0/8 are counted. */
+  readonly countLocalhost: boolean;
 }
 
 /**
@@ -124,10 +127,13 @@ function entryRules(port: Port): Pick<PortRules, 'natServices' | 'natNodePorts'>
     { kind: 'protocol', protocol: protocolOf(view) },
     { kind: 'destination-port', port: view.nodePort },
   ];
-  return {
-    natServices,
-    natNodePorts: [{ comment: portName(view), matches, target: jump(port.chains.external) }],
-  };
+  const rule: Rule = { comment: portName(view), matches, target: jump(port.chains.external) };
+  const counting: Match[] = [
+    { kind: 'destination', cidr: '127.0.0.0/8' },
+    { kind: 'nfacct', name: COUNTER.localhostAccepted },
+  ];
+  const counted = { ...rule, matches: [...matches, ...counting] };
+  return { natServices, natNodePorts: port.options.countLocalhost ? [counted, rule] : [rule] };
 }
 
 /** What cannot be reached is refused (no endpoint anywhere) or dropped (endpoints, but none where the policy asks). */

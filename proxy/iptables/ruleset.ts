@@ -1,6 +1,12 @@
 import type { NodeSettings, NodeView, ServicePortView } from '../../endpoints/node-view.ts';
 import type { Rule } from '../../src/net/iptables-rule.ts';
-import { type BaseOptions, filterBaseChains, natBaseChains, nodePortEntries } from './base-rules.ts';
+import {
+  type BaseOptions,
+  filterBaseChains,
+  natBaseChains,
+  servesLocalhost,
+  nodePortEntries,
+} from './base-rules.ts';
 import { METRIC_PORTS_MAX } from '../limits.ts';
 import { KUBE } from './chain-names.ts';
 import { chainLines, declareChains } from './own-chains.ts';
@@ -166,6 +172,7 @@ export class Ruleset {
       node: this.#node,
       endpointComments: !this.#large,
       affinity: this.#affinity,
+      countLocalhost: this.#base.counted === true && servesLocalhost(this.#node),
     });
   }
 

@@ -57,6 +57,7 @@ export class NftablesBackend implements Backend {
   readonly #masqueradeMark: number;
   #written: string | undefined;
   #retried = false;
+  #cleanupFailed = false;
   #checkedMs = 0;
   /** Decided with the table. */
   #counted = false;
@@ -85,11 +86,13 @@ export class NftablesBackend implements Backend {
   ): Promise<Applied> {
     const startMs = this.#deps.clock.monotonicMs();
     this.#retried = false;
+    this.#cleanupFailed = false;
     const full = !(changes.complete && (await this.#update(view, changes.ports, signal)));
     if (full) await this.#replace(view, signal);
     const durationMs = this.#deps.clock.monotonicMs() - startMs;
     const changedPorts = full ? view.ports.size : changes.ports.size;
-    return { full, changedPorts, durationMs, refused: [], retried: this.#retried };
+    const outcome = { retried: this.#retried, cleanupFailed: this.#cleanupFailed };
+    return { full, changedPorts, durationMs, refused: [], ...outcome };
   }
 
   async cleanup(signal: AbortSignal): Promise<void> {
@@ -239,6 +242,7 @@ export class NftablesBackend implements Backend {
       else await forgetClientsByNft(this.#nft, this.family, departed, signal);
     } catch (error) {
       // they stay with an endpoint that is gone until their affinity times out
+      this.#cleanupFailed = true;
       this.#deps.log.warn('cannot forget clients of endpoints that left', { error });
     }
   }

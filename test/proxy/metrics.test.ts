@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import { openProxyMetrics } from '../../proxy/metrics.ts';
+import { openPacketMetrics } from '../../proxy/packet-metrics.ts';
 import { Registry } from '../../src/base/metrics.ts';
 
-/** Of kube-proxy 1.36, without those of rules that weft does not write (nfacct) and of cleanups that cannot half fail. */
+/** Of kube-proxy 1.36, without endpoint_changes_pending: changes wait as those of services. */
 const NAMES = `
 sync_proxy_rules_duration_seconds sync_full_proxy_rules_duration_seconds sync_partial_proxy_rules_duration_seconds
 sync_proxy_rules_last_timestamp_seconds sync_proxy_rules_last_queued_timestamp_seconds
@@ -11,11 +12,14 @@ sync_proxy_rules_service_changes_pending sync_proxy_rules_service_changes_total
 sync_proxy_rules_iptables_restore_failures_total sync_proxy_rules_iptables_partial_restore_failures_total
 sync_proxy_rules_iptables_total sync_proxy_rules_iptables_last sync_proxy_rules_nftables_sync_failures_total
 sync_proxy_rules_no_local_endpoints_total proxy_healthz_total proxy_livez_total
+sync_proxy_rules_nftables_cleanup_failures_total iptables_ct_state_invalid_dropped_packets_total
+iptables_localhost_nodeports_accepted_packets_total
 conntrack_reconciler_sync_duration_seconds conntrack_reconciler_deleted_entries_total`;
 
 test('the metrics have the names of kube-proxy', () => {
   const registry = new Registry();
   openProxyMetrics(registry);
+  openPacketMetrics(registry, () => []);
   for (const name of NAMES.trim().split(/\s+/))
     expect(registry.getSingleMetric(`kubeproxy_${name}`), name).toBeDefined();
 });
@@ -30,7 +34,7 @@ test('a mode counts its own failures, rules and stale flows; two proxiers share 
   two.synced({
     ...sample,
     mode: 'nftables',
-    applied: { ...applied, staleFlows: { deleted: 4, durationMs: 8 } },
+    applied: { ...applied, cleanupFailed: true, staleFlows: { deleted: 4, durationMs: 8 } },
   });
   two.failed('IPv4', 'nftables', true);
   const text = await registry.metrics();
@@ -39,6 +43,7 @@ test('a mode counts its own failures, rules and stale flows; two proxiers share 
     'sync_proxy_rules_iptables_total{table="nat",ip_family="IPv4"} 7',
     'sync_proxy_rules_iptables_last{table="nat",ip_family="IPv4"} 3',
     'sync_proxy_rules_nftables_sync_failures_total{ip_family="IPv4"} 1',
+    'sync_proxy_rules_nftables_cleanup_failures_total{ip_family="IPv4"} 1',
     'sync_proxy_rules_endpoint_changes_total 4',
     'conntrack_reconciler_deleted_entries_total{ip_family="IPv4"} 4',
     'conntrack_reconciler_sync_duration_seconds_count{ip_family="IPv4"} 1',

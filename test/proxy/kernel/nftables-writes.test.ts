@@ -74,3 +74,25 @@ test('a first sync goes by growing slices, a change writes its elements, an idle
   await next.apply(delta.view, everything, new Map(), signal);
   expect(transactions).toHaveLength(7);
 });
+
+test('clients of an endpoint that left and cannot be forgotten do not hold up the change', async () => {
+  const { deps } = recordingNft();
+  const exec: Exec = (program, args, options) =>
+    args.includes('affinity')
+      ? Promise.resolve({ exitCode: 1, stdout: '', stderr: 'Error: out of memory' })
+      : deps.exec(program, args, options);
+  await using backend = await openBackend('nftables', { ...deps, exec }, { family: 'IPv4' });
+  const web = service('shop/web', { clusterIP: '10.43.0.1', sessionAffinity: 'ClientIP' });
+  const behind = (...ips: string[]) =>
+    slice('shop/web-1', 'web', { ports: { http: 8080 }, endpoints: ips.map((ip) => ({ ip })) });
+  const objects = [web, behind('10.42.1.1', '10.42.1.2')];
+  const model = new CaseWorld({ ...PROXY_CASES.groups[0]!, objects });
+  model.views();
+  const views = model.trackers[0]!;
+  await backend.apply(views.view, { complete: false, ports: new Set() }, new Map(), signal);
+  model.tracker.upsert(behind('10.42.1.1'));
+  model.tracker.flush();
+  const { view, changes, previous } = views.refresh();
+  const applied = await backend.apply(view, changes, previous, signal);
+  expect(applied).toMatchObject({ full: false, retried: false, cleanupFailed: true });
+});
