@@ -137,7 +137,8 @@ export class IpvsBackend implements Backend {
     await prepareHost({ ipvs, log: this.#deps.log }, this.#options.ipvs);
     const ruleset = new Ruleset({ node: view.node, scheduler: this.#options.ipvs.scheduler });
     ruleset.change(view, view.ports.keys());
-    await ipsets.write(replaceSets(this.family, ruleset.entries.keys));
+    // kube-proxy's own sets have other limits: what takes their place has ours
+    await ipsets.write(replaceSets(this.family, ruleset.entries.keys), ['EEXIST']);
     await this.#writeRules(view, signal);
     const isOfFamily = (key: ServerKey): boolean => familyOf(serverPlace(key).address) === this.family;
     const plan = new ServerPlan(await ipvs.held(isOfFamily));

@@ -1,6 +1,6 @@
 import { Fault, hasCode } from '../../src/base/fault.ts';
 import type { Logger } from '../../src/base/log.ts';
-import { serverKey } from '../../src/net/ipvs.ts';
+import { type IpvsChange, serverKey } from '../../src/net/ipvs.ts';
 import type { Ipvs } from '../../src/net/netlink/ipvs.ts';
 import { readSysctl, writeSysctl } from '../../src/net/sysctl.ts';
 import type { IpvsOptions } from '../kernel-options.ts';
@@ -11,16 +11,17 @@ const PROBE = serverKey('tcp', '198.51.100.0', 20_000);
 /** Makes a virtual server with the scheduler and takes it away. Faults: IPVS_UNAVAILABLE. */
 export async function probeIpvs(ipvs: Ipvs, scheduler: string): Promise<void> {
   const server = { scheduler, persistSeconds: 0, flags: '' };
-  // one that an earlier probe left is in the way
-  await ipvs.write([{ verb: 'delete-server', key: PROBE }], undefined, ['ESRCH']);
+  const gone: IpvsChange = { verb: 'delete-server', key: PROBE };
+  // one that an earlier probe left is in the way, and the other family may be probing at the same time
+  await ipvs.write([gone], undefined, ['ESRCH']);
   try {
-    await ipvs.write([{ verb: 'add-server', key: PROBE, server }]);
+    await ipvs.write([{ verb: 'add-server', key: PROBE, server }], undefined, ['EEXIST']);
   } catch (cause) {
     if (!hasCode(cause, 'ENOENT')) throw cause;
     const message = `this kernel has no scheduler ${scheduler}: modprobe ip_vs_${scheduler}, or use another one`;
     throw new Fault('IPVS_UNAVAILABLE', message, { cause });
   }
-  await ipvs.write([{ verb: 'delete-server', key: PROBE }]);
+  await ipvs.write([gone], undefined, ['ESRCH']);
 }
 
 /** Settings of kube-proxy's ipvs mode, with what each is good for. */

@@ -96,6 +96,13 @@ describe('ipsets', () => {
     namespace.run('iptables-legacy', ['-A', 'INPUT', '-m', 'set', '--match-set', 'b', 'src']);
     await expect(sets.write([{ verb: 'destroy', set: 'b' }])).rejects.toThrow('the set is in use');
     await sets.write([{ verb: 'destroy', set: 'b' }], [IPSET_IN_USE]);
+    const larger: IpsetChange = {
+      verb: 'create',
+      set: 'a',
+      options: { type: 'hash:ip', family: 'IPv4', entriesMax: 9 },
+    };
+    await expect(sets.write([larger])).rejects.toThrow('EEXIST');
+    await sets.write([larger], ['EEXIST']);
     await sets.write([{ verb: 'destroy', set: 'a' }]);
     expect(await sets.names()).toEqual(['b']);
   });
