@@ -1,13 +1,14 @@
 /**
- * CPU per request of both engines of plain HTTP beside nginx, in one run: 1,000 rules, X-Forwarded fields, metrics on. Small,
- * 64 KB and 1 MB answers on kept connections, and a connection for each request. Each server has core 0, everything else core 1.
- * Run: node bench/ingress/engines.ts [requests] [rounds]. Fails where the native engine costs more than the limit beside a row.
+ * CPU per request of both engines of HTTP/1.1 beside nginx, in one run: 1,000 rules, X-Forwarded fields, metrics on. Small,
+ * 64 KB and 1 MB answers on kept connections, small ones over TLS (ECDSA P-256, TLS 1.3), and a connection for each request. Each server has core 0, everything else core 1.
+ * Run: node bench/ingress/engines.ts [requests] [rounds] [rows whose name has this]. Fails where the native engine costs more than the limit beside a row.
  */
 import { execFileSync } from 'node:child_process';
 import { otherRules, perUnit, type Proxy, run, Stage, startBackend, startNginx, startWeft } from './stage.ts';
 
 const requests = Number(process.argv[2] ?? 60_000);
 const rounds = Number(process.argv[3] ?? 5);
+const only = process.argv[4] ?? '';
 const SERVER_CORE = '0';
 const LOAD_CORE = '1';
 
@@ -17,6 +18,7 @@ interface Row {
   /** Share of `requests`. */
   readonly share: number;
   readonly close: boolean;
+  readonly secure?: boolean;
   readonly connections: number;
   /** Native engine to nginx. */
   readonly ratioMax: number;
@@ -24,6 +26,15 @@ interface Row {
 
 const ROWS: readonly Row[] = [
   { name: '100 B, kept', bodyBytes: 100, share: 1, close: false, connections: 64, ratioMax: 1 },
+  {
+    name: '100 B, kept, TLS',
+    bodyBytes: 100,
+    share: 1,
+    close: false,
+    secure: true,
+    connections: 64,
+    ratioMax: 1,
+  },
   { name: '64 KB, kept', bodyBytes: 65_536, share: 0.2, close: false, connections: 64, ratioMax: 1.2 },
   { name: '1 MB, kept', bodyBytes: 1_048_576, share: 0.02, close: false, connections: 16, ratioMax: 1.2 },
   {
@@ -37,11 +48,12 @@ const ROWS: readonly Row[] = [
 ];
 
 /** h2load counts requests: every proxy is given the same number. */
-async function load(proxy: Proxy, { share, close, connections }: Row): Promise<number> {
+async function load(proxy: Proxy, { share, close, secure, connections }: Row): Promise<number> {
   const count = Math.round(requests * share);
   if (close) return await loadClosing(proxy, count, connections);
-  const url = `http://bench.test:${proxy.http}/api/thing?x=1`;
-  const to = `--connect-to=${proxy.address}:${proxy.http}`;
+  const port = secure ? proxy.https : proxy.http;
+  const url = `${secure ? 'https' : 'http'}://bench.test:${port}/api/thing?x=1`;
+  const to = `--connect-to=${proxy.address}:${port}`;
   const args = ['-c', LOAD_CORE, 'h2load', '--h1', to, '-t1', `-c${connections}`, `-n${count}`, url];
   const out = await run('taskset', args);
   const [, total, failed] = /status codes: (\d+) 2xx, \d+ 3xx, (\d+) 4xx/.exec(out) ?? [];
@@ -74,7 +86,7 @@ function pin(proxy: Proxy): void {
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
 
-for (const row of ROWS) {
+for (const row of ROWS.filter(({ name }) => name.includes(only))) {
   using stage = new Stage();
   await startBackend(stage, row.bodyBytes);
   const rules = otherRules(1_000);

@@ -29,5 +29,7 @@ export const TIMER_SLOTS = 1024;
 export const SPARE_RELAYS_MAX = 256;
 /** Addresses of clients whose fields are remembered. Over: all are forgotten. */
 export const CLIENTS_REMEMBERED_MAX = 1024;
+/** Steps of TLS handshakes in one turn of the loop, half a millisecond each or more: others have their turn between. */
+export const HANDSHAKE_STEPS_A_TURN = 16;
 /** Server names a worker remembers the TLS of. Over: all are forgotten, and asked for again. */
 export const TLS_NAMES_REMEMBERED_MAX = 4096;

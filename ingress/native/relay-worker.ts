@@ -51,7 +51,7 @@ class RelayWorker {
     const context = this.#context;
     this.#seat.serve(this.#loop, {
       obey: (message) => this.#hear(message),
-      turned: () => context.flushLog(),
+      turned: () => context.turned(),
     });
     context.sessions.freeAll();
     context.names[Symbol.dispose]();

@@ -133,6 +133,7 @@ export class TlsOpening implements ReadyHandler, NameWaiter {
   }
 
   #shake(tls: TlsStream): void {
+    if (!this.#context.takeHandshakeStep()) return this.#context.loop.defer(this);
     const failure = tls.handshake();
     if (failure === -ERRNO.EAGAIN) return;
     if (failure < 0) return this.#refuse(`tls: ${tls.error}`);

@@ -10,6 +10,7 @@ import {
   CLIENTS_REMEMBERED_MAX,
   FAST_FIELDS_MAX,
   FAST_HEAD_BYTES_MAX,
+  HANDSHAKE_STEPS_A_TURN,
   HEADROOM_BYTES,
   RECEIVE_BYTES,
   SPARE_RELAYS_MAX,
@@ -65,6 +66,7 @@ export class WorkerContext {
   transportSecurityField: Uint8Array = new Uint8Array();
   #settings: GlobalSettings | undefined;
   #lines: string[] = [];
+  #handshakeSteps = 0;
   readonly #relays: RequestRelay[] = [];
   readonly #clientFields = new Map<string, Uint8Array>();
 
@@ -119,7 +121,18 @@ export class WorkerContext {
     this.#lines.push(line);
   }
 
-  flushLog(): void {
+  /** False = enough of them in this turn: the step belongs to the next one. */
+  takeHandshakeStep(): boolean {
+    return this.#handshakeSteps++ < HANDSHAKE_STEPS_A_TURN;
+  }
+
+  /** At the end of each turn of the loop. */
+  turned(): void {
+    this.#handshakeSteps = 0;
+    this.#flushLog();
+  }
+
+  #flushLog(): void {
     if (this.#lines.length === 0) return;
     this.post({ kind: 'log', lines: this.#lines });
     this.#lines = [];

@@ -27,6 +27,9 @@ interface TlsCalls {
   readonly SSL_do_handshake: (ssl: number) => number;
   readonly SSL_read: (ssl: number, into: number, sizeBytes: number) => number;
   readonly SSL_write: (ssl: number, from: number, sizeBytes: number) => number;
+  readonly SSL_has_pending: (ssl: number) => number;
+  readonly SSL_get_rbio: (ssl: number) => number;
+  readonly BIO_number_read: (bio: number) => number;
   readonly SSL_shutdown: (ssl: number) => number;
   readonly SSL_get_error: (ssl: number, result: number) => number;
   readonly SSL_get_version: (ssl: number) => string;
@@ -88,6 +91,9 @@ function load(): TlsCalls {
       SSL_do_handshake: call('int SSL_do_handshake(uint64_t ssl)'),
       SSL_read: call('int SSL_read(uint64_t ssl, uint64_t into, int sizeBytes)'),
       SSL_write: call('int SSL_write(uint64_t ssl, uint64_t from, int sizeBytes)'),
+      SSL_has_pending: call('int SSL_has_pending(uint64_t ssl)'),
+      SSL_get_rbio: call('uint64_t SSL_get_rbio(uint64_t ssl)'),
+      BIO_number_read: call('uint64_t BIO_number_read(uint64_t bio)'),
       SSL_shutdown: call('int SSL_shutdown(uint64_t ssl)'),
       SSL_get_error: call('int SSL_get_error(uint64_t ssl, int result)'),
       SSL_get_version: call('const char *SSL_get_version(uint64_t ssl)'),

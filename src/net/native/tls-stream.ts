@@ -8,6 +8,8 @@ import type { TlsSessions } from './tls-sessions.ts';
 
 /** SSL_get_error (openssl/ssl.h). */
 const ERROR = { WANT_READ: 2, WANT_WRITE: 3, SYSCALL: 5, ZERO_RETURN: 6 } as const;
+/** OpenSSL asks the kernel for more than this at a time: a record of full length and what is around it. */
+const READ_BYTES_MIN = 16_384;
 
 /**
  * TLS on a connection, as its server. OpenSSL reads and writes the descriptor itself; nothing here blocks. A failure of the
@@ -19,6 +21,10 @@ export class TlsStream implements ByteStream, Disposable {
   readonly #calls = tlsCalls();
   /** 0 once freed. */
   #ssl: number;
+  /** Its BIO, which counts what was read. */
+  readonly #input: number;
+  /** That count when last nothing was left to read, here or in the kernel. */
+  #emptyAt = 0;
   #isReady = false;
   #isBroken = false;
   #hasEnded = false;
@@ -29,6 +35,7 @@ export class TlsStream implements ByteStream, Disposable {
     this.#stream = stream;
     this.#sessions = sessions;
     this.#ssl = ssl;
+    this.#input = this.#calls.SSL_get_rbio(ssl);
   }
 
   /** Takes the connection over, before its first byte was read. -ENOMEM: it is still the caller's. */
@@ -87,6 +94,7 @@ export class TlsStream implements ByteStream, Disposable {
       const result = this.#calls.SSL_read(this.#ssl, arena.address(at + got, left), left);
       if (result > 0) {
         got += result;
+        if (got < sizeBytes && this.#wasAll()) break;
         continue;
       }
       const failure = this.#failure(result);
@@ -135,6 +143,17 @@ export class TlsStream implements ByteStream, Disposable {
     this.close();
   }
 
+  /**
+   * Nothing is left: of fewer bytes than it asks for no read can have been a full one, so the last one took all there was.
+   * Spares the read that would find nothing.
+   */
+  #wasAll(): boolean {
+    const count = this.#calls.BIO_number_read(this.#input);
+    if (count - this.#emptyAt >= READ_BYTES_MIN || this.#calls.SSL_has_pending(this.#ssl) === 1) return false;
+    this.#emptyAt = count;
+    return true;
+  }
+
   #refusal(): 0 | Failure {
     if (this.#ssl === 0) return -ERRNO.EBADF;
     return this.#isBroken ? -ERRNO.EPROTO : 0;
@@ -152,6 +171,8 @@ export class TlsStream implements ByteStream, Disposable {
   #failure(result: number): 0 | Failure {
     const error = this.#calls.SSL_get_error(this.#ssl, result);
     this.#readNeedsRoom = error === ERROR.WANT_WRITE;
+    if (error === ERROR.WANT_READ && this.#calls.SSL_has_pending(this.#ssl) === 0)
+      this.#emptyAt = this.#calls.BIO_number_read(this.#input);
     if (error === ERROR.WANT_READ || error === ERROR.WANT_WRITE) return -ERRNO.EAGAIN;
     if (error === ERROR.ZERO_RETURN) return 0;
     this.#isBroken = true;
