@@ -51,6 +51,7 @@ function kindInfo(resource: GeneratedResource, rules: KindRules): KindInfo {
     allowCreateOnUpdate: rules.createOnUpdate ?? false,
     generation,
     ttlSeconds: rules.ttlSeconds,
+    ...(rules.deprecation && { deprecationWarning: rules.deprecation }),
     ...(rules.deletionFinalizers && { deletionFinalizers: rules.deletionFinalizers }),
     defaults: (object) => rules.defaults?.(object),
     prepareCreate: (object) => {

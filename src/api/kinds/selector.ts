@@ -1,4 +1,3 @@
-import { labelValue, qualifiedName } from './formats.ts';
 import { arrayAt, isObject, objectAt, objectsAt, stringAt } from './json-value.ts';
 import { MAX_SELECTOR_REQUIREMENTS } from './limits.ts';
 
@@ -16,63 +15,6 @@ export type LabelQuery = readonly LabelRequirement[];
 export type ParsedLabels =
   | { readonly ok: true; readonly query: LabelQuery }
   | { readonly ok: false; readonly message: string };
-
-/** Parses `a=b,c!=d,e in (x,y),f notin (z),g,!h`; the text of labelSelector= in a request. */
-export function parseLabelSelector(text: string): ParsedLabels {
-  const query: LabelRequirement[] = [];
-  const scanner = /\s*(,|$|[^,()]*\([^()]*\)|[^,()]+)/y;
-  let expectTerm = true;
-  while (scanner.lastIndex < text.length) {
-    const match = scanner.exec(text);
-    if (!match)
-      return { ok: false, message: `unable to parse requirement: found '${text}', expected: identifier` };
-    const term = (match[1] ?? '').trim();
-    if (term === ',' || term === '') {
-      if (expectTerm && term === ',')
-        return { ok: false, message: "found ',', expected: !, identifier, or 'end of string'" };
-      expectTerm = term === ',';
-      continue;
-    }
-    if (query.length >= MAX_SELECTOR_REQUIREMENTS) return { ok: false, message: 'too many requirements' };
-    const requirement = parseRequirement(term);
-    if (typeof requirement === 'string') return { ok: false, message: requirement };
-    query.push(requirement);
-    expectTerm = false;
-  }
-  return { ok: true, query };
-}
-
-function parseRequirement(term: string): LabelRequirement | string {
-  const set = /^([^\s=!<>()]+)\s+(in|notin)\s*\(([^()]*)\)$/.exec(term);
-  if (set)
-    return checked(
-      set[1] ?? '',
-      set[2] as 'in' | 'notin',
-      (set[3] ?? '').split(',').map((one) => one.trim()),
-    );
-  const absent = /^!\s*([^\s=!<>()]+)$/.exec(term);
-  if (absent) return checked(absent[1] ?? '', '!', []);
-  const equality = /^([^\s=!<>()]+)\s*(==|=|!=|>|<)\s*([^\s=!<>()]*)$/.exec(term);
-  if (equality) {
-    const operator = equality[2] === '==' ? '=' : (equality[2] as '=' | '!=' | '>' | '<');
-    return checked(equality[1] ?? '', operator, [equality[3] ?? '']);
-  }
-  if (/^[^\s=!<>()]+$/.test(term)) return checked(term, 'exists', []);
-  return `unable to parse requirement: found '${term}', expected: in, notin, =, ==, !=, gt, lt`;
-}
-
-function checked(key: string, operator: LabelOperator, values: readonly string[]): LabelRequirement | string {
-  const [keyError] = qualifiedName(key);
-  if (keyError) return `key: Invalid value: ${JSON.stringify(key)}: ${keyError}`;
-  if ((operator === '>' || operator === '<') && !/^-?\d+$/.test(values[0] ?? '')) {
-    return `values[0]: Invalid value: ${JSON.stringify(values[0])}: for 'Gt', 'Lt' operators, the value must be an integer`;
-  }
-  for (const [index, value] of values.entries()) {
-    const [error] = labelValue(value);
-    if (error) return `values[${index}][${key}]: Invalid value: ${JSON.stringify(value)}: ${error}`;
-  }
-  return { key, operator, values };
-}
 
 /** True when the labels meet every requirement. */
 export function matchesLabels(

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { parseLabelSelector } from '../../../src/api/kinds/label-selector.ts';
 import { describe, expect, test } from 'vitest';
 import {
   causesOf,
@@ -28,7 +29,6 @@ import {
   matchesFields,
   matchesLabels,
   parseFieldSelector,
-  parseLabelSelector,
   unknownField,
 } from '../../../src/api/kinds/selector.ts';
 import { humanDuration } from '../../../src/api/kinds/tables/duration.ts';

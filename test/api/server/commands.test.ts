@@ -187,7 +187,7 @@ const STEPS: readonly Step[] = [
   ],
   [
     'patch deploy web --type=json -p [{"op":"remove","path":"/spec/x"}]',
-    /^The request is invalid: the server rejected our request due to an error in our request: /,
+    /^The request is invalid: the server rejected our request due to an error in our request$/m,
   ],
   ['delete svc kubernetes', /deleted/],
   ['get svc kubernetes', /kubernetes +ClusterIP +10\.96\.0\.1 /],

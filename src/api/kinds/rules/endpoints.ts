@@ -66,13 +66,14 @@ function validateAddress(errors: FieldError[], address: JsonObject, path: string
 
 export const ENDPOINTS_RULES: KindRules = {
   shortNames: ['ep'],
+  createOnUpdate: true,
   defaults: (object) => {
     for (const subset of objectsAt(object, 'subsets')) {
       for (const port of objectsAt(subset, 'ports')) setDefault(port, 'protocol', 'TCP');
     }
   },
   validate: validateEndpoints,
-  warnings: () => ['v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice'],
+  deprecation: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
 };
 
 function validateSlice(object: UnknownObject): FieldError[] {

@@ -32,6 +32,8 @@ export interface KindRules {
   /** Rules of a change beside metadata and `validate`. */
   validateUpdate?(object: UnknownObject, old: UnknownObject): FieldError[];
   validateStatus?(object: UnknownObject, old: UnknownObject): FieldError[];
+  /** Told in a Warning header of every request for the kind. */
+  readonly deprecation?: string;
   warnings?(object: UnknownObject): string[];
   graceSeconds?(object: UnknownObject, requested: number | undefined): number;
 }

@@ -86,6 +86,7 @@ export const PRIORITY_CLASS_RULES: KindRules = {
 };
 
 export const RUNTIME_CLASS_RULES: KindRules = {
+  createOnUpdate: true,
   validate: (object) => {
     const errors: FieldError[] = [];
     const handler = stringAt(object, 'handler');

@@ -219,6 +219,7 @@ function validateLimitOrder(errors: FieldError[], limit: JsonObject, path: strin
 
 export const LIMIT_RANGE_RULES: KindRules = {
   shortNames: ['limits'],
+  createOnUpdate: true,
   defaults: defaultLimitRange,
   validate: validateLimitRange,
 };

@@ -46,6 +46,7 @@ function validateRule(errors: FieldError[], rule: JsonObject, path: string, name
 function roleRules(namespaced: boolean): KindRules {
   return {
     nameRule: pathSegment,
+    createOnUpdate: true,
     validate: (object) => {
       const errors: FieldError[] = [];
       for (const [index, rule] of objectsAt(object, 'rules').entries()) {
@@ -98,6 +99,7 @@ function validateSubject(errors: FieldError[], subject: JsonObject, path: string
 function bindingRules(namespaced: boolean): KindRules {
   return {
     nameRule: pathSegment,
+    createOnUpdate: true,
     defaults: defaultBinding,
     validate: (object) => {
       const errors: FieldError[] = [];

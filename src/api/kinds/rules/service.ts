@@ -369,6 +369,7 @@ function serviceWarnings(service: UnknownObject): string[] {
 
 export const SERVICE_RULES: KindRules = {
   shortNames: ['svc'],
+  createOnUpdate: true,
   categories: ['all'],
   nameRule: dns1035Label,
   selectable: {

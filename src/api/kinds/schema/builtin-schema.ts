@@ -33,6 +33,7 @@ interface Extras {
   readonly mapType?: 'granular' | 'atomic';
   readonly patchStrategy?: readonly string[];
   readonly default?: unknown;
+  readonly written?: boolean;
 }
 
 function typeSchema(name: string, extras: Extras = {}): Schema {
@@ -66,13 +67,15 @@ function makeFieldSchema(field: TypeField): Schema {
     mapType: field.atomic ? 'atomic' : 'granular',
     patchStrategy: field.patchStrategy,
     default: field.default,
+    written: isTypeName(field.base) && !field.pointer && !field.omitZero,
   };
   if (!field.list && !field.map) return { ...baseSchema(field.base, extras) };
   const items = baseSchema(field.base, {});
-  if (field.map) return { ...node('map'), ...extras, items: () => items, field: () => items };
+  if (field.map) return { ...node('map'), ...extras, written: false, items: () => items, field: () => items };
   return {
     ...node('list'),
     ...extras,
+    written: false,
     listType: field.listType,
     listMapKeys: field.listMapKeys,
     patchMergeKey: field.patchMergeKey,
@@ -107,6 +110,7 @@ function node(type: SchemaType): Schema {
     format: undefined,
     preserveUnknown: false,
     embedded: false,
+    written: false,
     definition: undefined,
     fieldNames: () => [],
     field: () => undefined,

@@ -45,6 +45,7 @@ function nodeOf(document: unknown): Schema {
     format: stringAt(source, 'format') || undefined,
     preserveUnknown: source['x-kubernetes-preserve-unknown-fields'] === true || typeOf(source) === 'any',
     embedded: source['x-kubernetes-embedded-resource'] === true,
+    written: false,
     definition: undefined,
     fieldNames: () => Object.keys(properties),
     field: (name) => {

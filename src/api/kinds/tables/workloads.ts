@@ -129,7 +129,11 @@ export const CRON_JOB_PRINTER: Printer = printer([
   NAME,
   text('Schedule', 'spec.schedule'),
   text('Timezone', (o) => textAt(o, 'spec.timeZone') || '<none>'),
-  boolean('Suspend', 'spec.suspend'),
+  // A boolean column whose cells are text: `True`, as upstream prints it.
+  {
+    ...boolean('Suspend', 'spec.suspend'),
+    cell: (o) => (valueAt(o, 'spec.suspend') === true ? 'True' : 'False'),
+  },
   integer('Active', (o) => arrayAt(o['status'], 'active').length),
   text('Last Schedule', (o, nowMs) => {
     const last = valueAt(o, 'status.lastScheduleTime');

@@ -137,7 +137,7 @@ function describe(claim: Claim): string {
   const name = JSON.stringify(claim.manager);
   const who = claim.subresource ? `${name} with subresource ${JSON.stringify(claim.subresource)}` : name;
   if (claim.operation === 'Apply') return who;
-  return `${who} using ${claim.apiVersion}${claim.time ? ` at ${claim.time}` : ''}`;
+  return `${who} using ${claim.apiVersion}`;
 }
 
 function conflictMessage(

@@ -96,8 +96,7 @@ export function compare(left: unknown, right: unknown, schema: Schema | undefine
 function compareInto(left: unknown, right: unknown, schema: Schema | undefined, into: Comparison): void {
   if (left === right) return;
   if (left === undefined || right === undefined) {
-    const side = left === undefined ? into.added : into.removed;
-    mark(side, left === undefined ? right : left, schema);
+    compareOneSided(left, right, schema, into);
     return;
   }
   const shape = shapeOf(left, schema);
@@ -125,9 +124,15 @@ function compareInto(left: unknown, right: unknown, schema: Schema | undefined, 
   }
 }
 
-/** List items and map keys are paths of their own; declared fields exist by declaration. */
+function compareOneSided(left: unknown, right: unknown, schema: Schema | undefined, into: Comparison): void {
+  if (schema?.written === true) compareInto(left ?? {}, right ?? {}, schema, into);
+  else if (left === undefined) mark(into.added, right, schema);
+  else mark(into.removed, left, schema);
+}
+
+/** Whatever was not there before is a path of its own; what is always written was there. */
 function needsOwnPath(schema: Schema | undefined, element: string): boolean {
-  return !element.startsWith('f:') || !isDeclaredField(schema, element.slice(2));
+  return childSchema(schema, element)?.written !== true;
 }
 
 function childSchema(schema: Schema | undefined, element: string): Schema | undefined {
@@ -139,7 +144,7 @@ function parts(value: unknown, schema: Schema | undefined): Map<string, unknown>
   return new Map(Object.entries(value as JsonObject).map(([name, item]) => [`f:${name}`, item]));
 }
 
-/** All paths below a value that is wholly new or wholly gone. */
+/** All paths below a value that is wholly new or wholly gone, each with its own. */
 function mark(set: FieldSet, value: unknown, schema: Schema | undefined): void {
   const items = shapeOf(value, schema) === 'leaf' || isEmpty(value) ? undefined : parts(value, schema);
   if (!items) {
@@ -149,9 +154,8 @@ function mark(set: FieldSet, value: unknown, schema: Schema | undefined): void {
   for (const [element, item] of items) {
     if (item === undefined) continue;
     const child = set.at(element);
-    if (element.startsWith('v:')) child.member = true;
-    else mark(child, item, childSchema(schema, element));
-    if (needsOwnPath(schema, element)) child.member = true;
+    if (!element.startsWith('v:')) mark(child, item, childSchema(schema, element));
+    child.member = true;
   }
 }
 

@@ -1,4 +1,5 @@
 import { arrayAt, isObject, type JsonObject, objectAt, stringAt } from '../../kinds/json-value.ts';
+import { formatTime } from '../../kinds/decode/time.ts';
 import { decodeObject } from '../http/body.ts';
 import { jsonReply, type Reply } from '../http/reply.ts';
 import type { UserInfo } from '../http/request.ts';
@@ -105,7 +106,9 @@ async function rulesReview(deps: ReviewDeps, call: Call): Promise<Reply> {
 
 const selfReview: SubresourceHandler = async (call) => {
   const review = await bodyOf(call);
-  return answer(review, { userInfo: userJson(call.user) });
+  const creationTimestamp = formatTime(call.core.clock.nowMs());
+  const metadata = { ...objectAt(review, 'metadata'), creationTimestamp };
+  return answer({ ...review, metadata }, { userInfo: userJson(call.user) });
 };
 
 function userJson(user: UserInfo): JsonObject {

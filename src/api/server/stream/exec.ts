@@ -4,19 +4,20 @@ import { openWebSocket } from '../../streams/web-socket.ts';
 import { badRequest, StatusError } from '../status.ts';
 import type { SubresourceHandler } from '../verbs/dispatch.ts';
 import { parseBoolean } from '../verbs/list-options.ts';
-import { containerOf, streamError, type StreamsSource } from './target.ts';
+import { containerOf, hostOf, streamError, type StreamsSource } from './target.ts';
 
 /** pods/NAME/exec and …/attach over a WebSocket; what is wrong with the request itself is a plain reply. */
 export function execHandler(source: StreamsSource, mode: 'exec' | 'attach'): SubresourceHandler {
   return async (call) => {
     const { query, upgrade, headers } = call.request;
-    const { ref, nodeName } = await containerOf(call);
+    const target = await containerOf(call);
+    const { ref } = target;
     const tty = parseBoolean(query, 'tty') ?? false;
     const stdin = parseBoolean(query, 'stdin') ?? false;
     const command = query.getAll('command');
     if (mode === 'exec' && command.length === 0)
       throw badRequest('you must specify at least one command for the container');
-    const streams = source(nodeName);
+    const streams = source(hostOf(target));
     if (!upgrade || headers['upgrade']?.toLowerCase() !== 'websocket')
       throw badRequest('Upgrade request required: WebSocket');
     const start =

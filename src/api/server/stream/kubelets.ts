@@ -15,7 +15,6 @@ import type { StreamsSource } from './target.ts';
  */
 export function kubelets(core: Core, pki: Pki, local: () => PodStreams | undefined): StreamsSource {
   return (nodeName) => {
-    if (nodeName === '') throw badRequest('the pod does not have a host assigned');
     const endpoint = endpointOf(core, pki, nodeName);
     const streams = endpoint ? remotePodStreams(endpoint) : local();
     if (streams) return streams;

@@ -5,12 +5,16 @@ import { parseBoolean, parseInteger } from '../verbs/list-options.ts';
 import type { Call } from '../verbs/write.ts';
 import { containerOf, streamError, type StreamsSource } from './target.ts';
 
+const TEXT = { 'content-type': 'text/plain' };
+
 /** pods/NAME/log: text, followed when asked, until the client leaves. */
 export function logHandler(source: StreamsSource): SubresourceHandler {
   return async (call) => {
     if (call.info.verb !== 'get') throw methodNotAllowed();
     const { ref, nodeName } = await containerOf(call);
     const options = logOptions(call);
+    // A pod on no node has written nothing yet.
+    if (nodeName === '') return { status: 200, headers: TEXT, body: new Uint8Array() };
     const streams = source(nodeName);
     const abort = new AbortController();
     const iterator = streams.logs(ref, options, abort.signal)[Symbol.asyncIterator]();
@@ -21,7 +25,7 @@ export function logHandler(source: StreamsSource): SubresourceHandler {
     }
     return {
       status: 200,
-      headers: { 'content-type': 'text/plain' },
+      headers: TEXT,
       body: async (sink) => {
         sink.closed.addEventListener('abort', () => abort.abort(), { once: true });
         for (let piece = first ?? (await iterator.next()); !piece.done; piece = await iterator.next()) {

@@ -17,7 +17,7 @@ import {
   type Headers,
   uint32,
 } from './spdy-frames.ts';
-import { podOf, type StreamsSource } from './target.ts';
+import { hostOf, podOf, type StreamsSource } from './target.ts';
 
 const PROTOCOL = 'SPDY/3.1+portforward.k8s.io';
 
@@ -25,11 +25,12 @@ const PROTOCOL = 'SPDY/3.1+portforward.k8s.io';
 export function portForwardHandler(source: StreamsSource): SubresourceHandler {
   return async (call) => {
     const { request } = call;
-    const { ref, nodeName } = await podOf(call);
+    const target = await podOf(call);
+    const { ref } = target;
     if (request.headers['upgrade']?.toLowerCase() !== 'websocket' || !request.upgrade) {
       throw badRequest('Upgrade request required: WebSocket');
     }
-    const streams = source(nodeName);
+    const streams = source(hostOf(target));
     const socket = await openWebSocket(request.upgrade, [PROTOCOL]);
     if (!socket) throw badRequest(`unable to upgrade: the protocol must be ${PROTOCOL}`);
     const connection = new PortForwardConnection(socket, streams, ref);

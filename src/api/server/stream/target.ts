@@ -52,6 +52,12 @@ async function podObject({ core, kind, info }: Call): Promise<UnknownObject> {
   return entry.object;
 }
 
+/** The node whose kubelet streams; throws 400 for a pod that is on none. */
+export function hostOf({ ref, nodeName }: StreamTarget): string {
+  if (nodeName === '') throw badRequest(`pod ${ref.pod} does not have a host assigned`);
+  return nodeName;
+}
+
 /** The reply for what the kubelet refuses. */
 export function streamError(error: unknown): StatusError {
   if (error instanceof StatusError) return error;

@@ -1,9 +1,10 @@
 import { formatTime } from '../../kinds/decode/time.ts';
-import { cloneJson, isObject } from '../../kinds/json-value.ts';
+import { type FieldError, invalid as fieldInvalid, notSupported } from '../../kinds/field-error.ts';
+import { arrayAt, cloneJson, isObject, textOf } from '../../kinds/json-value.ts';
 import type { UnknownObject } from '../../kinds/meta.ts';
 import type { StoredObject } from '../cache/stored-object.ts';
 import { WRITE_ATTEMPTS_MAX } from '../limits.ts';
-import { badRequest, conflict, MODIFIED_MESSAGE, notFound, type Status } from '../status.ts';
+import { badRequest, conflict, invalid, MODIFIED_MESSAGE, notFound, type Status } from '../status.ts';
 import type { Core, WriteContext } from './context.ts';
 import { isGone } from './update.ts';
 import { served } from './versions.ts';
@@ -20,7 +21,7 @@ export type Deleted =
 
 const FOREGROUND = 'foregroundDeletion';
 const ORPHAN = 'orphan';
-const POLICIES: ReadonlySet<string> = new Set(['Background', 'Foreground', 'Orphan']);
+const POLICIES: ReadonlySet<string> = new Set(['Foreground', 'Background', 'Orphan']);
 
 /** Reads meta/v1 DeleteOptions from body and query; the query wins where both speak. */
 export function parseDeleteOptions(
@@ -29,24 +30,34 @@ export function parseDeleteOptions(
 ): DeleteOptions & { readonly dryRun: boolean } {
   const given = isObject(body) ? body : {};
   const preconditions = isObject(given['preconditions']) ? given['preconditions'] : {};
-  const dryRun = given['dryRun'];
+  const dryRun = [...query.getAll('dryRun'), ...arrayAt(given, 'dryRun')].filter((one) => one !== '');
+  const errors: FieldError[] = [];
+  if (dryRun.some((one) => one !== 'All')) errors.push(notSupported('dryRun', dryRun, ['All']));
+  const [policy, orphan] = ['propagationPolicy', 'orphanDependents'].map(
+    (name) => query.get(name) ?? given[name] ?? undefined,
+  );
+  if (policy !== undefined && policy !== '' && !(typeof policy === 'string' && POLICIES.has(policy)))
+    errors.push(notSupported('propagationPolicy', policy, [...POLICIES, 'nil']));
+  else if (policy !== undefined && policy !== '' && orphan !== undefined) {
+    const text = 'orphanDependents and deletionPropagation cannot be both set';
+    errors.push(fieldInvalid('propagationPolicy', policy, text));
+  }
+  if (errors.length > 0) throw invalid({ group: 'meta.k8s.io', kind: 'DeleteOptions' }, '', errors);
   return {
     gracePeriodSeconds: graceOf(query.get('gracePeriodSeconds') ?? given['gracePeriodSeconds']),
-    propagationPolicy: policyOf(
-      query.get('propagationPolicy') ?? given['propagationPolicy'],
-      query.get('orphanDependents') ?? given['orphanDependents'],
-    ),
+    propagationPolicy: policyOf(policy, orphan),
     preconditions,
-    dryRun: query.getAll('dryRun').includes('All') || (Array.isArray(dryRun) && dryRun.includes('All')),
+    dryRun: dryRun.length > 0,
   };
 }
 
 function graceOf(value: unknown): number | undefined {
   if (value === undefined || value === null || value === '') return undefined;
   const seconds = Number(value);
-  if (!Number.isSafeInteger(seconds)) throw badRequest('gracePeriodSeconds must be a number');
-  if (seconds < 0) throw badRequest('gracePeriodSeconds must not be negative');
-  return seconds;
+  if (!Number.isSafeInteger(seconds))
+    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(textOf(value))}: invalid syntax`);
+  // A negative grace is the shortest there is.
+  return seconds < 0 ? 1 : seconds;
 }
 
 /** The older orphanDependents counts only without a policy. */
@@ -54,11 +65,6 @@ function policyOf(policy: unknown, orphan: unknown): DeleteOptions['propagationP
   if (policy === undefined || policy === null || policy === '') {
     if (orphan === undefined || orphan === null) return undefined;
     return orphan === true || orphan === 'true' ? 'Orphan' : 'Background';
-  }
-  if (typeof policy !== 'string' || !POLICIES.has(policy)) {
-    throw badRequest(
-      `invalid DeleteOptions: propagationPolicy: Unsupported value: ${JSON.stringify(policy)}: supported values: "Foreground", "Background", "Orphan"`,
-    );
   }
   return policy as DeleteOptions['propagationPolicy'];
 }
@@ -120,14 +126,14 @@ function checkPreconditions({ kind, name }: WriteContext, options: DeleteOptions
     throw conflict(
       kind,
       name,
-      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`,
+      `the UID in the precondition (${uid}) does not match the UID in record (${old.metadata.uid}). The object might have been deleted and then recreated`,
     );
   }
   if (resourceVersion && resourceVersion !== old.metadata.resourceVersion) {
     throw conflict(
       kind,
       name,
-      `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${old.metadata.resourceVersion}`,
+      `the ResourceVersion in the precondition (${resourceVersion}) does not match the ResourceVersion in record (${old.metadata.resourceVersion}). The object might have been modified`,
     );
   }
 }

@@ -1,4 +1,11 @@
-import { invalid as fieldInvalid, notSupported, required, type FieldError } from '../../kinds/field-error.ts';
+import {
+  type FieldError,
+  forbidden,
+  invalid as fieldInvalid,
+  notSupported,
+  required,
+  tooLong,
+} from '../../kinds/field-error.ts';
 import type { KindInfo } from '../../kinds/registry.ts';
 import type { ApiRequest, UserInfo } from '../http/request.ts';
 import type { RequestInfo } from '../http/request-info.ts';
@@ -8,7 +15,7 @@ import type { WriteContext } from './context.ts';
 
 export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
 
-const VALIDATIONS: readonly string[] = ['Ignore', 'Warn', 'Strict'];
+const VALIDATIONS: readonly string[] = ['Ignore', 'Strict', 'Warn'];
 
 const KINDS: Readonly<Record<string, string>> = {
   create: 'CreateOptions',
@@ -40,7 +47,7 @@ export function writeRequest(
     errors.push(notSupported('fieldValidation', validation, ['', ...VALIDATIONS]));
   }
   const fieldManager = query.get('fieldManager') ?? '';
-  errors.push(...fieldManagerErrors(fieldManager, isApply));
+  errors.push(...fieldManagerErrors(fieldManager, isApply), ...forceErrors(request, info, isApply));
   const optionsKind = KINDS[info.verb];
   if (errors.length > 0 && optionsKind)
     throw invalid({ group: 'meta.k8s.io', kind: optionsKind }, '', errors);
@@ -70,21 +77,21 @@ export function writeRequest(
   };
 }
 
+function forceErrors({ query }: ApiRequest, { verb }: RequestInfo, isApply: boolean): FieldError[] {
+  if (verb !== 'patch' || isApply || !query.has('force')) return [];
+  return [forbidden('force', 'may not be specified for non-apply patch')];
+}
+
 function fieldManagerErrors(fieldManager: string, isApply: boolean): FieldError[] {
   if (isApply && !fieldManager) return [required('fieldManager', 'is required for apply patch')];
   if (fieldManager.length > FIELD_MANAGER_MAX_LENGTH) {
-    return [
-      fieldInvalid(
-        'fieldManager',
-        fieldManager,
-        `may not be more than ${FIELD_MANAGER_MAX_LENGTH} characters`,
-      ),
-    ];
+    return [tooLong('fieldManager', FIELD_MANAGER_MAX_LENGTH)];
   }
-  if (/[^\x20-\x7e\u00a0-\uffff]/.test(fieldManager)) {
-    return [fieldInvalid('fieldManager', fieldManager, 'should only contain printable characters')];
-  }
-  return [];
+  const at = /[^\x20-\x7e\u00a0-\uffff]/.exec(fieldManager);
+  if (!at) return [];
+  const code = (at[0].codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
+  const text = `invalid character U+${code} (at position ${at.index})`;
+  return [fieldInvalid('fieldManager', fieldManager, text)];
 }
 
 /** The part of the User-Agent before the first slash. */

@@ -1,9 +1,9 @@
 import type { KindInfo } from '../../kinds/registry.ts';
+import { parseLabelSelector } from '../../kinds/label-selector.ts';
 import {
   type FieldRequirement,
   matchesLabels,
   parseFieldSelector,
-  parseLabelSelector,
   unknownField,
 } from '../../kinds/selector.ts';
 import type { FieldsOf, StoredObject } from '../cache/stored-object.ts';
@@ -34,7 +34,13 @@ export function selectionFor(
   if (!fields.ok) throw badRequest(fields.message);
   const unknown = unknownField(fields.query, kind.selectableFields);
   if (unknown !== undefined) {
-    throw badRequest(`field label not supported: ${unknown}`);
+    const known = [...kind.selectableFields.keys()];
+    const common = known.length === 2;
+    throw badRequest(
+      common
+        ? `${JSON.stringify(unknown)} is not a known field selector: only ${known.map((one) => JSON.stringify(one)).join(', ')}`
+        : `field label not supported: ${unknown}`,
+    );
   }
   const required = [
     ...fields.query,
