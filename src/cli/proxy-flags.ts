@@ -15,6 +15,16 @@ export interface KubeProxyFlags {
   readonly [flag: string]: unknown;
 }
 
+/** Flags of kube-proxy that no field of its configuration stands for, and why they have no effect here. */
+const WITHOUT_FIELD: Readonly<Record<string, string>> = {
+  'boot-id-file': 'weft reports no machine',
+  'machine-id-file': 'weft reports no machine',
+  'log-json-info-buffer-size': 'weft writes each line at once',
+  'log-json-split-stream': 'weft logs to stderr',
+  'log-text-info-buffer-size': 'weft writes each line at once',
+  'log-text-split-stream': 'weft logs to stderr',
+};
+
 /** kube-proxy's flags with its names; `hidden` keeps them out of --help. */
 export function addKubeProxyFlags(command: Command, hidden = false): void {
   const master = command.createOption(
@@ -31,6 +41,10 @@ export function addKubeProxyFlags(command: Command, hidden = false): void {
     const option = command.createOption(`${long} ${value}`, `${path} of KubeProxyConfiguration${effect}`);
     command.addOption(option.hideHelp(hidden));
   }
+  for (const [name, reason] of Object.entries(WITHOUT_FIELD)) {
+    const option = command.createOption(`--${name} [value]`, `of kube-proxy (no effect: ${reason})`);
+    command.addOption(option.hideHelp(hidden));
+  }
 }
 
 export async function readProxyConfig(flags: KubeProxyFlags, context: CliContext): Promise<ProxyConfig> {
@@ -44,17 +58,24 @@ export async function readProxySettings(
 ): Promise<{ readonly config: ProxyConfig; readonly values: FieldValues }> {
   const given = new Map<FieldPath, string>();
   for (const [name, path] of FIELD_OF_FLAG) {
-    const value = flags[name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())];
+    const value = flags[camelCase(name)];
     if (value !== undefined) given.set(path, value === true ? 'true' : (value as string));
   }
   const outcome = parseProxyConfig({
     flags: given,
     ...(flags.config !== undefined && { file: await readConfigFile(flags.config) }),
   });
-  for (const { at, message } of outcome.notes) context.log.info('setting', { at, message });
+  const idle = Object.entries(WITHOUT_FIELD).filter(([name]) => flags[camelCase(name)] !== undefined);
+  const notes = idle.map(([name, reason]) => ({ at: `--${name}`, message: `no effect: ${reason}` }));
+  for (const { at, message } of [...outcome.notes, ...notes]) context.log.info('setting', { at, message });
   if ('config' in outcome) return outcome;
   const list = outcome.faults.map(({ at, message }: ConfigFault) => `  ${at}: ${message}`).join('\n');
   throw new ExitError(EXIT_USAGE, `${flags.config ?? 'flags'}: the configuration is not valid\n${list}`);
+}
+
+/** As commander names an option. */
+function camelCase(flag: string): string {
+  return flag.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 }
 
 async function readConfigFile(path: string): Promise<string> {
