@@ -14,6 +14,7 @@ import { ipvsEvaluator, openIpvs, renderIpvs } from './ipvs/mode.ts';
 import { nftablesEvaluator, openNftables, renderNftables } from './nftables/mode.ts';
 import { StaleFlowBackend } from './stale-flows.ts';
 import { UserspaceBackend } from './userspace/backend.ts';
+import type { UserspaceCapture } from './userspace/kernel-table.ts';
 import type { ProxyProtocol } from './userspace/proxy-protocol.ts';
 import { renderDoors } from './userspace/render.ts';
 
@@ -32,8 +33,8 @@ export interface BackendOptions {
   readonly proxyProtocol?: ProxyProtocol;
   readonly drainDeadlineMs?: number;
   /** How mode userspace gets at its clients. */
-  readonly capture?: 'bind' | 'redirect';
-  /** Who relays TCP in mode userspace; default auto. */
+  readonly capture?: UserspaceCapture;
+  /** Who relays in mode userspace; default auto. */
   readonly engine?: EngineName;
   /** Processors that the native engine's threads are bound to, in turn; IPv4's first. */
   readonly workerCpus?: readonly number[];

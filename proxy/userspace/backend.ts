@@ -9,14 +9,17 @@ import { Nft } from '../../src/net/nft.ts';
 import type { Applied, Backend, PortCounts } from '../backend.ts';
 import * as limits from '../limits.ts';
 import { Capture } from './capture.ts';
+import { ConnectionHold } from './connection-hold.ts';
 import { bindPlan, capturePlan, CLOSED_PLAN, type DoorPlan } from './door-plan.ts';
+import { nftFamily, TABLE, type UserspaceCapture } from './kernel-table.ts';
 import { LocalRoutes } from './local-routes.ts';
 import { nativeEngine } from './native/native-engine.ts';
+import { PolicyRoute } from './policy-route.ts';
 import { PortServer, type DoorRegister } from './port-server.ts';
 import { portCounts } from './port-state.ts';
 import type { ProxyProtocol } from './proxy-protocol.ts';
 import { relayContext, type RelayContext, type RelayLimits, standing, unknownNode } from './relay-context.ts';
-import { portableEngine, type RelayEngine } from './relay-engine.ts';
+import { portableEngine, type RelayEngine, tproxyUnsupported } from './relay-engine.ts';
 
 export interface UserspaceDeps {
   readonly clock: Clock;
@@ -30,8 +33,8 @@ export interface UserspaceOptions {
   readonly limits?: Partial<RelayLimits>;
   /** For services without an annotation of their own. */
   readonly proxyProtocol?: ProxyProtocol;
-  /** `redirect`: the kernel sends TCP clients of service addresses to one listener (needs nft). Default: a socket each. */
-  readonly capture?: 'bind' | 'redirect';
+  /** Default bind. */
+  readonly capture?: UserspaceCapture;
   /** How long open connections may finish at dispose. */
   readonly drainDeadlineMs?: number;
   /** Who relays; default auto. */
@@ -67,6 +70,7 @@ export class UserspaceBackend implements Backend {
   readonly #refusing = new Set<PortServer>();
   readonly #routes: LocalRoutes;
   readonly #capture: Capture | undefined;
+  readonly #hold: ConnectionHold;
   #routesFlushed = false;
   /** Cleaned up, but for what connections under way still need of the kernel. */
   #cleanupWaits = false;
@@ -84,19 +88,25 @@ export class UserspaceBackend implements Backend {
     this.#drainDeadlineMs = options.drainDeadlineMs ?? limits.DRAIN_DEADLINE_MS;
     this.#plan = CLOSED_PLAN;
     this.#routes = new LocalRoutes(deps, options);
-    if (options.capture === 'redirect') this.#capture = new Capture({ nft: new Nft(deps), engine }, options);
+    const { capture = 'bind', family } = options;
+    if (capture !== 'bind')
+      this.#capture = new Capture({ exec: deps.exec, engine }, { family, way: capture });
+    this.#hold = new ConnectionHold({ exec: deps.exec, log: context.log }, options);
     this.#context = context;
     this.#engine = engine;
     this.#scheduleSweep();
   }
 
-  /** Rejects with Fault FFI or NATIVE_UNSUPPORTED where the engine asked for cannot run. */
+  /**
+   * Rejects with Fault FFI or NATIVE_UNSUPPORTED where the engine asked for cannot run, CAPTURE_UNSUPPORTED where it cannot
+   * capture as asked.
+   */
   static async open(deps: UserspaceDeps, options: UserspaceOptions): Promise<UserspaceBackend> {
     const { family, proxyProtocol } = options;
     const log = deps.log.with({ part: 'proxy', mode: 'userspace', family });
     const bounds = { limits: { ...LIMITS, ...options.limits }, proxyProtocol, node: unknownNode(family) };
     const context = relayContext({ clock: deps.clock, log }, bounds);
-    const engine = await new EngineChoice(options.engine ?? 'auto', { log }).open(
+    const engine = await new EngineChoice(engineFor(options), { log }).open(
       async () => nativeEngine({ log }, { ...bounds, cpu: cpuOf(options) }),
       async () => portableEngine(context),
     );
@@ -128,6 +138,8 @@ export class UserspaceBackend implements Backend {
       if (server) opening.add(server);
     }
     for (const server of this.#refusing) opening.add(server); // those just removed are no longer among them
+    this.#cleanupWaits = false;
+    if (!this.#capture && this.#routes.size > 0) await this.#hold.ensure(keys.size === 0, signal);
     await this.#route(signal);
     await this.#engine.settled(); // addresses of closed doors are free for others now
     for (const server of opening) {
@@ -173,16 +185,19 @@ export class UserspaceBackend implements Backend {
 
   /** Routes and the table of captured addresses, those of an earlier process too. */
   async #removeTraces(signal?: AbortSignal): Promise<void> {
+    const { family, log } = { family: this.family, log: this.#context.log };
     const fault = await this.#routes.flush(signal);
-    if (fault !== undefined) this.#context.log.warn('routes not removed', { reason: fault });
-    const { family } = this;
-    const capture =
-      this.#capture ?? new Capture({ nft: new Nft(this.#deps), engine: this.#engine }, { family });
-    try {
-      await capture.remove(signal);
-    } catch (error) {
-      // a host without nft has no table
-      this.#context.log.debug('captured addresses not looked for', { reason: messageOf(error) });
+    if (fault !== undefined) log.warn('routes not removed', { reason: fault });
+    this.#capture?.forget();
+    this.#hold.forget();
+    const removals = [
+      new PolicyRoute(this.#deps, { family }).remove(signal),
+      new Nft(this.#deps).deleteTable(nftFamily(family), TABLE, signal),
+    ];
+    for (const outcome of await Promise.allSettled(removals)) {
+      // a host without the program has nothing of the kind
+      if (outcome.status === 'rejected')
+        log.debug('captured addresses not looked for', { reason: messageOf(outcome.reason) });
     }
   }
 
@@ -260,6 +275,13 @@ export class UserspaceBackend implements Backend {
 /** A host with both families has two threads. */
 function cpuOf({ family, workerCpus = [] }: UserspaceOptions): number | undefined {
   return workerCpus[(family === 'IPv6' ? 1 : 0) % workerCpus.length];
+}
+
+/** Transparent sockets are the native engine's alone. */
+function engineFor({ engine = 'auto', capture }: UserspaceOptions): EngineName {
+  if (capture !== 'tproxy') return engine;
+  if (engine === 'portable') throw tproxyUnsupported();
+  return 'native';
 }
 
 /** Addresses of a service port that this host does not have by itself. */

@@ -1,35 +1,45 @@
 import { hasCode } from '../../src/base/fault.ts';
+import type { Exec } from '../../src/net/exec.ts';
 import { joinHostPort, type Family } from '../../src/net/ip.ts';
-import type { Nft } from '../../src/net/nft.ts';
+import { Nft } from '../../src/net/nft.ts';
 import type { Door, DoorDeps, DoorOptions } from './door.ts';
+import { captureTable, type CaptureWay, nftFamily, TABLE } from './kernel-table.ts';
+import { PolicyRoute } from './policy-route.ts';
 import type { Catcher, RelayEngine } from './relay-engine.ts';
 
-const TABLE = 'weft-userspace';
-
 export interface CaptureDeps {
-  readonly nft: Nft;
+  readonly exec: Exec;
   readonly engine: RelayEngine;
 }
 
+export interface CaptureOptions {
+  readonly family: Family;
+  readonly way: CaptureWay;
+}
+
 /**
- * One listener for all TCP service addresses of a family: the kernel redirects connections to it (nat REDIRECT) and
- * tells where each was going. Takes one descriptor where sockets of their own take one an address, and no service
- * address becomes this host's own.
+ * One listener for all TCP service addresses of a family: the kernel brings connections to it and tells where each was
+ * going. redirect: it rewrites their destination (nat REDIRECT). tproxy: it gives them to the listener as they are. Takes
+ * one descriptor where sockets of their own take one an address, and no service address becomes this host's own.
  */
 export class Capture {
   readonly #nft: Nft;
   readonly #engine: RelayEngine;
   readonly #family: Family;
+  readonly #way: CaptureWay;
+  readonly #route: PolicyRoute;
   readonly #doors = new Set<string>();
   readonly #written = new Set<string>();
   readonly #touched = new Set<string>();
   #catcher: Catcher | undefined;
   #hasTable = false;
 
-  constructor(deps: CaptureDeps, options: { readonly family: Family }) {
-    this.#nft = deps.nft;
+  constructor(deps: CaptureDeps, options: CaptureOptions) {
+    this.#nft = new Nft(deps);
     this.#engine = deps.engine;
     this.#family = options.family;
+    this.#way = options.way;
+    this.#route = new PolicyRoute(deps, options);
   }
 
   /** A door without a socket of its own; the kernel knows it after `commit`. */
@@ -57,28 +67,22 @@ export class Capture {
       await this.#write(signal);
     } catch (error) {
       if (!this.#hasTable || !hasCode(error, 'NFT_NOT_FOUND')) throw error;
-      this.#forget();
+      this.forget();
       await this.#write(signal);
     }
   }
 
-  /** No connection is captured from now on; those under way go on, for the kernel still rewrites their packets. */
+  /** No connection is captured from now on; those under way go on, for the kernel knows them by themselves. */
   async release(signal: AbortSignal): Promise<void> {
     if (!this.#hasTable) return;
     await this.#nft.transaction(`flush set ${this.#nftFamily} ${TABLE} services\n`, signal);
-    this.#forget();
+    this.forget();
     this.#hasTable = true;
   }
 
   /** Clients that come now are refused. */
   stopAccepting(): void {
     this.#catcher?.[Symbol.dispose]();
-  }
-
-  /** Removes the table, that of an earlier process too. */
-  async remove(signal?: AbortSignal): Promise<void> {
-    this.#forget();
-    await this.#nft.deleteTable(this.#nftFamily, TABLE, signal);
   }
 
   async #write(signal: AbortSignal): Promise<void> {
@@ -92,7 +96,8 @@ export class Capture {
     if (changes === '' && !this.#hasTable) return;
     // with nothing to change: is it still there?
     const look = changes === '' ? `list chain ${this.#nftFamily} ${TABLE} output\n` : '';
-    const head = this.#hasTable ? '' : this.#table(await this.#listen());
+    const head = this.#hasTable ? '' : captureTable(this.#family, this.#way, await this.#listen());
+    if (this.#way === 'tproxy' && (head !== '' || look !== '')) await this.#route.ensure(signal);
     await this.#nft.transaction(head + changes + look, signal);
     this.#hasTable = true;
     for (const id of add) this.#written.add(id);
@@ -100,31 +105,19 @@ export class Capture {
     this.#touched.clear();
   }
 
-  #forget(): void {
+  /** The table is not there any more: all is written anew. */
+  forget(): void {
     this.#written.clear();
     this.#hasTable = false;
     for (const id of this.#doors) this.#touched.add(id);
   }
 
   get #nftFamily(): 'ip' | 'ip6' {
-    return this.#family === 'IPv4' ? 'ip' : 'ip6';
-  }
-
-  /** Whatever an earlier process left is replaced in the same transaction. */
-  #table(port: number): string {
-    const [family, type] = this.#family === 'IPv4' ? ['ip', 'ipv4_addr'] : ['ip6', 'ipv6_addr'];
-    const rule = `${family} daddr . tcp dport @services redirect to :${port}`;
-    return (
-      `add table ${family} ${TABLE}\ndelete table ${family} ${TABLE}\nadd table ${family} ${TABLE}\n` +
-      `add set ${family} ${TABLE} services { type ${type} . inet_service; }\n` +
-      `add chain ${family} ${TABLE} prerouting { type nat hook prerouting priority -100; }\n` +
-      `add chain ${family} ${TABLE} output { type nat hook output priority -100; }\n` +
-      `add rule ${family} ${TABLE} prerouting ${rule}\nadd rule ${family} ${TABLE} output ${rule}\n`
-    );
+    return nftFamily(this.#family);
   }
 
   async #listen(): Promise<number> {
-    this.#catcher ??= await this.#engine.catchClients(this.#family);
+    this.#catcher ??= await this.#engine.catchClients(this.#family, this.#way);
     return this.#catcher.port;
   }
 }

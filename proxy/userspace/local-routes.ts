@@ -3,7 +3,7 @@ import type { Exec } from '../../src/net/exec.ts';
 import type { Family } from '../../src/net/ip.ts';
 
 /** Routes of this protocol number are ours (rtnetlink(7): numbers above 4 are free for daemons). */
-const ROUTE_PROTOCOL = '151';
+export const ROUTE_PROTOCOL = '151';
 
 /**
  * Makes addresses that no interface has this host's own, by routes of type local on lo: sockets can then bind them

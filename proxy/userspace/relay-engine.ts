@@ -1,8 +1,10 @@
 import type { NodeSettings, ServicePortView } from '../../endpoints/node-view.ts';
 import type { PortCounts } from '../backend.ts';
 import type { Family } from '../../src/net/ip.ts';
+import { Fault } from '../../src/base/fault.ts';
 import { CapturedClients } from './captured-clients.ts';
 import type { Door, DoorDeps, DoorOptions } from './door.ts';
+import type { CaptureWay } from './kernel-table.ts';
 import type { RelayContext } from './relay-context.ts';
 import { openUdpDoor } from './udp-door.ts';
 import { openTcpDoor } from './tcp-door.ts';
@@ -23,7 +25,8 @@ export interface RelayEngine extends AsyncDisposable {
   openUdp(deps: DoorDeps, options: DoorOptions): Promise<Door>;
   /** A door without a listener of its own: the kernel sends its clients to the catcher. */
   openCaptured(deps: DoorDeps, options: DoorOptions): Door;
-  catchClients(family: Family): Promise<Catcher>;
+  /** Rejects with Fault CAPTURE_UNSUPPORTED where this engine cannot. */
+  catchClients(family: Family, way: CaptureWay): Promise<Catcher>;
   settled(): Promise<void>;
   /** Called every sweep interval: ends what was idle too long. */
   sweep(): void;
@@ -33,7 +36,7 @@ export interface RelayEngine extends AsyncDisposable {
   empty(): Promise<void>;
 }
 
-/** The listener for clients whose destination the kernel rewrote to its port (nat REDIRECT). */
+/** The listener that the kernel brings the clients of captured destinations to. */
 export interface Catcher extends Disposable {
   readonly port: number;
 }
@@ -52,7 +55,10 @@ export function portableEngine(context: RelayContext): RelayEngine {
     openTcp: openTcpDoor,
     openUdp: openUdpDoor,
     openCaptured: (deps, options) => captured.open(deps, options),
-    catchClients: (family) => captured.listen(family),
+    catchClients: async (family, way) => {
+      if (way === 'tproxy') throw tproxyUnsupported();
+      return await captured.listen(family);
+    },
     settled: () => Promise.resolve(),
     sweep() {
       tcp.sweep();
@@ -67,4 +73,12 @@ export function portableEngine(context: RelayContext): RelayEngine {
       await tcp.empty();
     },
   };
+}
+
+/** Why there is no capture by TPROXY on node:net. */
+export function tproxyUnsupported(): Fault {
+  return new Fault(
+    'CAPTURE_UNSUPPORTED',
+    'capture by tproxy needs the native engine: node:net opens no transparent sockets; use redirect or bind',
+  );
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { pid } from 'node:process';
 import { InvalidArgumentError } from 'commander';
 import type { ProxyConfig } from '../../proxy/config.ts';
+import { USERSPACE_CAPTURES, type UserspaceCapture } from '../../proxy/userspace/kernel-table.ts';
 import { createApiClient } from '../api/client/api-client.ts';
 import type { ClusterAccess } from '../api/client/kubeconfig.ts';
 import { openHttpExchange } from '../api/client/open-exchange.ts';
@@ -51,7 +52,7 @@ interface OwnFlags {
   readonly watchIngressWithoutClass?: boolean;
   readonly proxyProtocol?: string;
   readonly probeEndpoints?: boolean;
-  readonly userspaceCapture: 'bind' | 'redirect';
+  readonly userspaceCapture: UserspaceCapture;
   readonly strict?: boolean;
 }
 
@@ -93,8 +94,8 @@ export const register: RegisterCommand = (program, context) => {
     .option('--probe-endpoints', 'connect to TCP endpoints at times; leave out those that do not answer')
     .option(
       '--userspace-capture <how>',
-      'mode userspace: bind (a socket for each address) or redirect (by nft, one listener for TCP)',
-      oneOf('bind', 'redirect'),
+      'mode userspace: bind (a socket for each address), redirect or tproxy (by nft, one listener for TCP)',
+      oneOf(...USERSPACE_CAPTURES),
       'bind',
     )
     .option('--strict', 'follow each original’s oddities to the letter');

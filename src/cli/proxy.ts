@@ -10,6 +10,7 @@ import { NodeViewTracker } from '../../endpoints/node-view-tracker.ts';
 import type { Proxier } from '../../proxy/proxier.ts';
 import { ServiceCIDRs } from '../../proxy/service-cidrs.ts';
 import { nodeSettings, type ProxySettings } from '../../proxy/settings.ts';
+import { USERSPACE_CAPTURES, type UserspaceCapture } from '../../proxy/userspace/kernel-table.ts';
 import { systemClock } from '../base/clock.ts';
 import { hasCode, messageOf } from '../base/fault.ts';
 import { Registry } from '../base/metrics.ts';
@@ -43,7 +44,7 @@ interface ProxyFlags extends KubeProxyFlags {
   readonly strict?: boolean;
   readonly proxyProtocol?: 'v1' | 'v2';
   readonly probeEndpoints?: boolean;
-  readonly userspaceCapture: 'bind' | 'redirect';
+  readonly userspaceCapture: UserspaceCapture;
   readonly engine: EngineName;
   readonly workerCpus?: readonly number[];
 }
@@ -63,14 +64,14 @@ export const register: RegisterCommand = (program, context) => {
     .option('--probe-endpoints', 'connect to TCP endpoints at times; leave out those that do not answer')
     .option(
       '--userspace-capture <how>',
-      'mode userspace: bind (a socket for each address) or redirect (by nft, one listener for TCP)',
-      oneOf('bind', 'redirect'),
+      'mode userspace: bind (a socket for each address), redirect or tproxy (by nft, one listener for TCP)',
+      oneOf(...USERSPACE_CAPTURES),
       'bind',
     )
     .addOption(
       new Option(
         '--engine <name>',
-        'mode userspace: who relays TCP, a thread on epoll and splice, or node:net',
+        'mode userspace: who relays, a thread on epoll and splice, or node:net and node:dgram',
       )
         .choices(ENGINES)
         .default('auto'),
@@ -103,6 +104,8 @@ async function run(flags: ProxyFlags, context: CliContext): Promise<void> {
   if (flags.cleanup) return await cleanup(context);
   if (flags.once && config.mode === 'userspace')
     throw new ExitError(EXIT_USAGE, 'mode userspace serves only while it runs; --once needs a kernel mode');
+  if (flags.userspaceCapture === 'tproxy' && flags.engine === 'portable')
+    throw new ExitError(EXIT_USAGE, '--userspace-capture tproxy needs --engine native or auto');
   if (flags.proxyProtocol !== undefined && !['v1', 'v2'].includes(flags.proxyProtocol))
     throw new ExitError(EXIT_USAGE, `--proxy-protocol ${flags.proxyProtocol}: use v1 or v2`);
   if (flags.initOnly) return await tuneHost(config, context);

@@ -4,6 +4,7 @@ import type { ProxyConfig } from '../../proxy/config.ts';
 import type { Proxier } from '../../proxy/proxier.ts';
 import { ServiceCIDRs } from '../../proxy/service-cidrs.ts';
 import type { ProxySettings } from '../../proxy/settings.ts';
+import type { UserspaceCapture } from '../../proxy/userspace/kernel-table.ts';
 import type { ApiClient } from '../api/client/client.ts';
 import { type EventRecorder, openEventRecorder } from '../api/client/event-recorder.ts';
 import { feedSink } from '../api/client/feed-sink.ts';
@@ -36,7 +37,7 @@ export interface DaemonOptions {
     readonly settings: ProxySettings;
     readonly proxyProtocol: 'v1' | 'v2' | undefined;
     readonly probeEndpoints: boolean;
-    readonly capture: 'bind' | 'redirect';
+    readonly capture: UserspaceCapture;
   };
   /** Makes and renews the Node object; the kubelet does that itself. */
   readonly registration: NodeAgentOptions | undefined;

@@ -4,6 +4,7 @@ import { hostAddresses } from '../../proxy/host-addresses.ts';
 import { openMetricsServer } from '../../proxy/metrics-server.ts';
 import { Proxier, type ProxierOptions } from '../../proxy/proxier.ts';
 import type { ProxySettings } from '../../proxy/settings.ts';
+import type { UserspaceCapture } from '../../proxy/userspace/kernel-table.ts';
 import type { Clock } from '../base/clock.ts';
 import { hasCode, messageOf } from '../base/fault.ts';
 import type { Logger } from '../base/log.ts';
@@ -28,8 +29,8 @@ export interface ProxyPartOptions {
   readonly settings: ProxySettings;
   readonly proxyProtocol: 'v1' | 'v2' | undefined;
   /** How mode userspace gets at its clients. */
-  readonly capture: 'bind' | 'redirect';
-  /** Who relays TCP in mode userspace; default auto. */
+  readonly capture: UserspaceCapture;
+  /** Who relays in mode userspace; default auto. */
   readonly engine?: EngineName;
   /** Processors that the native engine's threads are bound to, in turn. */
   readonly workerCpus?: readonly number[];

@@ -42,6 +42,9 @@ test('all faults of flags and file are told before anything opens, exit 64', () 
   expect(weft('proxy', '--config', config).status).toBe(64);
   expect(weft('proxy', '--config', join(folder, 'missing')).stderr).toContain('ENOENT');
   expect(weft('proxy', '--proxy-mode=userspace', '--once', '--from', folder).status).toBe(64);
+  const capture = weft('proxy', '--from', folder, '--userspace-capture=tproxy', '--engine=portable');
+  expect(capture.status).toBe(64);
+  expect(capture.stderr).toContain('tproxy needs --engine native');
 });
 
 test('serves manifests, follows their changes, drains on SIGTERM', async () => {

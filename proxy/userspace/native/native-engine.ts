@@ -9,6 +9,7 @@ import { openStreamListener, type StreamListener } from '../../../src/net/native
 import type { PortCounts } from '../../backend.ts';
 import { LISTEN_BACKLOG, UDP_SOCKET_BYTES } from '../../limits.ts';
 import type { Door, DoorDeps, DoorOptions } from '../door.ts';
+import type { CaptureWay } from '../kernel-table.ts';
 import type { Catcher, RelayEngine } from '../relay-engine.ts';
 import type { RelayDoor } from './relay-messages.ts';
 import { RelayThread, type RelayThreadOptions } from './relay-thread.ts';
@@ -67,10 +68,10 @@ class NativeEngine implements RelayEngine {
     );
   }
 
-  catchClients(family: Family): Promise<Catcher> {
+  catchClients(family: Family, way: CaptureWay): Promise<Catcher> {
     return new Promise((resolve) => {
-      const listener = listenOn(family === 'IPv4' ? '0.0.0.0' : '::', 0);
-      const door = this.#handOver({ kind: 'catcher', fd: listener.fd, family }, listener);
+      const listener = listenOn(family === 'IPv4' ? '0.0.0.0' : '::', 0, way === 'tproxy');
+      const door = this.#handOver({ kind: 'catcher', fd: listener.fd, family, way }, listener);
       resolve({ port: listener.port, [Symbol.dispose]: () => door[Symbol.dispose]() });
     });
   }
@@ -105,8 +106,9 @@ class NativeEngine implements RelayEngine {
   }
 }
 
-function listenOn(address: string, port: number): StreamListener {
-  return bound(() => openStreamListener({ address, port, backlog: LISTEN_BACKLOG, reusePort: false }));
+function listenOn(address: string, port: number, transparent = false): StreamListener {
+  const options = { address, port, backlog: LISTEN_BACKLOG, reusePort: false, transparent };
+  return bound(() => openStreamListener(options));
 }
 
 /** Throws the bind's own fault. */

@@ -2,6 +2,7 @@ import type { NodeSettings, ServicePortView } from '../../../endpoints/node-view
 import type { Family } from '../../../src/net/ip.ts';
 import type { PortCounts } from '../../backend.ts';
 import type { EntranceKind } from '../../decide.ts';
+import type { CaptureWay } from '../kernel-table.ts';
 import type { ProxyProtocol } from '../proxy-protocol.ts';
 import type { RelayLimits } from '../relay-context.ts';
 
@@ -20,8 +21,8 @@ export type RelayDoor =
   /** A listener, or a UDP socket, of a service port. */
   | { readonly kind: 'listener'; readonly fd: number; readonly key: string; readonly entrance: EntranceKind }
   | { readonly kind: 'datagrams'; readonly fd: number; readonly key: string; readonly entrance: EntranceKind }
-  /** The listener that the kernel redirects clients of all captured destinations to. */
-  | { readonly kind: 'catcher'; readonly fd: number; readonly family: Family }
+  /** The listener that the kernel brings clients of all captured destinations to. */
+  | { readonly kind: 'catcher'; readonly fd: number; readonly family: Family; readonly way: CaptureWay }
   /** A destination (`ip:port`) of clients that the catcher gets. */
   | {
       readonly kind: 'captured';

@@ -5,14 +5,14 @@
 import type { ServicePortView } from '../../../endpoints/node-view.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/log.ts';
-import { type Family, joinHostPort } from '../../../src/net/ip.ts';
+import { joinHostPort } from '../../../src/net/ip.ts';
 import { Acceptor } from '../../../src/net/native/acceptor.ts';
 import { Arena } from '../../../src/net/native/arena.ts';
 import { EpollLoop } from '../../../src/net/native/epoll-loop.ts';
 import { errnoName } from '../../../src/net/native/errno.ts';
 import type { SocketAddress } from '../../../src/net/native/socket-address.ts';
 import type { StreamSocket } from '../../../src/net/native/stream-socket.ts';
-import { originalDestinationOf } from '../../../src/net/native/socket-options.ts';
+import { localAddressOf, originalDestinationOf } from '../../../src/net/native/socket-options.ts';
 import { ThreadSeat } from '../../../src/net/native/thread-seat.ts';
 import { TimerWheel } from '../../../src/net/native/timer-wheel.ts';
 import type { PortCounts } from '../../backend.ts';
@@ -138,8 +138,12 @@ class RelayWorker {
     if (opened) this.#doors.set(id, opened);
   }
 
-  #catch({ fd, family }: Extract<RelayDoor, { kind: 'catcher' }>): Disposable {
-    return this.#accept(fd, 'captured', (client) => this.#caught(client, family));
+  /** Who was not brought by the kernel has no business here. */
+  #catch({ fd, family, way }: Extract<RelayDoor, { kind: 'catcher' }>): Disposable {
+    return this.#accept(fd, 'captured', (client) => {
+      const wanted = way === 'tproxy' ? localAddressOf(client.fd) : originalDestinationOf(client.fd, family);
+      return wanted && this.#captured.get(joinHostPort(wanted.address, wanted.port));
+    });
   }
 
   /** Undefined when the service port was forgotten meanwhile. */
@@ -187,12 +191,6 @@ class RelayWorker {
         isFailing = true;
       },
     });
-  }
-
-  /** Who was not redirected has no business here. */
-  #caught(client: StreamSocket, family: Family): Way | undefined {
-    const wanted = originalDestinationOf(client.fd, family);
-    return wanted && this.#captured.get(joinHostPort(wanted.address, wanted.port));
   }
 
   /** Takes a client in, or resets it when it may not come. */
