@@ -1,3 +1,3 @@
-/** All case files, over plain HTTP, on the native engine. */
+/** All case files, plain and over TLS, on the native engine. */
 process.env['WEFT_INGRESS_ENGINE'] = 'native';
 await import('../cases.test.ts');

@@ -119,7 +119,7 @@ async function runGroup(group: CaseGroup): Promise<void> {
     await waitFor('the status', () => statuses.size > 0 || !group.cases.some(wantsStatus), 20_000);
     for (const one of group.cases) {
       if ((one.level === 'quirk') !== strict) continue;
-      for (const mode of ENGINE === 'native' ? (['as-is'] as const) : MODES)
+      for (const mode of ENGINE === 'native' ? (['as-is', 'tls'] as const) : MODES)
         await runCase(one, mode, backends, certificates, statuses, group);
     }
   }
