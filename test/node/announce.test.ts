@@ -5,7 +5,7 @@ import { canMakeNamespaces, type OwnNetwork } from '../support/own-network.ts';
 import { missingTools } from '../support/system-tools.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { WeftProcess } from '../support/weft-process.ts';
-import { get, startWeb, TestCluster, untilGot } from './cluster.ts';
+import { get, learned, macOf, startWeb, TestCluster, untilGot } from './cluster.ts';
 
 const DEADLINE_MS = 300_000;
 const DUAL_STACK = ['--service-cidr', '10.96.0.0/16', '--service-cidr', 'fd00:96::/112'];
@@ -52,16 +52,6 @@ function balanced(name: string, backend: { readonly ipv4: string; readonly ipv6:
     slice('IPv4', backend.ipv4),
     slice('IPv6', backend.ipv6),
   ];
-}
-
-/** The hardware address that a host has learned for an address; undefined when it knows none. */
-function learned(host: OwnNetwork, address: string): string | undefined {
-  const { stdout } = host.run('ip', ['neigh', 'show', address]);
-  return /lladdr (\S+)/.exec(stdout)?.[1];
-}
-
-function macOf(host: OwnNetwork): string {
-  return /link\/ether (\S+)/.exec(host.run('ip', ['link', 'show', 'eth0']).stdout)?.[1] ?? '';
 }
 
 test(

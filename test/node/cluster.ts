@@ -127,3 +127,14 @@ export function get(host: OwnNetwork, url: string): string {
 export async function untilGot(host: OwnNetwork, url: string, wanted: string): Promise<void> {
   await waitFor(`${wanted} from ${url}`, () => get(host, url) === wanted, 120_000);
 }
+
+/** The hardware address that a host has learned for an address; undefined when it knows none. */
+export function learned(host: OwnNetwork, address: string): string | undefined {
+  const { stdout } = host.run('ip', ['neigh', 'show', address]);
+  return /lladdr (\S+)/.exec(stdout)?.[1];
+}
+
+/** The hardware address of a host's eth0. */
+export function macOf(host: OwnNetwork): string {
+  return /link\/ether (\S+)/.exec(host.run('ip', ['link', 'show', 'eth0']).stdout)?.[1] ?? '';
+}

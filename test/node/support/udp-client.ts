@@ -1,12 +1,20 @@
 /**
- * Asks a UDP echo, each time from a new port, and counts what never came back.
- * Run: node udp-client.ts ADDRESS PORT SECONDS
+ * Asks a UDP echo, each time from a new port, and counts what never came back; beside that sends a stream of datagrams
+ * from one port, as iperf does, and counts what it sent. Ends at SIGTERM.
+ * Run: node udp-client.ts ADDRESS ECHO_PORT STREAM_PORT
  */
 import { createSocket } from 'node:dgram';
 
-const [address = '', port = '', seconds = ''] = process.argv.slice(2);
+const [address = '', echoPort = '', streamPort = ''] = process.argv.slice(2);
 /** Long: what is late on a loaded machine is not lost. */
 const LOST_MS = 10_000;
+const ASK_INTERVAL_MS = 5;
+const STREAM_INTERVAL_MS = 4;
+const DATAGRAM = Buffer.alloc(1_000);
+
+const stop = new AbortController();
+process.once('SIGTERM', () => stop.abort());
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 function ask(): Promise<boolean> {
   return new Promise((resolve) => {
@@ -19,14 +27,37 @@ function ask(): Promise<boolean> {
     const timer = setTimeout(() => end(false), LOST_MS);
     socket.on('message', () => end(true));
     socket.on('error', () => end(false));
-    socket.send('hello', Number(port), address);
+    socket.send('hello', Number(echoPort), address);
   });
 }
 
-const end = performance.now() + Number(seconds) * 1000;
-let [asked, lost] = [0, 0];
-while (performance.now() < end) {
-  asked++;
-  if (!(await ask())) lost++;
+async function askAll(): Promise<{ asked: number; lost: number }> {
+  let [asked, lost] = [0, 0];
+  while (!stop.signal.aborted) {
+    asked++;
+    if (!(await ask())) lost++;
+    await pause(ASK_INTERVAL_MS);
+  }
+  return { asked, lost };
 }
-process.stdout.write(`${JSON.stringify({ asked, lost })}\n`);
+
+async function stream(): Promise<{ sent: number }> {
+  const socket = createSocket('udp4');
+  let sent = 0;
+  const send = (): Promise<void> =>
+    new Promise((resolve) =>
+      socket.send(DATAGRAM, Number(streamPort), address, (error) => {
+        if (!error) sent++;
+        resolve();
+      }),
+    );
+  while (!stop.signal.aborted) {
+    await send();
+    await pause(STREAM_INTERVAL_MS);
+  }
+  socket.close();
+  return { sent };
+}
+
+const [asked, sent] = await Promise.all([askAll(), stream()]);
+process.stdout.write(`${JSON.stringify({ ...asked, ...sent })}\n`);
