@@ -22,6 +22,7 @@ export const SERVED_KINDS: readonly (readonly [groupVersion: string, ...kinds: s
   ['apps/v1', 'Deployment', 'ReplicaSet', 'StatefulSet', 'DaemonSet', 'ControllerRevision'],
   ['batch/v1', 'Job', 'CronJob'],
   ['autoscaling/v2', 'HorizontalPodAutoscaler'],
+  ['autoscaling/v1', 'HorizontalPodAutoscaler'],
   ['discovery.k8s.io/v1', 'EndpointSlice'],
   ['networking.k8s.io/v1', 'Ingress', 'IngressClass', 'NetworkPolicy', 'IPAddress', 'ServiceCIDR'],
   ['coordination.k8s.io/v1', 'Lease'],

@@ -13,11 +13,14 @@ import { typeInfo } from './schema/type-table.ts';
 import { RESOURCES } from './schema/resources.generated.ts';
 import { PRINTERS } from './tables/all.ts';
 import { DEFAULT_PRINTER } from './tables/printer.ts';
-import { convertEvent } from './rules/event.ts';
 
 /** Every kind the server has from the start, in discovery's order. Values are fresh, schemas are shared. */
 export function builtinKinds(): KindInfo[] {
-  return RESOURCES.map((resource) => kindInfo(resource, RULES[`${resource.group}/${resource.kind}`] ?? {}));
+  return RESOURCES.map((resource) => kindInfo(resource, rulesOf(resource)));
+}
+
+function rulesOf({ group, version, kind }: GeneratedResource): KindRules {
+  return RULES[`${group}/${version}/${kind}`] ?? RULES[`${group}/${kind}`] ?? {};
 }
 
 function kindInfo(resource: GeneratedResource, rules: KindRules): KindInfo {
@@ -39,12 +42,12 @@ function kindInfo(resource: GeneratedResource, rules: KindRules): KindInfo {
     verbs: resource.verbs,
     subresources: resource.subresources,
     virtual,
-    storage: storageOf(resource),
+    storage: storageOf(resource, rules),
     get schema() {
       return builtinSchema(resource.definition);
     },
     openApiSchema: undefined,
-    printer: PRINTERS[`${group}/${kind}`] ?? DEFAULT_PRINTER,
+    printer: printerOf(resource, rules),
     selectableFields: selectableFields(rules),
     scale: rules.scale,
     allowUnconditionalUpdate: rules.unconditionalUpdate ?? true,
@@ -82,14 +85,23 @@ function kindInfo(resource: GeneratedResource, rules: KindRules): KindInfo {
     ],
     warnings: (object) => rules.warnings?.(object) ?? [],
     graceSeconds: (object, requested) => rules.graceSeconds?.(object, requested) ?? 0,
-    convert: group === 'events.k8s.io' ? convertEvent : undefined,
+    convert: rules.stored,
   };
 }
 
-/** events.k8s.io Events are the core ones under another name. */
-function storageOf(resource: GeneratedResource): KindInfo['storage'] {
+/** Rows are made from the stored form where a version has less to show; Events have both forms in one printer. */
+function printerOf({ group, kind }: GeneratedResource, { stored }: KindRules): KindInfo['printer'] {
+  const printer = PRINTERS[`${group}/${kind}`] ?? DEFAULT_PRINTER;
+  if (!stored || stored.kind.group !== group) return printer;
+  return { ...printer, row: (object, nowMs) => printer.row(stored.toStorage(object), nowMs) };
+}
+
+function storageOf(resource: GeneratedResource, { stored }: KindRules): KindInfo['storage'] {
   const { group, version, kind, plural } = resource;
-  if (group === 'events.k8s.io') return { collection: plural, kind: { group: '', version: 'v1', kind } };
+  if (stored) {
+    const { group: owner } = stored.kind;
+    return { collection: owner ? `${owner}/${plural}` : plural, kind: stored.kind };
+  }
   return { collection: group ? `${group}/${plural}` : plural, kind: { group, version, kind } };
 }
 

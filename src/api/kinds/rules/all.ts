@@ -1,11 +1,12 @@
 import * as admission from './admission.ts';
+import { AUTOSCALER_V1_RULES } from './autoscaler-v1.ts';
 import { AUTOSCALER_RULES } from './autoscaler.ts';
 import { LEASE_RULES, NAMESPACE_RULES, NODE_RULES } from './cluster.ts';
 import { CONFIG_MAP_RULES, SECRET_RULES, SERVICE_ACCOUNT_RULES } from './config.ts';
 import { CRD_RULES } from './crd.ts';
 import { DAEMON_SET_RULES } from './daemon-set.ts';
 import { ENDPOINT_SLICE_RULES, ENDPOINTS_RULES } from './endpoints.ts';
-import { EVENT_RULES } from './event.ts';
+import { EVENT_RULES, MODERN_EVENT_RULES } from './event.ts';
 import { INGRESS_CLASS_RULES, INGRESS_RULES } from './ingress.ts';
 import { CRON_JOB_RULES, JOB_RULES } from './job.ts';
 import type { KindRules } from './kind-rules.ts';
@@ -29,7 +30,7 @@ const RBAC = 'rbac.authorization.k8s.io';
 const ADMISSION = 'admissionregistration.k8s.io';
 const AUTHORIZATION = 'authorization.k8s.io';
 
-/** By `group/Kind`; a kind that is not here has the common behaviour only. */
+/** By `group/Kind` or `group/version/Kind`; a kind that is not here has the common behaviour only. */
 export const RULES: Readonly<Record<string, KindRules>> = {
   '/Namespace': NAMESPACE_RULES,
   '/Node': NODE_RULES,
@@ -55,6 +56,7 @@ export const RULES: Readonly<Record<string, KindRules>> = {
   'batch/Job': JOB_RULES,
   'batch/CronJob': CRON_JOB_RULES,
   'autoscaling/HorizontalPodAutoscaler': AUTOSCALER_RULES,
+  'autoscaling/v1/HorizontalPodAutoscaler': AUTOSCALER_V1_RULES,
   'discovery.k8s.io/EndpointSlice': ENDPOINT_SLICE_RULES,
   [`${NETWORKING}/Ingress`]: INGRESS_RULES,
   [`${NETWORKING}/IngressClass`]: INGRESS_CLASS_RULES,
@@ -62,7 +64,7 @@ export const RULES: Readonly<Record<string, KindRules>> = {
   [`${NETWORKING}/IPAddress`]: IP_ADDRESS_RULES,
   [`${NETWORKING}/ServiceCIDR`]: SERVICE_CIDR_RULES,
   'coordination.k8s.io/Lease': LEASE_RULES,
-  'events.k8s.io/Event': EVENT_RULES,
+  'events.k8s.io/Event': MODERN_EVENT_RULES,
   'policy/PodDisruptionBudget': policy.DISRUPTION_BUDGET_RULES,
   'scheduling.k8s.io/PriorityClass': policy.PRIORITY_CLASS_RULES,
   'storage.k8s.io/StorageClass': STORAGE_CLASS_RULES,

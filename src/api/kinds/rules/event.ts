@@ -23,7 +23,7 @@ const NAMES: readonly (readonly [core: string, events: string])[] = [
 ];
 
 /** One Event, two APIs: renames the fields both ways. Stored as core/v1. */
-export const convertEvent = {
+const convertEvent = {
   toStorage: (object: UnknownObject): UnknownObject => rename(object, 'v1', 1, 0),
   fromStorage: (object: UnknownObject): UnknownObject => rename(object, 'events.k8s.io/v1', 0, 1),
 };
@@ -107,6 +107,12 @@ export const EVENT_RULES: KindRules = {
     ['reportingController', reporter],
   ]) as NonNullable<KindRules['selectable']>,
   validate,
+};
+
+/** events.k8s.io Events are the core ones under another name. */
+export const MODERN_EVENT_RULES: KindRules = {
+  ...EVENT_RULES,
+  stored: { kind: { group: '', version: 'v1', kind: 'Event' }, ...convertEvent },
 };
 
 function regardingField(event: UnknownObject, name: string): string {

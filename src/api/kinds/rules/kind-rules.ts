@@ -15,6 +15,12 @@ export interface KindRules {
   readonly scale?: ScalePaths;
   readonly selectable?: Readonly<Record<string, string | ((object: UnknownObject) => string)>>;
   readonly generation?: boolean;
+  /** One kind of two APIs: kept in the form of the other one. */
+  readonly stored?: {
+    readonly kind: { readonly group: string; readonly version: string; readonly kind: string };
+    toStorage(object: UnknownObject): UnknownObject;
+    fromStorage(object: UnknownObject): UnknownObject;
+  };
   /** False: PUT must carry resourceVersion. */
   readonly unconditionalUpdate?: boolean;
   readonly createOnUpdate?: boolean;

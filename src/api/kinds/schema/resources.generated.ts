@@ -387,6 +387,22 @@ export const RESOURCES: readonly GeneratedResource[] = [
     definition: 'autoscaling/v2.HorizontalPodAutoscaler',
   },
   {
+    group: 'autoscaling',
+    kind: 'HorizontalPodAutoscaler',
+    version: 'v1',
+    plural: 'horizontalpodautoscalers',
+    namespaced: true,
+    verbs: ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'],
+    subresources: [
+      {
+        name: 'status',
+        verbs: ['get', 'patch', 'update'],
+        kind: { group: 'autoscaling', version: 'v1', kind: 'HorizontalPodAutoscaler' },
+      },
+    ],
+    definition: 'autoscaling/v1.HorizontalPodAutoscaler',
+  },
+  {
     group: 'discovery.k8s.io',
     kind: 'EndpointSlice',
     version: 'v1',

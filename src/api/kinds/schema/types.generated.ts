@@ -74,12 +74,12 @@ status admissionregistration/v1.ValidatingAdmissionPolicyStatus 3 ?`,
 kind string 0 ?
 apiVersion string 0 ?
 metadata meta/v1.ObjectMeta 1 ?
-spec admissionregistration/v1.ValidatingAdmissionPolicyBindingSpec 2 ? !`,
+spec admissionregistration/v1.ValidatingAdmissionPolicyBindingSpec 2 ?`,
   'admissionregistration/v1.ValidatingAdmissionPolicyBindingSpec': `
-policyName string 1 ? !
+policyName string 1 ?
 paramRef *admissionregistration/v1.ParamRef 2 ?
 matchResources *admissionregistration/v1.MatchResources 3 ?
-validationActions []string 4 ? ! set`,
+validationActions []string 4 ? set`,
   'admissionregistration/v1.ValidatingAdmissionPolicySpec': `
 paramKind *admissionregistration/v1.ParamKind 1 ?
 matchConstraints *admissionregistration/v1.MatchResources 2 ?
@@ -420,15 +420,15 @@ userInfo authentication/v1.UserInfo 1 ?`,
 kind string 0 ?
 apiVersion string 0 ?
 metadata meta/v1.ObjectMeta 1 ?
-spec authentication/v1.TokenRequestSpec 2
+spec authentication/v1.TokenRequestSpec 2 !
 status authentication/v1.TokenRequestStatus 3 ?`,
   'authentication/v1.TokenRequestSpec': `
-audiences []string 1
+audiences []string 1 !
 expirationSeconds *int64 4
 boundObjectRef *authentication/v1.BoundObjectReference 3`,
   'authentication/v1.TokenRequestStatus': `
-token string 1
-expirationTimestamp time 2`,
+token string 1 !
+expirationTimestamp time 2 !`,
   'authentication/v1.TokenReview': `
 kind string 0 ?
 apiVersion string 0 ?
@@ -436,7 +436,7 @@ metadata meta/v1.ObjectMeta 1 ?
 spec authentication/v1.TokenReviewSpec 2 !
 status authentication/v1.TokenReviewStatus 3 ?`,
   'authentication/v1.TokenReviewSpec': `
-token string 1 ? !
+token string 1 ?
 audiences []string 2 ?`,
   'authentication/v1.TokenReviewStatus': `
 authenticated bool 1 ?
@@ -521,6 +521,28 @@ resourceRules []authorization/v1.ResourceRule 1 !
 nonResourceRules []authorization/v1.NonResourceRule 2 !
 incomplete bool 3 !
 evaluationError string 4 ?`,
+  'autoscaling/v1.CrossVersionObjectReference': `
+@atomic
+kind string 1 !
+name string 2 !
+apiVersion string 3 ?`,
+  'autoscaling/v1.HorizontalPodAutoscaler': `
+kind string 0 ?
+apiVersion string 0 ?
+metadata meta/v1.ObjectMeta 1 ?
+spec autoscaling/v1.HorizontalPodAutoscalerSpec 2 ?
+status autoscaling/v1.HorizontalPodAutoscalerStatus 3 ?`,
+  'autoscaling/v1.HorizontalPodAutoscalerSpec': `
+scaleTargetRef autoscaling/v1.CrossVersionObjectReference 1 !
+minReplicas *int32 2 ?
+maxReplicas int32 3 !
+targetCPUUtilizationPercentage *int32 4 ?`,
+  'autoscaling/v1.HorizontalPodAutoscalerStatus': `
+observedGeneration *int64 1 ?
+lastScaleTime *time 2 ?
+currentReplicas int32 3 !
+desiredReplicas int32 4 !
+currentCPUUtilizationPercentage *int32 5 ?`,
   'autoscaling/v1.Scale': `
 kind string 0 ?
 apiVersion string 0 ?
@@ -563,7 +585,7 @@ tolerance *quantity 4 ?`,
 kind string 0 ?
 apiVersion string 0 ?
 metadata meta/v1.ObjectMeta 1 ?
-spec autoscaling/v2.HorizontalPodAutoscalerSpec 2 ? !
+spec autoscaling/v2.HorizontalPodAutoscalerSpec 2 ?
 status autoscaling/v2.HorizontalPodAutoscalerStatus 3 ?`,
   'autoscaling/v2.HorizontalPodAutoscalerBehavior': `
 scaleUp *autoscaling/v2.HPAScalingRules 1 ?
@@ -637,7 +659,7 @@ current autoscaling/v2.MetricValueStatus 2 !`,
 kind string 0 ?
 apiVersion string 0 ?
 metadata meta/v1.ObjectMeta 1 ?
-spec batch/v1.CronJobSpec 2 ? !
+spec batch/v1.CronJobSpec 2 ?
 status batch/v1.CronJobStatus 3 ?`,
   'batch/v1.CronJobSpec': `
 schedule string 1 !
@@ -1522,7 +1544,8 @@ hostUsers *bool 37 ?
 schedulingGates []core/v1.PodSchedulingGate 38 ? map=name strategy=merge merge=name
 resourceClaims []core/v1.PodResourceClaim 39 ? map=name strategy=merge,retainKeys merge=name
 resources *core/v1.ResourceRequirements 40 ?
-hostnameOverride *string 41 ?`,
+hostnameOverride *string 41 ?
+workloadRef *core/v1.WorkloadReference 42 ?`,
   'core/v1.PodStatus': `
 observedGeneration int64 17 ?
 phase string 1 ?
@@ -1919,6 +1942,10 @@ gmsaCredentialSpecName *string 1 ?
 gmsaCredentialSpec *string 2 ?
 runAsUserName *string 3 ?
 hostProcess *bool 4 ?`,
+  'core/v1.WorkloadReference': `
+name string 1 !
+podGroup string 2 !
+podGroupReplicaKey string 3 ?`,
   'discovery/v1.Endpoint': `
 addresses []string 1 ! set
 conditions discovery/v1.EndpointConditions 2 ?
@@ -1946,7 +1973,7 @@ kind string 0 ?
 apiVersion string 0 ?
 metadata meta/v1.ObjectMeta 1 ?
 addressType string 4 !
-endpoints []discovery/v1.Endpoint 2
+endpoints []discovery/v1.Endpoint 2 !
 ports []discovery/v1.EndpointPort 3`,
   'discovery/v1.ForNode': `
 name string 1 !`,
@@ -2071,7 +2098,7 @@ paths []networking/v1.HTTPIngressPath 1 !`,
 kind string 0 ?
 apiVersion string 0 ?
 metadata meta/v1.ObjectMeta 1 ?
-spec networking/v1.IPAddressSpec 2 ? !`,
+spec networking/v1.IPAddressSpec 2 ?`,
   'networking/v1.IPAddressSpec': `
 parentRef *networking/v1.ParentReference 1 ? !`,
   'networking/v1.IPBlock': `
@@ -2202,10 +2229,10 @@ unhealthyPodEvictionPolicy *string 4 ?`,
   'policy/v1.PodDisruptionBudgetStatus': `
 observedGeneration int64 1 ?
 disruptedPods {}time 2 ?
-disruptionsAllowed int32 3
-currentHealthy int32 4
-desiredHealthy int32 5
-expectedPods int32 6
+disruptionsAllowed int32 3 !
+currentHealthy int32 4 !
+desiredHealthy int32 5 !
+expectedPods int32 6 !
 conditions []meta/v1.Condition 7 ? map=type strategy=merge merge=type`,
   'rbac/v1.AggregationRule': `
 clusterRoleSelectors []meta/v1.LabelSelector 1 ?`,
@@ -2240,7 +2267,7 @@ subjects []rbac/v1.Subject 2 ?
 roleRef rbac/v1.RoleRef 3 !`,
   'rbac/v1.RoleRef': `
 @atomic
-apiGroup string 1
+apiGroup string 1 !
 kind string 2 !
 name string 3 !`,
   'rbac/v1.Subject': `
@@ -2253,7 +2280,7 @@ namespace string 4 ?`,
 kind string 0 ?
 apiVersion string 0 ?
 metadata meta/v1.ObjectMeta 1 ?
-value int32 2
+value int32 2 !
 globalDefault bool 3 ?
 description string 4 ?
 preemptionPolicy *string 5 ?`,
