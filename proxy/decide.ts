@@ -54,10 +54,10 @@ function decideInternal(view: ServicePortView, sender: Sender, settings: Decisio
   if (!view.internalLocal) return to(view.clusterEndpoints, masquerade, 'internalTrafficPolicy Cluster');
   if (view.localEndpoints.length > 0)
     return to(view.localEndpoints, masquerade, 'internalTrafficPolicy Local');
-  return {
-    verdict: settings.traits.noLocalInternal,
-    why: 'internalTrafficPolicy Local and no endpoint on this node',
-  };
+  const why = 'internalTrafficPolicy Local and no endpoint on this node';
+  const { noLocalInternal } = settings.traits;
+  if (noLocalInternal === 'cluster') return to(view.clusterEndpoints, masquerade, why);
+  return { verdict: noLocalInternal, why };
 }
 
 function decideExternal(view: ServicePortView, sender: Sender, { traits }: DecisionSettings): Decision {

@@ -4,7 +4,7 @@ import { familyOf, joinHostPort } from '../src/net/ip.ts';
 import type { Evaluator, Packet, ProxyMode, Verdict } from './backend.ts';
 import { decide, type Decision, type EntranceKind } from './decide.ts';
 import { entrancesOf } from './entrances.ts';
-import { MODE_TRAITS, type ModeTraits } from './mode-traits.ts';
+import { type ModeTraits, traitsOf } from './mode-traits.ts';
 import { nodePortTest } from './node-ports.ts';
 import { sourceRangeTest } from './source-ranges.ts';
 import {
@@ -64,7 +64,7 @@ class Side {
   constructor(view: NodeView, mode: ProxyMode) {
     this.view = view;
     this.#mode = mode;
-    this.#traits = MODE_TRAITS[mode];
+    this.#traits = traitsOf(mode, view.node.strict);
     this.#classifier = sourceClassifier(view.node);
     this.#serviceCIDRs = parsed(view.node.serviceCIDRs);
     this.#isNodePortAddress = nodePortTest(view.node, this.#traits);

@@ -9,7 +9,7 @@ export interface ModeTraits {
   readonly shortCircuit: boolean;
   /** Policy Local without a local endpoint: nothing, or the cluster's endpoints. */
   readonly noLocalExternal: 'drop' | 'cluster';
-  readonly noLocalInternal: 'drop' | 'reject';
+  readonly noLocalInternal: 'drop' | 'reject' | 'cluster';
   /** A port of a live cluster IP that is no service port. */
   readonly unknownPortOfClusterIP: 'pass' | 'reject';
   /** The same on a load balancer address or external IP. */
@@ -75,3 +75,13 @@ export const MODE_TRAITS: Readonly<Record<ProxyMode, ModeTraits>> = {
     keepsSource: false,
   },
 };
+
+/** Where a mode of kube-proxy does otherwise and nothing documents it: `strict` alone follows. */
+const STRICT_TRAITS: Readonly<Partial<Record<ProxyMode, ModeTraits>>> = {
+  // a port that can be met from outside as well has the cluster's endpoints at hand
+  ipvs: { ...MODE_TRAITS.ipvs, noLocalInternal: 'cluster', rangesBeforeEmpty: true },
+};
+
+export function traitsOf(mode: ProxyMode, strict = false): ModeTraits {
+  return (strict ? STRICT_TRAITS[mode] : undefined) ?? MODE_TRAITS[mode];
+}

@@ -4,7 +4,7 @@ import { joinHostPort } from '../../src/net/ip.ts';
 import { type IpvsProtocol, type IpvsServer, serverKey, type ServerKey } from '../../src/net/ipvs.ts';
 import { type EntranceKind } from '../decide.ts';
 import { entrancesOf } from '../entrances.ts';
-import { MODE_TRAITS } from '../mode-traits.ts';
+import { MODE_TRAITS, type ModeTraits, traitsOf } from '../mode-traits.ts';
 import { nodePortAddresses } from '../node-ports.ts';
 import type { SetKind } from './names.ts';
 
@@ -32,15 +32,18 @@ export const FIELD = '|';
 /** Compiles one service port with kube-proxy's sets. Pure. */
 export function compilePort(view: ServicePortView, options: CompileOptions): CompiledPort {
   const { node } = options;
+  const traits = traitsOf('ipvs', node.strict);
   const entries = new Set<string>();
   const servers = new Map<ServerKey, VirtualServer>();
   const addresses = new Set<string>();
   const put = (kind: SetKind, entry: string): void => void entries.add(kind + FIELD + entry);
   const protocol = view.protocol.toLowerCase() as IpvsProtocol;
-  for (const { kind, address, port } of entrancesOf(view, nodePortAddresses(node, MODE_TRAITS.ipvs))) {
-    const reals = endpointsFor(view, kind).map((endpoint) => joinHostPort(endpoint.address, endpoint.port));
+  for (const { kind, address, port } of entrancesOf(view, nodePortAddresses(node, traits))) {
+    const reals = endpointsFor(view, kind, traits).map((endpoint) =>
+      joinHostPort(endpoint.address, endpoint.port),
+    );
     servers.set(serverKey(protocol, address, port), { ...serverOf(view, options), reals });
-    if (kind !== 'node-port') putAddress(put, view, kind, address, node);
+    if (kind !== 'node-port') putAddress(put, view, kind, address, { node, traits });
     if (kind !== 'node-port' && !node.addresses.includes(address)) {
       addresses.add(address);
       put('IPVS-IPS', address);
@@ -53,10 +56,15 @@ export function compilePort(view: ServicePortView, options: CompileOptions): Com
   return { entries, servers, addresses };
 }
 
-/** policy Local without a local endpoint uses the cluster's; internally it leaves the virtual server empty. */
-function endpointsFor(view: ServicePortView, kind: EntranceKind): readonly EndpointAddressPort[] {
-  if (kind === 'cluster-ip') return view.internalLocal ? view.localEndpoints : view.clusterEndpoints;
-  const local = view.externalLocal && view.localEndpoints.length > 0;
+/** policy Local without a local endpoint uses the cluster's; internally it leaves the virtual server empty (see traits). */
+function endpointsFor(
+  view: ServicePortView,
+  kind: EntranceKind,
+  { noLocalInternal }: ModeTraits,
+): readonly EndpointAddressPort[] {
+  const isLocal = kind === 'cluster-ip' ? view.internalLocal : view.externalLocal;
+  const keepsEmpty = kind === 'cluster-ip' && noLocalInternal !== 'cluster';
+  const local = isLocal && (keepsEmpty || view.localEndpoints.length > 0);
   return local ? view.localEndpoints : view.clusterEndpoints;
 }
 
@@ -72,15 +80,15 @@ function putAddress(
   view: ServicePortView,
   kind: EntranceKind,
   address: string,
-  node: NodeSettings,
+  { node, traits }: { readonly node: NodeSettings; readonly traits: ModeTraits },
 ): void {
   const entry = `${address},${view.protocol.toLowerCase()}:${view.port}`;
   if (kind === 'cluster-ip') return put('CLUSTER-IP', entry);
   if (kind === 'external-ip') return put(view.externalLocal ? 'EXTERNAL-IP-LOCAL' : 'EXTERNAL-IP', entry);
   put('LOAD-BALANCER', entry);
   if (view.externalLocal) put('LOAD-BALANCER-LOCAL', entry);
-  // without endpoints everybody is told so, whatever the ranges say
-  if (view.sourceRanges.length === 0 || !view.anyEndpoints) return;
+  // without endpoints everybody is told so, whatever the ranges say (see traits)
+  if (view.sourceRanges.length === 0 || !(view.anyEndpoints || traits.rangesBeforeEmpty)) return;
   put('LOAD-BALANCER-FW', entry);
   for (const range of view.sourceRanges) put('LOAD-BALANCER-SOURCE-CIDR', `${entry},${range}`);
   // a node inside the ranges carries the address itself and then speaks with it as its source
