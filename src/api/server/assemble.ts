@@ -36,12 +36,13 @@ import { createHandler } from './handler.ts';
 import { discoveryPaths } from './http/discovery-paths.ts';
 import { openApiPaths } from './http/openapi-paths.ts';
 import { healthPaths } from './http/health.ts';
-import { type ApiHandler, ApiListener } from './http/listener.ts';
+import { type ApiHandler, ApiListener, type ListenerDeps } from './http/listener.ts';
 import { approvalHandler } from './identity/csr.ts';
 import { csrIdentity, csrRestriction } from './identity/csr-admission.ts';
 import { openPki, type Pki } from './identity/pki.ts';
 import { agreeOnKeys } from './identity/shared-keys.ts';
 import { tokenRequestHandler } from './identity/token-request.ts';
+import { HANDSHAKE_COST_MS } from './limits.ts';
 import { startLoops } from './loops.ts';
 import { UsageMetrics } from './metrics/usage-metrics.ts';
 import { proxyHandler } from './proxy/proxy-handler.ts';
@@ -97,8 +98,19 @@ export async function assemble(
   const allocation = new ServiceAllocation({ claims, random }, options);
   const plugins: AdmissionPlugin[] = [];
   const admission = new AdmissionChain(plugins);
-  const watchSlots = new WatchSlots(options.watchesPerUserMax);
-  const core: Core = { store, objects, registry, conversions, admission, clock, log, random, watchSlots };
+  const queue = new FairQueue({ nowMs: () => clock.monotonicMs(), nextTurn: setImmediate });
+  const core: Core = {
+    store,
+    objects,
+    registry,
+    conversions,
+    admission,
+    clock,
+    log,
+    random,
+    watchSlots: new WatchSlots(options.watchesPerUserMax),
+    nextSlice: (username) => queue.slice(username),
+  };
   const access = openAccess(core, pki, options.issuer ?? DEFAULT_ISSUER);
   const webhookClient = stack.use(new WebhookClient(core));
   const webhooks = new Webhooks(core, webhookClient, deps.metrics);
@@ -116,7 +128,7 @@ export async function assemble(
   stack.use(proxy.agents);
   const usage = stack.use(new UsageMetrics());
   const handler = requestHandler(
-    { ...deps, audit, proxy: proxy.handler, usage },
+    { ...deps, audit, proxy: proxy.handler, usage, queue },
     core,
     access,
     drain,
@@ -124,12 +136,7 @@ export async function assemble(
     kubelets(core, pki, localStreams),
   );
   const listener = options.listen
-    ? stack.use(
-        await ApiListener.open(
-          { handler, clock, log, drain },
-          { ...options.listen, ...pki.server, caPem: pki.ca.pem },
-        ),
-      )
+    ? stack.use(await openListener({ handler, clock, log, drain }, options.listen, pki, queue))
     : undefined;
   address = listener?.address ?? '';
   const advertised = options.advertise ?? listener?.address;
@@ -139,6 +146,18 @@ export async function assemble(
     stack.use(await KubernetesService.open(core, { pool, advertised, shared }));
   }
   return { handler, drain, listener, pki, attachUsage: (source) => usage.attach(core, source) };
+}
+
+/** A new connection waits for the turn of its address: no flood of handshakes holds up who is connected. */
+async function openListener(
+  deps: Omit<ListenerDeps, 'mayConnect'>,
+  listen: NonNullable<ApiServerOptions['listen']>,
+  pki: Pki,
+  queue: FairQueue,
+): Promise<ApiListener> {
+  const mayConnect = (address: string): Promise<void> =>
+    queue.slice(`connections of ${address}`, HANDSHAKE_COST_MS);
+  return await ApiListener.open({ ...deps, mayConnect }, { ...listen, ...pki.server, caPem: pki.ca.pem });
 }
 
 /** In upstream's order: what changes objects comes before what judges them. */
@@ -196,6 +215,7 @@ function requestHandler(
     readonly audit: Auditor | undefined;
     readonly proxy: SubresourceHandler;
     readonly usage: UsageMetrics;
+    readonly queue: FairQueue;
   },
   core: Core,
   access: Access,
@@ -204,7 +224,7 @@ function requestHandler(
   streams: StreamsSource,
 ): ApiHandler {
   const nowMs = (): number => core.clock.monotonicMs();
-  const queue = new FairQueue({ nowMs, nextTurn: setImmediate });
+  const { queue } = deps;
   const subresources = new Map<string, SubresourceHandler>([
     ['*/status', statusHandler],
     ['*/scale', scaleHandler],
@@ -244,7 +264,8 @@ function requestHandler(
       ...(deps.audit && { audit: deps.audit }),
       impersonate: access.impersonate,
       observe: requestMetrics(deps.metrics, { hub: core.objects.hub, queue }, nowMs),
-      admitRequest: async (user) => await queue.enter(user.username),
+      admitRequest: (user) => queue.enter(user.username),
+      nextSlice: (user) => queue.slice(user.username),
     },
     nowMs,
   );

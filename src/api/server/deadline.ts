@@ -1,17 +1,16 @@
 import type { Clock } from '../../base/clock.ts';
 import { parseDurationMs } from '../kinds/cel/durations.ts';
 import type { ApiRequest } from './http/request.ts';
-import type { RequestInfo } from './http/request-info.ts';
+import { READ_VERBS, type RequestInfo } from './http/request-info.ts';
 import { REQUEST_TIMEOUT_MS, WRITE_TIMEOUT_MS } from './limits.ts';
 import { badRequest, StatusError } from './status.ts';
 
 const STREAMS: ReadonlySet<string> = new Set(['log', 'exec', 'attach', 'portforward', 'proxy']);
-const READS: ReadonlySet<string> = new Set(['get', 'list', 'watch']);
 
 /** Milliseconds a request may take; undefined for watches and streams. `?timeout=10s` makes it shorter. */
 function deadlineMs(request: ApiRequest, info: RequestInfo): number | undefined {
   if (info.verb === 'watch' || STREAMS.has(info.subresource)) return undefined;
-  const most = READS.has(info.verb) ? REQUEST_TIMEOUT_MS : WRITE_TIMEOUT_MS;
+  const most = READ_VERBS.has(info.verb) ? REQUEST_TIMEOUT_MS : WRITE_TIMEOUT_MS;
   const text = request.query.get('timeout');
   if (!text) return most;
   const asked = parseDurationMs(text);

@@ -1,38 +1,58 @@
 import {
+  FAIR_QUANTUM_MS,
   REQUESTS_IN_FLIGHT_MAX,
   REQUESTS_IN_FLIGHT_PER_USER,
-  REQUESTS_PER_TURN_MAX,
   REQUESTS_QUEUED_PER_USER,
+  SLICES_PER_TURN_MAX,
   TURN_BUDGET_MS,
 } from './limits.ts';
 import { tooManyRequests } from './status.ts';
 
+interface Task {
+  /** Lets the work go on, up to its next wait on something outside. */
+  readonly wake: () => void;
+  /** What it will cost later, where nobody measures it. */
+  readonly laterMs: number;
+}
+
 interface Lane {
+  readonly user: string;
+  /** Places held. */
   inFlight: number;
-  startedThisTurn: number;
-  readonly waiting: (() => void)[];
+  /** Milliseconds of the thread the lane may still use before the next lane's turn; below zero = overdrawn. */
+  creditMs: number;
+  /** In the round of those that may run. */
+  ready: boolean;
+  /** Parts of work that has its place, or needs none. */
+  readonly slices: Task[];
+  /** Requests that need a place first. */
+  readonly requests: Task[];
 }
 
 export interface FairQueueDeps {
   readonly nowMs: () => number;
-  /** Calls back in the next turn of the event loop. */
+  /** Calls back behind what arrived in this turn of the event loop; promises settle between two such calls. */
   readonly nextTurn: (callback: () => void) => void;
 }
 
 /**
- * One lane a user. A user starts only so many requests a turn of the event loop and holds only so many places;
- * the rest waits, and the lanes take turns. So a flood costs its own sender time, not the others. How many it may
- * start follows from how long turns take: cheap requests go many at a time, of long lists one, so that nobody waits
- * for much more than one request of another user.
+ * Shares the one thread among users. Each part of their work (a request up to its first wait, its reply when the
+ * write is durable, a piece of a long reply, events for a watcher) asks for a slice, and what it took is charged to
+ * its user's lane. Lanes take turns by deficit round robin (Shreedhar and Varghese, 1995): who has used more than a
+ * quantum waits until the others had theirs. Nothing rests while anybody waits, so a lone user pays nothing; and
+ * after TURN_BUDGET_MS the event loop goes round, so that nobody waits long to be read.
  */
 export class FairQueue {
   readonly #deps: FairQueueDeps;
   readonly #lanes = new Map<string, Lane>();
-  readonly #busy = new Set<Lane>();
+  readonly #round: Lane[] = [];
   #inFlight = 0;
-  #turnScheduled = false;
-  #turnStartMs = 0;
-  #perTurn = REQUESTS_PER_TURN_MAX;
+  /** Tasks of all lanes. */
+  #tasks = 0;
+  /** Calls still to come in this turn; the last one only measures the task before it. */
+  #armed = 0;
+  #turnStartMs: number | undefined;
+  #running: { readonly lane: Lane; readonly sinceMs: number } | undefined;
 
   constructor(deps: FairQueueDeps) {
     this.#deps = deps;
@@ -44,94 +64,132 @@ export class FairQueue {
 
   get waiting(): number {
     let count = 0;
-    for (const lane of this.#lanes.values()) count += lane.waiting.length;
+    for (const lane of this.#lanes.values()) count += lane.requests.length;
     return count;
   }
 
   /** Resolves when the request may run; dispose the result when it has ended. Throws 429 when the lane is full. */
   async enter(user: string): Promise<Disposable> {
     const lane = this.#lane(user);
-    if (lane.waiting.length > 0 || !this.#mayStart(lane)) {
-      if (lane.waiting.length >= REQUESTS_QUEUED_PER_USER) {
-        throw tooManyRequests('too many requests, please try again later.', 1);
-      }
-      await new Promise<void>((resolve) => {
-        lane.waiting.push(resolve);
-        this.#busy.add(lane);
-        this.#scheduleTurn();
-      });
-    } else {
-      this.#start(lane);
+    if (lane.requests.length >= REQUESTS_QUEUED_PER_USER) {
+      throw tooManyRequests('too many requests, please try again later.', 1);
     }
-    return { [Symbol.dispose]: () => this.#leave(user, lane) };
+    await this.#added(lane, lane.requests, 0);
+    return { [Symbol.dispose]: () => this.#leave(lane) };
+  }
+
+  /** Resolves when it is the user's turn to go on with what has begun. */
+  slice(user: string, laterMs = 0): Promise<void> {
+    const lane = this.#lane(user);
+    return this.#added(lane, lane.slices, laterMs);
+  }
+
+  #added(lane: Lane, tasks: Task[], laterMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      tasks.push({ wake: resolve, laterMs });
+      this.#tasks++;
+      this.#offer(lane);
+      this.#arm();
+    });
   }
 
   #lane(user: string): Lane {
     let lane = this.#lanes.get(user);
     if (!lane) {
-      lane = { inFlight: 0, startedThisTurn: 0, waiting: [] };
+      lane = { user, inFlight: 0, creditMs: 0, ready: false, slices: [], requests: [] };
       this.#lanes.set(user, lane);
     }
     return lane;
   }
 
-  #mayStart(lane: Lane): boolean {
-    return this.#hasPlace(lane) && lane.startedThisTurn < this.#perTurn;
-  }
-
-  #hasPlace(lane: Lane): boolean {
-    return this.#inFlight < REQUESTS_IN_FLIGHT_MAX && lane.inFlight < REQUESTS_IN_FLIGHT_PER_USER;
-  }
-
-  #start(lane: Lane): void {
-    this.#inFlight++;
-    lane.inFlight++;
-    lane.startedThisTurn++;
-    this.#scheduleTurn();
-  }
-
-  #leave(user: string, lane: Lane): void {
+  #leave(lane: Lane): void {
+    const wasFull = this.#inFlight >= REQUESTS_IN_FLIGHT_MAX;
     this.#inFlight--;
     lane.inFlight--;
-    if (lane.waiting.length > 0) this.#scheduleTurn();
-    else if (lane.inFlight === 0 && lane.startedThisTurn === 0) this.#lanes.delete(user);
+    if (wasFull) for (const other of this.#lanes.values()) this.#offer(other);
+    else this.#offer(lane);
+    this.#arm();
+    this.#forget(lane);
   }
 
-  #scheduleTurn(): void {
-    if (this.#turnScheduled) return;
-    this.#turnScheduled = true;
-    this.#turnStartMs = this.#deps.nowMs();
-    this.#deps.nextTurn(() => this.#turn());
+  #mayRun(lane: Lane): boolean {
+    if (lane.slices.length > 0) return true;
+    const hasPlace = this.#inFlight < REQUESTS_IN_FLIGHT_MAX && lane.inFlight < REQUESTS_IN_FLIGHT_PER_USER;
+    return hasPlace && lane.requests.length > 0;
   }
 
-  /** What was started ran until its first wait on something outside: that is the time a turn took. */
-  #adapt(): void {
-    const tookMs = this.#deps.nowMs() - this.#turnStartMs;
-    if (tookMs > TURN_BUDGET_MS) this.#perTurn = Math.max(1, this.#perTurn >> 1);
-    else this.#perTurn = Math.min(REQUESTS_PER_TURN_MAX, this.#perTurn + 1);
+  /** Puts the lane at the end of the round if it has something to do. */
+  #offer(lane: Lane): void {
+    if (lane.ready || !this.#mayRun(lane)) return;
+    lane.ready = true;
+    lane.creditMs = FAIR_QUANTUM_MS;
+    this.#round.push(lane);
   }
 
-  #turn(): void {
-    this.#adapt();
-    this.#turnScheduled = false;
-    for (const [user, lane] of this.#lanes) {
-      lane.startedThisTurn = 0;
-      if (lane.inFlight === 0 && lane.waiting.length === 0) this.#lanes.delete(user);
+  /** Asks for as many calls as there is to do; a turn under way does so at its end. */
+  #arm(): void {
+    if (this.#turnStartMs !== undefined || !this.#nextLane()) return;
+    const wanted = Math.min(this.#tasks, SLICES_PER_TURN_MAX) + 1;
+    for (; this.#armed < wanted; this.#armed++) this.#deps.nextTurn(this.#step);
+  }
+
+  readonly #step = (): void => {
+    const nowMs = this.#deps.nowMs();
+    this.#armed--;
+    this.#charge(nowMs);
+    this.#turnStartMs ??= nowMs;
+    if (this.#armed > 0) {
+      if (nowMs - this.#turnStartMs < TURN_BUDGET_MS) this.#runNext(nowMs);
+      return;
     }
-    // Round robin: one request of each lane after the other, until nobody may start any more.
-    for (let started = true; started;) {
-      started = false;
-      for (const lane of this.#busy) {
-        if (!this.#mayStart(lane)) continue;
-        const wake = lane.waiting.shift();
-        if (lane.waiting.length === 0) this.#busy.delete(lane);
-        if (!wake) continue;
-        this.#start(lane);
-        wake();
-        started = true;
+    this.#turnStartMs = undefined;
+    this.#arm();
+  };
+
+  #charge(nowMs: number): void {
+    if (!this.#running) return;
+    const { lane, sinceMs } = this.#running;
+    lane.creditMs -= nowMs - sinceMs;
+    this.#running = undefined;
+  }
+
+  #runNext(nowMs: number): void {
+    const lane = this.#nextLane();
+    if (!lane) return;
+    let task = lane.slices.shift();
+    if (!task) {
+      task = lane.requests.shift();
+      if (!task) return;
+      this.#inFlight++;
+      lane.inFlight++;
+    }
+    this.#tasks--;
+    lane.creditMs -= task.laterMs;
+    this.#turnStartMs = (this.#turnStartMs ?? nowMs) - task.laterMs;
+    this.#running = { lane, sinceMs: nowMs };
+    task.wake();
+  }
+
+  /** The first of the round that has something to do, and credit. Each pass gives one more quantum to those that have none. */
+  #nextLane(): Lane | undefined {
+    for (;;) {
+      const lane = this.#round[0];
+      if (!lane) return undefined;
+      const mayRun = this.#mayRun(lane);
+      if (mayRun && lane.creditMs > 0) return lane;
+      this.#round.shift();
+      if (mayRun) {
+        lane.creditMs += FAIR_QUANTUM_MS;
+        this.#round.push(lane);
+      } else {
+        lane.ready = false;
+        this.#forget(lane);
       }
     }
-    // A lane without a place goes on when it gets one back.
-    for (const lane of this.#busy) if (this.#hasPlace(lane)) return this.#scheduleTurn();
+  }
+
+  #forget(lane: Lane): void {
+    if (lane.ready || lane.inFlight > 0 || lane.slices.length > 0 || lane.requests.length > 0) return;
+    this.#lanes.delete(lane.user);
   }
 }

@@ -5,7 +5,7 @@ import { type AccessAttributes, attributesOf, type Decision, denied } from './au
 import { withDeadline } from './deadline.ts';
 import { errorReply, type Reply, statusOf } from './http/reply.ts';
 import type { ApiRequest, UserInfo } from './http/request.ts';
-import { parseRequestInfo, type RequestInfo } from './http/request-info.ts';
+import { parseRequestInfo, READ_VERBS, type RequestInfo } from './http/request-info.ts';
 import { authenticate, type TokenVerifier } from './identity/authenticator.ts';
 import { PLACE_KEPT_ABOVE_BYTES } from './limits.ts';
 import { badRequest, noSuchPath, type StatusError } from './status.ts';
@@ -30,7 +30,9 @@ export interface HandlerDeps {
   /** Called once a request, when the reply is known. */
   readonly observe: (observation: Observation) => void;
   /** Waits for a place; released when the reply is known, of a long list when it has been sent. */
-  readonly admitRequest: (user: UserInfo, info: RequestInfo) => Promise<Disposable>;
+  readonly admitRequest: (user: UserInfo) => Promise<Disposable>;
+  /** Waits for the user's turn to go on. */
+  readonly nextSlice: (user: UserInfo) => Promise<void>;
 }
 
 export interface Observation {
@@ -111,12 +113,14 @@ async function serve(
   };
   if (opensStream(info)) await demand('create');
   using held = new DisposableStack();
-  held.use(await deps.admitRequest(user, info));
+  held.use(await deps.admitRequest(user));
   if (info.isResource) {
     const { clock } = deps.routes.core;
     const reply = await withDeadline(clock, request, info, () =>
       dispatch(deps.routes, request, info, user, demand),
     );
+    // One commit answers many writes at once: their replies take turns, too.
+    if (!READ_VERBS.has(info.verb)) await deps.nextSlice(user);
     return reply && isLongList(info, reply) ? untilSent(reply, held.move()) : reply;
   }
   for (const path of deps.paths) {

@@ -25,7 +25,7 @@ export const GENERATE_NAME_ATTEMPTS_MAX = 8;
 /** History older than this is compacted away. */
 export const COMPACTION_INTERVAL_MS = 300_000;
 /** The objects a watch begins with go out in pieces of about this size; others have the event loop in between. */
-export const WATCH_CHUNK_BYTES = 128 * 1024;
+export const WATCH_CHUNK_BYTES = 32 * 1024;
 /** List replies above this are sent in pieces of about this size. */
 export const LIST_CHUNK_BYTES = 1024 * 1024;
 /** Requests one user has in execution; the rest waits in the user's queue. */
@@ -43,10 +43,14 @@ export const NESTING_MAX = 512;
 /** Certificates live this long and are renewed when less than a third is left. */
 export const CERTIFICATE_DAYS = 365;
 export const CA_CERTIFICATE_DAYS = 3_650;
-/** Requests one user may start in one turn of the event loop, while turns are short; the rest comes in the next ones. */
-export const REQUESTS_PER_TURN_MAX = 16;
-/** After a turn that took longer a user may start half as many in the next one, down to one. */
+/** Milliseconds of the thread a user gets before the next user's turn, while others wait. */
+export const FAIR_QUANTUM_MS = 1;
+/** Work on requests ends after this long, so that the event loop reads what has arrived; then it goes on. */
 export const TURN_BUDGET_MS = 2;
+/** What a new connection will have cost when its TLS handshake is done: charged to its address when it is accepted. */
+export const HANDSHAKE_COST_MS = 1;
+/** Parts of requests that run in one turn of the event loop at most. */
+export const SLICES_PER_TURN_MAX = 64;
 /** The reply to a list above this keeps its place until it has left: unread replies are memory, too. */
 export const PLACE_KEPT_ABOVE_BYTES = 64 * 1024;
 /** At a stop, requests under way get this long. */

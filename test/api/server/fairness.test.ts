@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { FairQueue } from '../../../src/api/server/fairness.ts';
 import {
+  FAIR_QUANTUM_MS,
   REQUESTS_IN_FLIGHT_PER_USER,
-  REQUESTS_PER_TURN_MAX,
+  SLICES_PER_TURN_MAX,
   TURN_BUDGET_MS,
 } from '../../../src/api/server/limits.ts';
 
-/** An event loop and a clock that only move when told: a request costs exactly what the test says. */
+/** An event loop and a clock that only move when told: work costs exactly what the test says. */
 class Turns {
   nowMs = 0;
   scheduled: (() => void)[] = [];
@@ -19,31 +20,44 @@ class Turns {
   /** Asks for a place, works for `costMs` when it has one, and gives it back unless told to keep it. */
   async request(user: string, costMs: number, keep = false): Promise<Disposable> {
     const place = await this.queue.enter(user);
-    this.nowMs += costMs;
-    const done = this.doneAtMs.get(user) ?? [];
-    this.doneAtMs.set(user, [...done, this.nowMs]);
+    this.#work(user, costMs);
     if (!keep) place[Symbol.dispose]();
     return place;
+  }
+
+  /** Goes on with work that has begun, in pieces. */
+  async goOn(user: string, costMs: number, pieces: number, laterMs = 0): Promise<void> {
+    for (let piece = 0; piece < pieces; piece++) {
+      await this.queue.slice(user, laterMs);
+      this.#work(user, costMs);
+    }
+  }
+
+  #work(user: string, costMs: number): void {
+    this.nowMs += costMs;
+    this.doneAtMs.set(user, [...(this.doneAtMs.get(user) ?? []), this.nowMs]);
   }
 
   count(user: string): number {
     return this.doneAtMs.get(user)?.length ?? 0;
   }
 
-  /** One turn of the loop, and everything it wakes. False: there was nothing to do. */
+  /** One turn of the loop; what a callback wakes runs before the next one. False: there was nothing to do. */
   async turn(): Promise<boolean> {
     const due = this.scheduled;
     this.scheduled = [];
-    for (const callback of due) callback();
-    for (let hop = 0; hop < 50; hop++) await Promise.resolve();
+    for (const callback of due) {
+      callback();
+      for (let hop = 0; hop < 10; hop++) await Promise.resolve();
+    }
     return due.length > 0;
   }
 }
 
-/** Requests of 1 ms, one after the other, while `flood` requests of `costMs` wait: how long each of them takes. */
-async function calmBesideFlood(costMs: number, flood: number): Promise<number[]> {
+/** Requests of 1 ms, one after the other, beside a flood: how long each of them takes. */
+async function calmBeside(flood: (turns: Turns) => Promise<unknown>[]): Promise<number[]> {
   const turns = new Turns();
-  const flooding = Array.from({ length: flood }, () => turns.request('flood', costMs));
+  const flooding = flood(turns);
   for (let warm = 0; warm < 10; warm++) await turns.turn();
   const tookMs: number[] = [];
   for (let i = 0; i < 20; i++) {
@@ -52,37 +66,26 @@ async function calmBesideFlood(costMs: number, flood: number): Promise<number[]>
     const asked = turns.request('calm', 1);
     while (turns.count('calm') !== i + 1) expect(await turns.turn()).toBe(true);
     await asked;
-    tookMs.push(turns.nowMs - askedAtMs);
+    tookMs.push(turns.doneAtMs.get('calm')!.at(-1)! - askedAtMs);
     await turns.turn();
   }
+  expect(turns.scheduled.length).toBeGreaterThan(0); // the flood was there to the end
   while (await turns.turn());
   await Promise.all(flooding);
   return tookMs;
 }
 
+const many = <T>(count: number, make: () => T): T[] => Array.from({ length: count }, make);
+
 describe('a flood of one user', () => {
   it.for([
-    ['long lists', 5, 5],
-    ['short requests', 0.1, REQUESTS_PER_TURN_MAX * 0.1],
-  ] as const)('of %s makes another wait for about one turn of them', async ([, costMs, turnMs]) => {
-    const tookMs = await calmBesideFlood(costMs, 800);
-    expect(Math.max(...tookMs)).toBeLessThanOrEqual(1 + turnMs + 1e-6);
-  });
-
-  it('of cheap requests goes many at a time, of long ones one at a time, and back', async () => {
-    const turns = new Turns();
-    const startedInTurns = async (costMs: number, count: number): Promise<number[]> => {
-      const asked = Array.from({ length: count }, () => turns.request('flood', costMs));
-      const started: number[] = [];
-      for (let before = turns.count('flood'); await turns.turn(); before = turns.count('flood')) {
-        started.push(turns.count('flood') - before);
-      }
-      await Promise.all(asked);
-      return started;
-    };
-    expect((await startedInTurns(0.01, 400)).slice(2, 8)).toEqual(Array(6).fill(REQUESTS_PER_TURN_MAX));
-    expect((await startedInTurns(2 * TURN_BUDGET_MS, 60)).slice(5, 15)).toEqual(Array(10).fill(1));
-    expect(Math.max(...(await startedInTurns(0.01, 800)))).toBe(REQUESTS_PER_TURN_MAX);
+    ['long lists', 5, (turns: Turns) => many(800, () => turns.request('flood', 5))],
+    ['short requests', 0.1, (turns: Turns) => many(900, () => turns.request('flood', 0.1))],
+    ['watches with many objects', 0.4, (turns: Turns) => many(512, () => turns.goOn('flood', 0.4, 15))],
+    ['connections', 1, (turns: Turns) => many(512, () => turns.goOn('flood', 0, 1, 1))],
+  ] as const)('of %s makes another wait for one of them and a quantum', async ([, costMs, flood]) => {
+    const tookMs = await calmBeside(flood);
+    expect(Math.max(...tookMs)).toBeLessThanOrEqual(1 + costMs + FAIR_QUANTUM_MS + 1e-6);
   });
 
   it('that leaves replies unread holds its own places only, and its next request waits without turning', async () => {
@@ -94,10 +97,48 @@ describe('a flood of one user', () => {
     while (await turns.turn());
     expect(held.length).toBe(REQUESTS_IN_FLIGHT_PER_USER);
     expect(turns.scheduled).toEqual([]); // no busy loop while it waits
-    await turns.request('calm', 0);
+    const calm = turns.request('calm', 0);
+    while (await turns.turn());
+    await calm;
     held[0]?.[Symbol.dispose]();
     while (await turns.turn());
     await Promise.all(asked);
     expect(held.length).toBe(REQUESTS_IN_FLIGHT_PER_USER + 1);
+  });
+});
+
+describe('two floods', () => {
+  it('get the same time, whatever their requests cost', async () => {
+    const turns = new Turns();
+    const asked = [
+      ...many(400, () => turns.request('cheap', 0.1)),
+      ...many(400, () => turns.request('dear', 3)),
+    ];
+    while (turns.count('cheap') < 300) expect(await turns.turn()).toBe(true);
+    const [cheapMs, dearMs] = [turns.count('cheap') * 0.1, turns.count('dear') * 3];
+    expect(Math.abs(cheapMs - dearMs)).toBeLessThanOrEqual(3 + FAIR_QUANTUM_MS);
+    while (await turns.turn());
+    await Promise.all(asked);
+  });
+});
+
+describe('a turn of the event loop', () => {
+  it.for([
+    ['cheap work goes on until its number', 0.001, SLICES_PER_TURN_MAX],
+    ['dearer work until its time', 0.125, TURN_BUDGET_MS / 0.125],
+    ['one long request ends it', 2 * TURN_BUDGET_MS, 1],
+  ] as const)('%s', async ([, costMs, expected]) => {
+    const turns = new Turns();
+    const asked = many(600, () => turns.request('lone', costMs));
+    await turns.turn();
+    for (let i = 0; i < 5; i++) {
+      const before = turns.count('lone');
+      expect(await turns.turn()).toBe(true);
+      expect(turns.count('lone') - before).toBe(expected);
+    }
+    while (await turns.turn());
+    await Promise.all(asked);
+    expect(turns.queue.inFlight).toBe(0);
+    expect(turns.scheduled).toEqual([]);
   });
 });

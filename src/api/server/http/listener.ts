@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import http2, { type Http2SecureServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../../base/clock.ts';
 import type { Drain } from '../../../base/drain.ts';
@@ -31,6 +31,8 @@ export interface ListenerDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly drain: Drain;
+  /** Waits until it is this address's turn to have a connection: its TLS handshake will keep the thread busy. */
+  readonly mayConnect: (address: string) => Promise<void>;
 }
 
 export interface ListenerOptions {
@@ -44,6 +46,8 @@ export interface ListenerOptions {
 /** TLS with HTTP/2 and HTTP/1.1 on one port. Client certificates are asked for, never demanded. */
 export class ApiListener implements AsyncDisposable {
   readonly #deps: ListenerDeps;
+  /** Accepts; hands each connection on when its turn has come. */
+  readonly #acceptor: Server;
   readonly #server: Http2SecureServer;
   readonly #sockets = new Set<Socket>();
   readonly #sessions = new Set<http2.ServerHttp2Session>();
@@ -67,12 +71,13 @@ export class ApiListener implements AsyncDisposable {
       settings: { maxConcurrentStreams: 1000, initialWindowSize: 256 * 1024 },
       maxSessionMemory: 64,
     });
+    this.#acceptor = createServer({ pauseOnConnect: true }, (socket) => void this.#onConnection(socket));
     this.#wire();
   }
 
   /** `127.0.0.1:6443`. */
   get address(): string {
-    const { address, port } = this.#server.address() as AddressInfo;
+    const { address, port } = this.#acceptor.address() as AddressInfo;
     return joinHostPort(address, port);
   }
 
@@ -83,12 +88,14 @@ export class ApiListener implements AsyncDisposable {
 
   /** Stops accepting and tells HTTP/2 clients to go elsewhere; requests under way go on. */
   stopAccepting(): void {
+    this.#acceptor.close();
     this.#server.close();
     for (const session of this.#sessions) session.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const closed = new Promise<void>((resolve) => this.#acceptor.close(() => resolve()));
+    this.#server.close();
     for (const session of this.#sessions) session.destroy();
     for (const socket of this.#sockets) socket.destroy();
     await closed;
@@ -96,24 +103,32 @@ export class ApiListener implements AsyncDisposable {
 
   async #listen(options: ListenerOptions): Promise<void> {
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (error: NodeJS.ErrnoException) => {
+      this.#acceptor.once('error', (error: NodeJS.ErrnoException) => {
         const at = joinHostPort(options.host, options.port);
         const why = error.code === 'EADDRINUSE' ? 'the port is in use' : messageOf(error);
         reject(new Fault(API_PORT_IN_USE, `cannot listen on ${at}: ${why}`, { cause: error }));
       });
-      this.#server.listen(options.port, options.host, resolve);
+      this.#acceptor.listen(options.port, options.host, resolve);
     });
-    this.#server.removeAllListeners('error');
-    this.#server.on('error', (error) => this.#deps.log.warn('listener error', { reason: messageOf(error) }));
+    this.#acceptor.removeAllListeners('error');
+    this.#acceptor.on('error', (error) =>
+      this.#deps.log.warn('listener error', { reason: messageOf(error) }),
+    );
+  }
+
+  async #onConnection(socket: Socket): Promise<void> {
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+    socket.on('error', () => socket.destroy());
+    await this.#deps.mayConnect(socket.remoteAddress ?? '');
+    if (!socket.destroyed) this.#server.emit('connection', socket);
   }
 
   #wire(): void {
     const server = this.#server;
     server.on('secureConnection', (socket) => {
-      this.#sockets.add(socket);
       socket.setNoDelay(true);
       socket.on('error', () => socket.destroy());
-      socket.once('close', () => this.#sockets.delete(socket));
     });
     server.on('tlsClientError', (error) => {
       this.#deps.log.debug('tls handshake failed', { reason: messageOf(error) });

@@ -15,6 +15,8 @@ export interface RequestInfo {
   readonly rest: readonly string[];
 }
 
+export const READ_VERBS: ReadonlySet<string> = new Set(['get', 'list', 'watch']);
+
 const VERBS: Readonly<Record<string, string>> = {
   POST: 'create',
   GET: 'get',

@@ -20,6 +20,8 @@ export interface Core {
   readonly log: Logger;
   readonly random: () => number;
   readonly watchSlots: WatchSlots;
+  /** Waits for the user's turn to go on with a long reply or a watch. */
+  readonly nextSlice: (username: string) => Promise<void>;
 }
 
 /** One write request: what is asked of which object by whom. */

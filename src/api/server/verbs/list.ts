@@ -12,9 +12,14 @@ import type { Encoder } from './encoder.ts';
 import { decodeContinue, encodeContinue, type ListOptions, parseRevision } from './list-options.ts';
 import type { Selection } from './selection.ts';
 
-export interface ListDeps {
+export interface PageDeps {
   readonly hub: WatchHub;
   readonly store: Store;
+}
+
+export interface ListDeps extends PageDeps {
+  /** Waits for the user's turn to go on. */
+  readonly nextSlice: () => Promise<void>;
 }
 
 export interface ListScope {
@@ -53,11 +58,16 @@ export async function list(
   return {
     status: 200,
     headers: { 'content-type': encoder.contentType },
-    ...encodeList(head, scope.views ? await scope.views(page.entries) : page.entries, encoder),
+    ...encodeList(
+      head,
+      scope.views ? await scope.views(page.entries) : page.entries,
+      encoder,
+      deps.nextSlice,
+    ),
   };
 }
 
-export async function selectPage(deps: ListDeps, scope: ListScope, options: ListOptions): Promise<Page> {
+export async function selectPage(deps: PageDeps, scope: ListScope, options: ListOptions): Promise<Page> {
   const asked = parseRevision(options.resourceVersion);
   if (options.continueToken) return await continuePage(deps, scope, options, asked);
   if (asked === undefined) {
@@ -72,7 +82,7 @@ export async function selectPage(deps: ListDeps, scope: ListScope, options: List
 }
 
 async function continuePage(
-  deps: ListDeps,
+  deps: PageDeps,
   scope: ListScope,
   options: ListOptions,
   asked: number | undefined,
@@ -98,12 +108,12 @@ async function continuePage(
   }
 }
 
-function presentPage(deps: ListDeps, scope: ListScope, options: ListOptions, after: string): Page {
+function presentPage(deps: PageDeps, scope: ListScope, options: ListOptions, after: string): Page {
   return cut(scope.cache.range(scope.prefix, after), scope, options.limit, deps.hub.revision);
 }
 
 async function pageAt(
-  deps: ListDeps,
+  deps: PageDeps,
   scope: ListScope,
   options: ListOptions,
   revision: number,
@@ -144,6 +154,7 @@ export function encodeList(
   head: string,
   entries: readonly StoredObject[],
   encoder: Encoder,
+  nextSlice?: () => Promise<void>,
 ): Pick<Reply, 'body' | 'release'> {
   let totalBytes = 0;
   for (const entry of entries) totalBytes += entry.sizeBytes();
@@ -157,6 +168,7 @@ export function encodeList(
       if (sink.closed.aborted) return;
       sink.write(chunk);
       await sink.drained();
+      await nextSlice?.();
     }
   };
   return { body };

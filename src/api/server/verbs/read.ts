@@ -47,7 +47,14 @@ export async function listOrWatch(
       views: (entries: readonly StoredObject[]) => core.conversions.views(kind, entries),
     }),
   };
-  const deps = { hub: core.objects.hub, store: core.store, clock: core.clock, random: core.random };
+  const nextSlice = (): Promise<void> => core.nextSlice(username);
+  const deps = {
+    hub: core.objects.hub,
+    store: core.store,
+    clock: core.clock,
+    random: core.random,
+    nextSlice,
+  };
   if (!options.watch) return await list(deps, scope, options, encoder);
   core.watchSlots.check(username);
   const reply = await watch(deps, scope, options, encoder);

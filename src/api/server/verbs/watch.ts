@@ -23,7 +23,12 @@ export interface WatchDeps {
   readonly store: Store;
   readonly clock: Clock;
   readonly random: () => number;
+  /** Waits for the user's turn to go on. */
+  readonly nextSlice: () => Promise<void>;
 }
+
+/** Made when its turn comes, unless all watchers share it. */
+type Frame = Uint8Array | (() => Uint8Array);
 
 /** Answers a watch: a stream that ends by its timeout, its receiver, a lost history or the server's stop. */
 export async function watch(
@@ -53,6 +58,10 @@ class WatchStream implements Disposable {
   readonly #sink: ByteSink;
   /** Live events that wait until the past has been sent. */
   #pending: CacheEvent[] | undefined = [];
+  /** What waits for the user's turn, and how much that is with what is pending. */
+  #outbox: Frame[] = [];
+  #waitingBytes = 0;
+  #flushing: Promise<void> | undefined;
   #first = true;
   #ended = false;
   #end: () => void = () => {};
@@ -125,7 +134,7 @@ class WatchStream implements Disposable {
       this.#scope.cache.listen({
         namespace: this.#scope.namespace,
         event: (event) => {
-          if (this.#pending) this.#pending.push(event);
+          if (this.#pending) this.#hold(event, this.#pending);
           else this.#deliver(event);
         },
         tick: (revision) => this.#inTurn(() => this.#bookmark(revision)),
@@ -150,6 +159,7 @@ class WatchStream implements Disposable {
       batch = [];
       sizeBytes = 0;
       await this.#sink.drained();
+      await this.#deps.nextSlice();
     }
     if (this.#options.sendInitialEvents && this.#options.allowWatchBookmarks) {
       batch.push(bookmarkFrame(this.#encoder, revision, true));
@@ -171,15 +181,24 @@ class WatchStream implements Disposable {
         const type: EventType = event.type === 'delete' ? 'DELETED' : previous ? 'MODIFIED' : 'ADDED';
         if (!entry) continue;
         this.#deliver({ type, entry, previous, revision: event.revision, frames: new Map() });
-        if (this.#sink.bufferedBytes > LIST_CHUNK_BYTES) await this.#sink.drained();
+        if (this.#unsentBytes <= LIST_CHUNK_BYTES) continue;
+        await this.#flushing;
+        await this.#sink.drained();
       }
       if (batch.revision >= to || this.#ended) return abort.abort();
     }
   }
 
+  #hold(event: CacheEvent, pending: CacheEvent[]): void {
+    pending.push(event);
+    this.#waitingBytes += event.entry.sizeBytes();
+    if (this.#unsentBytes > WATCH_BUFFER_MAX_BYTES) this.#end();
+  }
+
   #flushPending(): void {
     const pending = this.#pending ?? [];
     this.#pending = undefined;
+    this.#waitingBytes = 0;
     for (const event of pending) this.#deliver(event);
   }
 
@@ -228,12 +247,12 @@ class WatchStream implements Disposable {
   }
 
   #sendEvent(event: CacheEvent, type: EventType, entry: StoredObject): void {
-    this.#send(this.#sharedFrame(event, type, entry));
+    const { id } = this.#encoder;
+    if (id) this.#send(this.#sharedFrame(event, type, entry, id), entry.sizeBytes());
+    else this.#send(() => this.#frameOf(type, entry), entry.sizeBytes());
   }
 
-  #sharedFrame(event: CacheEvent, type: EventType, entry: StoredObject): Uint8Array {
-    const { id } = this.#encoder;
-    if (!id) return this.#frameOf(type, entry);
+  #sharedFrame(event: CacheEvent, type: EventType, entry: StoredObject, id: string): Uint8Array {
     const key = `${id} ${type}`;
     let frame = event.frames.get(key);
     if (!frame) {
@@ -249,14 +268,35 @@ class WatchStream implements Disposable {
     return frame;
   }
 
-  #send(frame: Uint8Array): void {
-    this.#sink.write(frame);
-    if (this.#sink.bufferedBytes > WATCH_BUFFER_MAX_BYTES) this.#end();
+  #send(frame: Frame, sizeBytes: number): void {
+    this.#outbox.push(frame);
+    this.#waitingBytes += sizeBytes;
+    if (this.#unsentBytes > WATCH_BUFFER_MAX_BYTES) return this.#end();
+    this.#flushing ??= this.#flush().catch((error: unknown) => this.#fail(statusOf(error)));
+  }
+
+  get #unsentBytes(): number {
+    return this.#waitingBytes + this.#sink.bufferedBytes;
+  }
+
+  /** All that has gathered until the user's turn comes leaves as one write. */
+  async #flush(): Promise<void> {
+    while (this.#outbox.length > 0) {
+      await this.#deps.nextSlice();
+      const frames = this.#outbox;
+      this.#outbox = [];
+      this.#waitingBytes = 0;
+      if (this.#ended) break;
+      const bytes = frames.map((frame) => (typeof frame === 'function' ? frame() : frame));
+      this.#sink.write(bytes.length === 1 ? bytes[0]! : Buffer.concat(bytes));
+    }
+    this.#flushing = undefined;
   }
 
   #bookmark(revision: number): void {
     if (this.#ended || this.#pending || !this.#options.allowWatchBookmarks) return;
-    this.#send(bookmarkFrame(this.#encoder, revision, false));
+    const frame = bookmarkFrame(this.#encoder, revision, false);
+    this.#send(frame, frame.length);
   }
 
   #startTimeout(): void {
@@ -266,8 +306,9 @@ class WatchStream implements Disposable {
     this.#owned.push(
       clock.setTimer(timeoutMs, () => {
         const { revision } = hub;
-        this.#inTurn(() => {
+        this.#inTurn(async () => {
           this.#bookmark(revision);
+          await this.#flushing;
           this.#end();
         });
       }),
