@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -62,6 +62,13 @@ export class ServerProcess implements AsyncDisposable {
   get ca(): Buffer {
     if (!this.#tls) throw new Error('not started');
     return this.#tls.ca;
+  }
+
+  /** The CA's certificate, for programs that read it from a file. */
+  caFile(): string {
+    const path = join(this.folder, 'bench-ca.pem');
+    writeFileSync(path, this.ca);
+    return path;
   }
 
   /** One request as the administrator; fails unless the reply is 2xx. */
