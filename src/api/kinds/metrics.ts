@@ -1,4 +1,4 @@
-import { customKinds } from './custom/custom-kind.ts';
+import { computedKinds } from './computed.ts';
 import { arrayAt, type JsonObject, objectAt, stringAt } from './json-value.ts';
 import type { UnknownObject } from './meta.ts';
 import { formatQuantity, parseQuantity } from './quantity.ts';
@@ -30,26 +30,21 @@ export function metricsKinds(): KindInfo[] {
   ];
 }
 
-function readOnly(scope: string, kind: string, plural: string, properties: JsonObject): KindInfo[] {
-  const schema = { openAPIV3Schema: { type: 'object', properties } };
-  const definition = {
-    apiVersion: 'apiextensions.k8s.io/v1',
-    kind: 'CustomResourceDefinition',
-    metadata: { name: `${plural}.metrics.k8s.io`, generation: 1 },
-    spec: {
-      group: 'metrics.k8s.io',
-      scope,
-      names: { plural, kind },
-      versions: [{ name: 'v1beta1', served: true, storage: true, schema }],
-    },
-  };
-  return customKinds(definition).map((made) => ({
-    ...made,
-    singular: '',
-    verbs: ['get', 'list'],
-    virtual: true,
+function readOnly(
+  scope: 'Cluster' | 'Namespaced',
+  kind: string,
+  plural: string,
+  properties: JsonObject,
+): KindInfo[] {
+  const made = computedKinds({
+    group: 'metrics.k8s.io',
+    version: 'v1beta1',
+    scope,
+    names: { plural, kind },
+    properties,
     printer: PRINTER,
-  }));
+  });
+  return made.map((one) => ({ ...one, singular: '' }));
 }
 
 /** metrics-server's columns: a pod shows the sum of its containers. */

@@ -4,15 +4,10 @@ import { metricsKinds } from '../../kinds/metrics.ts';
 import { formatTime } from '../../kinds/decode/time.ts';
 import type { UsageSource } from '../../kinds/usage.ts';
 import { objectOf } from '../admission/objects.ts';
-import { encodeStored, ParsedObjects, StoredObject } from '../cache/stored-object.ts';
 import { jsonReply, type Reply } from '../http/reply.ts';
-import { notFound } from '../status.ts';
+import { computedReply } from '../verbs/computed.ts';
 import type { Core } from '../verbs/context.ts';
 import type { SubresourceHandler, VirtualTable } from '../verbs/dispatch.ts';
-import { encodeList } from '../verbs/list.ts';
-import { parseListOptions } from '../verbs/list-options.ts';
-import { encoderFor, encoderOptions, entryReply } from '../verbs/replies.ts';
-import { selectionFor } from '../verbs/selection.ts';
 import type { Call } from '../verbs/write.ts';
 import { statsSummary } from './stats-summary.ts';
 import { type MeasuredUsage, type UsageRate, UsageRates } from './usage-rates.ts';
@@ -43,7 +38,7 @@ export class UsageMetrics implements Disposable {
     const { core } = call;
     await core.objects.hub.fresh();
     const latest = this.#rates?.latest();
-    return usageReply(call, latest ? make(core, latest.rates) : []);
+    return computedReply(call, latest ? make(core, latest.rates) : []);
   }
 
   /** nodes/NAME/proxy: /stats/summary of the attached kubelet, which has no port, is answered here. */
@@ -58,37 +53,6 @@ export class UsageMetrics implements Disposable {
       return jsonReply(200, statsSummary(latest.reading, latest.rates, uidOf));
     };
   }
-}
-
-/** A get or list of objects that were made for this request. */
-function usageReply({ core, kind, request, info }: Call, objects: readonly UnknownObject[]): Reply {
-  const parsed = new ParsedObjects(1);
-  const nowMs = (): number => core.clock.nowMs();
-  const entries = objects
-    .filter(({ metadata }) => !info.namespace || metadata.namespace === info.namespace)
-    .map((object) => entryOf(parsed, object));
-  if (info.verb === 'get') {
-    const entry = entries.find(({ name }) => name === info.name);
-    if (!entry) throw notFound(kind, info.name);
-    return entryReply(200, encoderOptions(kind, request, nowMs), entry);
-  }
-  const { labelSelector, fieldSelector } = parseListOptions(request.query);
-  const selection = selectionFor(kind, labelSelector, fieldSelector, '');
-  const encoder = encoderFor(kind, request, nowMs);
-  return {
-    status: 200,
-    headers: { 'content-type': encoder.contentType },
-    ...encodeList(
-      encoder.listHead({ resourceVersion: '' }),
-      entries.filter((entry) => selection.matches(entry, () => ({}))),
-      encoder,
-    ),
-  };
-}
-
-function entryOf(parsed: ParsedObjects, object: UnknownObject): StoredObject {
-  const { name, namespace = '' } = object.metadata;
-  return new StoredObject(parsed, { key: '', namespace, name, bytes: encodeStored(object), revision: 0 });
 }
 
 function nodeMetrics(core: Core, { atMs, nodeName, node }: MeasuredUsage): UnknownObject[] {
