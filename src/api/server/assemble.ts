@@ -4,6 +4,7 @@ import { Drain } from '../../base/drain.ts';
 import type { PodStreams } from '../kinds/pod-streams.ts';
 import { builtinKinds } from '../kinds/builtin.ts';
 import { KindRegistry } from '../kinds/registry.ts';
+import { systemKinds } from '../kinds/system-kinds.ts';
 import type { UsageSource } from '../kinds/usage.ts';
 import { type Access, issuerPaths, openAccess } from './access.ts';
 import { AdmissionChain, type AdmissionPlugin } from './admission/admission.ts';
@@ -53,6 +54,7 @@ import { logHandler } from './stream/logs.ts';
 import { portForwardHandler } from './stream/port-forward.ts';
 import { kubelets } from './stream/kubelets.ts';
 import type { StreamsSource } from './stream/target.ts';
+import { systemHandlers } from './system-objects.ts';
 import { evictionHandler } from './verbs/eviction.ts';
 import type { Core } from './verbs/context.ts';
 import type { SubresourceHandler } from './verbs/dispatch.ts';
@@ -92,7 +94,7 @@ export async function assemble(
     Claims.open({ store, log }),
   ]);
   stack.use(hub);
-  const registry = new KindRegistry(builtinKinds());
+  const registry = new KindRegistry([...builtinKinds(), ...systemKinds()]);
   const conversions = new Conversions(() => webhookClient);
   const objects = new ObjectStore({ store, hub, clock, conversions, seal: encryption.seal });
   const allocation = new ServiceAllocation({ claims, random }, options);
@@ -246,6 +248,7 @@ function requestHandler(
   const virtual = new Map([
     ...access.reviews,
     ...deps.usage.handlers,
+    ...systemHandlers(core.clock.nowMs()),
     ['/Binding', collectionBinding] as const,
   ]);
   const checks = { ping: () => undefined };
