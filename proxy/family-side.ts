@@ -11,7 +11,7 @@ import { HealthCheckPorts } from './health-check-ports.ts';
 import type { ProxyHealth } from './health.ts';
 import type { ProxyMetrics } from './metrics.ts';
 import { MODE_TRAITS } from './mode-traits.ts';
-import { nodePortAddresses } from './node-ports.ts';
+import { healthCheckAddresses } from './node-ports.ts';
 
 export interface FamilySideDeps {
   readonly snapshots: SnapshotSource;
@@ -44,7 +44,10 @@ export class FamilySide implements AsyncDisposable {
     const isHealthy = (): boolean => deps.health.healthy;
     this.#healthChecks = new HealthCheckPorts(
       { log: deps.log, isHealthy },
-      { family: this.family, addresses: () => this.#healthCheckAddresses() },
+      {
+        family: this.family,
+        addresses: () => healthCheckAddresses(this.#tracker.view.node, MODE_TRAITS[this.#backend.mode]),
+      },
     );
   }
 
@@ -116,13 +119,6 @@ export class FamilySide implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#healthChecks[Symbol.asyncDispose]();
     await this.#backend[Symbol.asyncDispose]();
-  }
-
-  /** Where node ports answer, when that was narrowed. */
-  #healthCheckAddresses(): readonly string[] {
-    const { node } = this.#tracker.view;
-    if (node.nodePortAddresses.length === 0) return [this.family === 'IPv4' ? '0.0.0.0' : '::'];
-    return nodePortAddresses(node, MODE_TRAITS[this.#backend.mode]);
   }
 
   async #apply(

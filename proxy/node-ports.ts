@@ -28,3 +28,23 @@ export function nodePortAddresses(node: NodeSettings, traits: ModeTraits): reado
   const loopback = node.family === 'IPv4' ? [LOOPBACK_TEXT] : [];
   return [...new Set([...loopback, ...node.addresses])].filter(answers);
 }
+
+/**
+ * Where health checks of services answer: the wildcard address, or those that nodePortAddresses narrow it to, of
+ * loopback too (on which a mode may offer no node ports).
+ */
+export function healthCheckAddresses(node: NodeSettings, traits: ModeTraits): readonly string[] {
+  const isIPv4 = node.family === 'IPv4';
+  const everywhere = [isIPv4 ? '0.0.0.0' : '::'];
+  const words = node.nodePortAddresses;
+  const cidrs = parsed(words.filter((word) => word !== 'primary'));
+  if (cidrs.some(({ prefixBits }) => prefixBits === 0)) return everywhere;
+  if (words.length === 0 && traits.nodePortDefault === 'all') return everywhere;
+  const usePrimary = words.length === 0 || words.includes('primary');
+  const own = [isIPv4 ? LOOPBACK_TEXT : '::1', ...node.addresses];
+  const named = own.filter(
+    (address) => anyContains(cidrs, address) || (usePrimary && node.primaryAddresses.includes(address)),
+  );
+  // a Node object may name addresses that this host has not (yet)
+  return words.length === 0 && named.length === 0 ? everywhere : named;
+}
