@@ -15,6 +15,9 @@ import {
   type ValueParser,
 } from './config-values.ts';
 
+export const API_VERSION = 'kubeproxy.config.k8s.io/v1alpha1';
+export const KIND = 'KubeProxyConfiguration';
+
 /** One setting: where KubeProxyConfiguration has it, which flag sets it, how it is read. */
 interface Field<T> {
   readonly parse: ValueParser<T>;

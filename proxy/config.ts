@@ -1,12 +1,10 @@
 import { isMap, isScalar, LineCounter, parseAllDocuments, type Document } from 'yaml';
 import type { DetectLocal } from '../endpoints/node-view.ts';
 import type { ProxyMode } from './backend.ts';
-import { FIELDS, type FieldPath, type FieldValues } from './config-fields.ts';
+import { API_VERSION, FIELDS, type FieldPath, type FieldValues, KIND } from './config-fields.ts';
+import { configObject } from './config-text.ts';
 import type { BindAddress, Parsed } from './config-values.ts';
 import type { KernelOptions } from './kernel-options.ts';
-
-export const API_VERSION = 'kubeproxy.config.k8s.io/v1alpha1';
-export const KIND = 'KubeProxyConfiguration';
 
 /** What kube-proxy's configuration says, as weft acts on it. */
 export interface ProxyConfig {
@@ -26,6 +24,8 @@ export interface ProxyConfig {
   readonly syncPeriodMs: number;
   readonly oomScoreAdj: number;
   readonly kernel: KernelOptions;
+  /** All of it as a KubeProxyConfiguration, for /configz. */
+  readonly object: Readonly<Record<string, unknown>>;
 }
 
 /** Something wrong, where: a dotted path, `--flag`, or `line:column` of the file. */
@@ -79,7 +79,6 @@ export function parseProxyConfig(source: ConfigSource): ConfigOutcome {
 /** Flags named after iptables that also speak for nftables, which has none of its own. */
 const TWINS: ReadonlyMap<FieldPath, FieldPath> = new Map([
   ['iptables.masqueradeAll', 'nftables.masqueradeAll'],
-  ['iptables.masqueradeBit', 'nftables.masqueradeBit'],
   ['iptables.syncPeriod', 'nftables.syncPeriod'],
   ['iptables.minSyncPeriod', 'nftables.minSyncPeriod'],
 ]);
@@ -214,6 +213,7 @@ function assemble(values: FieldValues): ProxyConfig {
     syncPeriodMs: values[`${section}.syncPeriod`],
     oomScoreAdj: values.oomScoreAdj,
     kernel: kernelOptions(values, mode),
+    object: configObject({ ...values, mode }),
   };
 }
 

@@ -6,8 +6,8 @@ import { openHttpListener, type HttpListener } from './http-listener.ts';
 export interface MetricsServerDeps {
   readonly registry: Registry;
   readonly mode: () => string;
-  /** The configuration in force, for /configz. */
-  readonly config: () => unknown;
+  /** The KubeProxyConfiguration in force, for /configz. */
+  readonly config: () => Readonly<Record<string, unknown>>;
   readonly isReady: () => boolean;
 }
 
@@ -37,13 +37,13 @@ async function reply(
     else if (path === '/healthz') plain(response, 200, 'ok');
     else if (path === '/readyz')
       plain(response, deps.isReady() ? 200 : 503, deps.isReady() ? 'ok' : 'not ready');
-    else plain(response, 404, 'not found');
+    else plain(response, 404, '404 page not found\n');
   } catch (error) {
     plain(response, 500, messageOf(error));
   }
 }
 
 function plain(response: ServerResponse, status: number, text: string): void {
-  if (!response.headersSent) response.writeHead(status, { 'Content-Type': 'text/plain' });
+  if (!response.headersSent) response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8' });
   response.end(text);
 }

@@ -109,7 +109,7 @@ async function openMetrics(
   if (!config.metrics) return undefined;
   const mode = (): string => proxier.status.current.value.mode;
   try {
-    const deps = { registry, mode, config: () => config, isReady };
+    const deps = { registry, mode, config: () => config.object, isReady };
     return stack.use(await openMetricsServer(deps, config.metrics)).port;
   } catch (error) {
     if (config.bindAddressHardFail) throw error;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { FIELD_OF_FLAG, FIELDS } from '../../proxy/config-fields.ts';
+import { FIELD_OF_FLAG, type FieldPath, FIELDS } from '../../proxy/config-fields.ts';
 import { durationMs } from '../../proxy/config-values.ts';
 import { configText } from '../../proxy/config-text.ts';
 import { parseProxyConfig, type ProxyConfig } from '../../proxy/config.ts';
@@ -224,6 +224,27 @@ logging: {options: {json: {infoBufferSize: "0"}}, flushFrequency: 5s, verbosity:
     const again = parseProxyConfig({ file: configText(outcome.values) });
     expect(again).toMatchObject({ config: outcome.config, values: outcome.values });
   }
+});
+
+test('what is written and served at /configz is what kube-proxy writes: sorted, durations as Go has them', () => {
+  const flags = new Map<FieldPath, string>([
+    ['mode', 'nftables'],
+    ['iptables.minSyncPeriod', '10ms'],
+    ['iptables.masqueradeBit', '7'],
+    ['conntrack.udpTimeout', '90.5s'],
+  ]);
+  const outcome = parseProxyConfig({ flags });
+  if ('faults' in outcome) throw new Error(JSON.stringify(outcome.faults));
+  expect(outcome.config.object).toMatchObject({
+    kind: 'KubeProxyConfiguration',
+    mode: 'nftables',
+    conntrack: { tcpEstablishedTimeout: '24h0m0s', tcpCloseWaitTimeout: '1h0m0s', udpTimeout: '1m30.5s' },
+    iptables: { masqueradeBit: 7, minSyncPeriod: '10ms', syncPeriod: '30s' },
+    nftables: { masqueradeBit: 14, minSyncPeriod: '10ms' },
+    healthzBindAddress: '0.0.0.0:10256',
+  });
+  const names = [...configText(outcome.values).matchAll(/^\w+/gm)].map(([name]) => name);
+  expect(names).toEqual(names.toSorted());
 });
 
 test('durations add their parts', () => {
