@@ -30,6 +30,14 @@ interface Written {
   readonly seconds: number;
 }
 
+/** What a UDP client asked, and what it streamed beside. */
+interface Heard {
+  readonly asked: number;
+  readonly repeated: number;
+  readonly lost: number;
+  readonly sent: number;
+}
+
 /** A program that works until it is told to end, and then says what it did. */
 class Load {
   readonly #child: ChildProcess;
@@ -79,10 +87,13 @@ class NodeLoad {
     const wrk = await this.#wrk.end('SIGINT');
     expect(wrk).toMatch(/\d+ requests in/);
     expect(wrk).not.toMatch(/Socket errors|Non-2xx/);
-    const { asked, lost, sent } = await this.#udp.report<{ asked: number; lost: number; sent: number }>();
+    const { asked, repeated, lost, sent } = await this.#udp.report<Heard>();
     expect(asked).toBeGreaterThan(0);
     expect(lost).toBe(0);
-    return { sent, figures: `${/\d+ requests in \S+/.exec(wrk)?.[0]}, ${asked} questions, ${sent} streamed` };
+    return {
+      sent,
+      figures: `${/\d+ requests in \S+/.exec(wrk)?.[0]}, ${asked} questions, ${repeated} repeated, ${sent} streamed`,
+    };
   }
 }
 

@@ -1,6 +1,7 @@
 /**
- * Asks a UDP echo, each time from a new port, and counts what never came back; beside that sends a stream of datagrams
- * from one port, as iperf does, and counts what it sent. Ends at SIGTERM.
+ * Asks a UDP echo, each time from a new port, and counts what never came back; a question is asked again as a resolver
+ * would: its flow may be forgotten while it is under way to an endpoint that leaves. Beside that sends a stream of
+ * datagrams from one port, as iperf does, and counts what it sent. Ends at SIGTERM.
  * Run: node udp-client.ts ADDRESS ECHO_PORT STREAM_PORT
  */
 import { createSocket } from 'node:dgram';
@@ -8,6 +9,7 @@ import { createSocket } from 'node:dgram';
 const [address = '', echoPort = '', streamPort = ''] = process.argv.slice(2);
 /** Long: what is late on a loaded machine is not lost. */
 const LOST_MS = 10_000;
+const TRIES_MAX = 3;
 const ASK_INTERVAL_MS = 5;
 const STREAM_INTERVAL_MS = 4;
 const DATAGRAM = Buffer.alloc(1_000);
@@ -31,14 +33,17 @@ function ask(): Promise<boolean> {
   });
 }
 
-async function askAll(): Promise<{ asked: number; lost: number }> {
-  let [asked, lost] = [0, 0];
+async function askAll(): Promise<{ asked: number; repeated: number; lost: number }> {
+  let [asked, repeated, lost] = [0, 0, 0];
   while (!stop.signal.aborted) {
     asked++;
-    if (!(await ask())) lost++;
+    let [tries, answered] = [0, false];
+    for (; !answered && tries < TRIES_MAX; tries++) answered = await ask();
+    repeated += tries - 1;
+    if (!answered) lost++;
     await pause(ASK_INTERVAL_MS);
   }
-  return { asked, lost };
+  return { asked, repeated, lost };
 }
 
 async function stream(): Promise<{ sent: number }> {
