@@ -168,7 +168,7 @@ export function invalid(
   return new StatusError(422, 'Invalid', invalidMessage(kind.kind, kind.group, name, errors), {
     ...(name && { name }),
     ...(kind.group && { group: kind.group }),
-    kind: kind.kind,
+    ...(kind.kind && { kind: kind.kind }),
     causes: causesOf(errors),
   });
 }

@@ -39,6 +39,9 @@ function defaultJobSpec(spec: JsonObject): void {
     spec['podReplacementPolicy'] = isObject(spec['podFailurePolicy']) ? 'Failed' : 'TerminatingOrFailed';
   }
   spec['manualSelector'] ??= false;
+  for (const rule of objectsAt(spec['podFailurePolicy'], 'rules')) {
+    for (const condition of objectsAt(rule, 'onPodConditions')) setDefault(condition, 'status', 'True');
+  }
 }
 
 /** Without manualSelector the job's uid selects its pods. Needs metadata.uid. */

@@ -30,6 +30,7 @@ export function defaultPodSpec(spec: JsonObject): void {
 /** What only a Pod gets, not a template: service links, requests from limits, host ports. */
 export function defaultPod(spec: JsonObject): void {
   setDefault(spec, 'enableServiceLinks', true);
+  defaultRequests(spec);
   for (const list of ['initContainers', 'containers']) {
     for (const container of objectsAt(spec, list)) {
       defaultRequests(container);
@@ -38,8 +39,9 @@ export function defaultPod(spec: JsonObject): void {
   }
 }
 
-function defaultRequests(container: JsonObject): void {
-  const resources = container['resources'];
+/** Of a container, or of the pod as a whole: who only limits asks for as much. */
+function defaultRequests(owner: JsonObject): void {
+  const resources = owner['resources'];
   if (!isObject(resources) || !isObject(resources['limits'])) return;
   const requests = ensureObject(resources, 'requests');
   if (!requests) return;
@@ -105,6 +107,8 @@ function defaultVolume(volume: JsonObject): void {
     for (const part of objectsAt(source, 'sources')) defaultProjection(part);
   }
   if (isObject(volume['hostPath'])) volume['hostPath']['type'] ??= '';
+  const iscsi = volume['iscsi'];
+  if (isObject(iscsi)) setDefault(iscsi, 'iscsiInterface', 'default');
   const image = volume['image'];
   if (isObject(image)) setDefault(image, 'pullPolicy', pullPolicy(stringAt(image, 'reference')));
   const template = objectAt(volume['ephemeral'], 'volumeClaimTemplate');

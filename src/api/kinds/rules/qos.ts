@@ -3,9 +3,15 @@ import { compareQuantities, parseQuantity } from '../quantity.ts';
 
 const COUNTED = ['cpu', 'memory'];
 
-/** Guaranteed, Burstable or BestEffort, from the requests and limits of cpu and memory of all containers. */
+/**
+ * Guaranteed, Burstable or BestEffort, from the requests and limits of cpu and memory of all containers, or of
+ * the pod as a whole where it has its own.
+ */
 export function qosClassOf(spec: unknown): 'Guaranteed' | 'Burstable' | 'BestEffort' {
-  const containers = [...objectsAt(spec, 'containers'), ...objectsAt(spec, 'initContainers')];
+  const own = Object.keys(objectAt(objectAt(spec, 'resources'), 'requests')).length > 0;
+  const containers = own
+    ? [objectAt({ spec }, 'spec')]
+    : [...objectsAt(spec, 'containers'), ...objectsAt(spec, 'initContainers')];
   let any = false;
   let guaranteed = containers.length > 0;
   for (const container of containers) {

@@ -363,8 +363,12 @@ function dropNodePorts(spec: JsonObject, before: JsonObject): void {
 
 function serviceWarnings(service: UnknownObject): string[] {
   const spec = objectAt(service, 'spec');
-  if (stringAt(spec, 'externalName') === '' || spec['type'] === 'ExternalName') return [];
-  return ['spec.externalName is ignored when spec.type is not "ExternalName"'];
+  const texts: string[] = [];
+  if (stringAt(spec, 'externalName') !== '' && spec['type'] !== 'ExternalName')
+    texts.push('spec.externalName is ignored when spec.type is not "ExternalName"');
+  if (spec['trafficDistribution'] === 'PreferClose')
+    texts.push('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"');
+  return texts;
 }
 
 export const SERVICE_RULES: KindRules = {

@@ -62,20 +62,25 @@ export function fieldSchema(field: TypeField): Schema {
   return schema;
 }
 
+/** Structs by value are written unless `omitzero` says otherwise; `omitempty` has no effect on them. */
+function isWritten({ base, list, map, pointer, omitEmpty, omitZero }: TypeField): boolean {
+  if (pointer) return false;
+  return !list && !map && isTypeName(base) ? !omitZero : !omitEmpty;
+}
+
 function makeFieldSchema(field: TypeField): Schema {
   const extras: Extras = {
     mapType: field.atomic ? 'atomic' : 'granular',
     patchStrategy: field.patchStrategy,
     default: field.default,
-    written: isTypeName(field.base) && !field.pointer && !field.omitZero,
+    written: isWritten(field),
   };
   if (!field.list && !field.map) return { ...baseSchema(field.base, extras) };
   const items = baseSchema(field.base, {});
-  if (field.map) return { ...node('map'), ...extras, written: false, items: () => items, field: () => items };
+  if (field.map) return { ...node('map'), ...extras, items: () => items, field: () => items };
   return {
     ...node('list'),
     ...extras,
-    written: false,
     listType: field.listType,
     listMapKeys: field.listMapKeys,
     patchMergeKey: field.patchMergeKey,

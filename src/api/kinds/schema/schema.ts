@@ -23,7 +23,7 @@ export interface Schema {
   readonly preserveUnknown: boolean;
   /** x-kubernetes-embedded-resource: apiVersion, kind and metadata are always allowed. */
   readonly embedded: boolean;
-  /** True = Go writes the field even when it is empty: a struct by value. To field managers it always exists. */
+  /** True = Go writes the field even when it is empty. To field managers it always exists. */
   readonly written: boolean;
   /** OpenAPI definition (`core/v1.Container`), undefined for inline schemas. */
   readonly definition: string | undefined;

@@ -125,9 +125,23 @@ function compareInto(left: unknown, right: unknown, schema: Schema | undefined, 
 }
 
 function compareOneSided(left: unknown, right: unknown, schema: Schema | undefined, into: Comparison): void {
-  if (schema?.written === true) compareInto(left ?? {}, right ?? {}, schema, into);
-  else if (left === undefined) mark(into.added, right, schema);
+  const known = left ?? right;
+  if (schema?.written === true) {
+    const zero = zeroOf(known);
+    if (equalJson(known, zero)) return;
+    if (typeof zero === 'object') {
+      compareInto(left ?? zero, right ?? zero, schema, into);
+      return;
+    }
+  }
+  if (left === undefined) mark(into.added, right, schema);
   else mark(into.removed, left, schema);
+}
+
+function zeroOf(value: unknown): unknown {
+  if (Array.isArray(value)) return [];
+  if (isObject(value)) return {};
+  return typeof value === 'string' ? '' : typeof value === 'number' ? 0 : false;
 }
 
 /** Whatever was not there before is a path of its own; what is always written was there. */

@@ -11,6 +11,7 @@ import type { ApiRequest, UserInfo } from '../http/request.ts';
 import type { RequestInfo } from '../http/request-info.ts';
 import { applyJsonPatch } from '../patch/json-patch.ts';
 import { applyMergePatch } from '../patch/merge-patch.ts';
+import { patchError } from '../patch/patch-error.ts';
 import { applyStrategicMerge } from '../patch/strategic-merge.ts';
 import { badRequest, unsupportedMediaType } from '../status.ts';
 import type { Change, Core } from './context.ts';
@@ -74,11 +75,19 @@ export async function patch(call: Call): Promise<Reply> {
   const type = parseMediaType(request.headers['content-type'] ?? '').type;
   if (type === APPLY_PATCH) return await applyPatch(call);
   const write = writeRequest(request, info, kind, user);
-  const change = patchFunction(kind, type, await request.body());
-  const entry = await update(core, write, {
-    change: (old) => retyped(kind, change(old), write),
-    replace: false,
-  });
+  const body = await request.body();
+  const patchDocument = patchFunction(kind, type, body);
+  const strategic = type === STRATEGIC_PATCH;
+  const change: Change = (old) => {
+    const patched = patchDocument(old);
+    try {
+      return retyped(kind, patched, write);
+    } catch (error) {
+      const shown = strategic ? decodeDocument(body, 'application/json').value : patched;
+      throw patchError(error, strategic, shown);
+    }
+  };
+  const entry = await update(core, write, { change, replace: false });
   return warned(entryReply(200, replyOptions(call), entry), write);
 }
 
