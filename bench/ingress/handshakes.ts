@@ -1,5 +1,5 @@
 /**
- * TLS handshakes of `weft ingress` beside nginx and haproxy, in one run: CPU per handshake, full and resumed (each
+ * TLS handshakes of both engines of `weft ingress` beside nginx and haproxy, in one run: CPU per handshake, full and resumed (each
  * with one request). Run: node bench/ingress/handshakes.ts [seconds]
  */
 import tls from 'node:tls';
@@ -56,7 +56,13 @@ async function load(proxy: Proxy, resume: boolean): Promise<number> {
 
 using stage = new Stage();
 await startBackend(stage, 128);
-for (const proxy of [await startWeft(stage), await startNginx(stage), await startHaproxy(stage)]) {
+const proxies = [
+  await startWeft(stage, [], [], 'native'),
+  await startWeft(stage),
+  await startNginx(stage),
+  await startHaproxy(stage),
+];
+for (const proxy of proxies) {
   for (const resume of [false, true]) {
     await load(proxy, resume);
     const { microseconds, units } = await perUnit(proxy, () => load(proxy, resume));

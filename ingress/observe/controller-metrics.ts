@@ -81,7 +81,7 @@ export class ControllerMetrics {
     this.#ejections.inc({ backend });
   }
 
-  /** `serve`: not for the fast path; `tried`: the endpoint failed; `refuse`: the request did. */
+  /** `handshake`: before TLS; `serve`: not for the fast path; `tried`: the endpoint failed; `refuse`: the request did. */
   handedOver(why: string): void {
     this.#handedOver.inc({ why });
   }

@@ -104,7 +104,7 @@ export function addServeFlags(command: Command): Command {
       oneOf('off', 'json', 'upstreaminfo'),
     )
     .addOption(
-      new Option('--engine <name>', 'how plain HTTP is served: native by system calls in a thread of its own')
+      new Option('--engine <name>', 'how HTTP/1.1 is served: native by system calls in a thread of its own')
         .choices(ENGINES)
         .default('portable'),
     )
