@@ -34,15 +34,10 @@ export class FieldSet {
     if (!child.isEmpty) this.children.set(element, child);
   }
 
-  without(...path: readonly string[]): FieldSet {
-    const [first, ...rest] = path;
-    if (first === undefined) return new FieldSet();
-    const child = this.children.get(first);
-    if (!child) return this;
+  without(element: string): FieldSet {
+    if (!this.children.has(element)) return this;
     const children = new Map(this.children);
-    children.delete(first);
-    const left = rest.length === 0 ? new FieldSet() : child.without(...rest);
-    if (!left.isEmpty) children.set(first, left);
+    children.delete(element);
     return new FieldSet(this.member, children);
   }
 

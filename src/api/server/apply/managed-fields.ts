@@ -27,30 +27,31 @@ export interface Claim {
 export const ANCIENT_CHANGES = 'ancient-changes';
 
 /** Never tracked: identity, and what only the server writes. */
-const UNTRACKED: readonly (readonly string[])[] = [
-  ['f:apiVersion'],
-  ['f:kind'],
-  ['f:metadata', 'f:name'],
-  ['f:metadata', 'f:namespace'],
-  ['f:metadata', 'f:creationTimestamp'],
-  ['f:metadata', 'f:selfLink'],
-  ['f:metadata', 'f:uid'],
-  ['f:metadata', 'f:generation'],
-  ['f:metadata', 'f:managedFields'],
-  ['f:metadata', 'f:resourceVersion'],
-  ['f:metadata', 'f:deletionTimestamp'],
-  ['f:metadata', 'f:deletionGracePeriodSeconds'],
+const UNTRACKED = ['f:apiVersion', 'f:kind'];
+const UNTRACKED_METADATA = [
+  'f:name',
+  'f:namespace',
+  'f:creationTimestamp',
+  'f:selfLink',
+  'f:uid',
+  'f:generation',
+  'f:managedFields',
+  'f:resourceVersion',
+  'f:deletionTimestamp',
+  'f:deletionGracePeriodSeconds',
 ];
 
 export function trackable(set: FieldSet): FieldSet {
-  let result = set;
-  for (const path of UNTRACKED) result = result.without(...path);
-  const metadata = result.children.get('f:metadata');
-  if (!metadata?.member) return result;
-  const children = new Map(result.children);
-  if (metadata.children.size === 0) children.delete('f:metadata');
-  else children.set('f:metadata', new FieldSet(false, metadata.children));
-  return new FieldSet(result.member, children);
+  const children = new Map(set.children);
+  for (const name of UNTRACKED) children.delete(name);
+  const metadata = children.get('f:metadata');
+  if (metadata) {
+    const kept = new Map(metadata.children);
+    for (const name of UNTRACKED_METADATA) kept.delete(name);
+    if (kept.size === 0) children.delete('f:metadata');
+    else children.set('f:metadata', new FieldSet(false, kept));
+  }
+  return new FieldSet(set.member, children);
 }
 
 /** Undefined = nothing was ever tracked; entries that cannot be read are dropped. */

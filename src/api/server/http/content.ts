@@ -24,7 +24,10 @@ export function parseMediaTypes(header: string): MediaType[] {
     .filter((media) => media.type !== '');
 }
 
+const PLAIN_JSON: MediaType = { type: 'application/json', parameters: new Map() };
+
 export function parseMediaType(text: string): MediaType {
+  if (text === PLAIN_JSON.type) return PLAIN_JSON; // nearly all of them
   const [type = '', ...rest] = text.split(';');
   const parameters = new Map<string, string>();
   for (const parameter of rest) {

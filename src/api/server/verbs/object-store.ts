@@ -32,7 +32,7 @@ export class ObjectStore {
   readonly #leases = new Map<number, { id: Promise<string>; untilMs: number }>();
   /** Fields that objects of a cache may be selected by, over all versions of the kind. */
   readonly #selectable = new WeakMap<ResourceCache, Map<string, (object: UnknownObject) => string>>();
-  readonly #seen = new WeakSet<KindInfo>();
+  readonly #caches = new WeakMap<KindInfo, ResourceCache>();
 
   constructor(deps: ObjectStoreDeps) {
     this.#deps = deps;
@@ -43,14 +43,14 @@ export class ObjectStore {
   }
 
   cacheOf(kind: KindInfo): ResourceCache {
+    const known = this.#caches.get(kind);
+    if (known) return known;
     const cache = this.#deps.hub.cache(kind.storage.collection);
-    if (!this.#seen.has(kind)) {
-      this.#seen.add(kind);
-      const fields = new Map([...(this.#selectable.get(cache) ?? []), ...kind.selectableFields]);
-      this.#selectable.set(cache, fields);
-      cache.fieldsOf = (object) =>
-        Object.fromEntries(Array.from(fields, ([field, valueOf]) => [field, valueOf(object)]));
-    }
+    this.#caches.set(kind, cache);
+    const fields = new Map([...(this.#selectable.get(cache) ?? []), ...kind.selectableFields]);
+    this.#selectable.set(cache, fields);
+    cache.fieldsOf = (object) =>
+      Object.fromEntries(Array.from(fields, ([field, valueOf]) => [field, valueOf(object)]));
     return cache;
   }
 
