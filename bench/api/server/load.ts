@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ServerProcess } from './process.ts';
 
 export interface LoadResult {
   readonly perSecond: number;
@@ -12,25 +11,34 @@ export interface LoadResult {
   readonly cpuMicros: number;
 }
 
+/** What is measured: its CPU time, and a folder for files of the load generator. */
+interface Target {
+  readonly folder: string;
+  readonly url: string;
+  cpuMs(): number;
+}
+
 interface Load {
   readonly path: string;
-  readonly token: string;
+  readonly token?: string;
   readonly clients: number;
-  /** A body makes it a POST. */
+  /** A body makes it a POST: of JSON, or of bytes as one gRPC message over HTTP/2. */
   readonly body?: unknown;
   readonly requests: number;
 }
 
-/** Drives the server with h2load over TLS 1.3 and HTTP/1.1, one request in flight a client. */
-export async function drive(server: ServerProcess, load: Load): Promise<LoadResult> {
+/** Drives the server with h2load over TLS 1.3, HTTP/1.1 but for gRPC, one request in flight a client. */
+export async function drive(server: Target, load: Load): Promise<LoadResult> {
   const log = join(server.folder, 'h2load.log');
   const body = join(server.folder, 'body.json');
   writeFileSync(log, '');
-  const args = ['--h1', '-c', String(load.clients), '-t', '1', `--log-file=${log}`];
-  args.push('-H', `authorization: Bearer ${load.token}`);
+  const args = ['-c', String(load.clients), '-t', '1', `--log-file=${log}`];
+  const isGrpc = load.body instanceof Uint8Array;
+  if (!isGrpc) args.push('--h1');
+  if (load.token) args.push('-H', `authorization: Bearer ${load.token}`);
   if (load.body !== undefined) {
-    writeFileSync(body, JSON.stringify(load.body));
-    args.push('-d', body, '-H', 'content-type: application/json');
+    writeFileSync(body, load.body instanceof Uint8Array ? load.body : JSON.stringify(load.body));
+    args.push('-d', body, '-H', `content-type: application/${isGrpc ? 'grpc' : 'json'}`);
   }
   args.push('-n', String(load.requests));
   const before = server.cpuMs();
