@@ -305,5 +305,7 @@ function firewallRules({ view, options, chains }: Port): Rule[] {
     return cidr && options.node.addresses.some((address) => cidrContains(cidr, address));
   });
   if (admitsNode) rules.push(...view.loadBalancerIPs.map((address) => allow(hostCidr(address))));
-  return rules;
+  // for people: what came as far as here is dropped elsewhere
+  const rest = `other traffic to ${portName(view)} will be dropped by ${KUBE.proxyFirewall}`;
+  return [...rules, { comment: rest, matches: [], target: { kind: 'none' } }];
 }
