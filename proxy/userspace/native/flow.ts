@@ -1,5 +1,6 @@
 import type { Arena } from '../../../src/net/native/arena.ts';
 import { type CallResult, ERRNO } from '../../../src/net/native/errno.ts';
+import { setNoDelay } from '../../../src/net/native/socket-options.ts';
 import type { SplicePipe } from '../../../src/net/native/splice-pipe.ts';
 import type { StreamSocket } from '../../../src/net/native/stream-socket.ts';
 import { RELAY_PIPE_BYTES, RELAY_READ_BYTES, RELAY_READS_A_TURN } from '../../limits.ts';
@@ -9,6 +10,9 @@ import type { PipePool } from './pipe-pool.ts';
 const BULK_READS = 2;
 /** Trickles in a row after which a pipe is given back. */
 const TRICKLES = 8;
+
+/** What one segment holds on a path of IPv6's least MTU (RFC 8200 section 5: 1,280 bytes, less the headers). */
+const FIRST_SEGMENT_BYTES = 1_220;
 
 /** What a thread's connections share: one at a time is moved. */
 export interface FlowDeps {
@@ -41,6 +45,9 @@ export class Flow {
   #pipe: SplicePipe | undefined;
   #bulkReads = 0;
   #trickles = 0;
+  #sends = 0;
+  /** Small writes leave at once (TCP_NODELAY). */
+  #isPrompt = false;
 
   constructor(deps: FlowDeps, from: StreamSocket) {
     this.#deps = deps;
@@ -51,9 +58,10 @@ export class Flow {
     return this.#passedOn;
   }
 
-  /** Where it flows to; `first` goes before anything else. */
-  join(to: StreamSocket, first: Uint8Array | undefined): void {
+  /** Where it flows to, and whether that has TCP_NODELAY already; `first` goes before anything else. */
+  join(to: StreamSocket, isPrompt: boolean, first?: Uint8Array): void {
     this.#to = to;
+    this.#isPrompt = isPrompt;
     this.#rest = first;
   }
 
@@ -118,11 +126,19 @@ export class Flow {
 
   #send(to: StreamSocket, sizeBytes: number): CallResult {
     const { arena, buffer } = this.#deps;
+    if (!this.#isPrompt) this.#hurry(to, sizeBytes);
     const sent = to.send(arena, buffer, sizeBytes);
     if (sent === sizeBytes) return 1;
     if (sent < 0 && sent !== -ERRNO.EAGAIN) return sent;
     this.#rest = arena.bytes.slice(buffer + Math.max(0, sent), buffer + sizeBytes);
     return -ERRNO.EAGAIN;
+  }
+
+  /** One segment that nothing is before leaves at once anyway: many connections need no more, and no system call for it. */
+  #hurry(to: StreamSocket, sizeBytes: number): void {
+    if (this.#sends++ === 0 && sizeBytes <= FIRST_SEGMENT_BYTES) return;
+    setNoDelay(to.fd);
+    this.#isPrompt = true;
   }
 
   #splice(to: StreamSocket, pipe: SplicePipe): CallResult {

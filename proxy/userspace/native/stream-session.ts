@@ -2,7 +2,7 @@ import type { EndpointAddressPort } from '../../../endpoints/node-view.ts';
 import { EPOLL } from '../../../src/net/native/abi.ts';
 import type { EpollLoop, ReadyHandler } from '../../../src/net/native/epoll-loop.ts';
 import type { SocketAddress } from '../../../src/net/native/socket-address.ts';
-import { localAddressOf, setNoDelay } from '../../../src/net/native/socket-options.ts';
+import { localAddressOf } from '../../../src/net/native/socket-options.ts';
 import { dialStream, type StreamSocket } from '../../../src/net/native/stream-socket.ts';
 import { WheelTimer } from '../../../src/net/native/timer-wheel.ts';
 import type { EndpointCounters } from '../counters.ts';
@@ -117,11 +117,10 @@ export class StreamSession implements Session {
 
   #join(upstream: StreamSocket, endpoint: EndpointAddressPort): Flow {
     this.#cancel();
-    setNoDelay(upstream.fd);
     this.#endpoint = this.#ladder.answered(endpoint);
-    this.#inward.join(upstream, this.#header());
+    this.#inward.join(upstream, false, this.#header());
     const outward = new Flow(this.#deps.thread, upstream);
-    outward.join(this.#client, undefined);
+    outward.join(this.#client, true); // by its listener
     return outward;
   }
 
