@@ -108,7 +108,8 @@ export class NodeDaemon implements AsyncDisposable {
       openEventRecorder(this.#deps, { component: 'weft-node', host: this.#options.nodeName }),
     );
     const tracker = new Tracker(this.#deps);
-    this.#stack.use(await feedModel(informers, tracker, { pods: false, signal }));
+    const names = { namespaces: this.#options.dns !== undefined, pods: false };
+    this.#stack.use(await feedModel(informers, tracker, names, signal));
     this.#stack.use(feedSink(informers.informer(resources.serviceCIDRs), this.#cidrs));
     tracker.flush();
     this.#openPodRoutes(tracker);

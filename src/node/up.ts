@@ -73,7 +73,7 @@ export async function openUp(deps: NodeDeps, options: UpOptions): Promise<Up> {
     }),
   );
   const tracker = new Tracker(deps, { pods: true });
-  stack.use(await feedModel(control.informers, tracker, { pods: true }));
+  stack.use(await feedModel(control.informers, tracker, { namespaces: true, pods: true }));
   tracker.flush();
   stack.use(await openKubelet(deps, control, options));
   deps.onReady('kubelet', `node ${options.nodeName}, pods in ${options.podCidr}`);
