@@ -17,6 +17,7 @@ import { limitRanger } from './admission/limit-ranger.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
 import { podSecurity } from './admission/pod-security/pod-security.ts';
 import { ensurePriorityClasses, priorityAdmission } from './admission/priority.ts';
+import { runtimeClassAdmission } from './admission/runtime-class.ts';
 import { ResourceQuotas } from './admission/resource-quota.ts';
 import { serviceAccountAdmission } from './admission/service-account.ts';
 import { Claims } from './allocate/claims.ts';
@@ -167,6 +168,7 @@ function admissionPlugins(core: Core, access: Access, webhooks: Webhooks): Admis
   return [
     namespaceLifecycle(core),
     priorityAdmission(core),
+    runtimeClassAdmission(core),
     defaultTolerations,
     serviceAccountAdmission(core),
     limitRanger(core),

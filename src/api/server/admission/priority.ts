@@ -54,7 +54,16 @@ function resolve(
   }
   spec['priority'] = value;
   if (found) spec['priorityClassName'] = found.metadata.name;
-  spec['preemptionPolicy'] ??= stringAt(found, 'preemptionPolicy') || 'PreemptLowerPriority';
+  const policy = stringAt(found, 'preemptionPolicy') || 'PreemptLowerPriority';
+  const given = stringAt(spec, 'preemptionPolicy');
+  if (given !== '' && given !== policy) {
+    throw forbidden(
+      request.kind,
+      request.name,
+      `the string value of PreemptionPolicy (${given}) must not be provided in pod spec; priority admission controller computed ${policy} from the given PriorityClass name`,
+    );
+  }
+  spec['preemptionPolicy'] = policy;
 }
 
 const SYSTEM_CLASSES = [

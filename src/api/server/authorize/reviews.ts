@@ -87,7 +87,11 @@ async function rulesReview(deps: ReviewDeps, call: Call): Promise<Reply> {
     { verbs: ['*'], apiGroups: ['*'], resources: ['*'], resourceNames: [], nonResourceURLs: [] },
     { verbs: ['*'], apiGroups: [], resources: [], resourceNames: [], nonResourceURLs: ['*'] },
   ];
-  const rules = call.user.groups.includes(MASTERS) ? all : deps.rbac.rulesFor(call.user, namespace);
+  const bound = deps.rbac.rulesFor(call.user, namespace);
+  // Masters may everything without a binding; what bindings say again is not told twice.
+  const rules = call.user.groups.includes(MASTERS)
+    ? [...all, ...bound.filter((rule) => !rule.verbs.includes('*'))]
+    : bound;
   return answer(review, {
     resourceRules: rules
       .filter((rule) => rule.resources.length > 0)

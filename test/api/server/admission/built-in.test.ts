@@ -29,6 +29,39 @@ const resources = (requests: object, limits: object = {}): object => ({
   containers: [container({ resources: { requests, limits } })],
 });
 
+describe('RuntimeClass', () => {
+  it('gives pods what their class asks for, and refuses pods of no class', async () => {
+    await server.call('POST', '/apis/node.k8s.io/v1/runtimeclasses', {
+      metadata: { name: 'vm' },
+      handler: 'vm',
+      overhead: { podFixed: { cpu: '100m' } },
+      scheduling: {
+        nodeSelector: { vm: 'yes' },
+        tolerations: [{ key: 'vm', operator: 'Exists', effect: 'NoSchedule' }],
+      },
+    });
+    const made = await server.call('POST', pods('default'), pod('in-vm', { runtimeClassName: 'vm' }));
+    expect(made.body.spec).toMatchObject({ overhead: { cpu: '100m' }, nodeSelector: { vm: 'yes' } });
+    expect(made.body.spec.tolerations).toContainEqual({
+      key: 'vm',
+      operator: 'Exists',
+      effect: 'NoSchedule',
+    });
+    const refusals: [object, string][] = [
+      [{ runtimeClassName: 'nope' }, 'RuntimeClass "nope" not found'],
+      [{ overhead: { cpu: '1' } }, 'Pod Overhead set without corresponding RuntimeClass defined Overhead'],
+      [
+        { runtimeClassName: 'vm', nodeSelector: { vm: 'no' } },
+        'conflict: runtimeClass.scheduling.nodeSelector[vm] = yes; pod.spec.nodeSelector[vm] = no',
+      ],
+    ];
+    for (const [spec, why] of refusals) {
+      const { status, body } = await server.call('POST', pods('default'), pod('x', spec));
+      expect([status, body.message]).toEqual([403, `pods "x" is forbidden: pod rejected: ${why}`]);
+    }
+  });
+});
+
 describe('Priority', () => {
   it('resolves classes, the default one and the system ones', async () => {
     const classes = '/apis/scheduling.k8s.io/v1/priorityclasses';
