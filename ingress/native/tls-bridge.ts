@@ -12,6 +12,9 @@ import type { WorkerContext } from './worker-context.ts';
 const EVENTS = EPOLL.IN | EPOLL.OUT | EPOLL.RDHUP | EPOLL.EDGE;
 const INPUT_EVENTS = EPOLL.IN | EPOLL.RDHUP | EPOLL.ERR | EPOLL.HUP;
 
+/** What came of a turn of one direction. `more`: there is more than is fair. */
+type Moved = 'all' | 'more' | 'source lost' | 'sink lost';
+
 /** One direction: what comes from one side and waits for the other to take it. */
 class Flow {
   readonly outbox: Outbox;
@@ -29,25 +32,19 @@ class Flow {
     this.outbox = new Outbox(to, context.scratch);
   }
 
-  /** Moves what is there and finds room; a failure is the end of both sides. `true`: there is more than is fair. */
-  move(): number | boolean {
-    if (this.outbox.waiting) {
-      const failure = this.outbox.flush();
-      if (failure < 0) return failure;
-    }
+  /** Moves what is there and finds room. */
+  move(): Moved {
+    if (this.outbox.waiting && this.outbox.flush() < 0) return 'sink lost';
     const { arena, receiveAt } = this.#context;
     for (let reads = 0; this.readable && !this.ended && !this.outbox.waiting; reads++) {
-      if (reads === READS_A_TURN) return true;
+      if (reads === READS_A_TURN) return 'more';
       const size = this.#from.receive(arena, receiveAt, RECEIVE_BYTES);
       if (size === -ERRNO.EAGAIN) this.readable = false;
       else if (size === 0) this.ended = true;
-      else if (size < 0) return size;
-      else {
-        const failure = this.outbox.send(receiveAt, size);
-        if (failure < 0) return failure;
-      }
+      else if (size < 0) return 'source lost';
+      else if (this.outbox.send(receiveAt, size) < 0) return 'sink lost';
     }
-    return false;
+    return 'all';
   }
 }
 
@@ -108,7 +105,6 @@ export class TlsBridge {
   #ready(clientEvents: number, engineEvents: number): void {
     if (!this.#isOpen) return;
     if (clientEvents === 0 && engineEvents === 0) this.#isDeferred = false;
-    if (clientEvents & (EPOLL.ERR | EPOLL.HUP)) return this.#close();
     if (clientEvents & INPUT_EVENTS || this.#client.readNeedsRoom) this.#up.readable = true;
     if (engineEvents & INPUT_EVENTS) this.#down.readable = true;
     if (engineEvents & EPOLL.HUP && !this.#up.told) this.#engineGone = true;
@@ -116,23 +112,20 @@ export class TlsBridge {
   }
 
   #proceed(): void {
-    const up = this.#engineGone ? false : this.#up.move();
+    const up = this.#engineGone ? 'all' : this.#up.move();
+    // it reads no more, but what it has said may still be on its way
+    if (up === 'sink lost') this.#engineGone = true;
     const down = this.#down.move();
-    if ((typeof up === 'number' && !this.#upMayFail()) || typeof down === 'number') return this.#close();
+    if (down === 'source lost') this.#engineGone = this.#down.ended = true;
+    if (up === 'source lost' || down === 'sink lost') return this.#close();
     this.#tellEnds();
     if (!this.#isOpen) return;
     if (this.#engineGone && this.#down.outbox.waiting)
       this.#farewell.arm(this.#context.settings.server.idleMs);
-    if ((up === true || down === true) && !this.#isDeferred) {
+    if ((up === 'more' || down === 'more') && !this.#isDeferred) {
       this.#isDeferred = true;
       this.#context.loop.defer(this.#more);
     }
-  }
-
-  /** The engine reads no more, but what it has said may still be on its way. */
-  #upMayFail(): boolean {
-    this.#engineGone = true;
-    return !this.#down.ended || this.#down.outbox.waiting;
   }
 
   #tellEnds(): void {

@@ -53,7 +53,7 @@ export class TlsOpening implements ReadyHandler, NameWaiter {
     this.#peer = peer;
     this.#listener = listener;
     this.#deadline = new WheelDeadline(context.loop.timers, () =>
-      this.#refuse('timeout before the first request'),
+      this.#guarded(() => this.#refuse('timeout before the first request')),
     );
   }
 
@@ -71,18 +71,25 @@ export class TlsOpening implements ReadyHandler, NameWaiter {
   }
 
   ready(events: number): void {
+    if (events & EPOLL.RDHUP) this.#ended = true;
+    this.#guarded(() => (events & BAD_EVENTS ? this.#close() : this.#proceed()));
+  }
+
+  named(tls: NameTls): void {
+    if (this.#state === State.NAME) this.#guarded(() => this.#begin(tls));
+  }
+
+  /** Our own fault with one connection is the end of that one, and of nobody else's. */
+  #guarded(work: () => void): void {
     try {
-      if (events & BAD_EVENTS) return this.#close();
-      if (events & EPOLL.RDHUP) this.#ended = true;
-      this.#proceed();
+      work();
     } catch (error) {
       this.#context.broken(error);
       this.#close();
     }
   }
 
-  named({ context, clientAuthority }: NameTls): void {
-    if (this.#state !== State.HELLO && this.#state !== State.NAME) return;
+  #begin({ context, clientAuthority }: NameTls): void {
     if (!context) return this.#handOver();
     const tls = TlsStream.accept(this.#stream, context, this.#context.sessions);
     if (typeof tls === 'number') return this.#close();

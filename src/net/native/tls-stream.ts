@@ -84,8 +84,6 @@ export class TlsStream implements ByteStream, Disposable {
   }
 
   receive(arena: Arena, at: number, sizeBytes: number): CallResult {
-    // what comes after our farewell is thrown away: nobody deciphers it
-    if (this.#hasEnded) return this.#stream.receive(arena, at, sizeBytes);
     const refused = this.#refusal();
     if (refused < 0) return refused;
     let got = 0;
