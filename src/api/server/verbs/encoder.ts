@@ -177,7 +177,23 @@ const FRAME_HEADS: Readonly<Record<EventType, Buffer>> = {
 const FRAME_TAIL = Buffer.from('}\n');
 
 export function eventFrame(encoder: Encoder, type: EventType, entry: StoredObject, first: boolean): Buffer {
+  if (encoder.raw) return rawFrames(type, [entry]);
   return Buffer.concat([FRAME_HEADS[type], encoder.eventObject(entry, first), FRAME_TAIL]);
+}
+
+/** Frames of stored bytes, one behind the other: one piece of memory, each byte copied once. */
+export function rawFrames(type: EventType, entries: readonly StoredObject[]): Buffer {
+  const head = FRAME_HEADS[type];
+  let sizeBytes = entries.length * (head.length + FRAME_TAIL.length);
+  for (const entry of entries) sizeBytes += entry.sizeBytes();
+  const target = Buffer.allocUnsafe(sizeBytes);
+  let at = 0;
+  for (const entry of entries) {
+    at += head.copy(target, at);
+    at = entry.writeTo(target, at);
+    at += FRAME_TAIL.copy(target, at);
+  }
+  return target.subarray(0, at);
 }
 
 export function bookmarkFrame(encoder: Encoder, revision: number, initialEventsEnd: boolean): Buffer {

@@ -14,7 +14,7 @@ import {
   WATCH_TIMEOUT_MIN_MS,
 } from '../limits.ts';
 import { expired, StatusError } from '../status.ts';
-import { bookmarkFrame, type Encoder, eventFrame } from './encoder.ts';
+import { bookmarkFrame, type Encoder, eventFrame, rawFrames } from './encoder.ts';
 import type { ListScope } from './list.ts';
 import { type ListOptions, parseRevision } from './list-options.ts';
 
@@ -145,26 +145,32 @@ class WatchStream implements Disposable {
 
   async #sendInitial(entries: readonly StoredObject[], revision: number): Promise<void> {
     const { selection, cache } = this.#scope;
-    let batch: Buffer[] = [];
+    let batch: StoredObject[] = [];
     let sizeBytes = 0;
     const { views } = this.#scope;
     for (const entry of views ? await views(entries) : entries) {
       if (this.#ended) return;
       if (!selection.everything && !selection.matches(entry, cache.fieldsOf)) continue;
-      const frame = this.#frameOf('ADDED', entry);
-      batch.push(frame);
-      sizeBytes += frame.length;
+      batch.push(entry);
+      sizeBytes += entry.sizeBytes();
       if (sizeBytes < WATCH_CHUNK_BYTES) continue;
-      this.#sink.write(Buffer.concat(batch));
+      this.#sink.write(this.#added(batch));
       batch = [];
       sizeBytes = 0;
       await this.#sink.drained();
       await this.#deps.nextSlice();
     }
     if (this.#options.sendInitialEvents && this.#options.allowWatchBookmarks) {
-      batch.push(bookmarkFrame(this.#encoder, revision, true));
+      const end = bookmarkFrame(this.#encoder, revision, true);
+      this.#sink.write(Buffer.concat([this.#added(batch), end]));
+    } else if (batch.length > 0) {
+      this.#sink.write(this.#added(batch));
     }
-    if (batch.length > 0) this.#sink.write(Buffer.concat(batch));
+  }
+
+  #added(entries: readonly StoredObject[]): Buffer {
+    if (this.#encoder.raw) return rawFrames('ADDED', entries);
+    return Buffer.concat(entries.map((entry) => this.#frameOf('ADDED', entry)));
   }
 
   /** The past is older than the memory: it comes from the store, up to where the live events begin. */
