@@ -26,6 +26,20 @@ describe('writes', () => {
     expect(lost.body).toMatchObject({ code: 404, message: 'namespaces "nowhere" not found' });
   });
 
+  it('makes what a PUT does not find, but never an object that is gone again', async () => {
+    const path = '/api/v1/namespaces/default/endpoints/put';
+    const body = { metadata: { name: 'put' }, subsets: [] };
+    const made = await test.call('PUT', path, body);
+    expect(made.status).toBe(201);
+    expect((await test.call('DELETE', path)).status).toBe(200);
+    const again = await test.call('PUT', path, made.body);
+    expect([again.status, again.body.reason]).toEqual([409, 'Conflict']);
+    const { resourceVersion } = made.body.metadata;
+    const fresh = await test.call('PUT', path, { ...body, metadata: { name: 'put', resourceVersion } });
+    expect(fresh.status).toBe(201);
+    expect((await test.call('PUT', `${CONFIG_MAPS}/put`, { metadata: { name: 'put' } })).status).toBe(404);
+  });
+
   it('compares revisions on PUT and stores nothing for a PUT without a change', async () => {
     const { body } = await make('cas');
     const changed = await test.call('PUT', `${CONFIG_MAPS}/cas`, { ...body, data: { v: '2' } });

@@ -13,7 +13,7 @@ import { applyJsonPatch } from '../patch/json-patch.ts';
 import { applyMergePatch } from '../patch/merge-patch.ts';
 import { patchError } from '../patch/patch-error.ts';
 import { applyStrategicMerge } from '../patch/strategic-merge.ts';
-import { badRequest, unsupportedMediaType } from '../status.ts';
+import { badRequest, conflict, unsupportedMediaType } from '../status.ts';
 import type { Change, Core } from './context.ts';
 import { create } from './create.ts';
 import { type Deleted, type DeleteOptions, deletedStatus, parseDeleteOptions, remove } from './delete.ts';
@@ -44,6 +44,15 @@ export async function post(call: Call): Promise<Reply> {
   return warned(entryReply(201, replyOptions(call), entry), write);
 }
 
+/** The body of a PUT that finds nothing: a known object that is gone is not made again under its old identity. */
+function asNew({ kind, info }: Call, object: UnknownObject): UnknownObject {
+  const { uid } = object.metadata;
+  if (uid)
+    throw conflict(kind, info.name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: `);
+  delete object.metadata.resourceVersion;
+  return object;
+}
+
 export async function put(call: Call): Promise<Reply> {
   const { core, kind, request, info, user } = call;
   const write = writeRequest(request, info, kind, user);
@@ -58,7 +67,7 @@ export async function put(call: Call): Promise<Reply> {
         createMissing: async () => {
           await call.demand('create');
           status = 201;
-          return await create(core, write, decode());
+          return await create(core, write, asNew(call, decode()));
         },
       }),
   });
