@@ -13,6 +13,8 @@ export function dial(port: number, connected?: () => void): net.Socket {
     { socket: raw, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] },
     connected,
   );
+  // one that is destroyed before it is connected leaves this one behind
+  socket.once('close', () => raw.destroy());
   // a TLS socket has no reset of its own
   socket.resetAndDestroy = () => {
     raw.resetAndDestroy();
