@@ -185,7 +185,7 @@ export class NativePlane implements AsyncDisposable {
       case 'log':
         return message.lines.forEach((line) => this.#deps.accessLog?.(line));
       case 'accept-failed':
-        return this.#deps.log.warn('no client can be accepted', { reason: message.errno });
+        return this.#deps.log.warn('accept failed', { errno: message.errno });
       case 'broken':
         return this.#deps.log.error('request failed', { reason: message.reason });
       case 'refused':

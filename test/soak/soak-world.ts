@@ -8,7 +8,8 @@ import { ROOT } from '../support/source-files.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const POD = '127.244.88.1';
-const VIP = '127.96.88.1';
+/** Of this process alone: others may run the same at the same time. */
+const VIP = `127.96.${64 + (process.pid & 127)}.${1 + ((process.pid >> 7) % 250)}`;
 const DNS = '127.0.88.1';
 const INGRESS = '127.0.88.2';
 const SERVICE_PORT = 4400;

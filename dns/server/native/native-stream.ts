@@ -18,7 +18,13 @@ import type { FastPath } from '../datagram-engine.ts';
 import { StreamConnection } from '../stream-connection.ts';
 import type { OpenStreamEngine, StreamDeps, StreamEngine, StreamOptions } from '../stream-engine.ts';
 import type { ReceiverTable } from './receiver-memory.ts';
-import { STREAM_CONTROL, type HandedOver, type StreamData, type StreamOrder } from './stream-memory.ts';
+import {
+  STREAM_CONTROL,
+  type HandedOver,
+  type StreamData,
+  type StreamOrder,
+  type StreamReply,
+} from './stream-memory.ts';
 
 /**
  * TCP by epoll: a thread accepts, and answers from the compiled table. Connections that ask for more go on in
@@ -57,7 +63,7 @@ class NativeStream implements StreamEngine {
   readonly #listener: StreamListener;
   readonly #control = new Int32Array(new SharedArrayBuffer(STREAM_CONTROL.WORDS * 4));
   readonly #handedOver = new Set<StreamConnection>();
-  #worker: SupervisedWorker<StreamOrder, HandedOver> | undefined;
+  #worker: SupervisedWorker<StreamOrder, StreamReply> | undefined;
   #table: ReceiverTable | undefined;
   #following: Disposable | undefined;
   #draining = false;
@@ -116,7 +122,7 @@ class NativeStream implements StreamEngine {
   }
 
   /** The listener stays open between two threads: clients wait in the kernel. */
-  #start(): SupervisedWorker<StreamOrder, HandedOver> {
+  #start(): SupervisedWorker<StreamOrder, StreamReply> {
     const { settings, cpu } = this.#options;
     const data: StreamData = {
       listenerFd: this.#listener.fd,
@@ -133,7 +139,7 @@ class NativeStream implements StreamEngine {
       {
         clock,
         log,
-        heard: (connection) => this.#takeOver(connection),
+        heard: (reply) => this.#hear(reply),
         started: (tell) => {
           tell({ kind: 'table', table: this.#table });
           if (this.#draining) tell({ kind: 'drain' });
@@ -149,6 +155,11 @@ class NativeStream implements StreamEngine {
         fields: { port: this.address.port },
       },
     );
+  }
+
+  #hear(reply: StreamReply): void {
+    if (reply.kind === 'handed over') return this.#takeOver(reply.connection);
+    this.#deps.log.warn('accept failed', { port: this.address.port, errno: reply.errno });
   }
 
   #takeOver({ fd, unread, unsent }: HandedOver): void {

@@ -23,6 +23,11 @@ export type StreamOrder =
   /** Accept nothing more, and end each connection after its last answer. */
   | { readonly kind: 'drain' };
 
+/** What the thread tells. `accept failed`: errno, once until it works again; clients wait in the kernel. */
+export type StreamReply =
+  | { readonly kind: 'handed over'; readonly connection: HandedOver }
+  | { readonly kind: 'accept failed'; readonly errno: string };
+
 /** A connection that asked what the table does not answer: it goes on elsewhere, for good. */
 export interface HandedOver {
   readonly fd: number;

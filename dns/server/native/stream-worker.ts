@@ -7,6 +7,7 @@ import { parseAddress } from '../../../src/net/ip.ts';
 import { Acceptor } from '../../../src/net/native/acceptor.ts';
 import { Arena } from '../../../src/net/native/arena.ts';
 import { EpollLoop } from '../../../src/net/native/epoll-loop.ts';
+import { errnoName } from '../../../src/net/native/errno.ts';
 import type { SocketAddress } from '../../../src/net/native/socket-address.ts';
 import type { StreamSocket } from '../../../src/net/native/stream-socket.ts';
 import { ThreadSeat } from '../../../src/net/native/thread-seat.ts';
@@ -15,14 +16,14 @@ import { PackedReader } from '../../cluster/table/packed-reader.ts';
 import type { AskingClient } from '../../cluster/table/raw-question.ts';
 import { CookieMaker } from '../cookie-maker.ts';
 import type { ReceiverTable } from './receiver-memory.ts';
-import { type HandedOver, STREAM_CONTROL, type StreamData, type StreamOrder } from './stream-memory.ts';
+import { STREAM_CONTROL, type StreamData, type StreamOrder, type StreamReply } from './stream-memory.ts';
 import { StreamRoom, TableStream } from './table-stream.ts';
 
 const WHEEL = { slots: 512, tickMs: 50 };
 /** Connections looked at for the one that has been idle for longest. */
 const ROOM_LOOKS = 64;
 
-type Seat = ThreadSeat<StreamData, StreamOrder, HandedOver>;
+type Seat = ThreadSeat<StreamData, StreamOrder, StreamReply>;
 
 class StreamThread {
   readonly #seat: Seat;
@@ -38,7 +39,7 @@ class StreamThread {
     this.#loop = EpollLoop.open({ descriptors, timers, wakeFd });
     const arena = new Arena(StreamRoom.bytes);
     this.#room = new StreamRoom({ loop: this.#loop, arena }, data.limits, (connection) => {
-      seat.post(connection, [
+      seat.post({ kind: 'handed over', connection }, [
         connection.unread.buffer as ArrayBuffer,
         ...(connection.unsent.length > 0 ? [connection.unsent.buffer as ArrayBuffer] : []),
       ]);
@@ -60,7 +61,7 @@ class StreamThread {
     if (this.#acceptor || this.#room.draining) return;
     this.#acceptor = new Acceptor(this.#loop, this.#seat.data.listenerFd, {
       accepted: (stream, peer) => this.#accept(stream, peer),
-      failed: () => {}, // it waits and goes on by itself
+      failed: (failure) => this.#seat.post({ kind: 'accept failed', errno: errnoName(failure) }),
     });
   }
 

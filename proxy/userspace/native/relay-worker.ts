@@ -178,18 +178,13 @@ class RelayWorker {
   }
 
   #accept(fd: number, where: string, wayOf: (client: StreamSocket) => Way | undefined): Acceptor {
-    let isFailing = false;
     return new Acceptor(this.#loop, fd, {
       accepted: (client, peer) => {
-        isFailing = false;
         const way = wayOf(client);
         if (way) this.#welcome(client, peer(), way);
         else client.reset();
       },
-      failed: (failure) => {
-        if (!isFailing) this.#seat.post({ kind: 'accept failed', where, errno: errnoName(failure) });
-        isFailing = true;
-      },
+      failed: (failure) => this.#seat.post({ kind: 'accept failed', where, errno: errnoName(failure) }),
     });
   }
 

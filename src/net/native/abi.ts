@@ -19,7 +19,9 @@ export const SOCKADDR = { FAMILY: 0, PORT: 2, V4: 4, V6: 8, V4_BYTES: 16, V6_BYT
 export const CMSG = { LENGTH: 0, LEVEL: 8, TYPE: 12, DATA: 16 } as const;
 
 /** struct epoll_event: events u32, then 64 bits of the caller's, packed on x64 only (linux/eventpoll.h). */
-export const EPOLL_EVENT = arch() === 'x64' ? { DATA: 4, BYTES: 12 } : { DATA: 8, BYTES: 16 };
+export const EPOLL_EVENTS = { x64: { DATA: 4, BYTES: 12 }, arm64: { DATA: 8, BYTES: 16 } } as const;
+/** The rest is the same on both: sizes follow from 64 bits, numbers are asm-generic's. */
+export const EPOLL_EVENT = EPOLL_EVENTS[arch() === 'x64' ? 'x64' : 'arm64'];
 
 export const AF_UNIX = 1;
 export const AF_INET = 2;

@@ -18,7 +18,10 @@ const FLAGS = SOCK_NONBLOCK | SOCK_CLOEXEC;
 export interface AcceptHandler {
   /** A client. `peer` must be asked for before this returns, if at all. */
   accepted(stream: StreamSocket, peer: () => SocketAddress): void;
-  /** No client for now: EMFILE, ENFILE, ENOBUFS, ENOMEM; accepting goes on after a pause. EBADF: never. */
+  /**
+   * No client for now: EMFILE, ENFILE, ENOBUFS, ENOMEM. Accepting goes on by itself after a pause; told once until it
+   * works again. EBADF: it never will.
+   */
   failed(failure: Failure): void;
 }
 
@@ -34,6 +37,7 @@ export class Acceptor implements ReadyHandler, Disposable {
   readonly #sizeAddress = this.#arena.address(this.#size, 4);
   readonly #pause: WheelTimer;
   #takesOn = false;
+  #isFailing = false;
   readonly #peer = (): SocketAddress => readSocketAddress(this.#arena.bytes, this.#name);
 
   constructor(loop: EpollLoop, fd: number, handler: AcceptHandler) {
@@ -48,8 +52,10 @@ export class Acceptor implements ReadyHandler, Disposable {
   ready(): void {
     for (let i = 0; i < ACCEPTS_A_TURN && this.#listener.fd >= 0; i++) {
       const fd = this.#loop.descriptors.adopt(this.#accept());
-      if (fd >= 0) this.#handler.accepted(new StreamSocket(this.#loop, fd), this.#peer);
-      else if (!this.#goesOn(fd)) {
+      if (fd >= 0) {
+        this.#isFailing = false;
+        this.#handler.accepted(new StreamSocket(this.#loop, fd), this.#peer);
+      } else if (!this.#goesOn(fd)) {
         this.#takesOn = false;
         return;
       }
@@ -85,7 +91,8 @@ export class Acceptor implements ReadyHandler, Disposable {
       case ERRNO.ENOMEM:
         this.#loop.modify(this.#listener, 0);
         this.#loop.timers.set(this.#pause, ACCEPT_PAUSE_MS);
-        this.#handler.failed(failure);
+        if (!this.#isFailing) this.#handler.failed(failure);
+        this.#isFailing = true;
         return false;
       default:
         return true; // ECONNABORTED and what accept(2) lists beside it: that client is gone, the next may be there
