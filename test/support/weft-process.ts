@@ -24,7 +24,7 @@ export class WeftProcess implements AsyncDisposable {
   }
 
   /** Resolves when the line `ready` was printed; rejects when the process ended before or the deadline passed. */
-  async ready(deadlineMs = 60_000): Promise<void> {
+  async ready(deadlineMs = 180_000): Promise<void> {
     const end = performance.now() + deadlineMs;
     const ended = { exited: false };
     void this.#exited.then(() => (ended.exited = true));
