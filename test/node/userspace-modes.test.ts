@@ -6,12 +6,12 @@ import { WeftProcess } from '../support/weft-process.ts';
 import { get, startWeb, untilGot, web } from './cluster.ts';
 import { needed, ProxyHost, VIP } from './support/proxy-host.ts';
 
-const DEADLINE_MS = 300_000;
+const DEADLINE_MS = 900_000;
 /** A busy machine is slow, not wrong. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 150_000;
 
 /**
- * Asks the service without a pause for as long as it runs: on one connection that is kept, and on a new one each time. A line
+ * Asks the service for as long as it runs: on one connection that is kept, and on a new one each time. A line
  * for each answer; another one when something breaks.
  */
 const CLIENT = `
@@ -28,9 +28,9 @@ const open = (name, again) => {
   });
   socket.on('error', (error) => console.log(name + ' ' + error.code)).on('close', () => {
     if (again || !answered) return console.log(name + ' closed');
-    setTimeout(() => open(name, false), 5);
+    setTimeout(() => open(name, false), 50);
   });
-  socket.setTimeout(30000, () => { console.log(name + ' silence'); socket.destroy(); });
+  socket.setTimeout(120000, () => { console.log(name + ' silence'); socket.destroy(); });
 };
 open('kept', true);
 open('new', false);`;

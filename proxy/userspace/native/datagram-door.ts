@@ -28,7 +28,8 @@ export class DatagramDoor implements ReadyHandler, Disposable {
   ready(): void {
     const { inward } = this.#relay;
     const count = inward.receive(this.fd, 0);
-    let [first, flow]: [number, DatagramFlow | undefined] = [0, undefined];
+    let first = 0;
+    let flow: DatagramFlow | undefined;
     for (let slot = 0; slot < count; slot++) {
       if (flow && inward.isPeer(slot, flow.peer)) continue;
       if (flow) this.#relay.forward(flow, first, slot - first);
