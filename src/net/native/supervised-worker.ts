@@ -116,7 +116,10 @@ export class SupervisedWorker<Order, Reply> implements AsyncDisposable {
     const worker = this.#worker;
     {
       const patienceMs = PULSE_MISSES_MAX * PULSE_LOOK_MS;
-      using _timer = this.#deps.clock.setTimer(patienceMs, () => void worker?.terminate());
+      using _timer = this.#deps.clock.setTimer(patienceMs, () => {
+        // one that still loads ends by itself once it has; ended while it binds libc it would take the process along
+        if (Atomics.load(this.#words, SEAT.BEATS) > 0) void worker?.terminate();
+      });
       await this.#exit;
     }
     this.#wakeUp[Symbol.dispose]();
