@@ -9,6 +9,8 @@ import { type Address, BODY } from './soak-world.ts';
 export const PATIENCE_MS = 30_000;
 const CONNECTIONS = 4;
 const REQUEST = Buffer.from('GET /soak HTTP/1.1\r\nHost: soak.test\r\n\r\n');
+/** In the head of an HTTP answer. */
+const LAST_ANSWER = /^connection: close\r$/im;
 const MESSAGE = Buffer.alloc(256, 'm');
 
 /** Asks one question a call, and takes its answer whenever it comes: the load does not wait for the server. */
@@ -115,6 +117,7 @@ class StreamConnection implements Disposable {
   #socket: Socket | undefined;
   #askedMs: number[] = [];
   #text = '';
+  #isLast = false;
 
   constructor(at: Address, question: Buffer, answerBytes: (text: string) => number, told: StreamClient) {
     this.#at = at;
@@ -143,18 +146,27 @@ class StreamConnection implements Disposable {
     const socket = connect({ host: this.#at.host, port: this.#at.port, noDelay: true });
     socket.on('data', (chunk) => this.#hear(chunk.toString('latin1')));
     socket.on('error', () => {});
-    socket.on('close', () => {
+    socket.on('close', () => this.#closed());
+    return socket;
+  }
+
+  /** What was asked behind the answer that the server called its last is asked again (RFC 9112 section 9.6). */
+  #closed(): void {
+    this.#socket = undefined;
+    this.#text = '';
+    if (!this.#isLast) {
       this.#told.failures += this.#askedMs.length;
       this.#askedMs = [];
-      this.#text = '';
-      this.#socket = undefined;
-    });
-    return socket;
+    }
+    if (this.#askedMs.length > 0) this.#socket = this.#connect();
+    for (const _ of this.#askedMs) this.#socket?.write(this.#question);
+    this.#isLast = false;
   }
 
   #hear(text: string): void {
     this.#text += text;
     for (let size = this.#answerBytes(this.#text); size !== 0; size = this.#answerBytes(this.#text)) {
+      this.#isLast ||= LAST_ANSWER.test(this.#text.slice(0, size));
       this.#text = this.#text.slice(Math.abs(size));
       const tookMs = performance.now() - (this.#askedMs.shift() ?? 0);
       if (size < 0 || tookMs > PATIENCE_MS) this.#told.failures++;
