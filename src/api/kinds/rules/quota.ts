@@ -14,17 +14,9 @@ import { canonicalQuantity, compareQuantities, parseQuantity } from '../quantity
 import { addTexts } from './checks.ts';
 import type { KindRules } from './kind-rules.ts';
 import { immutable } from './metadata.ts';
-import { containerResource, standardResource } from './pod/resources.ts';
+import { containerResource, COUNTED_RESOURCES, standardResource } from './pod/resources.ts';
 
-const STANDARD = new Set(
-  [
-    'cpu memory ephemeral-storage storage',
-    'requests.cpu requests.memory requests.storage requests.ephemeral-storage',
-    'limits.cpu limits.memory limits.ephemeral-storage',
-    'pods services secrets configmaps resourcequotas replicationcontrollers persistentvolumeclaims',
-    'services.nodeports services.loadbalancers',
-  ].flatMap((line) => line.split(' ')),
-);
+const STANDARD = new Set(['cpu', 'memory', 'ephemeral-storage', ...COUNTED_RESOURCES]);
 /** Counted resources have no fractions. */
 const COUNTS =
   /^(pods|services(\..+)?|secrets|configmaps|resourcequotas|replicationcontrollers|persistentvolumeclaims|count\/.+)$/;

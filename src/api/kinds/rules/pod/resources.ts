@@ -5,8 +5,8 @@ import { canonicalQuantity, compareQuantities, parseQuantity, quantityUnits } fr
 
 const STANDARD = /^(cpu|memory|ephemeral-storage|hugepages-.+)$/;
 const POD_LEVEL = ['cpu', 'hugepages-', 'memory'];
-/** Names that are standard, though no container may ask for them. */
-const OTHER_STANDARD = new Set([
+/** Names that are standard, though no container may ask for them: what quotas count. */
+export const COUNTED_RESOURCES: ReadonlySet<string> = new Set([
   'configmaps',
   'limits.cpu',
   'limits.ephemeral-storage',
@@ -114,7 +114,7 @@ export function containerResource(name: string, field: string): FieldError[] {
 /** What is wrong with the name of any resource. */
 export function standardResource(name: string, field: string): FieldError[] {
   const errors = qualifiedName(name).map((text) => invalid(field, name, text));
-  if (errors.length === 0 && !name.includes('/') && !STANDARD.test(name) && !OTHER_STANDARD.has(name)) {
+  if (errors.length === 0 && !name.includes('/') && !STANDARD.test(name) && !COUNTED_RESOURCES.has(name)) {
     errors.push(invalid(field, name, 'must be a standard resource type or fully qualified'));
   }
   return errors;
