@@ -1,5 +1,5 @@
 /** Small checks shared by the kinds' rules. Each adds to the list it is given. */
-import { type FieldError, invalid, notSupported, required } from '../field-error.ts';
+import { type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts';
 import { labelValue, percentText, qualifiedName } from '../formats.ts';
 import { percentOf } from '../int-or-string.ts';
 import { arrayAt, isObject, type JsonObject, objectAt, objectsAt, stringAt, textOf } from '../json-value.ts';
@@ -74,19 +74,28 @@ function validateSelectorLabels(errors: FieldError[], labels: JsonObject, field:
   }
 }
 
-function validateRequirement(errors: FieldError[], one: JsonObject, path: string): void {
+/** Whether values go with the operator of a requirement; false when it is none that all selectors have. */
+export function validateSetOperator(errors: FieldError[], one: JsonObject, path: string): boolean {
   const operator = stringAt(one, 'operator');
   const values = arrayAt(one, 'values');
   if (operator === 'In' || operator === 'NotIn') {
-    if (values.length === 0) {
+    if (values.length === 0)
       errors.push(required(`${path}.values`, "must be specified when `operator` is 'In' or 'NotIn'"));
-    }
-  } else if (operator === 'Exists' || operator === 'DoesNotExist') {
-    if (values.length > 0) {
-      const text = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
-      errors.push({ reason: 'FieldValueForbidden', field: `${path}.values`, message: `Forbidden: ${text}` });
-    }
-  } else errors.push(invalid(`${path}.operator`, operator, 'not a valid selector operator'));
+    return true;
+  }
+  if (operator !== 'Exists' && operator !== 'DoesNotExist') return false;
+  const text = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
+  if (values.length > 0) errors.push(forbidden(`${path}.values`, text));
+  return true;
+}
+
+export function unknownOperator(one: JsonObject, path: string): FieldError {
+  return invalid(`${path}.operator`, stringAt(one, 'operator'), 'not a valid selector operator');
+}
+
+function validateRequirement(errors: FieldError[], one: JsonObject, path: string): void {
+  const values = arrayAt(one, 'values');
+  if (!validateSetOperator(errors, one, path)) errors.push(unknownOperator(one, path));
   addTexts(errors, `${path}.key`, one['key'], qualifiedName(stringAt(one, 'key')));
   for (const [index, value] of values.entries()) {
     addTexts(errors, `${path}.values[${index}]`, value, labelValue(String(value)));

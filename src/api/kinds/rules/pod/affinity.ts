@@ -9,7 +9,7 @@ import {
   objectsAt,
   stringAt,
 } from '../../json-value.ts';
-import { addTexts, validateSelector } from '../checks.ts';
+import { addTexts, unknownOperator, validateSelector, validateSetOperator } from '../checks.ts';
 
 const REQUIRED = 'requiredDuringSchedulingIgnoredDuringExecution';
 const PREFERRED = 'preferredDuringSchedulingIgnoredDuringExecution';
@@ -70,16 +70,10 @@ function validateNodeExpression(
 ): void {
   const operator = stringAt(one, 'operator');
   const values = arrayAt(one, 'values');
-  if (operator === 'In' || operator === 'NotIn') {
-    if (values.length === 0)
-      errors.push(required(`${at}.values`, "must be specified when `operator` is 'In' or 'NotIn'"));
-  } else if (operator === 'Exists' || operator === 'DoesNotExist') {
-    const text = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
-    if (values.length > 0) errors.push(forbidden(`${at}.values`, text));
-  } else if (operator === 'Gt' || operator === 'Lt') {
+  if (operator === 'Gt' || operator === 'Lt') {
     const text = "must be specified single value when `operator` is 'Lt' or 'Gt'";
     if (values.length !== 1) errors.push(required(`${at}.values`, text));
-  } else errors.push(invalid(`${at}.operator`, operator, 'not a valid selector operator'));
+  } else if (!validateSetOperator(errors, one, at)) errors.push(unknownOperator(one, at));
   const key = stringAt(one, 'key');
   addTexts(errors, `${at}.key`, key, qualifiedName(key));
   for (const [index, value] of judgeValues ? values.entries() : []) {
@@ -91,8 +85,7 @@ function validateNodeExpression(
 function validateNodeField(errors: FieldError[], one: JsonObject, at: string): void {
   const operator = stringAt(one, 'operator');
   const values = arrayAt(one, 'values');
-  if (operator !== 'In' && operator !== 'NotIn')
-    errors.push(invalid(`${at}.operator`, operator, 'not a valid selector operator'));
+  if (operator !== 'In' && operator !== 'NotIn') errors.push(unknownOperator(one, at));
   else if (values.length !== 1) {
     const text = "must be only one value when `operator` is 'In' or 'NotIn' for node field selector";
     errors.push(required(`${at}.values`, text));
