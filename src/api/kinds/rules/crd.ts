@@ -1,4 +1,4 @@
-import { type FieldError, invalid, required } from '../field-error.ts';
+import { type FieldError, forbidden, invalid, required } from '../field-error.ts';
 import { dns1035Label, dnsSubdomain } from '../formats.ts';
 import {
   arrayAt,
@@ -210,11 +210,8 @@ function validateConversion(errors: FieldError[], spec: JsonObject): void {
       errors.push(required('spec.conversion.conversionReviewVersions'));
     }
   } else if (isObject(webhook)) {
-    errors.push({
-      reason: 'FieldValueForbidden',
-      field: 'spec.conversion.webhook',
-      message: 'Forbidden: should not be set when strategy is not set to Webhook',
-    });
+    const text = 'should not be set when strategy is not set to Webhook';
+    errors.push(forbidden('spec.conversion.webhook', text));
   }
 }
 

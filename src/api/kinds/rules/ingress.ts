@@ -1,4 +1,4 @@
-import { type FieldError, forbidden, invalid, required } from '../field-error.ts';
+import { type FieldError, forbidden, invalid, required, tooLong } from '../field-error.ts';
 import {
   dnsSubdomain,
   portNumber,
@@ -140,11 +140,7 @@ function validateIngressClass(object: UnknownObject): FieldError[] {
   const spec = objectAt(object, 'spec');
   const controller = stringAt(spec, 'controller');
   if (controller.length > 250) {
-    errors.push({
-      reason: 'FieldValueTooLong',
-      field: 'spec.controller',
-      message: 'Too long: may not be more than 250 bytes',
-    });
+    errors.push(tooLong('spec.controller', 250));
   } else if (!/^[^/]+\/.+$/.test(controller)) {
     if (controller === '') errors.push(required('spec.controller'));
     else

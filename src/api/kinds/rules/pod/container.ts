@@ -6,6 +6,7 @@ import {
   notFound,
   notSupported,
   required,
+  tooLong,
 } from '../../field-error.ts';
 import { dnsLabel, portName, portNumber } from '../../formats.ts';
 import {
@@ -178,10 +179,7 @@ function validateRestart(errors: FieldError[], container: JsonObject, at: string
     errors.push(required(`${at}.restartPolicy`, text));
   }
   oneOf(errors, container, 'restartPolicy', at, ['Always', 'Never', 'OnFailure']);
-  if (rules.length > MAX_RESTART_RULES) {
-    const message = `Too long: may not be more than ${MAX_RESTART_RULES} bytes`;
-    errors.push({ reason: 'FieldValueTooLong', field: `${at}.restartPolicyRules`, message });
-  }
+  if (rules.length > MAX_RESTART_RULES) errors.push(tooLong(`${at}.restartPolicyRules`, MAX_RESTART_RULES));
   for (const [index, rule] of objectsAt(container, 'restartPolicyRules').entries()) {
     const path = `${at}.restartPolicyRules[${index}]`;
     oneOf(errors, rule, 'action', path, ['Restart']);

@@ -1,5 +1,13 @@
 /** Security contexts, of pods and containers, and what an operating system has to do with them. */
-import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '../../field-error.ts';
+import {
+  duplicate,
+  type FieldError,
+  forbidden,
+  invalid,
+  notSupported,
+  required,
+  tooLong,
+} from '../../field-error.ts';
 import { arrayAt, isObject, type JsonObject, objectAt, objectsAt, stringAt } from '../../json-value.ts';
 import { oneOf } from '../checks.ts';
 import { validateDescendingPath } from './paths.ts';
@@ -106,10 +114,7 @@ function validateProfiles(errors: FieldError[], context: JsonObject, at: string)
   const field = `${at}.appArmorProfile.localhostProfile`;
   if (name.trim() !== name) errors.push(invalid(field, name, 'must not be padded with whitespace'));
   else if (name === '') errors.push(required(field, 'must be set when AppArmor type is Localhost'));
-  if (name.length > MAX_PROFILE_PATH) {
-    const message = `Too long: may not be more than ${MAX_PROFILE_PATH} bytes`;
-    errors.push({ reason: 'FieldValueTooLong', field, message });
-  }
+  if (name.length > MAX_PROFILE_PATH) errors.push(tooLong(field, MAX_PROFILE_PATH));
 }
 
 function validateProfile(errors: FieldError[], profile: JsonObject, at: string, what: string): void {

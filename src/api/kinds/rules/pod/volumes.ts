@@ -1,4 +1,12 @@
-import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '../../field-error.ts';
+import {
+  duplicate,
+  type FieldError,
+  forbidden,
+  invalid,
+  notSupported,
+  required,
+  tooLong,
+} from '../../field-error.ts';
 import { dnsLabel, dnsSubdomain } from '../../formats.ts';
 import { isObject, type JsonObject, numberAt, objectAt, objectsAt, stringAt } from '../../json-value.ts';
 import { parseQuantity } from '../../quantity.ts';
@@ -128,10 +136,7 @@ export function validateDriverName(errors: FieldError[], name: string, field: st
     errors.push(required(field));
     return;
   }
-  if (name.length > MAX_DRIVER_NAME) {
-    const message = `Too long: may not be more than ${MAX_DRIVER_NAME} bytes`;
-    errors.push({ reason: 'FieldValueTooLong', field, message });
-  }
+  if (name.length > MAX_DRIVER_NAME) errors.push(tooLong(field, MAX_DRIVER_NAME));
   addTexts(errors, field, name, dnsSubdomain(name.toLowerCase()));
 }
 
