@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { pid } from 'node:process';
 import { InvalidArgumentError } from 'commander';
 import type { ProxyConfig } from '../../proxy/config.ts';
-import { USERSPACE_CAPTURES, type UserspaceCapture } from '../../proxy/userspace/kernel-table.ts';
 import { createApiClient } from '../api/client/api-client.ts';
 import type { ClusterAccess } from '../api/client/kubeconfig.ts';
 import { openHttpExchange } from '../api/client/open-exchange.ts';
@@ -20,15 +19,23 @@ import { SystemdNotifier } from '../node/systemd-notifier.ts';
 import { type AnnounceFlags, addAnnounceFlags, announceOptions } from './announce-flags.ts';
 import { defaultDataDir } from './data-dir.ts';
 import { type CliContext, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
-import { cidrFlag, listenFlag, oneOf, repeated } from './flags.ts';
+import { cidrFlag, listenFlag, repeated } from './flags.ts';
 import { readImageMap } from './image-map-flag.ts';
 import { nodeAccess } from './node-access.ts';
 import { packageVersion } from './package-version.ts';
-import { addKubeProxyFlags, type KubeProxyFlags, proxySettings, readProxyConfig } from './proxy-flags.ts';
+import {
+  addKubeProxyFlags,
+  addOwnProxyFlags,
+  type KubeProxyFlags,
+  type OwnProxyFlags,
+  proxyProtocolOf,
+  proxySettings,
+  readProxyConfig,
+} from './proxy-flags.ts';
 import { startFault } from './start-fault.ts';
 import { stopped } from './stopped.ts';
 
-type NodeFlags = KubeProxyFlags & AnnounceFlags & OwnFlags;
+type NodeFlags = KubeProxyFlags & OwnProxyFlags & AnnounceFlags & OwnFlags;
 
 interface OwnFlags {
   readonly register?: boolean;
@@ -50,9 +57,6 @@ interface OwnFlags {
   readonly ingressClass: string;
   readonly controllerName: string;
   readonly watchIngressWithoutClass?: boolean;
-  readonly proxyProtocol?: string;
-  readonly probeEndpoints?: boolean;
-  readonly userspaceCapture: UserspaceCapture;
   readonly strict?: boolean;
 }
 
@@ -90,15 +94,8 @@ export const register: RegisterCommand = (program, context) => {
     .option('--ingress-class <name>', 'class the legacy annotation is compared with', 'weft')
     .option('--controller-name <name>', 'spec.controller of our classes', INGRESS_CONTROLLER)
     .option('--watch-ingress-without-class', 'Ingresses without a class are ours too')
-    .option('--proxy-protocol <version>', 'announce clients to endpoints: v1 or v2 (mode userspace)')
-    .option('--probe-endpoints', 'connect to TCP endpoints at times; leave out those that do not answer')
-    .option(
-      '--userspace-capture <how>',
-      'mode userspace: bind (a socket for each address), redirect or tproxy (by nft, one listener for TCP)',
-      oneOf(...USERSPACE_CAPTURES),
-      'bind',
-    )
     .option('--strict', 'follow each original’s oddities to the letter');
+  addOwnProxyFlags(command);
   addAnnounceFlags(command);
   addKubeProxyFlags(command, true);
   command.addHelpText('after', EXAMPLES).action((flags: NodeFlags) => run(flags, context));
@@ -175,11 +172,6 @@ function checkFlags(flags: NodeFlags): void {
     if (flags[name] && flags.podCidr === undefined)
       throw new ExitError(EXIT_USAGE, `--${name === 'kubelet' ? name : 'pod-routes'} needs --pod-cidr`);
   }
-}
-
-function proxyProtocolOf({ proxyProtocol }: NodeFlags): 'v1' | 'v2' | undefined {
-  if (proxyProtocol === undefined || proxyProtocol === 'v1' || proxyProtocol === 'v2') return proxyProtocol;
-  throw new ExitError(EXIT_USAGE, `--proxy-protocol ${proxyProtocol}: use v1 or v2`);
 }
 
 async function daemonOptions(

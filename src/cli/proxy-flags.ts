@@ -4,9 +4,11 @@ import type { Command } from 'commander';
 import { FIELD_OF_FLAG, FIELDS, type FieldPath, type FieldValues } from '../../proxy/config-fields.ts';
 import { parseProxyConfig, type ConfigFault, type ProxyConfig } from '../../proxy/config.ts';
 import type { ProxySettings } from '../../proxy/settings.ts';
+import { USERSPACE_CAPTURES, type UserspaceCapture } from '../../proxy/userspace/kernel-table.ts';
 import { messageOf } from '../base/fault.ts';
 import type { Family } from '../net/ip.ts';
 import { type CliContext, EXIT_USAGE, ExitError } from './context.ts';
+import { oneOf } from './flags.ts';
 
 /** What commander makes of kube-proxy's flags: camelCase names, all text. */
 export interface KubeProxyFlags {
@@ -45,6 +47,31 @@ export function addKubeProxyFlags(command: Command, hidden = false): void {
     const option = command.createOption(`--${name} [value]`, `of kube-proxy (no effect: ${reason})`);
     command.addOption(option.hideHelp(hidden));
   }
+}
+
+/** What kube-proxy has no flags for, and `weft proxy` and `weft node` take. */
+export interface OwnProxyFlags {
+  readonly proxyProtocol?: string;
+  readonly probeEndpoints?: boolean;
+  readonly userspaceCapture: UserspaceCapture;
+}
+
+export function addOwnProxyFlags(command: Command): void {
+  command
+    .option('--proxy-protocol <version>', 'announce clients to endpoints: v1 or v2 (mode userspace)')
+    .option('--probe-endpoints', 'connect to TCP endpoints at times; leave out those that do not answer')
+    .option(
+      '--userspace-capture <how>',
+      'mode userspace: bind (a socket for each address), redirect or tproxy (by nft, one listener for TCP)',
+      oneOf(...USERSPACE_CAPTURES),
+      'bind',
+    );
+}
+
+/** Throws ExitError where it is none. */
+export function proxyProtocolOf({ proxyProtocol }: OwnProxyFlags): 'v1' | 'v2' | undefined {
+  if (proxyProtocol === undefined || proxyProtocol === 'v1' || proxyProtocol === 'v2') return proxyProtocol;
+  throw new ExitError(EXIT_USAGE, `--proxy-protocol ${proxyProtocol}: use v1 or v2`);
 }
 
 export async function readProxyConfig(flags: KubeProxyFlags, context: CliContext): Promise<ProxyConfig> {

@@ -10,7 +10,6 @@ import { NodeViewTracker } from '../../endpoints/node-view-tracker.ts';
 import type { Proxier } from '../../proxy/proxier.ts';
 import { ServiceCIDRs } from '../../proxy/service-cidrs.ts';
 import { nodeSettings, type ProxySettings } from '../../proxy/settings.ts';
-import { USERSPACE_CAPTURES, type UserspaceCapture } from '../../proxy/userspace/kernel-table.ts';
 import { systemClock } from '../base/clock.ts';
 import { hasCode, messageOf } from '../base/fault.ts';
 import { Registry } from '../base/metrics.ts';
@@ -23,17 +22,20 @@ import { openProxyPart, type ProxyPart } from '../node/proxy-part.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
 import {
   addKubeProxyFlags,
+  addOwnProxyFlags,
   hostFamilies,
+  proxyProtocolOf,
   proxySettings,
   readProxyConfig,
   readProxySettings,
   type KubeProxyFlags,
+  type OwnProxyFlags,
 } from './proxy-flags.ts';
-import { cpuList, oneOf } from './flags.ts';
+import { cpuList } from './flags.ts';
 import { openProxySource } from './proxy-source.ts';
 import { stopped } from './stopped.ts';
 
-interface ProxyFlags extends KubeProxyFlags {
+interface ProxyFlags extends KubeProxyFlags, OwnProxyFlags {
   readonly from?: string[];
   readonly node?: string;
   readonly render?: boolean;
@@ -42,9 +44,6 @@ interface ProxyFlags extends KubeProxyFlags {
   readonly writeConfigTo?: string;
   readonly once?: boolean;
   readonly strict?: boolean;
-  readonly proxyProtocol?: 'v1' | 'v2';
-  readonly probeEndpoints?: boolean;
-  readonly userspaceCapture: UserspaceCapture;
   readonly engine: EngineName;
   readonly workerCpus?: readonly number[];
 }
@@ -59,14 +58,6 @@ export const register: RegisterCommand = (program, context) => {
     .option(
       '--from <path...>',
       'manifests (file, folder or -) instead of an API server; changes are followed',
-    )
-    .option('--proxy-protocol <version>', 'announce clients to endpoints: v1 or v2 (mode userspace)')
-    .option('--probe-endpoints', 'connect to TCP endpoints at times; leave out those that do not answer')
-    .option(
-      '--userspace-capture <how>',
-      'mode userspace: bind (a socket for each address), redirect or tproxy (by nft, one listener for TCP)',
-      oneOf(...USERSPACE_CAPTURES),
-      'bind',
     )
     .addOption(
       new Option(
@@ -87,6 +78,7 @@ export const register: RegisterCommand = (program, context) => {
     .option('--init-only', 'make the settings of the host that need privileges, then exit')
     .option('--write-config-to <file>', 'write the configuration in force as a file, then exit')
     .option('--cleanup', 'remove the rules of every mode, then exit');
+  addOwnProxyFlags(command);
   addKubeProxyFlags(command);
   command
     .addHelpText(
@@ -106,8 +98,7 @@ async function run(flags: ProxyFlags, context: CliContext): Promise<void> {
     throw new ExitError(EXIT_USAGE, 'mode userspace serves only while it runs; --once needs a kernel mode');
   if (flags.userspaceCapture === 'tproxy' && flags.engine === 'portable')
     throw new ExitError(EXIT_USAGE, '--userspace-capture tproxy needs --engine native or auto');
-  if (flags.proxyProtocol !== undefined && !['v1', 'v2'].includes(flags.proxyProtocol))
-    throw new ExitError(EXIT_USAGE, `--proxy-protocol ${flags.proxyProtocol}: use v1 or v2`);
+  const proxyProtocol = proxyProtocolOf(flags);
   if (flags.initOnly) return await tuneHost(config, context);
   await using stack = new AsyncDisposableStack();
   const metrics = new Registry();
@@ -143,7 +134,7 @@ async function run(flags: ProxyFlags, context: CliContext): Promise<void> {
     {
       config,
       settings: known,
-      proxyProtocol: flags.proxyProtocol,
+      proxyProtocol,
       probeEndpoints: flags.probeEndpoints === true && !flags.once,
       capture: flags.userspaceCapture,
       engine: flags.engine,
