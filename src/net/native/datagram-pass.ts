@@ -82,7 +82,7 @@ export class DatagramPass {
     this.#named.setName(slot, name);
   }
 
-  /** A number of 31 bits for the peer of a slot; another one in every process. */
+  /** A number of 30 bits for the peer of a slot; another one in every process. */
   peerHash(slot: number): number {
     const { words } = this.#arena;
     const at = this.#named.nameWord(slot);
