@@ -7,7 +7,7 @@ import { LINGER_MS } from '../limits.ts';
 import type { Client, ClientListener } from './client.ts';
 import { RECEIVE_BYTES } from './limits.ts';
 import type { Order } from './messages.ts';
-import { Outbox } from './outbox.ts';
+import { Outbox } from '../../src/net/native/outbox.ts';
 import { Scanned } from './request-scan.ts';
 import { RequestRelay } from './request-relay.ts';
 import type { ForwardedFields } from './request-writer.ts';

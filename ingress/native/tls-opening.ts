@@ -9,7 +9,7 @@ import { CLIENT_HELLO_BYTES_MAX, TLS_HANDSHAKE_MS } from '../limits.ts';
 import { plainAddress } from '../relay/context.ts';
 import type { ClientListener } from './client.ts';
 import { CLIENT_EVENTS, ClientConnection } from './client-connection.ts';
-import { TlsBridge } from './tls-bridge.ts';
+import { TlsBridge } from '../../src/net/native/tls-bridge.ts';
 import { FAST_PROTOCOL, type NameTls, type NameWaiter } from './tls-names.ts';
 import { WheelDeadline } from './wheel-deadline.ts';
 import type { WorkerContext } from './worker-context.ts';

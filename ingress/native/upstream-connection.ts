@@ -6,7 +6,7 @@ import { dialStream, type StreamSocket } from '../../src/net/native/stream-socke
 import type { UpstreamFailure } from '../upstream/stream.ts';
 import type { WorkerEndpoint } from './endpoints.ts';
 import { READS_A_TURN, RECEIVE_BYTES } from './limits.ts';
-import { Outbox } from './outbox.ts';
+import { Outbox } from '../../src/net/native/outbox.ts';
 import type { WorkerContext } from './worker-context.ts';
 import { WheelDeadline } from './wheel-deadline.ts';
 

@@ -1,16 +1,31 @@
-import { EPOLL } from '../../src/net/native/abi.ts';
-import type { ByteStream } from '../../src/net/native/byte-stream.ts';
-import type { ReadyHandler } from '../../src/net/native/epoll-loop.ts';
-import { ERRNO } from '../../src/net/native/errno.ts';
-import { openStreamPair, type StreamSocket } from '../../src/net/native/stream-socket.ts';
-import type { TlsStream } from '../../src/net/native/tls-stream.ts';
-import { READS_A_TURN, RECEIVE_BYTES } from './limits.ts';
-import { Outbox } from './outbox.ts';
-import { WheelDeadline } from './wheel-deadline.ts';
-import type { WorkerContext } from './worker-context.ts';
+import { EPOLL } from './abi.ts';
+import type { ByteStream } from './byte-stream.ts';
+import type { Arena } from './arena.ts';
+import type { EpollLoop, ReadyHandler } from './epoll-loop.ts';
+import { ERRNO } from './errno.ts';
+import { openStreamPair, type StreamSocket } from './stream-socket.ts';
+import type { TlsStream } from './tls-stream.ts';
+import { Outbox, type Scratch } from './outbox.ts';
+import { WheelTimer } from './timer-wheel.ts';
 
 const EVENTS = EPOLL.IN | EPOLL.OUT | EPOLL.RDHUP | EPOLL.EDGE;
+/** Reads of one direction in a row before others have their turn. */
+const READS_A_TURN = 8;
 const INPUT_EVENTS = EPOLL.IN | EPOLL.RDHUP | EPOLL.ERR | EPOLL.HUP;
+
+/** What the bridges of one thread share. */
+export interface BridgeRoom {
+  readonly loop: EpollLoop;
+  readonly arena: Arena;
+  /** Reads go here: lent to whoever has the event. */
+  readonly receiveAt: number;
+  readonly receiveBytes: number;
+  readonly scratch: Scratch;
+  /** How long a client may take over what the engine left behind. */
+  readonly farewellMs: number;
+  /** A fault of ours, for the log. */
+  broken(error: unknown): void;
+}
 
 /** What came of a turn of one direction. `more`: there is more than is fair. */
 type Moved = 'all' | 'more' | 'source lost' | 'sink lost';
@@ -24,21 +39,21 @@ class Flow {
   /** The other side has been told of the end. */
   told = false;
   readonly #from: ByteStream;
-  readonly #context: WorkerContext;
+  readonly #room: BridgeRoom;
 
-  constructor(context: WorkerContext, from: ByteStream, to: ByteStream) {
-    this.#context = context;
+  constructor(room: BridgeRoom, from: ByteStream, to: ByteStream) {
+    this.#room = room;
     this.#from = from;
-    this.outbox = new Outbox(to, context.scratch);
+    this.outbox = new Outbox(to, room.scratch);
   }
 
   /** Moves what is there and finds room. */
   move(): Moved {
     if (this.outbox.waiting && this.outbox.flush() < 0) return 'sink lost';
-    const { arena, receiveAt } = this.#context;
+    const { arena, receiveAt, receiveBytes } = this.#room;
     for (let reads = 0; this.readable && !this.ended && !this.outbox.waiting; reads++) {
       if (reads === READS_A_TURN) return 'more';
-      const size = this.#from.receive(arena, receiveAt, RECEIVE_BYTES);
+      const size = this.#from.receive(arena, receiveAt, receiveBytes);
       if (size === -ERRNO.EAGAIN) this.readable = false;
       else if (size === 0) this.ended = true;
       else if (size < 0) return 'source lost';
@@ -53,42 +68,42 @@ class Flow {
  * enciphers and deciphers. TLS state cannot be handed over as a descriptor can.
  */
 export class TlsBridge {
-  readonly #context: WorkerContext;
+  readonly #room: BridgeRoom;
   readonly #client: TlsStream;
   readonly #engine: StreamSocket;
   readonly #up: Flow;
   readonly #down: Flow;
   /** Runs while the client takes its time over what the engine left behind. */
-  readonly #farewell: WheelDeadline;
+  readonly #farewell: WheelTimer;
   readonly #more: ReadyHandler = { ready: () => this.#guarded(0, 0) };
   #isDeferred = false;
   /** The engine has closed its end altogether. */
   #engineGone = false;
   #isOpen = true;
 
-  private constructor(context: WorkerContext, client: TlsStream, engine: StreamSocket) {
-    this.#context = context;
+  private constructor(room: BridgeRoom, client: TlsStream, engine: StreamSocket) {
+    this.#room = room;
     this.#client = client;
     this.#engine = engine;
-    this.#up = new Flow(context, client, engine);
-    this.#down = new Flow(context, engine, client);
-    this.#farewell = new WheelDeadline(context.loop.timers, () => this.#close());
+    this.#up = new Flow(room, client, engine);
+    this.#down = new Flow(room, engine, client);
+    this.#farewell = new WheelTimer(() => this.#close());
   }
 
   /** The descriptor for the portable engine; a Failure (EMFILE) after which the connection is closed. */
-  static open(context: WorkerContext, client: TlsStream): number {
-    const pair = openStreamPair(context.loop);
+  static open(room: BridgeRoom, client: TlsStream): number {
+    const pair = openStreamPair(room.loop);
     if (typeof pair === 'number') {
       client.close();
       return pair;
     }
-    const bridge = new TlsBridge(context, client, pair.stream);
-    context.loop.remove(client);
+    const bridge = new TlsBridge(room, client, pair.stream);
+    room.loop.remove(client);
     const watched =
-      context.loop.add(client, EVENTS, { ready: (events) => bridge.#guarded(events, 0) }) === 0 &&
-      context.loop.add(pair.stream, EVENTS, { ready: (events) => bridge.#guarded(0, events) }) === 0;
+      room.loop.add(client, EVENTS, { ready: (events) => bridge.#guarded(events, 0) }) === 0 &&
+      room.loop.add(pair.stream, EVENTS, { ready: (events) => bridge.#guarded(0, events) }) === 0;
     // the portable engine finds an end that is closed already
-    if (watched) context.loop.defer(bridge.#more);
+    if (watched) room.loop.defer(bridge.#more);
     else bridge.#close();
     return pair.fd;
   }
@@ -97,7 +112,7 @@ export class TlsBridge {
     try {
       this.#ready(clientEvents, engineEvents);
     } catch (error) {
-      this.#context.broken(error);
+      this.#room.broken(error);
       this.#close();
     }
   }
@@ -121,10 +136,10 @@ export class TlsBridge {
     this.#tellEnds();
     if (!this.#isOpen) return;
     if (this.#engineGone && this.#down.outbox.waiting)
-      this.#farewell.arm(this.#context.settings.server.idleMs);
+      this.#room.loop.timers.set(this.#farewell, this.#room.farewellMs);
     if ((up === 'more' || down === 'more') && !this.#isDeferred) {
       this.#isDeferred = true;
-      this.#context.loop.defer(this.#more);
+      this.#room.loop.defer(this.#more);
     }
   }
 
@@ -147,7 +162,7 @@ export class TlsBridge {
   #close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    this.#farewell.cancel();
+    this.#room.loop.timers.cancel(this.#farewell);
     this.#client.close();
     this.#engine.close();
   }

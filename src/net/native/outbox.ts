@@ -1,6 +1,6 @@
-import { ERRNO } from '../../src/net/native/errno.ts';
-import type { Arena } from '../../src/net/native/arena.ts';
-import type { ByteStream } from '../../src/net/native/byte-stream.ts';
+import { ERRNO } from './errno.ts';
+import type { Arena } from './arena.ts';
+import type { ByteStream } from './byte-stream.ts';
 
 /** Where a worker copies bytes to that a call shall send. */
 export interface Scratch {
