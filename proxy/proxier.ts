@@ -219,8 +219,10 @@ export class Proxier implements AsyncDisposable {
     const errors = [outcome, ...outcomes].flatMap((each) =>
       each?.status === 'rejected' ? [each.reason as Error] : [],
     );
-    if (errors.length === 1) throw errors[0];
-    if (errors.length > 1) throw new AggregateError(errors, errors.map(String).join('; '));
+    // what the host lacks, every family says
+    const messages = new Set(errors.map(String));
+    if (messages.size > 1) throw new AggregateError(errors, [...messages].join('; '));
+    if (errors[0]) throw errors[0];
   }
 
   async #switchMode(signal: AbortSignal): Promise<void> {

@@ -1,17 +1,18 @@
 import { writeFile } from 'node:fs/promises';
 import { Option } from 'commander';
 import { Tracker } from '../../endpoints/tracker.ts';
-import { openBackend, renderMode, MODE_NAMES } from '../../proxy/backends.ts';
+import { renderMode } from '../../proxy/backends.ts';
 import type { FieldValues } from '../../proxy/config-fields.ts';
 import { configText } from '../../proxy/config-text.ts';
 import type { ProxyConfig } from '../../proxy/config.ts';
 import { hostAddresses } from '../../proxy/host-addresses.ts';
+import { removeModes } from '../../proxy/mode-removal.ts';
 import { NodeViewTracker } from '../../endpoints/node-view-tracker.ts';
 import type { Proxier } from '../../proxy/proxier.ts';
 import { ServiceCIDRs } from '../../proxy/service-cidrs.ts';
 import { nodeSettings, type ProxySettings } from '../../proxy/settings.ts';
 import { systemClock } from '../base/clock.ts';
-import { hasCode, messageOf } from '../base/fault.ts';
+import { messageOf } from '../base/fault.ts';
 import { Registry } from '../base/metrics.ts';
 import { type EngineName, ENGINES } from '../net/engine.ts';
 import { exec } from '../net/exec.ts';
@@ -165,18 +166,8 @@ async function writeConfig(path: string, values: FieldValues, context: CliContex
 
 /** Every mode is asked: rules may be left from another mode, or from kube-proxy. */
 async function cleanup(context: CliContext): Promise<void> {
-  const faults: string[] = [];
-  for (const mode of MODE_NAMES) {
-    for (const family of hostFamilies()) {
-      try {
-        const deps = { clock: systemClock, log: context.log, exec, openNetlink };
-        await using backend = await openBackend(mode, deps, { family });
-        await backend.cleanup(context.stop);
-      } catch (error) {
-        if (!hasCode(error, 'EXEC_NOT_FOUND')) faults.push(`${mode} ${family}: ${messageOf(error)}`);
-      }
-    }
-  }
+  const deps = { clock: systemClock, log: context.log, exec, openNetlink };
+  const faults = await removeModes(deps, { families: hostFamilies() }, context.stop);
   if (faults.length > 0) throw new ExitError(EXIT_FAILURE, `not all was removed\n  ${faults.join('\n  ')}`);
   context.stdout.write('removed the rules of every mode\n');
 }

@@ -2,6 +2,7 @@ import type { SnapshotSource } from '../../endpoints/snapshot.ts';
 import type { ProxyConfig } from '../../proxy/config.ts';
 import { hostAddresses } from '../../proxy/host-addresses.ts';
 import { openMetricsServer } from '../../proxy/metrics-server.ts';
+import { removeModes } from '../../proxy/mode-removal.ts';
 import { Proxier, type ProxierOptions } from '../../proxy/proxier.ts';
 import type { ProxySettings } from '../../proxy/settings.ts';
 import type { UserspaceCapture } from '../../proxy/userspace/kernel-table.ts';
@@ -49,12 +50,14 @@ export interface ProxyPart extends AsyncDisposable {
 }
 
 /**
- * Opens the proxy; it serves what the snapshot holds before the promise resolves. A listener whose address is taken
- * is left out with an error in the log, unless bindAddressHardFail.
+ * Opens the proxy; it serves what the snapshot holds, and what an earlier process wrote in another mode is gone,
+ * before the promise resolves. A listener whose address is taken is left out with an error in the log, unless
+ * bindAddressHardFail.
  */
 export async function openProxyPart(deps: ProxyPartDeps, options: ProxyPartOptions): Promise<ProxyPart> {
   await using stack = new AsyncDisposableStack();
   const proxier = stack.use(await openProxier(deps, options));
+  await removeOthers(deps, options);
   const metricsPort = options.listen ? await openMetrics(deps, options, proxier, stack) : undefined;
   const owned = stack.move();
   return {
@@ -98,6 +101,14 @@ async function openProxier(
     deps.log.error('healthz not served', { reason: messageOf(error) });
     return await Proxier.open(all, options);
   }
+}
+
+/** As kube-proxy does at its start, but after the new mode serves: no connection falls between the two. */
+async function removeOthers(deps: ProxyPartDeps, { config, settings }: ProxyPartOptions): Promise<void> {
+  const { families, mode } = settings;
+  const options = { families, except: mode, kernel: config.kernel };
+  const faults = await removeModes(deps, options, new AbortController().signal);
+  if (faults.length > 0) deps.log.warn('rules of other modes not removed', { faults });
 }
 
 async function openMetrics(

@@ -47,6 +47,29 @@ describe.each(['nftables', 'iptables'])('weft proxy in mode %s', (mode) => {
 });
 
 test(
+  'a process started in another mode than the one killed before it removes what that one wrote',
+  async (context) => {
+    const reason = needed('ip', 'curl', 'nft', 'iptables');
+    if (reason !== undefined) context.skip(reason);
+    using host = new ProxyHost('km-left');
+    const traces = (): Record<string, boolean> => ({
+      nftables: /table ip6? weft \{/.test(host.rules()),
+      iptables: host.rules().includes('KUBE-SVC'),
+      userspace: host.alpha.run('ip', ['route', 'show', 'table', 'local', 'proto', '151']).stdout !== '',
+    });
+    for (const mode of ['nftables', 'iptables', 'userspace', 'nftables', 'userspace', 'iptables']) {
+      await using proxy = host.start(mode);
+      await proxy.ready();
+      await untilGot(host.alpha, `http://${VIP}/`, 'beta');
+      const others = { nftables: false, iptables: false, userspace: false };
+      expect(traces(), mode).toEqual({ ...others, [mode]: true });
+      expect(await proxy.stop('SIGKILL')).not.toBe(0);
+    }
+  },
+  DEADLINE_MS,
+);
+
+test(
   'kernel modes switch on a live node without a failed connection; sockets take over and give back',
   async (context) => {
     const reason = needed('ip', 'curl', 'nft', 'iptables');
