@@ -8,7 +8,9 @@ import type { PodFacts } from './environment/field-ref.ts';
 import { imageCommand, type ImageMap } from './image-map.ts';
 import type { PodSources } from './pod-sources.ts';
 import { OOM_SCORE_ADJUST, qosClass } from './qos.ts';
+import { inputMode } from './runtime/container-input.ts';
 import type { PodFolders } from './runtime/container-record.ts';
+import { TERMINAL_ENVIRONMENT } from './runtime/on-terminal.ts';
 import type { LaunchPlan } from './runtime/process-runtime.ts';
 import { hostPathOf, type MountPath, mountPaths, rewritePaths, volumeVariables } from './volumes/mounts.ts';
 
@@ -73,7 +75,11 @@ export class LaunchPlanner {
     const env = await containerEnvironment({
       container,
       facts,
-      base: { ...this.#baseEnvironment(facts, work), ...volumeVariables(mounts) },
+      base: {
+        ...(container.tty && TERMINAL_ENVIRONMENT),
+        ...this.#baseEnvironment(facts, work),
+        ...volumeVariables(mounts),
+      },
       sources: this.#deps.sources,
     });
     const image = imageCommand(this.#deps.host.imageMap, container.image ?? '');
@@ -83,6 +89,7 @@ export class LaunchPlanner {
       argv: words.map((word) => rewritePaths(word, mounts)),
       env: rewriteLiterals(env, container, mounts),
       cwd: workingFolder(container, mounts, image?.folder ?? work),
+      input: inputMode(container),
       oomScoreAdjust: OOM_SCORE_ADJUST[qosClass(pod)],
       ...this.#user(container, facts),
     };

@@ -15,6 +15,11 @@ export const LOG_DRAIN_MAX_MS = 2_000;
 /** Read at once when a log is sent to a client. */
 export const LOG_READ_CHUNK_BYTES = 64 * 1024;
 
+/** Input of attached clients that the container has not read; above it no more is taken. */
+export const INPUT_BACKLOG_MAX_BYTES = 4 * 1024 * 1024;
+/** Output that an attached client has not read; above it the client is detached. */
+export const ATTACH_BACKLOG_MAX_BYTES = 16 * 1024 * 1024;
+
 /** Restart back-off: 10 s doubling to 5 min, forgotten after 10 min of running (kubelet MaxContainerBackOff). */
 export const RESTART_BACKOFF_MIN_MS = 10_000;
 export const RESTART_BACKOFF_MAX_MS = 300_000;

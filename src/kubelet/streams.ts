@@ -10,6 +10,7 @@ import type {
 } from '../api/kinds/pod-streams.ts';
 import type { HostProcess } from '../net/process.ts';
 import { openPty } from '../net/pty.ts';
+import { attachTo } from './attach.ts';
 import { recall } from './container-memory.ts';
 import type { ContainerWorker } from './container-worker.ts';
 import { readLog } from './logs/log-reader.ts';
@@ -18,6 +19,7 @@ import type { PodWorker } from './pod-worker.ts';
 import { execContext, killExec, startExec } from './runtime/container-exec.ts';
 import type { ContainerProcess } from './runtime/container-process.ts';
 import { safeName } from './runtime/container-record.ts';
+import { TERMINAL_ENVIRONMENT, TERMINAL_SIZE } from './runtime/on-terminal.ts';
 import type { ProcessRuntime } from './runtime/process-runtime.ts';
 import { rewritePaths } from './volumes/mounts.ts';
 
@@ -34,14 +36,16 @@ const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
   SIGPIPE: 13,
   SIGTERM: 15,
 };
-const TERMINAL_SIZE = { columns: 80, rows: 24 };
 
 /** Logs, exec, attach and port-forward of this node's pods. */
 export function podStreams(deps: StreamsDeps): PodStreams {
   return {
     logs: (ref, options, signal) => logs(deps, ref, options, signal),
     exec: (ref, options) => exec(deps, ref, options),
-    attach: (ref, options) => attach(deps, ref, options),
+    attach: async (ref, { stdin }) => {
+      const { container, process } = running(deps, ref);
+      return await Promise.resolve(attachTo(process, stdin && container.container.stdin === true));
+    },
     dial: (ref, port) => dial(deps, ref, port),
   };
 }
@@ -120,7 +124,7 @@ async function execTerminal(
   let child: HostProcess;
   try {
     child = await startExec(
-      { ...context, env: { TERM: 'xterm', ...context.env } },
+      { ...context, env: { ...TERMINAL_ENVIRONMENT, ...context.env } },
       {
         argv,
         stdio: [pty.slaveFd, pty.slaveFd, pty.slaveFd],
@@ -154,38 +158,6 @@ async function execTerminal(
       pty.close();
     },
   };
-}
-
-/** What the container prints from now on. Its input is /dev/null, as without `stdin: true` anywhere. */
-async function attach(
-  deps: StreamsDeps,
-  ref: ContainerRef,
-  options: { readonly stdin: boolean; readonly tty: boolean },
-): Promise<ExecSession> {
-  const { process: live } = running(deps, ref);
-  if (options.stdin) {
-    const message = 'containers of the process runtime have no input to attach to: use exec';
-    throw new Fault('CONTAINER_NOT_RUNNING', message);
-  }
-  const stdout = new PassThrough();
-  const stderr = new PassThrough();
-  const tap = live.output.tap((stream, chunk) => (stream === 'stdout' ? stdout : stderr).write(chunk));
-  const finish = (): void => {
-    tap[Symbol.dispose]();
-    stdout.end();
-    stderr.end();
-  };
-  const stopped = Promise.withResolvers<number>();
-  const exit = Promise.race([live.exited.then(({ exitCode }) => exitCode), stopped.promise]);
-  void exit.then(finish);
-  return await Promise.resolve({
-    stdin: undefined,
-    stdout,
-    stderr,
-    resize: () => {},
-    exit: exit.then((exitCode) => ({ exitCode })),
-    kill: () => stopped.resolve(0), // detaches; the container goes on
-  });
 }
 
 function dial(deps: StreamsDeps, ref: ContainerRef, port: number): Promise<PodEndpointStream> {

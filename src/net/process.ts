@@ -12,7 +12,8 @@ export interface ProcessOptions {
   /** The whole environment: nothing is inherited. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
-  readonly stdio: readonly [ProcessStdio, ProcessStdio, ProcessStdio];
+  /** Descriptors 0, 1, 2 and, where there are more, 3 and on. */
+  readonly stdio: readonly [ProcessStdio, ProcessStdio, ProcessStdio, ...number[]];
   /** Only root may choose these. */
   readonly uid?: number;
   readonly gid?: number;

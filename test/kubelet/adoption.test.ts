@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { attachTo } from '../../src/kubelet/attach.ts';
 import { isRunning, readStat } from '../../src/kubelet/runtime/process-table.ts';
 import type { Pod } from '../../src/api/kinds/pod.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -53,6 +54,23 @@ describe('after kill -9 of the kubelet', () => {
     await worker.terminate(2);
     expect(isRunning(pid, startTicks)).toBe(false);
     expect(worker.status.containerStatuses?.[0]?.state?.terminated).toMatchObject({ exitCode: 143 });
+  });
+
+  it.each([
+    ['pipe', { stdin: true }],
+    ['terminal', { stdin: true, tty: true }],
+  ])('takes over its input: %s', async (_mode, fields) => {
+    const script = 'while read line; do echo got $line; done; echo over';
+    const manifest = pod({ containers: [shell(script, fields)] });
+    const [pid = 0] = await killedAfterStarting(manifest);
+    await using next = bench();
+    const worker = next.start(manifest, { resumed: true });
+    const live = await waitFor('the process', () => worker.container('main')?.process, 30_000);
+    expect(live.record.pid).toBe(pid);
+    attachTo(live, true).stdin?.write('hello\n');
+    await waitFor('its answer', () => textOf(next, worker.uid).includes('got hello'), 30_000);
+    expect(textOf(next, worker.uid)).not.toContain('over');
+    expect(worker.status.containerStatuses?.[0]?.restartCount).toBe(0);
   });
 
   it('learns the exit code of what ended meanwhile', async () => {

@@ -84,6 +84,7 @@ export interface Container {
   terminationMessagePolicy?: string;
   securityContext?: SecurityContext;
   stdin?: boolean;
+  stdinOnce?: boolean;
   tty?: boolean;
 }
 

@@ -24,8 +24,11 @@ interface LogDeps {
   readonly log: Logger;
 }
 
+/** Where the output of a container comes from; with a terminal all of it is standard output. */
+export type LogOutputs = { readonly stdout: Readable } & { readonly [name in LogStream]?: Readable };
+
 /**
- * Reads a container's two named pipes into its log file.
+ * Reads a container's output into its log file: two named pipes, or a terminal.
  *
  * Named pipes and not our own: the container holds them open itself (read and write), so it does not die when
  * we do, and the next kubelet reads on where we stopped; a SIGKILL costs at most the chunk just read. Reading stops while a write to the file is
@@ -45,24 +48,24 @@ export class ContainerLog {
   #lostLines = 0;
   #ended = false;
 
-  private constructor(deps: LogDeps, file: LogFile, sockets: Readonly<Record<LogStream, Readable>>) {
+  private constructor(deps: LogDeps, file: LogFile, outputs: LogOutputs) {
     this.#deps = deps;
     this.#file = file;
     this.#budgetAtMs = deps.clock.monotonicMs();
+    const { stdout, stderr } = outputs;
     this.#readers = [
-      { stream: 'stdout', socket: sockets.stdout },
-      { stream: 'stderr', socket: sockets.stderr },
+      { stream: 'stdout', socket: stdout },
+      ...(stderr ? [{ stream: 'stderr', socket: stderr } as const] : []),
     ];
     this.#done = Promise.all(this.#readers.map(({ stream, socket }) => this.#read(stream, socket)));
   }
 
-  /** The pipes must stand in attemptFolder; whoever writes may come before or after. */
-  static async open(deps: LogDeps, options: { attemptFolder: string; path: string }): Promise<ContainerLog> {
+  static async open(
+    deps: LogDeps,
+    options: { path: string; outputs: () => LogOutputs },
+  ): Promise<ContainerLog> {
     const file = await LogFile.open(options.path, { maxBytes: LOG_FILE_MAX_BYTES, filesMax: LOG_FILES_MAX });
-    return new ContainerLog(deps, file, {
-      stdout: openPipe(join(options.attemptFolder, STDOUT_PIPE)),
-      stderr: openPipe(join(options.attemptFolder, STDERR_PIPE)),
-    });
+    return new ContainerLog(deps, file, options.outputs());
   }
 
   get path(): string {
@@ -156,6 +159,14 @@ export class ContainerLog {
     const waitMs = (-this.#budgetBytes / LOG_RATE_BYTES_PER_SECOND) * 1000;
     await new Promise<void>((resolve) => this.#deps.clock.setTimer(waitMs, resolve));
   }
+}
+
+/** The pipes must stand in attemptFolder; whoever writes may come before or after. */
+export function pipeOutputs(attemptFolder: string): LogOutputs {
+  return {
+    stdout: openPipe(join(attemptFolder, STDOUT_PIPE)),
+    stderr: openPipe(join(attemptFolder, STDERR_PIPE)),
+  };
 }
 
 /** Non-blocking, so that reading uses epoll and no thread. */

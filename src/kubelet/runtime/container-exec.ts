@@ -5,6 +5,7 @@ import { type HostProcess, type ProcessStdio, signalProcess, startProcess } from
 import { PROBE_OUTPUT_MAX_BYTES } from '../limits.ts';
 import type { ContainerProcess } from './container-process.ts';
 import { findExecutable } from './executable.ts';
+import { onTerminal } from './on-terminal.ts';
 import { type ProcessTable, readEnvironment } from './process-table.ts';
 
 /** How a further command runs beside a container: as its own user, in its environment and working folder. */
@@ -14,9 +15,6 @@ export interface ExecContext {
   readonly uid: number | undefined;
   readonly gid: number | undefined;
 }
-
-/** Of util-linux, an essential package. */
-const SETSID = '/usr/bin/setsid';
 
 /**
  * Taken from the supervisor, which has them unchanged: so it also works for adopted containers, and secrets
@@ -54,9 +52,7 @@ export function startExec(
   }
   const mayChoose = options.kubeletUid === 0;
   return startProcess({
-    // setsid(1) makes the session here: only its own leader can take a terminal.
-    ...(options.terminal ? { program: SETSID, args: ['-c', program, ...args] } : { program, args }),
-    ownSession: !options.terminal,
+    ...(options.terminal ? onTerminal(program, args) : { program, args }),
     env: context.env,
     cwd: context.cwd,
     stdio: options.stdio,

@@ -4,6 +4,7 @@ import type { Logger } from '../../base/log.ts';
 import { signalProcess } from '../../net/process.ts';
 import { ADOPTED_POLL_MS, KILL_ROUND_MS, KILL_ROUNDS_MAX, SUPERVISOR_GRACE_MS } from '../limits.ts';
 import type { ContainerLog } from '../logs/container-log.ts';
+import type { ContainerInput } from './container-input.ts';
 import { type ProcessRecord, readExitCode } from './container-record.ts';
 import { isRunning, type ProcessTable, type SessionClaim, ticksNow } from './process-table.ts';
 
@@ -32,6 +33,8 @@ export class ContainerProcess {
   readonly marker: string;
   readonly attemptFolder: string;
   readonly output: ContainerLog;
+  /** Undefined when there is none, or none any more. */
+  readonly input: ContainerInput | undefined;
   /** Resolves once nothing of the container is left and its log is complete. */
   readonly exited: Promise<ContainerExit>;
   readonly #deps: ProcessDeps;
@@ -45,6 +48,7 @@ export class ContainerProcess {
       readonly marker: string;
       readonly attemptFolder: string;
       readonly output: ContainerLog;
+      readonly input: ContainerInput | undefined;
       /** Resolves with the supervisor's end; absent for an adopted one, which is watched through files. */
       readonly supervisorExit?: Promise<unknown>;
     },
@@ -54,6 +58,7 @@ export class ContainerProcess {
     this.marker = options.marker;
     this.attemptFolder = options.attemptFolder;
     this.output = options.output;
+    this.input = options.input;
     this.exited = this.#finish(options.supervisorExit ?? this.#watchedEnd());
   }
 
@@ -82,6 +87,7 @@ export class ContainerProcess {
   /** Stops watching; the container goes on without us. */
   release(): void {
     this.#unwatch?.();
+    this.input?.close();
   }
 
   async #finish(supervisorEnd: Promise<unknown>): Promise<ContainerExit> {
@@ -90,6 +96,7 @@ export class ContainerProcess {
     this.#untilTicks = ticksNow();
     await this.#killMembers(false);
     await this.output.finish();
+    this.input?.close();
     const code = readExitCode(this.attemptFolder);
     return { exitCode: code ?? EXIT_UNKNOWN, finishedAtMs, known: code !== undefined };
   }

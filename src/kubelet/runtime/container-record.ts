@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { InputMode } from './container-input.ts';
 
 /** Which run of which container: the name under which everything about it is kept. */
 export interface ContainerKey {
@@ -16,6 +17,8 @@ export interface ProcessRecord {
   readonly bootId: string;
   readonly startedAtMs: number;
   readonly containerId: string;
+  /** Absent = none. */
+  readonly input?: InputMode;
 }
 
 /** The folders of a kubelet. All names come from validated objects (uid, DNS labels), never from free text. */

@@ -1,13 +1,30 @@
 import { randomBytes } from 'node:crypto';
-import { chownSync, closeSync, constants, mkdirSync, openSync } from 'node:fs';
+import { chownSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { Fault } from '../../base/fault.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Exec } from '../../net/exec.ts';
 import { signalProcess, startProcess } from '../../net/process.ts';
+import { openPty, type Terminal } from '../../net/pty.ts';
 import { KILL_ROUND_MS, KILL_ROUNDS_MAX } from '../limits.ts';
-import { ContainerLog, STDERR_PIPE, STDOUT_PIPE } from '../logs/container-log.ts';
+import {
+  ContainerLog,
+  type LogOutputs,
+  pipeOutputs,
+  STDERR_PIPE,
+  STDOUT_PIPE,
+} from '../logs/container-log.ts';
+import {
+  adoptPipeInput,
+  adoptTerminal,
+  type InputMode,
+  pipeStreams,
+  type StandardStreams,
+  STDIN_PIPE,
+  terminalInput,
+  terminalStreams,
+} from './container-input.ts';
 import { ContainerProcess } from './container-process.ts';
 import {
   type ContainerKey,
@@ -20,6 +37,7 @@ import {
   writeJson,
 } from './container-record.ts';
 import { findExecutable } from './executable.ts';
+import { onTerminal, TERMINAL_SIZE } from './on-terminal.ts';
 import { isRunning, ProcessTable, readBootId, readStat } from './process-table.ts';
 import { SHELL, supervisorArguments, throughShell } from './supervisor.ts';
 
@@ -31,6 +49,7 @@ export interface LaunchPlan {
   readonly cwd: string;
   readonly uid?: number;
   readonly gid?: number;
+  readonly input: InputMode;
   /** -1000 (never) to 1000 (first), proc_pid_oom_score_adj(5). */
   readonly oomScoreAdjust: number;
 }
@@ -75,13 +94,19 @@ export class ProcessRuntime {
     }
     const folder = this.folders.attempt(plan.key);
     freshFolder(folder);
-    await this.#makePipes(folder, plan);
-    const output = await this.#openLog(plan.key, folder);
+    const pty = plan.input === 'terminal' ? openPty(TERMINAL_SIZE) : undefined;
+    if (!pty) await this.#makePipes(folder, plan);
+    const streams = pty ? terminalStreams(pty, plan) : pipeStreams(folder, plan.input);
+    let output: ContainerLog | undefined;
     try {
-      return await this.#start(plan, program, folder, output);
+      output = await this.#openLog(plan.key, pty ?? folder);
+      return await this.#start(plan, program, folder, { output, streams });
     } catch (error) {
-      await output.release();
+      streams.input?.close();
+      await output?.release();
       throw error;
+    } finally {
+      streams.closeTheirs();
     }
   }
 
@@ -94,9 +119,11 @@ export class ProcessRuntime {
     const stat = readStat(record.pid);
     const marker = this.markerOf(key);
     if (!stat || this.table.markerOf(stat) !== marker) return undefined;
-    const output = await this.#openLog(key, attemptFolder);
-    const deps = { clock: this.#deps.clock, log: this.#deps.log, table: this.table };
-    return new ContainerProcess(deps, { record, marker, attemptFolder, output });
+    const { input: mode = 'none' } = record;
+    const terminal = mode === 'terminal' ? adoptTerminal(record.pid) : undefined;
+    const output = await this.#openLog(key, terminal ?? attemptFolder);
+    const input = terminal ? terminalInput(terminal) : adoptPipeInput(attemptFolder, mode);
+    return new ContainerProcess(this.#processDeps, { record, marker, attemptFolder, output, input });
   }
 
   /** How an earlier kubelet's container ended while nobody watched; undefined when it left no word. */
@@ -136,59 +163,65 @@ export class ProcessRuntime {
   async #start(
     plan: LaunchPlan,
     program: string,
-    folder: string,
-    output: ContainerLog,
+    attemptFolder: string,
+    { output, streams }: { readonly output: ContainerLog; readonly streams: StandardStreams },
   ): Promise<ContainerProcess> {
     const marker = this.markerOf(plan.key);
-    const shell = throughShell([program, ...plan.argv.slice(1)], plan.env);
-    const pipes = [STDOUT_PIPE, STDERR_PIPE].map((name) => openSync(join(folder, name), constants.O_RDWR));
-    const [stdout = 0, stderr = 0] = pipes;
-    try {
-      const child = await startProcess({
-        program: SHELL,
-        args: supervisorArguments({
-          attemptFolder: folder,
-          oomScoreAdjust: plan.oomScoreAdjust,
-          argv: shell.argv,
-        }),
-        env: { ...shell.env, [MARKER_NAME]: marker },
-        cwd: plan.cwd,
-        stdio: ['ignore', stdout, stderr],
-        ...(plan.uid !== undefined && { uid: plan.uid }),
-        ...(plan.gid !== undefined && { gid: plan.gid }),
-      });
-      const record = this.#record(child.pid);
-      writeJson(join(folder, RECORD_FILE), record);
-      const supervisorExit = child.exited;
-      child.unref();
-      const deps = { clock: this.#deps.clock, log: this.#deps.log, table: this.table };
-      return new ContainerProcess(deps, { record, marker, attemptFolder: folder, output, supervisorExit });
-    } finally {
-      for (const pipe of pipes) closeSync(pipe);
-    }
+    const { argv, env } = throughShell([program, ...plan.argv.slice(1)], plan.env);
+    const { oomScoreAdjust } = plan;
+    const args = supervisorArguments({ attemptFolder, oomScoreAdjust, argv });
+    const child = await startProcess({
+      ...(plan.input === 'terminal' ? onTerminal(SHELL, args) : { program: SHELL, args }),
+      env: { ...env, [MARKER_NAME]: marker },
+      cwd: plan.cwd,
+      stdio: streams.stdio,
+      ...(plan.uid !== undefined && { uid: plan.uid }),
+      ...(plan.gid !== undefined && { gid: plan.gid }),
+    });
+    const record = this.#record(child.pid, plan.input);
+    writeJson(join(attemptFolder, RECORD_FILE), record);
+    const supervisorExit = child.exited;
+    child.unref();
+    const { input } = streams;
+    return new ContainerProcess(this.#processDeps, {
+      record,
+      marker,
+      attemptFolder,
+      output,
+      input,
+      supervisorExit,
+    });
   }
 
-  #record(pid: number): ProcessRecord {
+  get #processDeps(): ConstructorParameters<typeof ContainerProcess>[0] {
+    return { clock: this.#deps.clock, log: this.#deps.log, table: this.table };
+  }
+
+  #record(pid: number, input: InputMode): ProcessRecord {
     return {
       pid,
       startTicks: readStat(pid)?.startTicks ?? -1,
       bootId: this.#bootId,
       startedAtMs: this.#deps.clock.nowMs(),
       containerId: `weft://${randomBytes(32).toString('hex')}`,
+      ...(input !== 'none' && { input }),
     };
   }
 
   async #makePipes(folder: string, plan: LaunchPlan): Promise<void> {
-    const pipes = [join(folder, STDOUT_PIPE), join(folder, STDERR_PIPE)];
+    const names = plan.input === 'none' ? [] : [STDIN_PIPE];
+    const pipes = [...names, STDOUT_PIPE, STDERR_PIPE].map((name) => join(folder, name));
     const made = await this.#deps.exec('mkfifo', ['-m', '600', ...pipes]);
     if (made.exitCode !== 0) throw new Fault('PROCESS_START', made.stderr.trim());
     if (plan.uid === undefined) return;
     for (const path of [folder, ...pipes]) chownSync(path, plan.uid, plan.gid ?? plan.uid);
   }
 
-  #openLog(key: ContainerKey, attemptFolder: string): Promise<ContainerLog> {
+  #openLog(key: ContainerKey, source: Terminal | string): Promise<ContainerLog> {
     const path = this.folders.log(key);
     mkdirSync(join(path, '..'), { recursive: true });
-    return ContainerLog.open(this.#deps, { attemptFolder, path });
+    const outputs = (): LogOutputs =>
+      typeof source === 'string' ? pipeOutputs(source) : { stdout: source.output };
+    return ContainerLog.open(this.#deps, { path, outputs });
   }
 }

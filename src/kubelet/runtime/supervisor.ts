@@ -4,14 +4,16 @@
  * - It catches signals (and so neither dies of a `kill 0` of its command nor passes on an ignored signal).
  * - Its own complaints about a signalled child go nowhere: descriptor 2 is handed to the command alone.
  * - It makes the container a likelier victim of the kernel's OOM killer than the kubelet.
+ * - It holds descriptor 3, if it was given one, which keeps the container's input open without a kubelet. (A shell
+ *   that redirects for a command of its own would move its descriptor meanwhile: hence the subshell.)
  * $1 is the attempt's folder, $2 the oom_score_adj, the rest the command, its first word an absolute path.
  */
 const SUPERVISOR = `trap : HUP INT QUIT USR1 USR2 TERM
-exec 3>&2 2>/dev/null
+exec 4>&2 2>/dev/null
 folder=$1
 echo "$2" >/proc/self/oom_score_adj
 shift 2
-"$@" 2>&3 3>&-
+(exec "$@" 2>&4 3>&- 4>&-)
 code=$?
 echo "$code" >"$folder/exit"
 exit "$code"`;
