@@ -9,7 +9,8 @@ import { Tracker } from '../../endpoints/tracker.ts';
 import { systemClock } from '../base/clock.ts';
 import { messageOf } from '../base/fault.ts';
 import { Registry } from '../base/metrics.ts';
-import { connect } from './api-access.ts';
+import { nodeCorefile } from '../node/node-corefile.ts';
+import { asksUp, connect } from './api-access.ts';
 import { type CliContext, EXIT_USAGE, ExitError } from './context.ts';
 import { openProxySource } from './proxy-source.ts';
 import { namespaceSearch, searchCandidates } from './resolve-search.ts';
@@ -34,6 +35,8 @@ export interface NameTrace {
 }
 
 const SYNC_DEADLINE_MS = 30_000;
+/** What `weft up` answers by. */
+const UP_COREFILE = nodeCorefile('cluster.local', 'verified');
 
 /** `weft trace --dns NAME`: what the cluster's DNS would say to NAME, step by step, along the client's search list. */
 export async function traceDns(
@@ -57,7 +60,8 @@ export async function explainAlong(
   asked: AskedName,
   { from, kubeconfig }: ObjectAccess,
 ): Promise<NameTrace> {
-  const options = clusterOptions(asked, context);
+  const ofUp = from.length === 0 && asksUp(context.env, kubeconfig);
+  const options = clusterOptions(asked, context, ofUp ? UP_COREFILE : DEFAULT_COREFILE);
   const { name, type } = readQuestion(asked.question);
   const tracker = new Tracker({ log: context.log }, { pods: options.pods === 'verified' });
   const source = await openProxySource(context, {
@@ -84,9 +88,8 @@ export async function explainAlong(
 }
 
 /** Of the Corefile's first `kubernetes` stanza. */
-function clusterOptions({ conf, strict }: AskedName, { env }: CliContext): ClusterOptions {
-  const corefile =
-    conf === undefined ? { text: DEFAULT_COREFILE, name: 'built-in Corefile' } : { path: conf };
+function clusterOptions({ conf, strict }: AskedName, { env }: CliContext, builtIn: string): ClusterOptions {
+  const corefile = conf === undefined ? { text: builtIn, name: 'built-in Corefile' } : { path: conf };
   try {
     const { plans } = loadCorefile(corefile, { dnsPort: 53, strict, env });
     const needs = plans.flatMap(({ settings }) => settings.cluster ?? [])[0];

@@ -50,7 +50,10 @@ export const register: RegisterCommand = (program, context) => {
     )
     .option('--to <target>', 'IP:port/proto, NAME:port/proto, or an http or https URL')
     .option('--dns <name[/type]>', 'a name instead of a target: what the cluster DNS says to it, and why')
-    .option('--conf <file>', 'with --dns: the Corefile (default: the one that kubeadm installs)')
+    .option(
+      '--conf <file>',
+      'the Corefile that names are looked up by (default: the one of `weft up`, else the one kubeadm installs)',
+    )
     .option('--batch <file>', 'one JSON question a line, one JSON answer a line; - is standard input')
     .option('--json', 'print the answer as JSON')
     .option('--node <name>', 'whose proxy (default: this host)')
@@ -135,7 +138,12 @@ function tracePacket(deps: ProxyTraceDeps, who: string | undefined, to: string):
   const from = sourceOf(deps, who);
   const packet = parsePacket(from, to);
   if (packet) return traceProxy(deps, packet);
-  throw new ExitError(EXIT_USAGE, `--from ${from} --to ${to}: give IP and IP:port/proto of one family`);
+  const [address] = to.split(/:\d+(?:\/|$)/);
+  const fault =
+    familyOf(address?.replace(/^\[(.*)\]$/, '$1') ?? '') === undefined
+      ? `--to ${to}: give NAME:port, IP:port/proto or a URL`
+      : `--from ${from} --to ${to}: give IP and IP:port/proto of one family`;
+  throw new ExitError(EXIT_USAGE, fault);
 }
 
 function stringFlag(value: unknown): string | undefined {

@@ -3,6 +3,7 @@ import { DnsServer } from '../../dns/server/dns-server.ts';
 import { dnsEngines } from '../../dns/server/engine.ts';
 import { hostAddresses } from '../../proxy/host-addresses.ts';
 import { openNodeLocal } from './node-local-dns.ts';
+import { nodeCorefile } from './node-corefile.ts';
 import type { NodeDeps } from './parts.ts';
 
 /** Carries the addresses that the host lacks; the name that node-local DNS has everywhere. */
@@ -51,25 +52,4 @@ export async function openLocalDns(
   if (ground) stack.defer(() => ground.withdraw());
   const owned = stack.move();
   return { server, [Symbol.asyncDispose]: () => owned.disposeAsync() };
-}
-
-/** kubeadm's Corefile without the parts that open further ports: health and metrics are the daemon's own. */
-export function nodeCorefile(clusterDomain: string, pods: 'insecure' | 'verified'): string {
-  return `. {
-    errors
-    kubernetes ${clusterDomain} in-addr.arpa ip6.arpa {
-        pods ${pods}
-        ttl 5
-        fallthrough in-addr.arpa ip6.arpa
-    }
-    forward . /etc/resolv.conf {
-        max_concurrent 1000
-    }
-    cache 30 {
-        disable success ${clusterDomain}
-        disable denial ${clusterDomain}
-    }
-    loadbalance
-}
-`;
 }

@@ -13,7 +13,7 @@ import { type ControlPlane, openControlPlane } from './control-plane.ts';
 import { publishClusterDns } from './cluster-dns.ts';
 import { INGRESS_CONTROLLER } from './ingress-class.ts';
 import { type IngressPart, openIngressPart } from './ingress-part.ts';
-import { nodeCorefile } from './local-dns.ts';
+import { nodeCorefile } from './node-corefile.ts';
 import type { NodeDeps } from './parts.ts';
 import { openProxyReports } from './proxy-reports.ts';
 
