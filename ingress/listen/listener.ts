@@ -1,6 +1,7 @@
 import net from 'node:net';
 import { Fault } from '../../src/base/fault.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
+import { listenReason } from '../../src/net/listen-reason.ts';
 import { acceptLent } from '../lent-socket.ts';
 import { ClientSockets, type ClientSocketsDeps } from './client-sockets.ts';
 
@@ -48,7 +49,7 @@ export class Listener implements HttpListener {
         reject(
           new Fault(
             'INGRESS_LISTEN',
-            `cannot listen on ${joinHostPort(options.host, options.port)}: ${cause.code === 'EADDRINUSE' ? 'the port is in use' : cause.message}`,
+            `cannot listen on ${joinHostPort(options.host, options.port)}: ${listenReason(cause)}`,
             { cause },
           ),
         ),

@@ -19,7 +19,8 @@ import { exec } from '../net/exec.ts';
 import { joinHostPort } from '../net/ip.ts';
 import { openNodeLocal, type NodeLocal } from '../node/node-local-dns.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
-import { cpuList } from './flags.ts';
+import { cpuList, manifestPath } from './flags.ts';
+import { startFault } from './start-fault.ts';
 import { stopped } from './stopped.ts';
 
 /** Within this a server with a table of the last run listens; one whose table is bad waits for the source. */
@@ -60,6 +61,7 @@ export const register: RegisterCommand = (program, context) => {
     .option(
       '--from <path...>',
       'manifests (file, folder or -) instead of an API server; changes are followed',
+      manifestPath,
     )
     .addOption(new Option('--dns.port <port>', 'port of server blocks that name none').default('53'))
     .option('--strict', "CoreDNS's oddities to the letter")
@@ -116,7 +118,7 @@ async function run(context: CliContext, flags: DnsFlags): Promise<void> {
   const engines = dnsEngines(flags.engine, { clock: systemClock, log }, receiversOf(flags));
   const deps = { snapshots: tracker, clock: systemClock, log, metrics, random: Math.random, ...engines };
   const ground = flags.nodeLocal && stack.use(await openGround(context, flags, flags.nodeLocal));
-  const opening = openServer(deps, options).then((server) => stack.use(server));
+  const opening = openServer(flags, deps, options).then((server) => stack.use(server));
   opening.catch(() => {}); // looked at below
   // The client of the API is most of the start: with a table of the last run nobody need wait for it.
   const first = early ? await Promise.race([opening, sleep(systemClock, HEAD_START_MS)]) : await opening;
@@ -182,15 +184,25 @@ function readNeeds(
   }
 }
 
-async function openServer(...args: Parameters<typeof DnsServer.open>): Promise<DnsServer> {
+async function openServer(flags: DnsFlags, ...args: Parameters<typeof DnsServer.open>): Promise<DnsServer> {
   try {
     return await DnsServer.open(...args);
   } catch (error) {
     const usage =
       error instanceof CorefileFault || hasCode(error, 'BIND_UNKNOWN') || hasCode(error, 'TLS_FILES');
-    const hint = hasCode(error, 'LISTEN_FAILED')
-      ? '. Choose another port with --dns.port, or free this one'
-      : '';
-    throw new ExitError(usage ? EXIT_USAGE : EXIT_FAILURE, messageOf(error) + hint);
+    if (usage) throw new ExitError(EXIT_USAGE, messageOf(error));
+    throw startFault(error, [], otherPort(flags, messageOf(error)));
   }
+}
+
+/** Where the port of a fault was chosen: blocks without a port have --dns.port, the Corefile says all others. */
+function otherPort(flags: DnsFlags, message: string): string {
+  const named = 'choose another one in the Corefile';
+  if (message.includes(`:${flags['dns.port']}/`))
+    return flags.conf === undefined
+      ? 'choose another one with --dns.port'
+      : `${named}, or with --dns.port for blocks that name none`;
+  return flags.conf === undefined
+    ? 'give a Corefile of your own with --conf, where health, ready or prometheus have another one'
+    : named;
 }

@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs';
 import { InvalidArgumentError, Option } from 'commander';
+import { parseSpan } from '../controllers/load-balancer-pool.ts';
 import { parseCidr } from '../net/cidr.ts';
 import { familyOf, joinHostPort, splitHostPort } from '../net/ip.ts';
 
@@ -22,6 +24,27 @@ export function cidrFlag(text: string): string {
   return text;
 }
 
+/** Gathers spans of addresses, as pools of the controllers take them. */
+export function addressRange(text: string, previous: readonly string[] = []): readonly string[] {
+  if (!parseSpan(text))
+    throw new InvalidArgumentError(
+      'Use FIRST-LAST, ADDRESS or ADDRESS/BITS, for example 192.0.2.1-192.0.2.9.',
+    );
+  return [...previous, text];
+}
+
+export function seconds(text: string): number {
+  if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError('Use a number of seconds.');
+  return Number(text);
+}
+
+/** The address of a store, as far as its form tells. */
+export function storeUrl(text: string): string {
+  if (!/^(?:memory:$|sqlite:.|etcd:.)/.test(text))
+    throw new InvalidArgumentError('Use sqlite:FILE, etcd:URL,URL or memory:.');
+  return text;
+}
+
 /** Numbers of processors, for threads that are bound to them in turn. */
 export function cpuList(text: string): readonly number[] {
   if (!/^\d{1,4}(,\d{1,4})*$/.test(text))
@@ -29,15 +52,13 @@ export function cpuList(text: string): readonly number[] {
   return text.split(',').map(Number);
 }
 
+/** Gathers manifests to read, which are there: a typing error must not look like an empty cluster. */
+export function manifestPath(path: string, previous: readonly string[] = []): readonly string[] {
+  if (path !== '-' && !existsSync(path)) throw new InvalidArgumentError('There is no such file or folder.');
+  return [...previous, path];
+}
+
 /** Gathers a repeatable option. */
 export function repeated(value: string, previous: readonly string[] = []): readonly string[] {
   return [...previous, value];
-}
-
-export function oneOf<T extends string>(...words: readonly T[]): (text: string) => T {
-  return (text) => {
-    const found = words.find((word) => word === text);
-    if (!found) throw new InvalidArgumentError(`Use one of ${words.join(', ')}.`);
-    return found;
-  };
 }

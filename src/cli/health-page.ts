@@ -1,19 +1,27 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type HttpListener, openHttpListener } from '../../proxy/http-listener.ts';
-import { messageOf } from '../base/fault.ts';
+import { Fault, messageOf } from '../base/fault.ts';
 import type { Registry } from '../base/metrics.ts';
+import { joinHostPort } from '../net/ip.ts';
+import { listenReason } from '../net/listen-reason.ts';
 
 interface HealthPageDeps {
   readonly registry: Registry;
   readonly isReady: () => boolean;
 }
 
-/** A listener for /metrics, /healthz (alive) and /readyz (serving). */
+/** A listener for /metrics, /healthz (alive) and /readyz (serving). Rejects with Fault LISTEN_FAILED. */
 export async function openHealthPage(
   deps: HealthPageDeps,
   options: { readonly address: string | undefined; readonly port: number },
 ): Promise<HttpListener> {
-  return await openHttpListener((request, response) => void answer(deps, request, response), options);
+  try {
+    return await openHttpListener((request, response) => void answer(deps, request, response), options);
+  } catch (cause) {
+    const at = joinHostPort(options.address ?? '::', options.port);
+    const reason = listenReason(cause as NodeJS.ErrnoException);
+    throw new Fault('LISTEN_FAILED', `cannot listen on ${at}: ${reason}`, { cause });
+  }
 }
 
 async function answer(

@@ -1,11 +1,10 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import {
   checkConfigMap,
   checkIngresses,
   type IngressVerdict,
 } from '../../ingress/explain/check-ingresses.ts';
 import { type CliContext, EXIT_FAILURE, ExitError } from './context.ts';
-import { oneOf } from './flags.ts';
 import { addObjectFlags, type IngressObjectFlags } from './ingress-flags.ts';
 import { loadIngress, withPaths } from './ingress-still.ts';
 import { renderTable } from './text-table.ts';
@@ -29,7 +28,7 @@ export function addCheck(parent: Command, context: CliContext): void {
     .command('check')
     .description('verdict on every annotation, rule and ConfigMap key, before moving to weft')
     .argument('[path...]', 'manifests or a cluster dump (file, folder or -)')
-    .option('-o, --output <format>', 'table or json', oneOf('table', 'json'), 'table')
+    .addOption(new Option('-o, --output <format>').choices(['table', 'json']).default('table'))
     .option('--all', 'list honoured annotations and Ingresses of other controllers too');
   addObjectFlags(command)
     .addHelpText('after', EXAMPLES)

@@ -1,7 +1,6 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { diffTables, type RouteChange } from '../../ingress/diff/diff-tables.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError } from './context.ts';
-import { oneOf } from './flags.ts';
 import { addObjectFlags, type IngressObjectFlags } from './ingress-flags.ts';
 import { loadIngress } from './ingress-still.ts';
 import { renderTable } from './text-table.ts';
@@ -24,7 +23,7 @@ export function addDiff(parent: Command, context: CliContext): void {
     .command('diff')
     .description('which requests another backend would answer after a change of the objects')
     .option('--to <path...>', 'the objects after the change (file, folder or -)')
-    .option('-o, --output <format>', 'table or json', oneOf('table', 'json'), 'table')
+    .addOption(new Option('-o, --output <format>').choices(['table', 'json']).default('table'))
     .option('--exit-code', 'end with 1 when anything changes');
   addObjectFlags(command)
     .addHelpText('after', EXAMPLES)

@@ -4,7 +4,7 @@ import type { IngressLoadBalancerIngress } from '../api/kinds/ingress.ts';
 import { type EngineName, ENGINES } from '../net/engine.ts';
 import { familyOf } from '../net/ip.ts';
 import type { AcmeFlags } from './ingress-acme.ts';
-import { cpuList, listenFlag, oneOf, repeated } from './flags.ts';
+import { cpuList, listenFlag, manifestPath, repeated } from './flags.ts';
 
 export interface ListenAddress {
   readonly host: string;
@@ -57,7 +57,7 @@ export function addObjectFlags(command: Command): Command {
       '--kubeconfig <file>',
       'the API server to follow; default: the service account of the pod, else $KUBECONFIG',
     )
-    .option('--from <path...>', 'manifests (file, folder or -) instead of an API server')
+    .option('--from <path...>', 'manifests (file, folder or -) instead of an API server', manifestPath)
     .option(
       '--ingress-class <name>',
       'class name the legacy annotation is compared with',
@@ -98,10 +98,11 @@ export function addServeFlags(command: Command): Command {
     .option('--no-update-status', 'leave the status of Ingresses alone')
     .option('--election-id <name>', 'Lease whose holder writes the status', 'weft-ingress-leader')
     .option('--disable-leader-election', 'write the status without holding a Lease')
-    .option(
-      '--access-log <format>',
-      'off, json or upstreaminfo on standard output; default: upstreaminfo, with --from off',
-      oneOf('off', 'json', 'upstreaminfo'),
+    .addOption(
+      new Option(
+        '--access-log <format>',
+        'on standard output; default: upstreaminfo, with --from off',
+      ).choices(['off', 'json', 'upstreaminfo']),
     )
     .addOption(
       new Option('--engine <name>', 'how HTTP/1.1 is served: native by system calls in a thread of its own')

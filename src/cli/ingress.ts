@@ -37,7 +37,7 @@ import {
   type IngressSource,
   openIngressSource,
 } from './ingress-source.ts';
-import { startFault } from './start-fault.ts';
+import { type ListenFlag, startFault } from './start-fault.ts';
 import { stopped } from './stopped.ts';
 
 const EXAMPLES = `
@@ -150,8 +150,15 @@ async function openController(deps: IngressDeps, flags: IngressFlags): Promise<I
       ...(flags.defaultSslCertificate !== undefined && { defaultCertificate: flags.defaultSslCertificate }),
     });
   } catch (error) {
-    throw startFault(error);
+    throw startFault(error, listenFlags(flags, listens));
   }
+}
+
+function listenFlags(flags: IngressFlags, { http, https }: ReturnType<typeof listenAddresses>): ListenFlag[] {
+  return [
+    ...http.map((at): ListenFlag => [flags.http ? '--http' : '--http-port', at]),
+    ...https.map((at): ListenFlag => [flags.https ? '--https' : '--https-port', at]),
+  ];
 }
 
 /** Exposed ports listen where HTTP listens. */
@@ -215,6 +222,8 @@ async function openPage(
     context.stdout.write(`metrics ${joinHostPort(flags.healthzHost ?? '::', page.port)}\n`);
     return page;
   } catch (error) {
-    throw startFault(error);
+    throw startFault(error, [
+      ['--healthz-port', { host: flags.healthzHost ?? '::', port: flags.healthzPort }],
+    ]);
   }
 }

@@ -74,6 +74,12 @@ function createContext(level: LogLevel, format: string): CliContext {
   };
 }
 
+/** The command whose options are needed: also for `weft help COMMAND`. */
+function wantedCommand(args: readonly string[]): string | undefined {
+  const [first, second] = args.filter((arg) => !arg.startsWith('-'));
+  return first === 'help' ? second : first;
+}
+
 async function buildProgram(context: CliContext, wanted: string | undefined): Promise<Command> {
   const program = new Command('weft')
     .description(
@@ -103,7 +109,7 @@ async function main(): Promise<number> {
   try {
     const { level, format, rest } = takeLogFlags(process.argv.slice(2));
     const context = createContext(level, format);
-    const wanted = rest.find((arg) => !arg.startsWith('-'));
+    const wanted = wantedCommand(rest);
     keepCompiledCode(wanted, process.env);
     const program = await buildProgram(context, wanted);
     if (rest.length === 0) {

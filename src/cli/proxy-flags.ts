@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { hostname, networkInterfaces } from 'node:os';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { FIELD_OF_FLAG, FIELDS, type FieldPath, type FieldValues } from '../../proxy/config-fields.ts';
 import { parseProxyConfig, type ConfigFault, type ProxyConfig } from '../../proxy/config.ts';
 import type { ProxySettings } from '../../proxy/settings.ts';
@@ -8,7 +8,6 @@ import { USERSPACE_CAPTURES, type UserspaceCapture } from '../../proxy/userspace
 import { messageOf } from '../base/fault.ts';
 import type { Family } from '../net/ip.ts';
 import { type CliContext, EXIT_USAGE, ExitError } from './context.ts';
-import { oneOf } from './flags.ts';
 
 /** What commander makes of kube-proxy's flags: camelCase names, all text. */
 export interface KubeProxyFlags {
@@ -60,11 +59,13 @@ export function addOwnProxyFlags(command: Command): void {
   command
     .option('--proxy-protocol <version>', 'announce clients to endpoints: v1 or v2 (mode userspace)')
     .option('--probe-endpoints', 'connect to TCP endpoints at times; leave out those that do not answer')
-    .option(
-      '--userspace-capture <how>',
-      'mode userspace: bind (a socket for each address), redirect or tproxy (by nft, one listener for TCP)',
-      oneOf(...USERSPACE_CAPTURES),
-      'bind',
+    .addOption(
+      new Option(
+        '--userspace-capture <how>',
+        'mode userspace: a socket for each address, or by nft one listener for TCP',
+      )
+        .choices(USERSPACE_CAPTURES)
+        .default('bind'),
     );
 }
 

@@ -32,7 +32,7 @@ import {
   type KubeProxyFlags,
   type OwnProxyFlags,
 } from './proxy-flags.ts';
-import { cpuList } from './flags.ts';
+import { cpuList, manifestPath } from './flags.ts';
 import { openProxySource } from './proxy-source.ts';
 import { stopped } from './stopped.ts';
 
@@ -59,6 +59,7 @@ export const register: RegisterCommand = (program, context) => {
     .option(
       '--from <path...>',
       'manifests (file, folder or -) instead of an API server; changes are followed',
+      manifestPath,
     )
     .addOption(
       new Option(

@@ -4,7 +4,7 @@ import { reverseNameOf } from '../../dns/cluster/reverse-name.ts';
 import { messageOf } from '../base/fault.ts';
 import { parseAddress } from '../net/ip.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
-import { repeated } from './flags.ts';
+import { manifestPath, repeated } from './flags.ts';
 import { readBatch } from './read-batch.ts';
 import { openAsker, type Asker, type AskTransport } from './resolve-ask.ts';
 import { lookUp, verdictOf, type Attempt, type Lookup } from './resolve-lookup.ts';
@@ -66,7 +66,11 @@ export const register: RegisterCommand = (program, context) => {
     .option('--ndots <n>', 'names with fewer dots go through the search path first (default: 5)')
     .option('--cluster-domain <name>', 'DNS zone of the cluster', 'cluster.local')
     .option('--kubeconfig <file>', 'how to reach the API (default: $KUBECONFIG, then what `weft up` wrote)')
-    .option('--from <path...>', 'answer from manifests (file, folder or -) instead of a running server')
+    .option(
+      '--from <path...>',
+      'answer from manifests (file, folder or -) instead of a running server',
+      manifestPath,
+    )
     .option('--strict', "with --from: CoreDNS's oddities to the letter")
     .option('--trace', 'show every name that was tried')
     .option('--short', 'print the data of the records only')

@@ -7,8 +7,8 @@ import { exec } from '../net/exec.ts';
 import { openControlPlane } from '../node/control-plane.ts';
 import { collectWhenQuiet, processMemory } from '../node/quiet-collection.ts';
 import { defaultDataDir, upKubeconfig } from './data-dir.ts';
-import type { RegisterCommand } from './context.ts';
-import { cidrFlag, listenOption, repeated } from './flags.ts';
+import type { CliContext, RegisterCommand } from './context.ts';
+import { addressRange, cidrFlag, listenOption, storeUrl } from './flags.ts';
 import { type ProtectionFlags, readProtection } from './server-protection.ts';
 import { startFault } from './start-fault.ts';
 import { stopped } from './stopped.ts';
@@ -29,7 +29,11 @@ export const register: RegisterCommand = (program, context) => {
   program
     .command('server')
     .description('API server and controllers')
-    .option('--store <url>', 'sqlite:FILE | etcd:URL,URL,... | memory: (default: a file in the data folder)')
+    .option(
+      '--store <url>',
+      'sqlite:FILE | etcd:URL,URL,... | memory: (default: a file in the data folder)',
+      storeUrl,
+    )
     .option('--data-dir <folder>', 'where keys (and the store) live')
     .addOption(listenOption('--api-listen <address:port>', 'API server', '0.0.0.0', 6443))
     .option(
@@ -37,7 +41,7 @@ export const register: RegisterCommand = (program, context) => {
       'addresses of services; twice for dual stack',
       (text: string, all?: readonly string[]) => [...(all ?? []), cidrFlag(text)],
     )
-    .option('--lb-pool <range>', 'addresses for LoadBalancer services (repeatable)', repeated)
+    .option('--lb-pool <range>', 'addresses for LoadBalancer services (repeatable)', addressRange)
     .option('--audit-policy-file <file>', 'which requests are told in the audit log (audit.k8s.io/v1 Policy)')
     .option('--audit-log-path <file>', 'where the audit log is written, one JSON event a line')
     .option('--encryption-provider-config <file>', 'what is sealed in the store (EncryptionConfiguration)')
@@ -51,46 +55,48 @@ export const register: RegisterCommand = (program, context) => {
       '\nExamples:\n  weft server --store sqlite:/var/lib/weft/store.db --kubeconfig-out admin.conf\n' +
         '  weft server --store etcd:https://10.0.0.1:2379,https://10.0.0.2:2379\n',
     )
-    .action(async (flags: ServerFlags) => {
-      const dataDir = flags.dataDir ?? defaultDataDir(context.env);
-      const onReady = (name: string, detail: string): void =>
-        context.stdout.write(`${name.padEnd(12)} ${detail}\n`);
-      const deps = {
-        clock: systemClock,
-        log: context.log,
-        metrics: new Registry(),
-        exec,
-        random: Math.random,
-        onReady,
-      };
-      const protection = await readProtection(flags);
-      const opening = openControlPlane(deps, {
-        ...protection,
-        dataDir,
-        store: flags.store,
-        listen: flags.apiListen,
-        serviceCidrs: flags.serviceCidr?.length > 0 ? flags.serviceCidr : [SERVICE_CIDR_DEFAULT],
-        nodePortRange: NODE_PORTS,
-        controllers: {
-          loadBalancerPools: flags.lbPool ? [{ name: 'default', addresses: flags.lbPool }] : [],
-          // several servers may share one store: one of them controls at a time
-          leaderElection: {
-            name: 'weft-controllers',
-            namespace: 'kube-system',
-            identity: `${hostname()}_${randomUUID()}`,
-          },
-        },
-      });
-      await using control = await opening.catch((error: unknown) => {
-        throw startFault(error, { '--api-listen': flags.apiListen });
-      });
-      const memory = processMemory();
-      using _collecting = memory && collectWhenQuiet({ clock: systemClock, ...memory });
-      for (const path of [upKubeconfig(dataDir), flags.kubeconfigOut]) {
-        if (path !== undefined) await writeFile(path, control.server.adminKubeconfig, { mode: 0o600 });
-      }
-      context.stdout.write(`kubeconfig   ${flags.kubeconfigOut ?? upKubeconfig(dataDir)}\nready\n`);
-      await stopped(context.stop);
-      context.stdout.write('stopping: answering what is under way\n');
-    });
+    .action((flags: ServerFlags) => run(flags, context));
 };
+
+async function run(flags: ServerFlags, context: CliContext): Promise<void> {
+  const dataDir = flags.dataDir ?? defaultDataDir(context.env);
+  const onReady = (name: string, detail: string): void =>
+    context.stdout.write(`${name.padEnd(12)} ${detail}\n`);
+  const deps = {
+    clock: systemClock,
+    log: context.log,
+    metrics: new Registry(),
+    exec,
+    random: Math.random,
+    onReady,
+  };
+  const protection = await readProtection(flags);
+  const opening = openControlPlane(deps, {
+    ...protection,
+    dataDir,
+    store: flags.store,
+    listen: flags.apiListen,
+    serviceCidrs: flags.serviceCidr?.length > 0 ? flags.serviceCidr : [SERVICE_CIDR_DEFAULT],
+    nodePortRange: NODE_PORTS,
+    controllers: {
+      loadBalancerPools: flags.lbPool ? [{ name: 'default', addresses: flags.lbPool }] : [],
+      // several servers may share one store: one of them controls at a time
+      leaderElection: {
+        name: 'weft-controllers',
+        namespace: 'kube-system',
+        identity: `${hostname()}_${randomUUID()}`,
+      },
+    },
+  });
+  await using control = await opening.catch((error: unknown) => {
+    throw startFault(error, [['--api-listen', flags.apiListen]]);
+  });
+  const memory = processMemory();
+  using _collecting = memory && collectWhenQuiet({ clock: systemClock, ...memory });
+  for (const path of [upKubeconfig(dataDir), flags.kubeconfigOut]) {
+    if (path !== undefined) await writeFile(path, control.server.adminKubeconfig, { mode: 0o600 });
+  }
+  context.stdout.write(`kubeconfig   ${flags.kubeconfigOut ?? upKubeconfig(dataDir)}\nready\n`);
+  await stopped(context.stop);
+  context.stdout.write('stopping: answering what is under way\n');
+}

@@ -2,17 +2,22 @@ import { hasCode, messageOf } from '../base/fault.ts';
 import { joinHostPort } from '../net/ip.ts';
 import { EXIT_FAILURE, EXIT_USAGE, ExitError } from './context.ts';
 
-/** The flags that say where to listen, by name, with what they say. */
-export type ListenFlags = Readonly<Record<string, { readonly host: string; readonly port: number }>>;
+/** An address to listen on, and the flag that says it. */
+export type ListenFlag = readonly [flag: string, at: { readonly host: string; readonly port: number }];
 
-/** Why something did not start, in one sentence that says what and what to do. */
-export function startFault(error: unknown, listen: ListenFlags = {}): ExitError {
+/**
+ * Why something did not start, in one sentence that says what and what to do.
+ * @param unnamed what to do about an address that none of the flags says
+ */
+export function startFault(
+  error: unknown,
+  listen: readonly ListenFlag[] = [],
+  unnamed = 'choose another one (see --help)',
+): ExitError {
   const whole = messageOf(error);
   const message = whole.replace(/\.$/, '');
-  const flag = Object.keys(listen).find((name) =>
-    message.includes(joinHostPort(listen[name]!.host, listen[name]!.port)),
-  );
-  const other = flag === undefined ? 'choose another one (see --help)' : `choose another one with ${flag}`;
+  const [flag] = listen.find(([, { host, port }]) => message.includes(joinHostPort(host, port))) ?? [];
+  const other = flag === undefined ? unnamed : `choose another one with ${flag}`;
   if (hasCode(error, 'EADDRINUSE'))
     return new ExitError(
       EXIT_FAILURE,

@@ -11,6 +11,7 @@ import type { SqliteSnapshot } from '../store/sqlite/snapshot.ts';
 import type { Store } from '../store/store.ts';
 import { EXIT_FAILURE, EXIT_USAGE, ExitError } from './context.ts';
 import type { CliContext, RegisterCommand } from './context.ts';
+import { storeUrl } from './flags.ts';
 
 const STORES = `
 STORE is sqlite:FILE or etcd:URL,URL[?prefix=/weft&ca=FILE&cert=FILE&key=FILE].
@@ -30,25 +31,25 @@ export const register: RegisterCommand = (program, context) => {
     .description('export, import, compact, check or back up a store')
     .addHelpText('after', STORES);
   const add = (name: string, summary: string): Command =>
-    store.command(name).description(summary).exitOverride();
+    store.command(name).description(summary).argument('<STORE>', '', storeUrl).exitOverride();
   store.exitOverride();
-  add('check STORE', 'verify a store and show its sizes').action((url: string) => check(context, url));
-  add('export STORE', 'write all keys as lines of JSON')
+  add('check', 'verify a store and show its sizes').action((url: string) => check(context, url));
+  add('export', 'write all keys as lines of JSON')
     .option('--output <file>', 'write here instead of stdout', '-')
     .option('--prefix <prefix>', 'only keys that begin with this', '')
     .action((url: string, options: { output: string; prefix: string }) => exportStore(context, url, options));
-  add('import STORE', 'write the keys of an export')
+  add('import', 'write the keys of an export')
     .option('--input <file>', 'read this instead of stdin', '-')
     .option('--overwrite', 'replace keys that exist', false)
     .action((url: string, options: { input: string; overwrite: boolean }) =>
       importStore(context, url, options),
     );
-  add('compact STORE', 'forget history, which makes room')
+  add('compact', 'forget history, which makes room')
     .option('--keep <revisions>', 'history to keep for watches', '0')
     .action((url: string, options: { keep: string }) => compactStore(context, url, options));
-  add('backup STORE FILE', 'copy a SQLite store, also while it is in use').action(
-    (url: string, target: string) => backupStore(context, url, target),
-  );
+  add('backup', 'copy a SQLite store, also while it is in use')
+    .argument('<FILE>')
+    .action((url: string, target: string) => backupStore(context, url, target));
 };
 
 async function check(context: CliContext, url: string): Promise<void> {

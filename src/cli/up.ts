@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { Option } from 'commander';
 import { applyObjects, applyOrder, type Applied } from '../api/client/manifest-apply.ts';
 import type { ManifestError } from '../api/client/manifest-parse.ts';
 import { readManifests } from '../api/client/manifest-read.ts';
@@ -13,7 +14,7 @@ import { openUp, type Up, type UpOptions } from '../node/up.ts';
 import { defaultDataDir, upKubeconfig } from './data-dir.ts';
 import { type CliContext, EXIT_FAILURE, ExitError, type RegisterCommand } from './context.ts';
 import { readConfigFile } from './config-file.ts';
-import { cidrFlag, listenOption, oneOf, repeated } from './flags.ts';
+import { addressRange, cidrFlag, listenOption, manifestPath, repeated, seconds } from './flags.ts';
 import { readImageMap } from './image-map-flag.ts';
 import { packageVersion } from './package-version.ts';
 import { renderServices } from './service-table.ts';
@@ -41,7 +42,7 @@ interface UpFlags {
   readonly staticPods?: string;
   readonly nodeName?: string;
   readonly lbPool?: readonly string[];
-  readonly waitSeconds: string;
+  readonly waitSeconds: number;
   readonly strict?: boolean;
 }
 
@@ -53,17 +54,16 @@ export const register: RegisterCommand = (program, context) => {
     .command('up')
     .description('everything on this host: API, controllers, pods, DNS, proxy, ingress')
     .option('--config <file>', 'these options from a YAML file, by their long names; what is typed wins')
-    .option('--apply <path>', 'apply manifests once ready: a file, a folder, or - (repeatable)', repeated)
+    .option('--apply <path>', 'apply manifests once ready: a file, a folder, or - (repeatable)', manifestPath)
     .option('--data-dir <folder>', 'where the store, keys and pods live; memory: keeps nothing')
     .addOption(listenOption('--api-listen <address:port>', 'API server', '127.0.0.1', 6443))
     .addOption(listenOption('--dns-listen <address:port>', 'DNS over UDP and TCP', '127.0.0.1', 10053))
     .addOption(listenOption('--ingress-http <address:port>', 'ingress, plain', '127.0.0.1', 8080))
     .addOption(listenOption('--ingress-https <address:port>', 'ingress, TLS', '127.0.0.1', 8443))
-    .option(
-      '--proxy-mode <mode>',
-      'userspace | iptables | ipvs | nftables',
-      oneOf('userspace', 'iptables', 'ipvs', 'nftables'),
-      'userspace',
+    .addOption(
+      new Option('--proxy-mode <mode>', 'how services are served')
+        .choices(['userspace', 'iptables', 'ipvs', 'nftables'])
+        .default('userspace'),
     )
     .option('--service-cidr <cidr>', 'addresses of services', cidrFlag, '127.96.0.0/16')
     .option('--pod-cidr <cidr>', 'addresses of pods', cidrFlag, '127.244.0.0/16')
@@ -72,8 +72,8 @@ export const register: RegisterCommand = (program, context) => {
     .option('--image-map <file|image=command>', 'what runs for an image (repeatable)', repeated)
     .option('--static-pods <folder>', 'pods that run without the API')
     .option('--node-name <name>', 'name of this host as a Node (default: the host name)')
-    .option('--lb-pool <range>', 'addresses for LoadBalancer services (repeatable)', repeated)
-    .option('--wait-seconds <n>', 'how long --apply waits for readiness', '120')
+    .option('--lb-pool <range>', 'addresses for LoadBalancer services (repeatable)', addressRange)
+    .option('--wait-seconds <n>', 'how long --apply waits for readiness', seconds, 120)
     .option('--strict', 'follow each original’s oddities to the letter')
     .addHelpText(
       'after',
@@ -107,12 +107,12 @@ async function runUp(flags: UpFlags, context: CliContext): Promise<void> {
   try {
     up = await openUp(deps, options);
   } catch (error) {
-    throw startFault(error, {
-      '--api-listen': options.apiListen,
-      '--dns-listen': options.dnsListen,
-      '--ingress-http': options.ingressHttp,
-      '--ingress-https': options.ingressHttps,
-    });
+    throw startFault(error, [
+      ['--api-listen', options.apiListen],
+      ['--dns-listen', options.dnsListen],
+      ['--ingress-http', options.ingressHttp],
+      ['--ingress-https', options.ingressHttps],
+    ]);
   }
   await using running = up;
   await writeKubeconfigs(flags, stateDir, running, context);
@@ -193,7 +193,7 @@ async function applyAll(flags: UpFlags, up: Up, context: CliContext): Promise<nu
     context.stop,
   );
   const waiting = await waitUntilReady(up, progress, {
-    deadlineMs: Number(flags.waitSeconds) * 1000,
+    deadlineMs: flags.waitSeconds * 1000,
     signal: context.stop,
   });
   progress.clear();

@@ -1,7 +1,8 @@
-import type { ApiClient } from '../api/client/client.ts';
+import { type ApiClient, ApiError } from '../api/client/client.ts';
 import { resources } from '../api/client/resources.ts';
 import type { EndpointSlice } from '../api/kinds/endpoint-slice.ts';
 import type { Service } from '../api/kinds/service.ts';
+import { Fault } from '../base/fault.ts';
 
 const NAMESPACE = 'kube-system';
 const NAME = 'kube-dns';
@@ -42,7 +43,23 @@ export async function publishClusterDns(
     ],
     endpoints: [{ addresses: [where.listen.host], conditions: { ready: true } }],
   };
+  const kept = await keptClusterIP(client);
+  if (kept !== undefined && kept !== where.clusterIP)
+    throw new Fault(
+      'SERVICE_RANGE_CHANGED',
+      `the store holds services of another range: ${NAME} has ${kept} and would get ${where.clusterIP}; start with the --service-cidr of before, or with another --data-dir`,
+    );
   const options = { fieldManager: FIELD_MANAGER, force: true };
   await client.patch(resources.services, NAME, NAMESPACE, 'apply', service, options);
   await client.patch(resources.endpointSlices, `${NAME}-weft`, NAMESPACE, 'apply', slice, options);
+}
+
+/** Undefined: the store is new. */
+async function keptClusterIP(client: ApiClient): Promise<string | undefined> {
+  try {
+    return (await client.get<Service>(resources.services, NAME, NAMESPACE)).spec?.clusterIP;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return undefined;
+    throw error;
+  }
 }

@@ -127,10 +127,23 @@ describe.runIf(able)('weft up refuses in one sentence', () => {
     nothingRuns();
   });
 
+  it('another service range than the store was made with', async () => {
+    const path = inFolder('d7');
+    await using first = new WeftProcess(host, ['up', '--data-dir', path]);
+    await first.ready();
+    expect(await first.stop()).toBe(0);
+    const { status, stderr } = up('--data-dir', path, '--service-cidr', '127.95.0.0/16');
+    expect(stderr).toMatch(
+      /kube-dns has 127\.96\.0\.10 and would get 127\.95\.0\.10; start with the --service/,
+    );
+    expect(status).toBe(1);
+    nothingRuns();
+  });
+
   it('a path that is not there', () => {
     const { status, stderr } = up('--data-dir', inFolder('d5'), '--apply', '/does/not/exist');
     expect(stderr).toMatch(/\/does\/not\/exist.*no such file/);
-    expect(status).toBe(1);
+    expect(status).toBe(64);
     nothingRuns();
   });
 });

@@ -1,6 +1,7 @@
 import { Fault } from '../../base/fault.ts';
 import { familyOf, joinHostPort } from '../ip.ts';
 import { socketCalls } from '../libc.ts';
+import { listenReason } from '../listen-reason.ts';
 import {
   AF_INET,
   AF_INET6,
@@ -83,8 +84,7 @@ function bindTo(fd: number, options: SocketAddress): void {
   if (socketCalls().bind(fd, name, size) === 0) return;
   const cause = callFault('bind');
   const at = joinHostPort(options.address, options.port);
-  const why = cause.code === 'EADDRINUSE' ? 'the port is in use' : cause.message;
-  throw new Fault('LISTEN_FAILED', `cannot listen on ${at}/udp: ${why}`, { cause });
+  throw new Fault('LISTEN_FAILED', `cannot listen on ${at}/udp: ${listenReason(cause)}`, { cause });
 }
 
 function must(failure: Failure, option: string): void {

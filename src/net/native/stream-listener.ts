@@ -1,6 +1,7 @@
 import { Fault } from '../../base/fault.ts';
 import { familyOf, joinHostPort } from '../ip.ts';
 import { socketCalls } from '../libc.ts';
+import { listenReason } from '../listen-reason.ts';
 import {
   AF_INET,
   AF_INET6,
@@ -86,9 +87,9 @@ function bindAndListen(fd: number, options: StreamListenerOptions, six: boolean)
 
 function listenFault(failure: Failure, what: string, { address, port }: SocketAddress): Fault {
   const errno = errnoName(failure);
-  const why = errno === 'EADDRINUSE' ? 'the port is in use' : `${what}: ${errno}`;
   const cause = new Fault(errno, `${what}: ${errno}`);
-  return new Fault('LISTEN_FAILED', `cannot listen on ${joinHostPort(address, port)}/tcp: ${why}`, { cause });
+  const at = joinHostPort(address, port);
+  return new Fault('LISTEN_FAILED', `cannot listen on ${at}/tcp: ${listenReason(cause)}`, { cause });
 }
 
 /** Another descriptor of the same socket, for an engine that closes what it was given. */

@@ -8,6 +8,7 @@ import type { Drain } from '../../../base/drain.ts';
 import { Fault, messageOf } from '../../../base/fault.ts';
 import type { Logger } from '../../../base/log.ts';
 import { joinHostPort } from '../../../net/ip.ts';
+import { listenReason } from '../../../net/listen-reason.ts';
 import { BODY_MAX_BYTES } from '../limits.ts';
 import { tooLarge } from '../status.ts';
 import type { ByteSink } from './byte-sink.ts';
@@ -105,8 +106,9 @@ export class ApiListener implements AsyncDisposable {
     await new Promise<void>((resolve, reject) => {
       this.#acceptor.once('error', (error: NodeJS.ErrnoException) => {
         const at = joinHostPort(options.host, options.port);
-        const why = error.code === 'EADDRINUSE' ? 'the port is in use' : messageOf(error);
-        reject(new Fault(API_PORT_IN_USE, `cannot listen on ${at}: ${why}`, { cause: error }));
+        reject(
+          new Fault(API_PORT_IN_USE, `cannot listen on ${at}: ${listenReason(error)}`, { cause: error }),
+        );
       });
       this.#acceptor.listen(options.port, options.host, resolve);
     });
