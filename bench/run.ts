@@ -19,6 +19,7 @@ const BENCHMARKS = [
   'ingress/table.ts',
   'ingress/handshakes.ts',
   'ingress/memory.ts',
+  'ingress/allocations.ts',
   'proxy/userspace.ts',
   'proxy/kernel.ts',
   'proxy/compile.ts',

@@ -1,4 +1,5 @@
 import { inPanic, isAvailable } from '../balance/health.ts';
+import type { Clock } from '../../src/base/clock.ts';
 import type { HealthPolicy } from '../policy.ts';
 import { socketName } from '../../src/net/native/stream-socket.ts';
 import { EndpointState } from '../upstream/cluster.ts';
@@ -45,12 +46,13 @@ export class WorkerCluster {
   }
 
   /** Round robin over those that are available, over all in a panic: as the portable engine chooses. */
-  pick(health: HealthPolicy, nowMs: number): WorkerEndpoint | undefined {
+  pick(health: HealthPolicy, clock: Clock): WorkerEndpoint | undefined {
     const { endpoints } = this;
     if (endpoints.length === 1) {
       const [only] = endpoints;
       return only!.active < health.endpointRequestsMax ? only : undefined;
     }
+    const nowMs = clock.monotonicMs();
     const panic = inPanic(endpoints, nowMs, health);
     for (let i = 0; i < endpoints.length; i++) {
       const endpoint = endpoints[this.#cursor++ % endpoints.length]!;

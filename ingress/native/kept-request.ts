@@ -1,17 +1,26 @@
-import { KEPT_BYTES_MAX } from './limits.ts';
+import type { KeptSlots } from './kept-slots.ts';
+import { KEPT_BYTES_MAX, KEPT_SLOT_BYTES } from './limits.ts';
 
-/** Room kept between the requests of a connection. */
-const IDLE_BYTES = 1024;
-const EMPTY = Buffer.alloc(0);
+const NO_SLOT = -1;
 
 /** The request under way as it came, in case it is needed again: whole, as long as it is not too long. */
 export class KeptRequest {
   isWhole = false;
-  #room: Buffer = EMPTY;
+  readonly #slots: KeptSlots;
+  #slot = NO_SLOT;
+  /** In place of a slot, where that is too short or there is none. */
+  #room: Buffer | undefined;
   #sizeBytes = 0;
 
+  constructor(slots: KeptSlots) {
+    this.#slots = slots;
+  }
+
+  /** To be used before the request is over. */
   get bytes(): Buffer {
-    return this.#room.subarray(0, this.#sizeBytes);
+    if (this.#room) return this.#room.subarray(0, this.#sizeBytes);
+    const { buffer, byteOffset } = this.#slots.bytes;
+    return Buffer.from(buffer, byteOffset + Math.max(0, this.#slot), this.#sizeBytes);
   }
 
   get sizeBytes(): number {
@@ -21,27 +30,37 @@ export class KeptRequest {
   begin(): void {
     this.isWhole = true;
     this.#sizeBytes = 0;
+    this.#slot = this.#slots.take();
   }
 
-  add(bytes: Uint8Array, from: number, to: number): void {
+  /** Bytes [from, to) of the worker's arena. */
+  add(from: number, to: number): void {
     if (!this.isWhole) return;
+    const { bytes } = this.#slots;
     const size = this.#sizeBytes + to - from;
     if (size > KEPT_BYTES_MAX) {
       this.isWhole = false;
       return;
     }
-    if (size > this.#room.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(IDLE_BYTES, size * 2));
-      grown.set(this.bytes);
-      this.#room = grown;
-    }
-    this.#room.set(bytes.subarray(from, to), this.#sizeBytes);
+    const fits = this.#slot !== NO_SLOT && size <= KEPT_SLOT_BYTES;
+    if (fits) bytes.copyWithin(this.#slot + this.#sizeBytes, from, to);
+    else this.#roomFor(size).set(bytes.subarray(from, to), this.#sizeBytes);
     this.#sizeBytes = size;
   }
 
-  /** The request is over: much room is given back. */
+  /** The request is over, or somebody else's. */
   end(): void {
-    if (this.#room.length > IDLE_BYTES) this.#room = EMPTY;
+    if (this.#slot !== NO_SLOT) this.#slots.give(this.#slot);
+    this.#slot = NO_SLOT;
+    this.#room = undefined;
     this.#sizeBytes = 0;
+  }
+
+  #roomFor(sizeBytes: number): Buffer {
+    if (this.#room && sizeBytes <= this.#room.length) return this.#room;
+    const grown = Buffer.allocUnsafeSlow(Math.max(KEPT_SLOT_BYTES, sizeBytes * 2));
+    grown.set(this.bytes);
+    this.#room = grown;
+    return grown;
   }
 }

@@ -10,6 +10,9 @@ export const FAST_HEAD_BYTES_MAX = 8 * 1024;
 export const FAST_FIELDS_MAX = 96;
 /** Bytes kept of a request so that it can be sent again or handed over. Over: a failure is answered here. */
 export const KEPT_BYTES_MAX = 64 * 1024;
+/** Places for requests under way of one worker, and the length of each. Over: kept in memory of their own. */
+export const KEPT_SLOTS = 1024;
+export const KEPT_SLOT_BYTES = 1024;
 /** Reads of one connection in a row before the others have their turn. */
 export const READS_A_TURN = 8;
 /** Host and path pairs whose route is remembered; a further one takes the place of another. Power of two. */

@@ -11,6 +11,7 @@ import type { StreamSocket } from '../../src/net/native/stream-socket.ts';
 import { ThreadSeat } from '../../src/net/native/thread-seat.ts';
 import { TlsSessions } from '../../src/net/native/tls-sessions.ts';
 import { TimerWheel } from '../../src/net/native/timer-wheel.ts';
+import { TurnClock } from '../../src/net/native/turn-clock.ts';
 import { Tallies } from '../observe/tallies.ts';
 import { plainAddress } from '../relay/context.ts';
 import type { ClientListener } from './client.ts';
@@ -34,12 +35,13 @@ class RelayWorker {
     const post = (message: FromWorker): void => seat.post(message);
     const { descriptors, wakeFd, data } = seat;
     this.#seat = seat;
-    const timers = new TimerWheel(systemClock, { slots: TIMER_SLOTS, tickMs: TIMER_TICK_MS });
-    this.#loop = EpollLoop.open({ descriptors, timers, wakeFd });
+    const clock = new TurnClock(systemClock);
+    const timers = new TimerWheel(clock, { slots: TIMER_SLOTS, tickMs: TIMER_TICK_MS });
+    this.#loop = EpollLoop.open({ descriptors, timers, wakeFd, clock });
     const tallies = new Tallies(sharedMemory((labels, memory) => post({ kind: 'tally', labels, memory })));
     this.#context = new WorkerContext({
       loop: this.#loop,
-      clock: systemClock,
+      clock,
       sessions: new TlsSessions(data.sessions),
       counts: data.counts,
       tallies,

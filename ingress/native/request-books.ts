@@ -7,6 +7,7 @@ import { jsonLine, upstreamInfoLine } from '../observe/access-log.ts';
 import { contextOf } from '../relay/context.ts';
 import { RequestRecord } from '../relay/record.ts';
 import type { ClientConnection } from './client-connection.ts';
+import type { KeptRequest } from './kept-request.ts';
 import type { Method } from './request-scan.ts';
 import type { WorkerContext } from './worker-context.ts';
 
@@ -39,10 +40,10 @@ export class RequestBooks {
     return this.#method!;
   }
 
-  begin(route: Route, method: Method, nowMs: number): void {
+  begin(route: Route, method: Method): void {
     this.#route = route;
     this.#method = method;
-    this.#startedMs = nowMs;
+    this.#startedMs = this.#context.nowMs();
     this.requestBytes = 0;
     this.upstreamBytes = 0;
     this.#headMs = 0;
@@ -74,7 +75,7 @@ export class RequestBooks {
   }
 
   /** Counts, and writes the line of the log. `kept` begins with the request's head. */
-  end(status: number, bytes: number, kept: Buffer, client: ClientConnection): void {
+  end(status: number, bytes: number, kept: KeptRequest, client: ClientConnection): void {
     const route = this.#route!;
     const nowMs = this.#context.nowMs();
     const tally = this.#context.tallies.find(route, this.method.name, status, '');
@@ -87,7 +88,7 @@ export class RequestBooks {
       if (this.connectedMs > 0) tally.connectSeconds.observe((this.connectedMs - this.tryStartedMs) / 1000);
     }
     if (this.#context.settings.accessLog !== 'off' && route.policy.accessLog)
-      this.#log(status, bytes, nowMs, kept, client);
+      this.#log(status, bytes, nowMs, kept.bytes, client);
   }
 
   /** The portable engine's own line, of the request read once more. */

@@ -32,13 +32,14 @@ export class RequestRelay implements UpstreamUser {
   readonly #response: ResponseRelay;
   #fast: FastRoute | undefined;
   #endpoint: WorkerEndpoint | undefined;
-  readonly #kept = new KeptRequest();
+  readonly #kept: KeptRequest;
   readonly #body = new RequestBody();
   #sent = false;
 
   constructor(context: WorkerContext, client: ClientConnection) {
     this.#context = context;
     this.client = client;
+    this.#kept = new KeptRequest(context.keptSlots);
     this.books = new RequestBooks(context);
     this.#response = new ResponseRelay(context, this);
   }
@@ -71,8 +72,7 @@ export class RequestRelay implements UpstreamUser {
     const { proxy, balance } = fast.route.policy;
     const { bodyLength } = request;
     if (proxy.bodyBytesMax > 0 && bodyLength > proxy.bodyBytesMax) return false;
-    const nowMs = this.#context.nowMs();
-    const endpoint = fast.cluster.pick(balance.health, nowMs);
+    const endpoint = fast.cluster.pick(balance.health, this.#context.clock);
     if (!endpoint) return false;
     const body = this.#body;
     const bodyEnd = body.begin(bodyLength, arena.bytes, request.end, end);
@@ -81,11 +81,11 @@ export class RequestRelay implements UpstreamUser {
     this.keepAlive = !request.close;
     this.active = true;
     counts[COUNT.REQUESTS]!++;
-    this.books.begin(fast.route, request.method, nowMs);
+    this.books.begin(fast.route, request.method);
     this.books.requestBytes = body.content;
     this.client.hold(bodyEnd, end);
     this.#kept.begin();
-    this.#kept.add(arena.bytes, from, bodyEnd);
+    this.#kept.add(from, bodyEnd);
     this.#open(endpoint, from, bodyEnd, false);
     return true;
   }
@@ -217,7 +217,7 @@ export class RequestRelay implements UpstreamUser {
     this.#context.counts[COUNT.REQUESTS]!--;
     if (this.#endpoint) this.#endpoint.active--;
     this.#endpoint = undefined;
-    this.books.end(status, this.#response.sentBytes, this.#kept.bytes, this.client);
+    this.books.end(status, this.#response.sentBytes, this.#kept, this.client);
     this.#kept.end();
   }
 
@@ -230,7 +230,7 @@ export class RequestRelay implements UpstreamUser {
   #forward(from: number, to: number): void {
     const { upstream } = this;
     if (to === from || !upstream) return;
-    this.#kept.add(this.#context.arena.bytes, from, to);
+    this.#kept.add(from, to);
     if (upstream.outbox.send(from, to - from) < 0) this.upstreamLost('reset', 'EPIPE');
   }
 
@@ -320,8 +320,8 @@ export class RequestRelay implements UpstreamUser {
       return this.#answer(isTime ? 504 : 502, `upstream ${failure}: ${detail}`);
     }
     const endpoint = this.#endpoint!.id;
-    this.#withdraw();
     const bytes = Buffer.from(this.#kept.bytes);
+    this.#withdraw();
     this.client.served--;
     this.client.handOver(bytes, { kind: 'tried', endpoint, failure, detail, sent: this.#sent });
   }
@@ -332,6 +332,7 @@ export class RequestRelay implements UpstreamUser {
     this.#context.counts[COUNT.REQUESTS]!--;
     if (this.#endpoint) this.#endpoint.active--;
     this.#endpoint = undefined;
+    this.#kept.end();
   }
 
   /** The body cannot be understood, or does not come. */

@@ -2,8 +2,9 @@
  * The loop of a thread that serves connections by system calls. Everything it needs, in the order of use:
  *
  *   const seat = ThreadSeat.take<Data, Order, Reply>();           // of a SupervisedWorker
+ *   const clock = new TurnClock(systemClock);
  *   const timers = new TimerWheel(clock, { slots: 512, tickMs: 10 });
- *   const loop = EpollLoop.open({ descriptors: seat.descriptors, timers, wakeFd: seat.wakeFd });
+ *   const loop = EpollLoop.open({ descriptors: seat.descriptors, timers, wakeFd: seat.wakeFd, clock });
  *   const { fd, port } = openStreamListener({ address, port: 0, backlog: 1_024, reusePort: false });   // any thread; throws Fault
  *   using acceptor = new Acceptor({ loop, arena }, fd, { accepted(stream, peer) { ... }, failed(failure) { ... } });
  *   seat.serve(loop, { obey(order) { ... } });                     // until the owner is disposed
@@ -33,6 +34,7 @@ import { ERRNO, errnoName, type Failure, orErrno } from './errno.ts';
 import { WakeUp, WakeUps } from './event-fd.ts';
 import { streamCalls } from './stream-calls.ts';
 import { TimerWheel } from './timer-wheel.ts';
+import type { TurnClock } from './turn-clock.ts';
 
 /** Events taken by one wait. */
 const EVENTS_MAX = 256;
@@ -56,6 +58,8 @@ export interface EpollLoopDeps {
   readonly timers: TimerWheel;
   /** The descriptor of a WakeUp; its owner closes it when this thread has ended. */
   readonly wakeFd: number;
+  /** Read once a turn, for the timers and whoever else asks often. */
+  readonly clock?: TurnClock;
 }
 
 export class EpollLoop implements Disposable {
@@ -65,6 +69,7 @@ export class EpollLoop implements Disposable {
   staleEvents = 0;
   readonly #epoll: number;
   readonly #wake: number;
+  readonly #clock: TurnClock | undefined;
   readonly #wakeUps = new WakeUps();
   readonly #arena = new Arena((EVENTS_MAX + 1) * EPOLL_EVENT.BYTES + 32);
   readonly #events = this.#arena.allocate(EVENTS_MAX * EPOLL_EVENT.BYTES);
@@ -84,6 +89,7 @@ export class EpollLoop implements Disposable {
     this.timers = deps.timers;
     this.#epoll = epoll;
     this.#wake = deps.wakeFd;
+    this.#clock = deps.clock;
     const size = deps.descriptors.memory.length;
     this.#handlers = Array.from({ length: size }, () => undefined);
     this.#generations = new Int32Array(size);
@@ -143,7 +149,9 @@ export class EpollLoop implements Disposable {
 
   /** Waits for events or the next timer, handles what came. `waitMaxMs` < 0: as long as it takes. */
   turn(waitMaxMs = -1): void {
+    this.#clock?.read();
     const count = this.#wait(this.#deferred.length > 0 ? 0 : this.#shorter(waitMaxMs));
+    this.#clock?.read();
     const deferred = this.#deferred;
     this.#deferred = this.#spare;
     this.#spare = deferred;

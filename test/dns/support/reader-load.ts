@@ -1,4 +1,3 @@
-import { GCProfiler, getHeapStatistics } from 'node:v8';
 import { ClusterNames } from '../../../dns/cluster/cluster-names.ts';
 import { PackedReader } from '../../../dns/cluster/table/packed-reader.ts';
 import type { AskingClient } from '../../../dns/cluster/table/raw-question.ts';
@@ -6,6 +5,7 @@ import { CookieMaker } from '../../../dns/server/cookie-maker.ts';
 import { encodeMessage } from '../../../dns/wire/encode.ts';
 import type { KubeObject } from '../../../src/api/kinds/meta.ts';
 import { systemClock } from '../../../src/base/clock.ts';
+import { heapBytesAnOperation } from '../../support/heap-growth.ts';
 import { clusterOf } from './cluster.ts';
 import { questionOf } from './server.ts';
 
@@ -73,17 +73,7 @@ export function heapBytesPerAnswer(warmUp: number, answers: number): number {
     }
   };
   load(warmUp);
-  const profiler = new GCProfiler();
-  profiler.start();
-  const before = getHeapStatistics().used_heap_size;
-  load(answers);
-  const after = getHeapStatistics().used_heap_size;
-  const { statistics } = profiler.stop();
-  const freed = statistics.reduce(
-    (sum, { beforeGC, afterGC }) =>
-      sum + beforeGC.heapStatistics.usedHeapSize - afterGC.heapStatistics.usedHeapSize,
-    0,
-  );
+  const bytes = heapBytesAnOperation(answers, () => load(answers));
   names[Symbol.dispose]();
-  return (after - before + freed) / answers;
+  return bytes;
 }
