@@ -8,12 +8,15 @@ import type { Tallies } from '../observe/tallies.ts';
 import type { GlobalSettings } from '../settings.ts';
 import { IdleBudget } from '../upstream/pool.ts';
 import type { ClientConnection } from './client-connection.ts';
+import { KeptSlots } from './kept-slots.ts';
 import {
   CLIENTS_REMEMBERED_MAX,
   FAST_FIELDS_MAX,
   FAST_HEAD_BYTES_MAX,
   HANDSHAKE_STEPS_A_TURN,
   HEADROOM_BYTES,
+  KEPT_SLOT_BYTES,
+  KEPT_SLOTS,
   RECEIVE_BYTES,
   SPARE_RELAYS_MAX,
 } from './limits.ts';
@@ -41,13 +44,16 @@ export interface WorkerContextDeps {
 export class WorkerContext implements BridgeRoom {
   readonly loop: EpollLoop;
   readonly clock: Clock;
-  readonly arena = new Arena(2 * (HEADROOM_BYTES + RECEIVE_BYTES + TAILROOM_BYTES) + RECEIVE_BYTES + 64);
+  readonly arena = new Arena(
+    2 * (HEADROOM_BYTES + RECEIVE_BYTES + TAILROOM_BYTES) + RECEIVE_BYTES + KEPT_SLOTS * KEPT_SLOT_BYTES + 64,
+  );
   /** Reads go here: RECEIVE_BYTES, HEADROOM_BYTES before and TAILROOM_BYTES behind them. */
   readonly receiveAt: number;
   readonly receiveBytes = RECEIVE_BYTES;
   /** Heads are written here, with the bytes of the body that go along. */
   readonly writeAt: number;
   readonly scratch: Scratch;
+  readonly keptSlots: KeptSlots;
   readonly request = new RequestScan();
   readonly response = new ResponseScan();
   readonly writer: RequestWriter;
@@ -85,6 +91,7 @@ export class WorkerContext implements BridgeRoom {
     this.receiveAt = this.arena.allocate(room) + HEADROOM_BYTES;
     this.writeAt = this.arena.allocate(room);
     this.scratch = { arena: this.arena, at: this.arena.allocate(RECEIVE_BYTES), sizeBytes: RECEIVE_BYTES };
+    this.keptSlots = new KeptSlots(this.arena);
     this.writer = new RequestWriter(this.arena.bytes);
   }
 
