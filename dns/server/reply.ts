@@ -18,7 +18,7 @@ export function messageOf(request: Message, outcome: Outcome): Message | undefin
   return undefined;
 }
 
-/** Puts id, question and OPT of a reply right for its request. */
+/** Puts id, question, RD, CD (RFC 4035 section 3.2.2) and OPT of a reply right for its request. */
 export function finishReply(
   request: Message,
   reply: Message,
@@ -33,6 +33,7 @@ export function finishReply(
     response: true,
     opcode: request.opcode,
     recursionDesired: request.recursionDesired,
+    checkingDisabled: request.checkingDisabled,
     questions,
     edns: request.edns ? replyEdns(request.edns, reply.edns, extended, cookie, options) : undefined,
   };

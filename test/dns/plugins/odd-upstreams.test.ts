@@ -108,6 +108,17 @@ describe('an upstream over TCP', () => {
 });
 
 describe('an upstream over UDP', () => {
+  it('that loses CD gets it back for the client, from the cache too (RFC 4035 section 3.2.2)', async () => {
+    await using upstream = await CannedUpstream.open((request) => ({
+      ...answer(request, '192.0.2.1'),
+      checkingDisabled: false,
+    }));
+    await using on = await openServer(`. {\nforward . 127.0.0.1:${upstream.port}\ncache\n}`);
+    for (const checkingDisabled of [true, false, true])
+      expect(await ask(on, 'x. A', { checkingDisabled })).toMatchObject({ checkingDisabled });
+    expect(upstream.asked.map(({ checkingDisabled }) => checkingDisabled)).toEqual([true, false]);
+  });
+
   it('that answers an error alone is passed over at once', async () => {
     const socket = createSocket('udp4');
     await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
