@@ -23,7 +23,7 @@ const LEFT_OUT = ['seq-sticky-port-independent', 'seq-spread'];
 const sequences = PROXY_CASES.sequences
   .filter(({ modes, id }) => modes.includes('ipvs') && !LEFT_OUT.includes(id))
   .map(({ id, title }) => `ipvs: ${id}: ${title}`);
-const LIVE = ['draining', 'schedulers', 'IPv6', 'repair', 'settings of the host', 'cleanup'];
+const LIVE = ['draining', 'schedulers', 'IPv6', 'repair', 'other modes', 'settings of the host', 'cleanup'];
 
 /** Runs the tests of ./in-vm in the guest and says what became of each. */
 async function runTests(): Promise<ReadonlyMap<string, Result> | { readonly cannot: string }> {

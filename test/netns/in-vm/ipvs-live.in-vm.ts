@@ -23,6 +23,7 @@ const VIP = '10.43.0.80';
 const web = service('shop/web', { clusterIP: VIP, ports: [{ name: 'http', port: 80 }] });
 const behind = (...ips: readonly string[]) =>
   slice('shop/web-1', 'web', { ports: { http: 8080 }, endpoints: ips.map((ip) => ({ ip })) });
+const ENDPOINTS = ['10.42.1.20:8080', '10.42.2.20:8080'];
 const [first] = PROXY_CASES.groups;
 const group = { ...first!, cases: [], objects: [web, behind('10.42.1.20', '10.42.2.20')] };
 const route = { source: CLIENT, destination: VIP, port: 80, protocol: 'tcp' } as const;
@@ -128,6 +129,20 @@ describe('a live proxy', () => {
       expect(await proxy.sync()).toBe(false);
     }
     await proxy.cleanup();
+  });
+
+  test('other modes', async () => {
+    const { model, proxy, arrivals } = await open();
+    let before: LiveProxy = proxy;
+    for (const mode of ['userspace', 'ipvs', 'iptables', 'ipvs'] as const) {
+      const next = await LiveProxy.open(world.node, model, { mode, kernel: kernelWith() });
+      await before.cleanup();
+      await before[Symbol.asyncDispose]();
+      expect(new Set([...(await arrivals(4)), ...ENDPOINTS]), mode).toEqual(new Set(ENDPOINTS));
+      before = next;
+    }
+    await before.cleanup();
+    expect(leftovers(world)).toEqual([]);
   });
 
   test('settings of the host', async () => {
