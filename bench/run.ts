@@ -10,6 +10,7 @@ const ROOT = new URL('.', import.meta.url).pathname;
 const BENCHMARKS = [
   'engine.ts',
   'dns/queries.ts',
+  'dns/tls.ts',
   'dns/table.ts',
   'dns/cold-start.ts',
   'dns/allocations.ts',

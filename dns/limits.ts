@@ -18,8 +18,16 @@ export const STREAM_UNSENT_BYTES = 256 * 1024;
 export const STREAM_BACKLOG = 1024;
 /** Connections of one listener; the one idle for longest makes room for the next. */
 export const STREAM_CONNECTIONS = 20_000;
+/** Descriptors of a native thread: three for a connection over TLS that the chain goes on with. Over: clients wait in the kernel. */
+export const STREAM_DESCRIPTORS = 4 * STREAM_CONNECTIONS;
 /** A TLS handshake must be done within this. */
 export const TLS_HANDSHAKE_MS = 10_000;
+/** Steps of TLS handshakes in one turn of a native thread, half a millisecond each or more: answers have their turn between. */
+export const STREAM_HANDSHAKE_STEPS_A_TURN = 16;
+/** What a native thread takes from a connection by one call. */
+export const STREAM_INPUT_BYTES = 16 * 1024;
+/** A question over a connection that is longer than this is the slow path's. */
+export const STREAM_QUESTION_BYTES = 4096;
 /** Questions under way on the slow path of one server; more are answered SERVFAIL at once. */
 export const QUERIES_IN_FLIGHT = 20_000;
 /** How long questions under way may take to end when the server stops. */

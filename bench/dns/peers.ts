@@ -3,10 +3,13 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { reverseName, serviceAddress, serviceName } from './cluster.ts';
+import type { CertificateFiles } from './rig.ts';
 
 export interface Peer {
   readonly name: string;
   readonly port: number;
+  /** Where it speaks TLS, if it was given files for that and can. */
+  readonly tlsPort: number;
   readonly start: (folder: string) => ChildProcess;
 }
 
@@ -39,7 +42,14 @@ function pinned(program: string, args: readonly string[]): ChildProcess {
   });
 }
 
-function nsdConfig(folder: string, port: number): string {
+function nsdConfig(folder: string, { port, tlsPort }: Ports, tls: CertificateFiles | undefined): string {
+  const secure = tls
+    ? `  ip-address: 127.0.0.1@${tlsPort}
+  tls-port: ${tlsPort}
+  tls-service-pem: "${tls.cert}"
+  tls-service-key: "${tls.key}"
+`
+    : '';
   const path = join(folder, 'nsd.conf');
   writeFileSync(
     path,
@@ -55,7 +65,7 @@ function nsdConfig(folder: string, port: number): string {
   zonelistfile: "${folder}/zone.list"
   xfrdir: "${folder}"
   rrl-ratelimit: 0
-remote-control:
+${secure}remote-control:
   control-enable: no
 zone:
   name: cluster.local
@@ -103,14 +113,23 @@ function corednsConfig(folder: string, port: number): string {
   return path;
 }
 
+type Ports = Pick<Peer, 'port' | 'tlsPort'>;
+
 /** Those that are installed. */
-export function peers(): Peer[] {
+export function peers(tls?: CertificateFiles): Peer[] {
+  const nsd: Ports = { port: 19_053, tlsPort: 19_853 };
   const all: Peer[] = [
-    { name: 'nsd', port: 19_053, start: (folder) => pinned('nsd', ['-d', '-c', nsdConfig(folder, 19_053)]) },
-    { name: 'knotd', port: 19_054, start: (folder) => pinned('knotd', ['-c', knotConfig(folder, 19_054)]) },
+    { name: 'nsd', ...nsd, start: (folder) => pinned('nsd', ['-d', '-c', nsdConfig(folder, nsd, tls)]) },
+    {
+      name: 'knotd',
+      port: 19_054,
+      tlsPort: 0,
+      start: (folder) => pinned('knotd', ['-c', knotConfig(folder, 19_054)]),
+    },
     {
       name: 'coredns',
       port: 19_055,
+      tlsPort: 0,
       start: (folder) => pinned('coredns', ['-conf', corednsConfig(folder, 19_055)]),
     },
   ];

@@ -39,15 +39,23 @@ export function writeQuestions(path: string, kind: Questions, count: number): vo
 
 export type Engine = 'portable' | 'native';
 
-/** On one core, for each of the receivers. */
+/** Paths of PEM files. */
+export interface CertificateFiles {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** On one core, for each of the receivers; with certificate files it is asked over TLS. */
 export async function startServer(
   services: number,
   engine: Engine,
   receivers = 1,
+  tls?: CertificateFiles,
 ): Promise<{ child: ChildProcess; port: number }> {
   const script = new URL('./server.ts', import.meta.url).pathname;
   const cores = receivers === 1 ? '0' : `0-${receivers - 1}`;
-  const args = [script, services, 0, engine, receivers].map(String);
+  const files = tls ? [tls.cert, tls.key] : [];
+  const args = [script, services, 0, engine, receivers, ...files].map(String);
   const child = spawn('taskset', ['-c', cores, process.execPath, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

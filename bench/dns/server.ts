@@ -1,9 +1,9 @@
 /**
- * The server under test: `node bench/dns/server.ts services endpoints engine receivers`. The kubeadm Corefile's chain with metrics on;
- * prints its port.
+ * The server under test: `node bench/dns/server.ts services endpoints engine receivers [cert key]`. The kubeadm Corefile's chain with
+ * metrics on, over UDP and TCP or, with certificate files, over TLS; prints its port.
  */
 import { DnsServer } from '../../dns/server/dns-server.ts';
-import { nativeDatagram } from '../../dns/server/native/native-datagram.ts';
+import { dnsEngines } from '../../dns/server/engine.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { Registry } from '../../src/base/metrics.ts';
@@ -13,7 +13,8 @@ const [services = 10_000, endpoints = 0] = process.argv.slice(2, 4).map(Number);
 const native = process.argv[4] === 'native';
 const receivers = Number(process.argv[5] ?? 1);
 const clock = systemClock;
-const corefile = `. {
+const [cert, key] = process.argv.slice(6);
+const corefile = `${cert ? `tls://.:0 {\n  tls ${cert} ${key}` : '. {'}
   errors
   kubernetes cluster.local in-addr.arpa ip6.arpa {
     pods insecure
@@ -31,7 +32,7 @@ const server = await DnsServer.open(
     log: silentLogger,
     metrics: new Registry(),
     random: Math.random,
-    ...(native && { openDatagram: nativeDatagram({ clock, log: silentLogger }, { receivers }) }),
+    ...dnsEngines(native ? 'native' : 'portable', { clock, log: silentLogger }, { receivers }),
   },
   { corefile: { text: corefile }, dnsPort: 0, defaultBind: ['127.0.0.1'] },
 );

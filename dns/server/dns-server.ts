@@ -17,6 +17,7 @@ import type { OpenStreamEngine } from './stream-engine.ts';
 import { openPortableStream } from './stream-listener.ts';
 import type { Answerer, Arrival, Respond } from './responder.ts';
 import { SharedThings } from './shared-things.ts';
+import { tlsFilesDigest } from './tls-files.ts';
 
 export interface DnsServerDeps {
   readonly snapshots: SnapshotSource;
@@ -70,11 +71,14 @@ export class DnsServer implements AsyncDisposable {
   #draining = false;
   #reloading: Promise<boolean> | undefined;
   #loaded: LoadedCorefile;
+  /** What `#loaded` said of certificates, as they were then. */
+  #certificates: string;
 
   private constructor(deps: DnsServerDeps, options: DnsServerOptions, loaded: LoadedCorefile) {
     this.#deps = { ...deps, log: deps.log.with({ part: 'dns' }) };
     this.#options = options;
     this.#loaded = loaded;
+    this.#certificates = certificateDigest(loaded);
     const { cookieSecret } = options;
     this.#cookies = new ServerCookies(deps, cookieSecret === undefined ? {} : { secret: cookieSecret });
   }
@@ -121,7 +125,7 @@ export class DnsServer implements AsyncDisposable {
   }
 
   /**
-   * Reads the Corefile again. Sockets that stay wanted stay open; questions under way end on the old chains. A bad
+   * Reads the Corefile and its certificates again. Sockets that stay wanted stay open; questions under way end on the old chains. A bad
    * file changes nothing: the faults are logged and the result is false.
    */
   async reload(options: { readonly onlyIfChanged?: boolean } = {}): Promise<boolean> {
@@ -146,10 +150,14 @@ export class DnsServer implements AsyncDisposable {
     const { log } = this.#deps;
     try {
       const loaded = load(this.#options);
-      if (onlyIfChanged && loaded.texts.join('\0') === this.#loaded.texts.join('\0')) return true;
+      const certificates = certificateDigest(loaded);
+      const isSame =
+        certificates === this.#certificates && loaded.texts.join('\0') === this.#loaded.texts.join('\0');
+      if (onlyIfChanged && isSame) return true;
       const before = this.#generation;
       await this.#start(loaded);
       this.#loaded = loaded;
+      this.#certificates = certificates;
       log.info('corefile reloaded');
       void this.#retire(before);
       return true;
@@ -174,7 +182,9 @@ export class DnsServer implements AsyncDisposable {
     const opened: OpenListener[] = [];
     try {
       for (const spec of specs) {
-        if (this.#listeners.has(spec.label)) continue;
+        const kept = this.#listeners.get(spec.label);
+        if (kept && spec.tls) kept.renewTls(spec.tls);
+        if (kept) continue;
         const { clock, openDatagram = openPortableDatagram, openStream = openPortableStream } = this.#deps;
         const deps = { clock, responder: this.#currentResponder(), openDatagram, openStream };
         opened.push(await OpenListener.open(deps, spec));
@@ -240,6 +250,10 @@ export class DnsServer implements AsyncDisposable {
     const waits = this.#generation.plugins.map((plugin) => plugin.lameduck?.() ?? Promise.resolve());
     await Promise.all(waits);
   }
+}
+
+function certificateDigest({ plans }: LoadedCorefile): string {
+  return tlsFilesDigest(plans.flatMap(({ settings }) => settings.tls ?? []));
 }
 
 function load(options: DnsServerOptions): LoadedCorefile {

@@ -5,7 +5,6 @@ import {
   type Http2ServerResponse,
 } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
-import type { TlsOptions } from 'node:tls';
 import type { Clock } from '../../src/base/clock.ts';
 import { STREAM_CONNECTIONS, STREAM_IDLE_MS, TLS_HANDSHAKE_MS } from '../limits.ts';
 import type { Peer, TlsFiles, TransportSettings } from '../plugin.ts';
@@ -15,15 +14,14 @@ import { smallestTtl } from './message-ttl.ts';
 import { plainAddress } from './portable-datagram.ts';
 import type { Answerer } from './responder.ts';
 import { listening } from './stream-listener.ts';
-import { guardTls } from './tls-options.ts';
+import { tlsFilesFault } from './tls-files.ts';
+import { guardTls, readTlsOptions } from './tls-options.ts';
 
 export interface DohOptions {
   readonly address: string;
   readonly port: number;
   readonly listener: string;
-  readonly tls: TlsOptions;
-  /** What `tls` was read from. */
-  readonly tlsFiles?: TlsFiles;
+  readonly tls: TlsFiles;
   readonly settings?: Partial<Readonly<TransportSettings>>;
 }
 
@@ -44,20 +42,20 @@ export class DohListener implements AsyncDisposable {
     this.address = { address, port };
   }
 
-  /** Rejects with Fault LISTEN_FAILED. */
+  /** Rejects with Fault LISTEN_FAILED or TLS_FILES. */
   static async open(deps: { clock: Clock; responder: Answerer }, options: DohOptions): Promise<DohListener> {
     const server = createSecureServer({
       allowHTTP1: true,
       handshakeTimeout: TLS_HANDSHAKE_MS,
       settings: { maxConcurrentStreams: STREAMS_MAX },
-      ...options.tls,
+      ...readTlsOptions(options.tls),
     });
     const { settings = {} } = options;
     server.setTimeout(settings.idleMs ?? STREAM_IDLE_MS);
     server.maxConnections = settings.httpsConnections ?? STREAM_CONNECTIONS;
     server.on('timeout', (session: { destroy?(): void; close?(): void }) => session.destroy?.());
     server.on('sessionError', () => {}); // a broken peer; its session is gone with it
-    if (options.tlsFiles) guardTls(server, options.tlsFiles);
+    guardTls(server, options.tls);
     await listening(server, options);
     const listener = new DohListener(server);
     server.on('connection', (socket: Socket) => listener.#follow(socket));
@@ -66,6 +64,16 @@ export class DohListener implements AsyncDisposable {
       (request, response) => void serve(deps.responder, options.listener, request, response),
     );
     return listener;
+  }
+
+  /** Who must show a certificate is decided when it opens, and stays so. */
+  renewTls(files: TlsFiles): void {
+    const options = readTlsOptions(files);
+    try {
+      this.#server.setSecureContext(options);
+    } catch (cause) {
+      throw tlsFilesFault(files, cause);
+    }
   }
 
   drain(): void {

@@ -7,10 +7,10 @@ import {
 } from './native/native-datagram.ts';
 import { nativeStream } from './native/native-stream.ts';
 import { openPortableDatagram } from './portable-datagram.ts';
-import type { OpenStreamEngine } from './stream-engine.ts';
+import type { OpenStreamEngine, StreamEngine } from './stream-engine.ts';
 import { openPortableStream } from './stream-listener.ts';
 
-/** How sockets for UDP are opened, and those for TCP. */
+/** How sockets for UDP are opened, and those for TCP and TLS. */
 export function dnsEngines(
   name: EngineName,
   deps: NativeDatagramDeps,
@@ -21,11 +21,12 @@ export function dnsEngines(
   const stream = nativeStream(deps, { cpu: cpus[receivers % cpus.length] });
   return {
     openDatagram: datagramEngine(choice, deps, options),
-    openStream: (streamDeps, where) =>
-      choice.open(
-        () => stream(streamDeps, where),
-        () => openPortableStream(streamDeps, where),
-      ),
+    openStream: (streamDeps, where) => {
+      const portable = (): Promise<StreamEngine> => openPortableStream(streamDeps, where);
+      // secrets of sessions are written by node:tls alone: who reads the traffic wants to see it, not to have it fast
+      if (where.tls?.keyLogFile !== undefined) return portable();
+      return choice.open(() => stream(streamDeps, where), portable);
+    },
   };
 }
 

@@ -17,7 +17,8 @@ export interface TablePathOptions {
 
 /** How one listener answers over each of its transports. */
 export interface FastPaths {
-  readonly datagram: TablePath;
+  /** undefined = it has connections only. */
+  readonly datagram: TablePath | undefined;
   readonly stream: TablePath;
 }
 
@@ -67,7 +68,7 @@ export class TablePath implements FastPath, Disposable {
  */
 export function fastPathsOf(
   deps: { clock: Clock },
-  options: Omit<TablePathOptions, 'proto' | 'block'>,
+  options: Omit<TablePathOptions, 'proto' | 'block'> & { readonly hasDatagrams: boolean },
   table: BlockTable,
 ): FastPaths | undefined {
   for (const block of new Set(table.blocks)) {
@@ -87,9 +88,11 @@ export function fastPathsOf(
       nsid: inFront.find(({ serverId }) => serverId !== undefined)?.serverId,
     });
     if (!names) continue;
+    const path = { ...options, block: block.settings };
+    const { hasDatagrams } = options;
     return {
-      datagram: new TablePath(deps, { ...options, proto: 'udp', block: block.settings }, names),
-      stream: new TablePath(deps, { ...options, proto: 'tcp', block: block.settings }, names),
+      datagram: hasDatagrams ? new TablePath(deps, { ...path, proto: 'udp' }, names) : undefined,
+      stream: new TablePath(deps, { ...path, proto: 'tcp' }, names),
     };
   }
   return undefined;

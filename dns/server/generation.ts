@@ -81,12 +81,13 @@ export class Generation implements AsyncDisposable {
       await deps.lease[Symbol.asyncDispose]();
       throw error;
     }
-    for (const { label, entries } of specs) {
+    for (const { label, scheme, entries } of specs) {
       const rows = entries.map(({ zone, planIndex }) => ({ zone, block: blocks[planIndex]! }));
       const table = new BlockTable(rows);
       tables.set(label, table);
-      const path = { listener: label, cookieSecret: deps.cookies.secret };
-      const fast = label.startsWith('dns://') ? fastPathsOf(deps, path, table) : undefined;
+      const hasDatagrams = scheme === 'dns';
+      const path = { listener: label, cookieSecret: deps.cookies.secret, hasDatagrams };
+      const fast = scheme === 'https' ? undefined : fastPathsOf(deps, path, table);
       if (fast) fastPaths.set(label, fast);
     }
     return new Generation(deps, blocks, tables, fastPaths, responder, drain);
@@ -110,7 +111,7 @@ export class Generation implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await closeBlocks(this.blocks, this.#deps.log);
     for (const { datagram, stream } of this.fastPaths.values()) {
-      datagram[Symbol.dispose]();
+      datagram?.[Symbol.dispose]();
       stream[Symbol.dispose]();
     }
     await this.#deps.lease[Symbol.asyncDispose]();
@@ -118,7 +119,9 @@ export class Generation implements AsyncDisposable {
 }
 
 function samplesOf(fastPaths: ReadonlyMap<string, FastPaths>): FastSample[] {
-  return [...fastPaths.values()].flatMap(({ datagram, stream }) => [datagram.sample, stream.sample]);
+  return [...fastPaths.values()].flatMap(({ datagram, stream }) =>
+    datagram ? [datagram.sample, stream.sample] : [stream.sample],
+  );
 }
 
 function firstLabel({ settings }: BlockPlan): string {

@@ -1,12 +1,10 @@
 import type { Clock } from '../../src/base/clock.ts';
 import { Fault, hasCode } from '../../src/base/fault.ts';
-import type { Transport } from '../plugin.ts';
+import type { TlsFiles, Transport } from '../plugin.ts';
 import type { DatagramEngine, DatagramHandler, FastPath, OpenDatagramEngine } from './datagram-engine.ts';
 import type { ListenSpec } from './listen-plan.ts';
 import type { Answerer } from './responder.ts';
 import type { OpenStreamEngine, StreamEngine } from './stream-engine.ts';
-import { StreamListener } from './stream-listener.ts';
-import { readTlsOptions } from './tls-options.ts';
 
 /** How often a free port must turn out to be taken for the other protocol before we give up. */
 const PORT_PAIR_TRIES = 20;
@@ -36,12 +34,12 @@ export class OpenListener implements AsyncDisposable {
   static async open(deps: ListenDeps, spec: ListenSpec): Promise<OpenListener> {
     if (spec.scheme === 'dns') return await openDns(deps, spec, OpenListener.#make);
     if (!spec.tls) throw new Fault('TLS_FILES', `${spec.label} needs a tls directive in its block`);
-    const tls = readTlsOptions(spec.tls);
-    const options = { ...spec, listener: spec.label, tls, tlsFiles: spec.tls, settings: spec.transport };
+    const { tls, port, label: listener, transport: settings } = spec;
     const open = async (address: string): Promise<StreamEngine> => {
-      if (spec.scheme === 'tls') return await StreamListener.open(deps, { ...options, address });
+      const options = { address, port, listener, settings, tls };
+      if (spec.scheme === 'tls') return await deps.openStream(deps, options);
       const { DohListener } = await import('./doh-listener.ts');
-      return await DohListener.open(deps, { ...options, address });
+      return await DohListener.open(deps, options);
     };
     const stream = await onWildcard(spec.address, open);
     return new OpenListener(spec.label, spec.scheme, stream);
@@ -63,6 +61,11 @@ export class OpenListener implements AsyncDisposable {
   useFastPaths(datagram: FastPath | undefined, stream: FastPath | undefined): void {
     this.#datagram?.useFastPath(datagram);
     this.#stream.useFastPath?.(stream);
+  }
+
+  /** Throws Fault TLS_FILES, and all stays as it was. */
+  renewTls(files: TlsFiles): void {
+    this.#stream.renewTls?.(files);
   }
 
   drain(): void {

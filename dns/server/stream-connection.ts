@@ -21,6 +21,8 @@ export interface StreamConnectionOptions {
   readonly listener: string;
   /** What is undefined is as dns/limits.ts says. */
   readonly settings?: Partial<Readonly<TransportSettings>>;
+  /** Where the connection's ends are, when the socket does not know. */
+  readonly ends?: { readonly client: Peer; readonly server: Peer };
 }
 
 /**
@@ -56,8 +58,9 @@ export class StreamConnection {
     this.#clock = deps.clock;
     this.#responder = deps.responder;
     this.#options = options;
-    this.#client = { address: plainAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
-    this.#server = { address: plainAddress(socket.localAddress ?? ''), port: socket.localPort ?? 0 };
+    const { remoteAddress = '', remotePort = 0, localAddress = '', localPort = 0 } = socket;
+    this.#client = options.ends?.client ?? { address: plainAddress(remoteAddress), port: remotePort };
+    this.#server = options.ends?.server ?? { address: plainAddress(localAddress), port: localPort };
     this.lastActiveMs = deps.clock.monotonicMs();
     socket.setNoDelay(true);
     socket.on('data', (chunk: Uint8Array) => this.#receive(chunk));

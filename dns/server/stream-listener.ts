@@ -1,46 +1,48 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import type { TlsOptions, TLSSocket } from 'node:tls';
 import { Fault, messageOf } from '../../src/base/fault.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
-import { STREAM_CONNECTIONS, TLS_HANDSHAKE_MS } from '../limits.ts';
+import { STREAM_CONNECTIONS } from '../limits.ts';
 import type { Peer, TlsFiles } from '../plugin.ts';
+import type { SecureServer } from './secure-server.ts';
 import { StreamConnection } from './stream-connection.ts';
 import type { OpenStreamEngine, StreamDeps, StreamEngine, StreamOptions } from './stream-engine.ts';
-import { guardTls } from './tls-options.ts';
 
 export interface StreamListenerOptions extends StreamOptions {
-  /** With it: DNS over TLS (RFC 7858). */
-  readonly tls?: TlsOptions;
-  /** What `tls` was read from. */
-  readonly tlsFiles?: TlsFiles;
   readonly maxConnections?: number;
 }
 
 /** DNS over TCP or TLS on one address. */
 export class StreamListener implements StreamEngine {
   readonly #server: Server;
+  readonly #deps: StreamDeps;
+  readonly #options: StreamListenerOptions;
   readonly #connections = new Set<StreamConnection>();
   readonly #handshakes = new Set<Socket>();
+  /** Never listens: it is given what the other accepts, and another one takes its place when certificates change. */
+  #secure: SecureServer | undefined;
   readonly address: Peer;
 
-  private constructor(server: Server) {
+  private constructor(
+    server: Server,
+    deps: StreamDeps,
+    options: StreamListenerOptions,
+    secure: SecureServer | undefined,
+  ) {
     this.#server = server;
+    this.#deps = deps;
+    this.#options = options;
     const { address, port } = server.address() as AddressInfo;
     this.address = { address, port };
+    this.#use(secure);
+    server.on('connection', (socket: Socket) => (secure ? this.#shake(socket) : this.#accept(socket)));
   }
 
-  /** Rejects with Fault LISTEN_FAILED. */
+  /** Rejects with Fault LISTEN_FAILED or TLS_FILES. */
   static async open(deps: StreamDeps, options: StreamListenerOptions): Promise<StreamListener> {
-    const server = options.tls ? await tlsServer(options.tls) : createServer({ allowHalfOpen: true });
-    if (options.tlsFiles) guardTls(server, options.tlsFiles);
+    const secure = options.tls && (await openSecure())(options.tls);
+    const server = createServer({ allowHalfOpen: true });
     await listening(server, options);
-    const listener = new StreamListener(server);
-    server.on(options.tls ? 'secureConnection' : 'connection', (socket: Socket | TLSSocket) =>
-      listener.#accept(deps, options, socket),
-    );
-    if (options.tls) listener.#followHandshakes(server);
-    server.on('tlsClientError', (_error, socket) => socket.destroy());
-    return listener;
+    return new StreamListener(server, deps, options, secure);
   }
 
   get connectionCount(): number {
@@ -59,23 +61,31 @@ export class StreamListener implements StreamEngine {
     for (const socket of this.#handshakes) socket.destroy();
   }
 
-  /** Raw sockets whose handshake is still open: they must not outlive the listener. */
-  #followHandshakes(server: Server): void {
-    server.on('connection', (socket: Socket) => {
-      this.#handshakes.add(socket);
-      socket.on('error', () => socket.destroy());
-      socket.once('close', () => this.#handshakes.delete(socket));
-    });
+  renewTls(files: TlsFiles): void {
+    if (this.#secure) this.#use(this.#secure.renewed(files));
   }
 
-  #accept(
-    deps: StreamDeps,
-    { listener, tls, settings, maxConnections = STREAM_CONNECTIONS }: StreamListenerOptions,
-    socket: Socket,
-  ): void {
+  #use(secure: SecureServer | undefined): void {
+    if (!secure || secure === this.#secure) return;
+    this.#secure = secure;
+    secure.server.on('secureConnection', (socket) => this.#accept(socket));
+  }
+
+  /** Raw sockets whose handshake is still open must not outlive the listener. */
+  #shake(socket: Socket): void {
+    this.#handshakes.add(socket);
+    socket.on('error', () => socket.destroy());
+    socket.once('close', () => this.#handshakes.delete(socket));
+    this.#secure?.server.emit('connection', socket);
+  }
+
+  #accept(socket: Socket): void {
+    const { listener, tls, settings, maxConnections = STREAM_CONNECTIONS } = this.#options;
     if (this.#connections.size >= maxConnections) this.#makeRoom();
     const options = { transport: tls ? 'tls' : 'tcp', listener, ...(settings && { settings }) } as const;
-    const connection = new StreamConnection(deps, options, socket, (gone) => this.#connections.delete(gone));
+    const connection = new StreamConnection(this.#deps, options, socket, (gone) =>
+      this.#connections.delete(gone),
+    );
     this.#connections.add(connection);
   }
 
@@ -95,9 +105,9 @@ export class StreamListener implements StreamEngine {
 export const openPortableStream: OpenStreamEngine = (deps, options) => StreamListener.open(deps, options);
 
 /** The module of TLS is loaded by who speaks it: most servers do not, and start without. */
-async function tlsServer(options: TlsOptions): Promise<Server> {
-  const tls = await import('node:tls');
-  return tls.createServer({ ALPNProtocols: ['dot'], handshakeTimeout: TLS_HANDSHAKE_MS, ...options });
+async function openSecure(): Promise<(files: TlsFiles) => SecureServer> {
+  const { SecureServer } = await import('./secure-server.ts');
+  return (files) => SecureServer.open(files);
 }
 
 export async function listening(

@@ -1,19 +1,23 @@
-import { appendFile, readFileSync } from 'node:fs';
+import { constants } from 'node:crypto';
+import { appendFile } from 'node:fs';
 import type { Server } from 'node:net';
 import type { TlsOptions, TLSSocket } from 'node:tls';
-import { Fault, messageOf } from '../../src/base/fault.ts';
 import type { TlsFiles } from '../plugin.ts';
+import { mayAsk } from './client-auth.ts';
+import { readTlsFile } from './tls-files.ts';
 
 /** Reads certificate files. Throws Fault TLS_FILES that names the file. */
 export function readTlsOptions(files: TlsFiles): TlsOptions {
   return {
-    cert: read(files.certFile),
-    key: read(files.keyFile),
-    ...(files.caFile !== undefined && { ca: read(files.caFile) }),
+    cert: readTlsFile(files.certFile),
+    key: readTlsFile(files.keyFile),
+    ...(files.caFile !== undefined && { ca: readTlsFile(files.caFile) }),
     requestCert: files.clientAuth !== 'nocert',
     // The milder ways are `guardTls`'s: Node has only this one.
     rejectUnauthorized: files.clientAuth === 'require_and_verify',
     minVersion: 'TLSv1.2',
+    // of no use to DNS, and dear to us (RFC 7525 section 3.5)
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
   };
 }
 
@@ -21,21 +25,10 @@ export function readTlsOptions(files: TlsFiles): TlsOptions {
 export function guardTls(server: Server, { clientAuth, keyLogFile }: TlsFiles): void {
   server.on('secureConnection', (socket: TLSSocket) => {
     const given = Object.keys(socket.getPeerCertificate()).length > 0;
-    const refused =
-      (clientAuth === 'require' && !given) ||
-      (clientAuth === 'verify_if_given' && given && !socket.authorized);
-    if (refused) socket.destroy();
+    if (!mayAsk(clientAuth, { given, trusted: socket.authorized })) socket.destroy();
   });
   if (keyLogFile === undefined) return;
   server.on('keylog', (line: Buffer) => {
     appendFile(keyLogFile, line, { mode: 0o600 }, () => {}); // for debugging: nothing depends on it
   });
-}
-
-function read(path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (cause) {
-    throw new Fault('TLS_FILES', `cannot read ${path}: ${messageOf(cause)}`, { cause });
-  }
 }

@@ -1,10 +1,12 @@
 import { connect, type Socket } from 'node:net';
-import { describe, expect, it } from 'vitest';
+import { connect as connectTls, type ConnectionOptions } from 'node:tls';
+import { afterAll, describe, expect, it } from 'vitest';
 import type { OpenStreamEngine } from '../../dns/server/stream-engine.ts';
 import { frame, FrameReader } from '../../dns/server/framing.ts';
 import { encodeMessage } from '../../dns/wire/encode.ts';
 import type { Message } from '../../dns/wire/message.ts';
 import type { KubeObject } from '../../src/api/kinds/meta.ts';
+import { TestCertificate } from '../dns/support/certificate.ts';
 import { clusterOf } from '../dns/support/cluster.ts';
 import { decoded, fastTotals, openServer, questionOf, type TestServer } from '../dns/support/server.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -61,10 +63,22 @@ class Client implements Disposable {
     socket.on('close', () => (this.closed = true));
   }
 
+  /** Over the transport that the server has. */
   static open(on: TestServer): Promise<Client> {
-    const { address, port } = on.server.addresses.find(({ transport }) => transport === 'tcp')!;
+    const { transport, address: host, port } = on.server.addresses.find((one) => one.transport !== 'udp')!;
     return new Promise((resolve, reject) => {
-      const socket = connect({ host: address, port, allowHalfOpen: true }, () => resolve(new Client(socket)));
+      const ready = (): void => resolve(new Client(socket));
+      const secure = {
+        host,
+        port,
+        servername: 'localhost',
+        rejectUnauthorized: false,
+        ALPNProtocols: ['dot'],
+      };
+      const socket =
+        transport === 'tls'
+          ? connectTls({ ...secure, allowHalfOpen: true } as ConnectionOptions, ready)
+          : connect({ host, port, allowHalfOpen: true }, ready);
       socket.once('error', reject);
     });
   }
@@ -91,12 +105,22 @@ function framed(what: string, id = 7): Uint8Array {
   return frame(encodeMessage(questionOf(what, { id })));
 }
 
-/** What every engine for DNS over TCP promises (RFC 7766). */
+/** What every engine for DNS over TCP (RFC 7766) and over TLS (RFC 7858) promises. */
 export function streamEngineSuite({ name, open, usesTable }: StreamEngineFixture): void {
-  const serve = (timeouts = ''): Promise<TestServer> =>
-    openServer(`. {\n kubernetes k\n ${timeouts}\n}`, { cluster: clusterOf(OBJECTS), openStream: open });
+  const certificate = new TestCertificate();
+  afterAll(() => certificate[Symbol.dispose]());
+  const { certFile, keyFile } = certificate;
 
-  describe(`stream engine ${name}`, { timeout: 120_000 }, () => {
+  describe.each([
+    ['tcp', '.', ''],
+    ['tls', 'tls://.:0', `tls ${certFile} ${keyFile}`],
+  ])(`stream engine ${name} over %s`, { timeout: 120_000 }, (_transport, key, directive) => {
+    const serve = (timeouts = ''): Promise<TestServer> =>
+      openServer(`${key} {\n ${directive}\n kubernetes k\n ${timeouts}\n}`, {
+        cluster: clusterOf(OBJECTS),
+        openStream: open,
+      });
+
     it('answers many questions of one connection, from the table or the chain', async () => {
       await using on = await serve();
       using client = await Client.open(on);

@@ -4,16 +4,19 @@ import type { Logger } from '../../../src/base/log.ts';
 import { siblingModule } from '../../../src/base/module-url.ts';
 import { EpollLoop } from '../../../src/net/native/epoll-loop.ts';
 import { openStreamListener, type StreamListener } from '../../../src/net/native/stream-listener.ts';
+import { TlsSessions } from '../../../src/net/native/tls-sessions.ts';
 import { SupervisedWorker } from '../../../src/net/native/supervised-worker.ts';
 import {
   NATIVE_THREAD_HEAP,
   STREAM_BACKLOG,
   STREAM_CONNECTIONS,
+  STREAM_DESCRIPTORS,
   STREAM_IDLE_MS,
   STREAM_READ_MS,
   STREAM_WRITE_STALL_MS,
+  TLS_HANDSHAKE_MS,
 } from '../../limits.ts';
-import type { Peer } from '../../plugin.ts';
+import type { Peer, TlsFiles } from '../../plugin.ts';
 import type { FastPath } from '../datagram-engine.ts';
 import { StreamConnection } from '../stream-connection.ts';
 import type { OpenStreamEngine, StreamDeps, StreamEngine, StreamOptions } from '../stream-engine.ts';
@@ -21,14 +24,17 @@ import type { ReceiverTable } from './receiver-memory.ts';
 import {
   STREAM_CONTROL,
   type HandedOver,
+  type SentTls,
   type StreamData,
   type StreamOrder,
   type StreamReply,
 } from './stream-memory.ts';
+import { readSentTls, sameTls } from './sent-tls.ts';
 
 /**
- * TCP by epoll: a thread accepts, and answers from the compiled table. Connections that ask for more go on in
- * node:net, on the thread of the chain. Rejects with LISTEN_FAILED, FFI or NATIVE_UNSUPPORTED.
+ * TCP and TLS by epoll: a thread accepts, and answers from the compiled table. Connections that ask for more go on in
+ * node:net, on the thread of the chain; what they had of TLS stays with the thread. Rejects with LISTEN_FAILED, TLS_FILES,
+ * FFI or NATIVE_UNSUPPORTED.
  */
 export function nativeStream(
   deps: { readonly clock: Clock; readonly log: Logger },
@@ -37,6 +43,7 @@ export function nativeStream(
   return async (streamDeps, options) => {
     EpollLoop.prove();
     const { address, port } = options;
+    const tls = options.tls && readSentTls(options.tls);
     const dualStack = address === '::';
     const listener = openStreamListener({
       address,
@@ -46,7 +53,7 @@ export function nativeStream(
       dualStack,
     });
     return await Promise.resolve(
-      new NativeStream({ ...deps, ...streamDeps }, { ...options, ...thread }, listener),
+      new NativeStream({ ...deps, ...streamDeps }, { ...options, ...thread }, listener, tls),
     );
   };
 }
@@ -61,11 +68,13 @@ class NativeStream implements StreamEngine {
   readonly #deps: StreamDeps & { readonly log: Logger };
   readonly #options: StreamOptions & NativeStreamOptions;
   readonly #listener: StreamListener;
+  readonly #sessions: TlsSessions | undefined;
   readonly #control = new Int32Array(new SharedArrayBuffer(STREAM_CONTROL.WORDS * 4));
   readonly #handedOver = new Set<StreamConnection>();
   #worker: SupervisedWorker<StreamOrder, StreamReply> | undefined;
   #table: ReceiverTable | undefined;
   #following: Disposable | undefined;
+  #tls: SentTls | undefined;
   #draining = false;
   #open = true;
 
@@ -73,7 +82,10 @@ class NativeStream implements StreamEngine {
     deps: StreamDeps & { readonly log: Logger },
     options: StreamOptions & NativeStreamOptions,
     listener: StreamListener,
+    tls: SentTls | undefined,
   ) {
+    this.#tls = tls;
+    this.#sessions = tls && TlsSessions.sized(STREAM_DESCRIPTORS);
     this.#deps = deps;
     this.#options = options;
     this.#listener = listener;
@@ -105,6 +117,13 @@ class NativeStream implements StreamEngine {
     else this.#worker = this.#start();
   }
 
+  renewTls(files: TlsFiles): void {
+    const renewed = readSentTls(files);
+    if (!this.#tls || sameTls(this.#tls, renewed)) return;
+    this.#tls = renewed;
+    this.#worker?.tell({ kind: 'tls', tls: renewed });
+  }
+
   drain(): void {
     this.#draining = true;
     if (this.#worker) this.#worker.tell({ kind: 'drain' });
@@ -117,6 +136,7 @@ class NativeStream implements StreamEngine {
     this.#open = false;
     this.#following?.[Symbol.dispose]();
     await this.#worker?.[Symbol.asyncDispose]();
+    this.#sessions?.freeAll();
     this.#listener[Symbol.dispose]();
     for (const connection of this.#handedOver) connection.destroy();
   }
@@ -127,8 +147,10 @@ class NativeStream implements StreamEngine {
     const data: StreamData = {
       listenerFd: this.#listener.fd,
       control: this.#control,
+      sessions: this.#sessions?.memory,
       limits: {
         connectionsMax: STREAM_CONNECTIONS,
+        handshakeMs: TLS_HANDSHAKE_MS,
         idleMs: settings?.idleMs ?? STREAM_IDLE_MS,
         readMs: settings?.readMs ?? STREAM_READ_MS,
         writeMs: settings?.writeMs ?? STREAM_WRITE_STALL_MS,
@@ -141,6 +163,8 @@ class NativeStream implements StreamEngine {
         log,
         heard: (reply) => this.#hear(reply),
         started: (tell) => {
+          this.#sessions?.freeAll(); // of the thread before
+          if (this.#tls) tell({ kind: 'tls', tls: this.#tls });
           tell({ kind: 'table', table: this.#table });
           if (this.#draining) tell({ kind: 'drain' });
         },
@@ -151,6 +175,7 @@ class NativeStream implements StreamEngine {
         module: siblingModule(import.meta.url, './stream-worker'),
         data,
         cpu,
+        descriptorsMax: STREAM_DESCRIPTORS,
         resourceLimits: NATIVE_THREAD_HEAP,
         fields: { port: this.address.port },
       },
@@ -158,18 +183,26 @@ class NativeStream implements StreamEngine {
   }
 
   #hear(reply: StreamReply): void {
-    if (reply.kind === 'handed over') return this.#takeOver(reply.connection);
-    this.#deps.log.warn('accept failed', { port: this.address.port, errno: reply.errno });
+    const { log } = this.#deps;
+    const { port } = this.address;
+    switch (reply.kind) {
+      case 'handed over':
+        return this.#takeOver(reply.connection);
+      case 'accept failed':
+        return log.warn('accept failed', { port, errno: reply.errno });
+      case 'broken':
+        return log.error('connection failed', { port, reason: reply.reason });
+    }
   }
 
-  #takeOver({ fd, unread, unsent }: HandedOver): void {
+  #takeOver({ fd, ends, unread }: HandedOver): void {
     const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
     if (!this.#open) return void socket.destroy();
     if (this.#handedOver.size >= STREAM_CONNECTIONS) this.#makeRoom();
-    if (unsent.length > 0) socket.write(unsent);
     socket.unshift(unread);
     const { listener, settings } = this.#options;
-    const options = { transport: 'tcp', listener, ...(settings && { settings }) } as const;
+    const transport = this.#tls ? 'tls' : 'tcp';
+    const options = { transport, listener, ...(settings && { settings }), ...(ends && { ends }) } as const;
     const connection = new StreamConnection(this.#deps, options, socket, (gone) => {
       this.#handedOver.delete(gone);
     });

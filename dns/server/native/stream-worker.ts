@@ -1,27 +1,35 @@
 /**
- * A thread that accepts the TCP connections of one listener and answers from the compiled table what it can. A
- * connection that asks for more goes to the owner with what was read of it.
+ * A thread that accepts the connections of one listener, plain or over TLS, and answers from the compiled table what it
+ * can. A connection that asks for more goes to the owner with what was read of it.
  */
 import { systemClock } from '../../../src/base/clock.ts';
+import { messageOf } from '../../../src/base/fault.ts';
 import { parseAddress } from '../../../src/net/ip.ts';
 import { Acceptor } from '../../../src/net/native/acceptor.ts';
-import { Arena } from '../../../src/net/native/arena.ts';
 import { EpollLoop } from '../../../src/net/native/epoll-loop.ts';
 import { errnoName } from '../../../src/net/native/errno.ts';
 import type { SocketAddress } from '../../../src/net/native/socket-address.ts';
 import type { StreamSocket } from '../../../src/net/native/stream-socket.ts';
 import { ThreadSeat } from '../../../src/net/native/thread-seat.ts';
+import { TlsSessions } from '../../../src/net/native/tls-sessions.ts';
 import { TimerWheel } from '../../../src/net/native/timer-wheel.ts';
 import { PackedReader } from '../../cluster/table/packed-reader.ts';
-import type { AskingClient } from '../../cluster/table/raw-question.ts';
 import { CookieMaker } from '../cookie-maker.ts';
 import type { ReceiverTable } from './receiver-memory.ts';
-import { STREAM_CONTROL, type StreamData, type StreamOrder, type StreamReply } from './stream-memory.ts';
-import { StreamRoom, TableStream } from './table-stream.ts';
+import {
+  STREAM_CONTROL,
+  type HandedOver,
+  type SentTls,
+  type StreamData,
+  type StreamOrder,
+  type StreamReply,
+} from './stream-memory.ts';
+import { type StreamClient, StreamRoom } from './stream-room.ts';
+import { TableStream } from './table-stream.ts';
+import { TlsGreeting } from './tls-greeting.ts';
+import { TlsManner } from './tls-manner.ts';
 
 const WHEEL = { slots: 512, tickMs: 50 };
-/** Connections looked at for the one that has been idle for longest. */
-const ROOM_LOOKS = 64;
 
 type Seat = ThreadSeat<StreamData, StreamOrder, StreamReply>;
 
@@ -29,56 +37,74 @@ class StreamThread {
   readonly #seat: Seat;
   readonly #loop: EpollLoop;
   readonly #room: StreamRoom;
+  readonly #sessions: TlsSessions | undefined;
   #acceptor: Acceptor | undefined;
   #table: ReceiverTable | undefined;
+  #tls: TlsManner | undefined;
 
   constructor(seat: Seat) {
     this.#seat = seat;
     const { descriptors, wakeFd, data } = seat;
     const timers = new TimerWheel(systemClock, WHEEL);
     this.#loop = EpollLoop.open({ descriptors, timers, wakeFd });
-    const arena = new Arena(StreamRoom.bytes);
-    this.#room = new StreamRoom({ loop: this.#loop, arena }, data.limits, (connection) => {
-      seat.post({ kind: 'handed over', connection }, [
-        connection.unread.buffer as ArrayBuffer,
-        ...(connection.unsent.length > 0 ? [connection.unsent.buffer as ArrayBuffer] : []),
-      ]);
-    });
+    this.#sessions = data.sessions && new TlsSessions(data.sessions);
+    const deps = {
+      loop: this.#loop,
+      handOver: (connection: HandedOver) =>
+        seat.post({ kind: 'handed over', connection }, [connection.unread.buffer as ArrayBuffer]),
+      broken: (error: unknown) => seat.post({ kind: 'broken', reason: messageOf(error) }),
+    };
+    this.#room = new StreamRoom(deps, data.limits);
   }
 
   run(): void {
     const { control } = this.#seat.data;
     this.#seat.serve(this.#loop, {
       obey: (order) => this.#obey(order),
-      turned: () => Atomics.store(control, STREAM_CONTROL.OPEN, this.#room.open.size),
+      turned: () => {
+        this.#room.turned();
+        Atomics.store(control, STREAM_CONTROL.OPEN, this.#room.members.size);
+      },
     });
+    this.#sessions?.freeAll();
+    this.#tls?.[Symbol.dispose]();
     this.#loop[Symbol.dispose]();
   }
 
   #obey(order: StreamOrder): void {
-    if (order.kind === 'drain') return this.#drain();
-    this.#use(order.table);
+    switch (order.kind) {
+      case 'drain':
+        return this.#drain();
+      case 'tls':
+        return this.#speak(order.tls);
+      case 'table':
+        this.#use(order.table);
+        this.#listen();
+    }
+  }
+
+  #listen(): void {
     if (this.#acceptor || this.#room.draining) return;
     this.#acceptor = new Acceptor(this.#loop, this.#seat.data.listenerFd, {
-      accepted: (stream, peer) => this.#accept(stream, peer),
+      accepted: (stream, peer) => this.#accept(stream, clientOf(peer())),
       failed: (failure) => this.#seat.post({ kind: 'accept failed', errno: errnoName(failure) }),
     });
   }
 
-  #accept(stream: StreamSocket, peer: () => SocketAddress): void {
-    if (this.#room.open.size >= this.#seat.data.limits.connectionsMax) this.#makeRoom();
-    TableStream.serve(this.#room, stream, clientOf(peer()));
+  #accept(stream: StreamSocket, client: StreamClient): void {
+    this.#room.makeRoom();
+    if (this.#tls) return TlsGreeting.take(this.#room, stream, client, this.#tls);
+    // of a listener that speaks TLS nobody hears a plain word
+    if (this.#sessions) return stream.close();
+    const release = (): { fd: number; ends: undefined } => ({ fd: stream.release(), ends: undefined });
+    TableStream.serve(this.#room, { stream, client, early: false, release });
   }
 
-  /** Cuts off the connection that has been idle for longest; insertion order approximates it well enough. */
-  #makeRoom(): void {
-    let oldest: TableStream | undefined;
-    let looked = 0;
-    for (const stream of this.#room.open) {
-      if (stream.idle && (!oldest || stream.lastActiveMs < oldest.lastActiveMs)) oldest = stream;
-      if (++looked >= ROOM_LOOKS && oldest) break;
-    }
-    oldest?.close();
+  #speak(tls: SentTls): void {
+    if (!this.#sessions) return;
+    const before = this.#tls;
+    this.#tls = new TlsManner(this.#sessions, tls);
+    before?.[Symbol.dispose]();
   }
 
   #use(table: ReceiverTable | undefined): void {
@@ -93,7 +119,7 @@ class StreamThread {
     this.#room.draining = true;
     this.#acceptor?.acceptAll();
     this.#acceptor?.[Symbol.dispose]();
-    for (const stream of this.#room.open) stream.drain();
+    for (const member of this.#room.members) member.drain();
   }
 }
 
@@ -102,8 +128,10 @@ function readerOf({ buffers, options, cookieSecret, counts }: ReceiverTable): Pa
   return new PackedReader(buffers, options, { cookies, counts, stream: true });
 }
 
-function clientOf({ address }: SocketAddress): AskingClient {
+function clientOf(peer: SocketAddress): StreamClient {
+  const { address } = peer;
   return {
+    peer,
     six: address.includes(':'),
     writeAddress: (into) => {
       const bytes = parseAddress(address);

@@ -1,84 +1,64 @@
 import { EPOLL } from '../../../src/net/native/abi.ts';
-import type { Arena } from '../../../src/net/native/arena.ts';
-import type { EpollLoop, ReadyHandler } from '../../../src/net/native/epoll-loop.ts';
+import type { ByteStream } from '../../../src/net/native/byte-stream.ts';
+import type { ReadyHandler } from '../../../src/net/native/epoll-loop.ts';
 import { ERRNO } from '../../../src/net/native/errno.ts';
-import type { StreamSocket } from '../../../src/net/native/stream-socket.ts';
 import { WheelTimer } from '../../../src/net/native/timer-wheel.ts';
 import type { PackedReader } from '../../cluster/table/packed-reader.ts';
-import type { AskingClient } from '../../cluster/table/raw-question.ts';
+import { STREAM_INPUT_BYTES, STREAM_QUESTION_BYTES } from '../../limits.ts';
 import { HEADER_BYTES } from '../../wire/decode.ts';
-import { MAX_MESSAGE_BYTES } from '../../wire/encode.ts';
-import type { HandedOver, StreamLimits } from './stream-memory.ts';
+import type { HandedOver } from './stream-memory.ts';
+import { LENGTH_BYTES, type RoomMember, type StreamClient, type StreamRoom } from './stream-room.ts';
 
-const LENGTH_BYTES = 2;
-/** Taken from the kernel by one call. */
-const INPUT_BYTES = 16 * 1024;
-/** Longer questions are the slow path's. */
-const QUESTION_BYTES = 4096;
-const OUTPUT_BYTES = 2 * (LENGTH_BYTES + MAX_MESSAGE_BYTES);
+const EVENTS = EPOLL.IN | EPOLL.OUT | EPOLL.RDHUP | EPOLL.EDGE;
+const INPUT_EVENTS = EPOLL.IN | EPOLL.RDHUP | EPOLL.HUP;
 const NOTHING = new Uint8Array(0);
 
-/** What the connections of one thread have in common. */
-export class StreamRoom {
-  readonly inputAt: number;
-  readonly outputAt: number;
-  readonly question = new Uint8Array(QUESTION_BYTES);
-  readonly reply = new Uint8Array(MAX_MESSAGE_BYTES);
-  readonly open = new Set<TableStream>();
-  readonly loop: EpollLoop;
-  readonly arena: Arena;
-  readonly limits: StreamLimits;
-  readonly handOver: (connection: HandedOver) => void;
-  reader: PackedReader | undefined;
-  draining = false;
-
-  constructor(
-    deps: { readonly loop: EpollLoop; readonly arena: Arena },
-    limits: StreamLimits,
-    handOver: (connection: HandedOver) => void,
-  ) {
-    this.loop = deps.loop;
-    this.arena = deps.arena;
-    this.limits = limits;
-    this.handOver = handOver;
-    this.inputAt = deps.arena.allocate(INPUT_BYTES);
-    this.outputAt = deps.arena.allocate(OUTPUT_BYTES);
-  }
-
-  /** What an arena for a room must hold. */
-  static get bytes(): number {
-    return INPUT_BYTES + OUTPUT_BYTES + 64;
-  }
+/** A connection as it is when questions may come. */
+export interface Connected {
+  readonly stream: ByteStream;
+  readonly client: StreamClient;
+  /** Something of it may be read already, and no event will tell. */
+  readonly early: boolean;
+  /** Gives it away, to go on elsewhere; a negative number instead of a descriptor: it is closed. */
+  readonly release: () => Pick<HandedOver, 'fd' | 'ends'>;
 }
 
 /**
  * A connection whose questions the table answers (RFC 7766: pipelined, answers in order). With the first question that
  * is not the table's it is handed over as it stands.
  */
-export class TableStream implements ReadyHandler {
+export class TableStream implements ReadyHandler, RoomMember {
   readonly #room: StreamRoom;
-  readonly #stream: StreamSocket;
-  readonly #client: AskingClient;
+  readonly #stream: ByteStream;
+  readonly #client: StreamClient;
+  readonly #release: Connected['release'];
   readonly #timer: WheelTimer;
   /** Read, and no whole question yet or not to be answered before the client takes its answers. */
   #rest: Uint8Array = NOTHING;
   #unsent: Uint8Array = NOTHING;
-  #ended = false;
+  #isOpen = true;
+  #isDeferred = false;
+  /** Nothing further is read. */
+  #draining = false;
+  /** The client has ended its side: its end stands behind what is still to be read. */
+  #peerEnded = false;
   lastActiveMs = performance.now();
 
-  private constructor(room: StreamRoom, stream: StreamSocket, client: AskingClient) {
+  private constructor(room: StreamRoom, { stream, client, release }: Connected) {
     this.#room = room;
     this.#stream = stream;
     this.#client = client;
-    this.#timer = new WheelTimer(() => this.close());
+    this.#release = release;
+    this.#timer = new WheelTimer(() => (this.idle ? this.#end() : this.close()));
   }
 
-  /** Serves a connection that was accepted; the room holds it until it ends. */
-  static serve(room: StreamRoom, stream: StreamSocket, client: AskingClient): void {
-    const served = new TableStream(room, stream, client);
-    room.open.add(served);
+  /** The room holds the connection until it ends. */
+  static serve(room: StreamRoom, connected: Connected): void {
+    const served = new TableStream(room, connected);
+    room.members.add(served);
     room.loop.timers.set(served.#timer, room.limits.idleMs);
-    if (room.loop.add(stream, EPOLL.IN, served) < 0) served.close();
+    if (room.loop.add(connected.stream, EVENTS, served) < 0) return served.close();
+    if (connected.early) served.ready(EPOLL.IN);
   }
 
   get idle(): boolean {
@@ -86,66 +66,92 @@ export class TableStream implements ReadyHandler {
   }
 
   ready(events: number): void {
+    if (events === 0) this.#isDeferred = false;
+    if (!this.#isOpen) return;
+    if ((events & EPOLL.RDHUP) !== 0) this.#peerEnded = true;
     if ((events & EPOLL.ERR) !== 0) return this.close();
-    if (this.#unsent.length === 0) return this.#receive();
-    if (!this.#sendRest()) return;
-    const rest = this.#rest;
-    this.#rest = NOTHING;
-    this.#work(rest);
-    if (this.#stream.fd >= 0 && this.#unsent.length === 0) this.#room.loop.modify(this.#stream, EPOLL.IN);
+    if (this.#unsent.length > 0) return this.#goOn();
+    if (events === 0 || (events & INPUT_EVENTS) !== 0 || this.#stream.readNeedsRoom) this.#receive();
   }
 
-  /** Ends it once the client has taken its answers. */
   drain(): void {
-    this.#ended = true;
-    if (this.#unsent.length === 0) this.close();
+    this.#draining = true;
+    if (this.#unsent.length === 0) this.#end();
   }
 
   close(): void {
+    if (!this.#isOpen) return;
     this.#leave();
     this.#stream.close();
   }
 
+  #end(): void {
+    if (!this.#isOpen) return;
+    this.#leave();
+    this.#stream.end();
+  }
+
   #leave(): void {
+    this.#isOpen = false;
     this.#room.loop.timers.cancel(this.#timer);
-    this.#room.open.delete(this);
+    this.#room.members.delete(this);
+  }
+
+  /** When there may be room for what is unsent. */
+  #goOn(): void {
+    if (!this.#sendRest()) return;
+    const rest = this.#rest;
+    this.#rest = NOTHING;
+    this.#work(rest);
+    // what came meanwhile was told of, and is not told of again
+    if (this.#isOpen && this.#unsent.length === 0) this.#receive();
   }
 
   #receive(): void {
-    const { arena, inputAt } = this.#room;
-    const size = this.#stream.receive(arena, inputAt, INPUT_BYTES);
+    const { arena, receiveAt } = this.#room;
+    const size = this.#stream.receive(arena, receiveAt, STREAM_INPUT_BYTES);
     if (size === -ERRNO.EAGAIN || size === -ERRNO.EINTR) return;
-    if (size <= 0) return this.close();
+    if (size === 0) return this.#end();
+    if (size < 0) return this.close();
     this.lastActiveMs = performance.now();
     const rest = this.#rest;
-    const input = arena.bytes.subarray(inputAt, inputAt + size);
+    const input = arena.bytes.subarray(receiveAt, receiveAt + size);
     this.#rest = NOTHING;
     this.#work(rest.length === 0 ? input : joined(rest, input), rest.length > 0);
+    const mayBeMore = size === STREAM_INPUT_BYTES || this.#peerEnded;
+    if (mayBeMore && this.#isOpen && this.#unsent.length === 0) this.#later();
+  }
+
+  /** Others have their turn first. */
+  #later(): void {
+    if (this.#isDeferred) return;
+    this.#isDeferred = true;
+    this.#room.loop.defer(this);
   }
 
   /** Answers the whole questions in bytes and keeps what follows them. */
   #work(bytes: Uint8Array, hadRest = false): void {
-    const { reader, limits, loop } = this.#room;
+    const { reader, limits, loop, outputBytes } = this.#room;
     const startedMs = performance.now();
     let at = 0;
     let end = 0;
     while (at + LENGTH_BYTES <= bytes.length && this.#unsent.length === 0) {
       const size = (bytes[at]! << 8) | bytes[at + 1]!;
       if (size < HEADER_BYTES) return this.close(); // nothing can be answered: the stream is not DNS
-      if (size > QUESTION_BYTES || !reader) return this.#handOver(bytes.slice(at), end);
+      if (size > STREAM_QUESTION_BYTES || !reader) return this.#handOver(bytes.slice(at), end);
       if (at + LENGTH_BYTES + size > bytes.length) break;
       const answered = this.#answer(bytes, at + LENGTH_BYTES, size, reader, end);
       if (answered === 0) return this.#handOver(bytes.slice(at), end);
       end += answered;
       at += LENGTH_BYTES + size;
-      if (end > OUTPUT_BYTES / 2) end = this.#send(end);
+      if (end > outputBytes / 2) end = this.#send(end);
     }
     this.#send(end);
     reader?.counts.settle((performance.now() - startedMs) / 1000);
-    if (this.#stream.fd < 0) return;
+    if (!this.#isOpen) return;
     this.#rest = at < bytes.length ? bytes.slice(at) : NOTHING;
     if (this.#unsent.length > 0) return this.#waitForRoom();
-    if (this.#ended) return this.close();
+    if (this.#draining) return this.#end();
     // A question that has begun must come to its end in time, however slowly its octets drip.
     const drips = hadRest && at === 0;
     if (!drips) loop.timers.set(this.#timer, this.#rest.length > 0 ? limits.readMs : limits.idleMs);
@@ -183,7 +189,6 @@ export class TableStream implements ReadyHandler {
 
   #waitForRoom(): void {
     const { loop, limits } = this.#room;
-    loop.modify(this.#stream, EPOLL.OUT);
     loop.timers.set(this.#timer, limits.writeMs);
   }
 
@@ -194,7 +199,7 @@ export class TableStream implements ReadyHandler {
     arena.bytes.set(before, outputAt);
     this.#unsent = NOTHING;
     this.#send(before.length);
-    if (this.#stream.fd < 0) return false;
+    if (!this.#isOpen) return false;
     if (this.#unsent.length === 0) return true;
     if (this.#unsent.length < before.length) loop.timers.set(this.#timer, limits.writeMs);
     return false;
@@ -204,9 +209,15 @@ export class TableStream implements ReadyHandler {
     const { reader, handOver } = this.#room;
     this.#send(end);
     reader?.counts.settle(0);
-    if (this.#stream.fd < 0) return;
+    if (!this.#isOpen) return;
+    if (this.#unsent.length > 0) {
+      // goes with nothing unsent: of TLS a record may be half on its way
+      this.#rest = unread;
+      return this.#waitForRoom();
+    }
     this.#leave();
-    handOver({ fd: this.#stream.release(), unread, unsent: this.#unsent });
+    const { fd, ends } = this.#release();
+    if (fd >= 0) handOver({ fd, ends, unread });
   }
 }
 

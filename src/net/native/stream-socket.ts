@@ -16,7 +16,7 @@ import type { ByteStream } from './byte-stream.ts';
 import type { EpollLoop } from './epoll-loop.ts';
 import { ERRNO, type CallResult, type Failure, orErrno } from './errno.ts';
 import type { IoVectors } from './io-vectors.ts';
-import { setAbortOnClose } from './socket-options.ts';
+import { localAddressOf, setAbortOnClose } from './socket-options.ts';
 import { writeSocketAddress, type SocketAddress } from './socket-address.ts';
 import { streamCalls } from './stream-calls.ts';
 
@@ -40,6 +40,11 @@ export class StreamSocket implements ByteStream, Disposable {
   /** Negative once closed. Only for calls of this room; it must not be kept. */
   get fd(): number {
     return this.#fd;
+  }
+
+  /** This side's end; undefined once closed. */
+  get localAddress(): SocketAddress | undefined {
+    return this.#fd < 0 ? undefined : localAddressOf(this.#fd);
   }
 
   /** 0: the peer has ended its side. */

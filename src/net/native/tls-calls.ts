@@ -14,6 +14,13 @@ interface TlsCalls {
   readonly SSL_CTX_use_certificate: (context: number, certificate: number) => number;
   readonly SSL_CTX_use_PrivateKey: (context: number, key: number) => number;
   readonly SSL_CTX_check_private_key: (context: number) => number;
+  readonly SSL_CTX_set_timeout: (context: number, seconds: number) => number;
+  readonly SSL_CTX_set_session_id_context: (context: number, from: number, sizeBytes: number) => number;
+  readonly SSL_CTX_set_verify: (context: number, mode: number, callback: unknown) => void;
+  readonly SSL_CTX_set_verify_depth: (context: number, depth: number) => void;
+  readonly SSL_CTX_get_cert_store: (context: number) => number;
+  readonly SSL_CTX_add_client_CA: (context: number, certificate: number) => number;
+  readonly X509_STORE_add_cert: (store: number, certificate: number) => number;
   readonly BIO_new_mem_buf: (from: number, sizeBytes: number) => number;
   readonly BIO_free: (bio: number) => number;
   readonly PEM_read_bio_X509: (bio: number, into: number, callback: number, phrase: number) => number;
@@ -35,6 +42,11 @@ interface TlsCalls {
   readonly SSL_get_version: (ssl: number) => string;
   readonly SSL_get_current_cipher: (ssl: number) => number;
   readonly SSL_CIPHER_get_name: (cipher: number) => string;
+  readonly SSL_get_verify_result: (ssl: number) => number;
+  /** Not to be freed. */
+  readonly SSL_get0_peer_certificate: (ssl: number) => number;
+  /** Writes where `into` points to, and moves that on; 0 = says the size only. */
+  readonly i2d_X509: (certificate: number, into: number) => number;
   readonly ERR_peek_error: () => number;
   readonly ERR_clear_error: () => void;
   readonly ERR_reason_error_string: (code: number) => string | null;
@@ -74,6 +86,15 @@ function load(): TlsCalls {
       SSL_CTX_use_certificate: call('int SSL_CTX_use_certificate(uint64_t context, uint64_t certificate)'),
       SSL_CTX_use_PrivateKey: call('int SSL_CTX_use_PrivateKey(uint64_t context, uint64_t key)'),
       SSL_CTX_check_private_key: call('int SSL_CTX_check_private_key(uint64_t context)'),
+      SSL_CTX_set_timeout: call('long SSL_CTX_set_timeout(uint64_t context, long seconds)'),
+      SSL_CTX_set_session_id_context: call(
+        'int SSL_CTX_set_session_id_context(uint64_t context, uint64_t from, unsigned int sizeBytes)',
+      ),
+      SSL_CTX_set_verify: call('void SSL_CTX_set_verify(uint64_t context, int mode, void *callback)'),
+      SSL_CTX_set_verify_depth: call('void SSL_CTX_set_verify_depth(uint64_t context, int depth)'),
+      SSL_CTX_get_cert_store: call('uint64_t SSL_CTX_get_cert_store(uint64_t context)'),
+      SSL_CTX_add_client_CA: call('int SSL_CTX_add_client_CA(uint64_t context, uint64_t certificate)'),
+      X509_STORE_add_cert: call('int X509_STORE_add_cert(uint64_t store, uint64_t certificate)'),
       BIO_new_mem_buf: call('uint64_t BIO_new_mem_buf(uint64_t from, int sizeBytes)'),
       BIO_free: call('int BIO_free(uint64_t bio)'),
       PEM_read_bio_X509: call(
@@ -99,6 +120,9 @@ function load(): TlsCalls {
       SSL_get_version: call('const char *SSL_get_version(uint64_t ssl)'),
       SSL_get_current_cipher: call('uint64_t SSL_get_current_cipher(uint64_t ssl)'),
       SSL_CIPHER_get_name: call('const char *SSL_CIPHER_get_name(uint64_t cipher)'),
+      SSL_get_verify_result: call('long SSL_get_verify_result(uint64_t ssl)'),
+      SSL_get0_peer_certificate: call('uint64_t SSL_get0_peer_certificate(uint64_t ssl)'),
+      i2d_X509: call('int i2d_X509(uint64_t certificate, uint64_t into)'),
       ERR_peek_error: call('unsigned long ERR_peek_error()'),
       ERR_clear_error: call('void ERR_clear_error()'),
       ERR_reason_error_string: call('const char *ERR_reason_error_string(unsigned long code)'),

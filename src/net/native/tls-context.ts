@@ -1,7 +1,7 @@
 import tls from 'node:tls';
-import koffi from 'koffi';
 import { Fault } from '../../base/fault.ts';
 import { Arena } from './arena.ts';
+import { lenientVerifier, protocolSelector } from './tls-callbacks.ts';
 import { takeTlsError, tlsCalls } from './tls-calls.ts';
 
 /** Key name, HMAC key and AES key of session tickets (RFC 5077 section 4), as OpenSSL takes them. */
@@ -30,7 +30,12 @@ const OPTIONS =
 const VERSIONS = { 'TLSv1.2': 0x0303, 'TLSv1.3': 0x0304 } as const;
 /** Tickets hold the session; nothing is kept here. */
 const NO_SESSION_CACHE = 0;
-const ALPN_SELECTED = 0;
+/** A certificate that a client once had is believed as long as its ticket: as nginx's ssl_session_timeout. */
+const TICKET_LIFETIME_SECONDS = 300;
+/** SSL_VERIFY_PEER: asks, and takes clients that have none. */
+const VERIFY_PEER = 1;
+/** Sessions of contexts that ask for certificates need a name; what keeps them apart is their ticket keys. */
+const SESSION_CONTEXT = Buffer.from('weft');
 
 export interface TlsContextOptions {
   /** PEM: the certificate, then its chain. */
@@ -42,8 +47,18 @@ export interface TlsContextOptions {
   readonly ciphers: string | undefined;
   /** TICKET_KEYS_BYTES: threads with the same resume one another's sessions. */
   readonly ticketKeys: Uint8Array;
-  /** Selected whenever a client offers protocols (RFC 7301): whoever accepts has seen that it is among them. */
+  /** Selected when a client offers protocols (RFC 7301); those that offer only others are refused. */
   readonly protocol: string;
+  /** Whether certificates of clients are asked for; what came of it is the stream's `client`. */
+  readonly clients?: TlsClients | undefined;
+}
+
+/** How certificates of clients are checked. Nobody is refused for them here. */
+export interface TlsClients {
+  /** PEM, any number of them; empty = none is trusted. */
+  readonly authorities: string;
+  /** Certificates between the client's and an authority's; undefined = OpenSSL's own limit. */
+  readonly depthMax: number | undefined;
 }
 
 /** How TLS is spoken as a server: an SSL_CTX. Connections that began with it may outlive it. */
@@ -63,6 +78,7 @@ export class TlsContext implements Disposable {
     try {
       setManner(handle, options);
       setPair(handle, options);
+      if (options.clients) setClients(handle, options.clients);
       return context;
     } catch (error) {
       context[Symbol.dispose]();
@@ -87,11 +103,12 @@ export class TlsContext implements Disposable {
 }
 
 function setManner(handle: number, options: TlsContextOptions): void {
-  const { SSL_CTX_ctrl, SSL_CTX_set_options, SSL_CTX_set_alpn_select_cb } = tlsCalls();
+  const { SSL_CTX_ctrl, SSL_CTX_set_options, SSL_CTX_set_timeout, SSL_CTX_set_alpn_select_cb } = tlsCalls();
   SSL_CTX_set_options(handle, OPTIONS);
   SSL_CTX_ctrl(handle, CTRL.MODE, MODES, 0);
   SSL_CTX_ctrl(handle, CTRL.READ_AHEAD, 1, 0);
   SSL_CTX_ctrl(handle, CTRL.SESSION_CACHE_MODE, NO_SESSION_CACHE, 0);
+  SSL_CTX_set_timeout(handle, TICKET_LIFETIME_SECONDS);
   must('minimum version', SSL_CTX_ctrl(handle, CTRL.MIN_VERSION, VERSIONS[options.minVersion], 0));
   setCiphers(handle, options.ciphers ?? tls.DEFAULT_CIPHERS);
   const { arena, at } = stored(options.ticketKeys);
@@ -99,7 +116,7 @@ function setManner(handle: number, options: TlsContextOptions): void {
     throw new Fault('TLS_CONTEXT', 'ticket keys: bad length');
   const keys = arena.address(at, TICKET_KEYS_BYTES);
   must('ticket keys', SSL_CTX_ctrl(handle, CTRL.TICKET_KEYS, TICKET_KEYS_BYTES, keys));
-  SSL_CTX_set_alpn_select_cb(handle, selector(options.protocol), 0);
+  SSL_CTX_set_alpn_select_cb(handle, protocolSelector(options.protocol), 0);
 }
 
 /** As node:tls splits them; without one for TLS 1.2 there is only TLS 1.3. */
@@ -124,13 +141,10 @@ function setPair(handle: number, { cert, key }: TlsContextOptions): void {
     const used = calls.SSL_CTX_use_certificate(handle, leaf);
     calls.X509_free(leaf);
     must('certificate', used);
-    for (;;) {
-      const link = calls.PEM_read_bio_X509(bio, 0, 0, phrase);
-      if (link === 0) break;
-      // the context owns it now
+    // the context owns them from here on
+    eachCertificate(bio, phrase, (link) => {
       must('chain', calls.SSL_CTX_ctrl(handle, CTRL.ADD_CHAIN_CERTIFICATE, 0, link));
-    }
-    calls.ERR_clear_error(); // that there is no further one is no error
+    });
   });
   readPem(key, (bio) => {
     const read = calls.PEM_read_bio_PrivateKey(bio, 0, 0, phrase);
@@ -140,6 +154,37 @@ function setPair(handle: number, { cert, key }: TlsContextOptions): void {
     must('key', used);
   });
   must('key', calls.SSL_CTX_check_private_key(handle));
+}
+
+function setClients(handle: number, { authorities, depthMax }: TlsClients): void {
+  const calls = tlsCalls();
+  const context = stored(SESSION_CONTEXT);
+  const name = context.arena.address(context.at, context.sizeBytes);
+  must('session context', calls.SSL_CTX_set_session_id_context(handle, name, context.sizeBytes));
+  calls.SSL_CTX_set_verify(handle, VERIFY_PEER, lenientVerifier());
+  if (depthMax !== undefined) calls.SSL_CTX_set_verify_depth(handle, depthMax);
+  if (authorities === '') return;
+  const store = calls.SSL_CTX_get_cert_store(handle);
+  const { arena, at } = stored(Buffer.of(0));
+  readPem(authorities, (bio) => {
+    eachCertificate(bio, arena.address(at, 1), (authority) => {
+      const added =
+        calls.X509_STORE_add_cert(store, authority) & calls.SSL_CTX_add_client_CA(handle, authority);
+      calls.X509_free(authority);
+      must('authority', added);
+    });
+  });
+}
+
+/** Whoever is given one frees it. */
+function eachCertificate(bio: number, phrase: number, take: (certificate: number) => void): void {
+  const { PEM_read_bio_X509, ERR_clear_error } = tlsCalls();
+  for (;;) {
+    const certificate = PEM_read_bio_X509(bio, 0, 0, phrase);
+    if (certificate === 0) break;
+    take(certificate);
+  }
+  ERR_clear_error(); // that there is no further one is no error
 }
 
 function readPem(text: string, read: (bio: number) => void): void {
@@ -173,39 +218,4 @@ function must(what: string, result: number): void {
 
 function tlsFault(what: string): Fault {
   return new Fault('TLS_CONTEXT', `${what}: ${takeTlsError()}`);
-}
-
-const selectors = new Map<string, unknown>();
-/** What selectors answer with, for as long as the thread lives. */
-const answers: Arena[] = [];
-
-/** The callback of OpenSSL that selects one protocol, made once a thread: it points to the name and says its length. */
-function selector(protocol: string): unknown {
-  const known = selectors.get(protocol);
-  if (known !== undefined) return known;
-  const { memcpy } = tlsCalls();
-  const arena = new Arena(16 + 16 + protocol.length);
-  const pointer = arena.allocate(8);
-  const length = arena.allocate(1);
-  const name = arena.allocate(protocol.length);
-  arena.bytes.set(Buffer.from(protocol), name);
-  arena.setPointer(pointer, name, protocol.length);
-  arena.bytes[length] = protocol.length;
-  answers.push(arena);
-  const select = (_ssl: number, out: number, outLength: number): number => {
-    memcpy(out, arena.address(pointer, 8), 8);
-    memcpy(outLength, arena.address(length, 1), 1);
-    return ALPN_SELECTED;
-  };
-  const type = koffi.proto('int', [
-    'uint64_t',
-    'uint64_t',
-    'uint64_t',
-    'uint64_t',
-    'unsigned int',
-    'uint64_t',
-  ]);
-  const made = koffi.register(select, koffi.pointer(type));
-  selectors.set(protocol, made);
-  return made;
 }

@@ -1,7 +1,8 @@
-import type { Arena } from './arena.ts';
+import { Arena } from './arena.ts';
 import type { ByteStream } from './byte-stream.ts';
 import { ERRNO, type CallResult, type Failure } from './errno.ts';
 import type { StreamSocket } from './stream-socket.ts';
+import { verdictName } from './certificate-verdict.ts';
 import { takeTlsError, tlsCalls } from './tls-calls.ts';
 import type { TlsContext } from './tls-context.ts';
 import type { TlsSessions } from './tls-sessions.ts';
@@ -10,6 +11,13 @@ import type { TlsSessions } from './tls-sessions.ts';
 const ERROR = { WANT_READ: 2, WANT_WRITE: 3, SYSCALL: 5, ZERO_RETURN: 6 } as const;
 /** OpenSSL asks the kernel for more than this at a time: a record of full length and what is around it. */
 const READ_BYTES_MIN = 16_384;
+
+/** What a client showed, as it was checked in the handshake that made the session. */
+export interface ClientCertificate {
+  readonly der: Uint8Array;
+  /** `OK`, or why it is not trusted, as node:tls names it: `CERT_HAS_EXPIRED`. */
+  readonly verdict: string;
+}
 
 /**
  * TLS on a connection, as its server. OpenSSL reads and writes the descriptor itself; nothing here blocks. A failure of the
@@ -71,6 +79,22 @@ export class TlsStream implements ByteStream, Disposable {
     const { SSL_get_version, SSL_get_current_cipher, SSL_CIPHER_get_name } = this.#calls;
     const cipher = SSL_CIPHER_get_name(SSL_get_current_cipher(this.#ssl));
     return { protocol: SSL_get_version(this.#ssl), cipher };
+  }
+
+  /** The certificate that the client gave, once the handshake is done; undefined = none. */
+  get client(): ClientCertificate | undefined {
+    if (!this.#isReady || this.#ssl === 0) return undefined;
+    const { SSL_get0_peer_certificate, SSL_get_verify_result, i2d_X509 } = this.#calls;
+    const certificate = SSL_get0_peer_certificate(this.#ssl);
+    const sizeBytes = certificate === 0 ? 0 : i2d_X509(certificate, 0);
+    if (sizeBytes <= 0) return undefined;
+    const arena = new Arena(16 + sizeBytes + 16);
+    const pointer = arena.allocate(8);
+    const at = arena.allocate(sizeBytes);
+    arena.setPointer(pointer, at, sizeBytes);
+    i2d_X509(certificate, arena.address(pointer, 8));
+    const verdict = verdictName(SSL_get_verify_result(this.#ssl));
+    return { der: arena.bytes.slice(at, at + sizeBytes), verdict };
   }
 
   /** Goes on with the handshake: 0 done, -EAGAIN it waits for the peer, or for room. */

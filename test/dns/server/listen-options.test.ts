@@ -1,15 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { afterAll, describe, expect, it } from 'vitest';
+import { dnsEngines } from '../../../dns/server/engine.ts';
 import { frame } from '../../../dns/server/framing.ts';
 import { encodeMessage } from '../../../dns/wire/encode.ts';
+import { systemClock } from '../../../src/base/clock.ts';
+import { silentLogger } from '../../../src/base/log.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { TestCertificate } from '../support/certificate.ts';
 import { TestFolder } from '../support/folder.ts';
 import { openServer, questionOf, type TestServer } from '../support/server.ts';
+import { askStream } from '../support/wire-client.ts';
 
 const QUESTION = frame(encodeMessage(questionOf('x. A')));
 const tcpOf = (on: TestServer): { port: number } =>
@@ -122,48 +125,20 @@ describe('bind', () => {
 
 describe('tls', () => {
   const folder = new TestFolder();
-  const [ours, stranger] = [new TestCertificate(), new TestCertificate()];
-  const own = (by: TestCertificate): ConnectionOptions => ({ cert: by.ca, key: readFileSync(by.keyFile) });
+  const ours = new TestCertificate();
   afterAll(() => {
-    for (const each of [folder, ours, stranger]) each[Symbol.dispose]();
+    for (const each of [folder, ours]) each[Symbol.dispose]();
   });
 
-  /** What becomes of a client with and without a certificate of its own. */
-  async function met(options: string, client: ConnectionOptions): Promise<'answered' | 'cut off'> {
-    const file = `tls://.:0 {\ntls ${ours.certFile} ${ours.keyFile} ${ours.certFile} {\n${options}\n}\nwhoami\n}`;
-    await using on = await openServer(file);
-    const { port } = on.server.addresses.find(({ transport }) => transport === 'tls')!;
-    return await new Promise((resolve) => {
-      const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, ...client });
-      socket.on('secureConnect', () => socket.write(QUESTION));
-      socket.on('data', () => {
-        resolve('answered');
-        socket.destroy();
-      });
-      socket.on('error', () => resolve('cut off'));
-      socket.on('close', () => resolve('cut off'));
-    });
-  }
-
-  it.each([
-    ['nocert', 'answered', 'answered', 'answered'],
-    ['request', 'answered', 'answered', 'answered'],
-    ['require', 'cut off', 'answered', 'answered'],
-    ['verify_if_given', 'answered', 'answered', 'cut off'],
-    ['require_and_verify', 'cut off', 'answered', 'cut off'],
-  ])('client_auth %s: none %s, ours %s, a stranger’s %s', async (word, none, known, strange) => {
-    const option = `client_auth ${word}`;
-    expect([await met(option, {}), await met(option, own(ours)), await met(option, own(stranger))]).toEqual([
-      none,
-      known,
-      strange,
-    ]);
-  });
-
-  it('keylog writes the secrets of sessions', async () => {
-    expect(await met(`keylog ${folder.at('keys.log')}`, {})).toBe('answered');
-    await waitFor('the secrets', () => readFileSync(folder.at('keys.log'), 'utf8') !== '', 20_000);
-    expect(readFileSync(folder.at('keys.log'), 'utf8')).toMatch(/^(SERVER|CLIENT)_\w+ [0-9a-f]{64} /m);
+  it.each(['portable', 'native'] as const)('keylog writes the secrets of sessions: %s', async (engine) => {
+    const keys = folder.at(`${engine}.log`);
+    const file = `tls://.:0 {\ntls ${ours.certFile} ${ours.keyFile} {\nkeylog ${keys}\n}\nwhoami\n}`;
+    const log = { clock: systemClock, log: silentLogger };
+    await using on = await openServer(file, dnsEngines(engine, log, { receivers: 1 }));
+    const to = on.server.addresses.find(({ transport }) => transport === 'tls')!;
+    expect(await askStream(to, QUESTION.subarray(2), { tls: { ca: ours.ca } })).toHaveLength(1);
+    await waitFor('the secrets', () => readFileSync(keys, 'utf8') !== '', 20_000);
+    expect(readFileSync(keys, 'utf8')).toMatch(/^(SERVER|CLIENT)_\w+ [0-9a-f]{64} /m);
   });
 
   it('says what to do instead of acme', async () =>

@@ -5,9 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, type TestContext } from 'vitest';
+import { dnsEngines } from '../../../dns/server/engine.ts';
 import { frame } from '../../../dns/server/framing.ts';
 import { encodeMessage } from '../../../dns/wire/encode.ts';
 import type { KubeObject } from '../../../src/api/kinds/meta.ts';
+import { systemClock } from '../../../src/base/clock.ts';
+import { silentLogger } from '../../../src/base/log.ts';
 import { ROOT } from '../../support/source-files.ts';
 import { missingTools } from '../../support/system-tools.ts';
 import { waitFor } from '../../support/wait-for.ts';
@@ -46,16 +49,23 @@ const OBJECTS = [
 
 const certificate = new TestCertificate();
 let on: TestServer;
+/** The same by the native engine. */
+let native: TestServer;
 let ports: Record<string, string>;
 
 beforeAll(async () => {
   const tls = `tls ${certificate.certFile} ${certificate.keyFile}`;
   const corefile = `.:0 tls://.:0 https://.:0 {\n${tls}\nkubernetes k\ntransfer {\nto *\n}\nloadbalance\n}`;
   on = await openServer(corefile, { cluster: clusterOf(OBJECTS) });
-  ports = Object.fromEntries(on.server.addresses.map(({ transport, port }) => [transport, String(port)]));
+  const engines = dnsEngines('native', { clock: systemClock, log: silentLogger }, { receivers: 1 });
+  native = await openServer(corefile, { cluster: clusterOf(OBJECTS), ...engines });
+  const portsOf = ({ server }: TestServer, prefix: string): [string, string][] =>
+    server.addresses.map(({ transport, port }) => [`${prefix}${transport}`, String(port)]);
+  ports = Object.fromEntries([...portsOf(on, ''), ...portsOf(native, 'native ')]);
 });
 afterAll(async () => {
   await on[Symbol.asyncDispose]();
+  await native[Symbol.asyncDispose]();
   certificate[Symbol.dispose]();
 });
 
@@ -82,6 +92,8 @@ describe('dig', { timeout: 2 * PATIENCE_MS }, () => {
 
   it.each([
     ['tls', ['+tls']],
+    ['native tls', ['+tls']],
+    ['native tls', ['+tls-hostname=localhost', `+tls-ca=${certificate.certFile}`]],
     ['https', ['+https']],
     ['https', ['+https-get']],
   ])('over %s with %j', async (transport, flags) => {
@@ -115,11 +127,34 @@ describe('kdig', { timeout: 2 * PATIENCE_MS }, () => {
     ['udp', []],
     ['tcp', ['+tcp', '+keepopen']],
     ['tls', ['+tls']],
+    ['native tls', ['+tls']],
+    ['native tls', ['+tls-hostname=localhost', `+tls-ca=${certificate.certFile}`, '+keepopen']],
     ['https', ['+https']],
     ['https', ['+https-get']],
   ])('over %s with %j', async (transport, flags) => {
     const args = ['@127.0.0.1', '-p', ports[transport]!, '+short', '+retry=0', '+timeout=20', ...flags];
     expect(await said('kdig', [...args, 'web.ns.svc.k'])).toEqual(['10.96.0.1']);
+  });
+});
+
+describe('openssl s_client', { timeout: 2 * PATIENCE_MS }, () => {
+  beforeEach((ctx) => needs(ctx, 'openssl'));
+
+  it.each([
+    ['tls', '-tls1_2'],
+    ['tls', '-tls1_3'],
+    ['native tls', '-tls1_2'],
+    ['native tls', '-tls1_3'],
+  ])('is met over %s by %s, and may not renegotiate', async (transport, version) => {
+    const at = `s_client -connect 127.0.0.1:${ports[transport]} -alpn dot -servername localhost ${version}`;
+    const child = run('openssl', [...at.split(' '), '-CAfile', certificate.certFile], {
+      timeout: PATIENCE_MS,
+    });
+    child.child.stdin?.end('R\n');
+    const { stdout, stderr } = await child.catch((error: { stdout: string; stderr: string }) => error);
+    expect(stdout).toContain('ALPN protocol: dot');
+    expect(stdout).toContain('Verify return code: 0 (ok)');
+    if (version === '-tls1_2') expect(stderr).toMatch(/RENEGOTIATING[\s\S]*no renegotiation/);
   });
 });
 

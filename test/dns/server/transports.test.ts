@@ -91,7 +91,7 @@ const GROUPS = readCases().filter((group) => group.cases.some((one) => !hasOwnCl
 
 const ENGINES = [
   { engine: 'portable', wires: ['udp', 'tcp', 'tls', 'https'] },
-  { engine: 'native', wires: ['udp', 'tcp'] },
+  { engine: 'native', wires: ['udp', 'tcp', 'tls'] },
 ] as const;
 const RUNS = ENGINES.flatMap(({ engine, wires }) =>
   GROUPS.map((group) => ({ id: group.id, group, engine, wires })),

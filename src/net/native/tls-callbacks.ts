@@ -1,0 +1,68 @@
+import koffi from 'koffi';
+import { Arena } from './arena.ts';
+import { tlsCalls } from './tls-calls.ts';
+
+/** SSL_TLSEXT_ERR_* (openssl/tls1.h). */
+const ALPN = { SELECTED: 0, ALERT_FATAL: 2 } as const;
+/** Of the list of protocols that a client offers; whoever sends more is refused. */
+const OFFER_BYTES_MAX = 2048;
+
+const selectors = new Map<string, unknown>();
+/** What selectors answer with, for as long as the thread lives. */
+const answers: Arena[] = [];
+
+/**
+ * The callback of OpenSSL that selects one protocol (RFC 7301), made once a thread: it points to the name and says its
+ * length. Clients that offer others only get the alert no_application_protocol.
+ */
+export function protocolSelector(protocol: string): unknown {
+  const known = selectors.get(protocol);
+  if (known !== undefined) return known;
+  const { memcpy } = tlsCalls();
+  const wanted = Buffer.from(protocol);
+  const arena = new Arena(16 + 16 + wanted.length + 16 + OFFER_BYTES_MAX);
+  const pointer = arena.allocate(8);
+  const length = arena.allocate(1);
+  const name = arena.allocate(wanted.length);
+  const offer = arena.allocate(OFFER_BYTES_MAX);
+  arena.bytes.set(wanted, name);
+  arena.setPointer(pointer, name, wanted.length);
+  arena.bytes[length] = wanted.length;
+  answers.push(arena);
+  const select = (_ssl: number, out: number, outLength: number, offered: number, size: number): number => {
+    if (size > OFFER_BYTES_MAX) return ALPN.ALERT_FATAL;
+    memcpy(arena.address(offer, size), offered, size);
+    if (!isOffered(arena.bytes.subarray(offer, offer + size), wanted)) return ALPN.ALERT_FATAL;
+    memcpy(out, arena.address(pointer, 8), 8);
+    memcpy(outLength, arena.address(length, 1), 1);
+    return ALPN.SELECTED;
+  };
+  const type = koffi.proto('int', [
+    'uint64_t',
+    'uint64_t',
+    'uint64_t',
+    'uint64_t',
+    'unsigned int',
+    'uint64_t',
+  ]);
+  const made = koffi.register(select, koffi.pointer(type));
+  selectors.set(protocol, made);
+  return made;
+}
+
+/** `list`: names, each behind an octet with its length. */
+function isOffered(list: Uint8Array, name: Uint8Array): boolean {
+  for (let at = 0; at < list.length; at += 1 + list[at]!) {
+    if (list[at] === name.length && name.every((byte, i) => list[at + 1 + i] === byte)) return true;
+  }
+  return false;
+}
+
+let lenient: unknown;
+
+/** The callback of OpenSSL that goes on whatever is wrong with a certificate: the result of the check stays to be asked for. */
+export function lenientVerifier(): unknown {
+  const type = koffi.proto('int', ['int', 'uint64_t']);
+  lenient ??= koffi.register(() => 1, koffi.pointer(type));
+  return lenient;
+}
