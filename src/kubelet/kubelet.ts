@@ -13,7 +13,7 @@ import { openInformer } from '../api/client/open-informer.ts';
 import { resources } from '../api/client/resources.ts';
 import { objectKey } from '../api/kinds/meta.ts';
 import type { Pod, PodStatus } from '../api/kinds/pod.ts';
-import type { PodStreams } from '../api/kinds/pod-streams.ts';
+import type { KubeletDoor } from '../api/kinds/pod-streams.ts';
 import type { NodeUsage } from '../api/kinds/usage.ts';
 import { ApiSources } from './api-sources.ts';
 import type { ImageMap } from './image-map.ts';
@@ -27,6 +27,7 @@ import { Slots } from './probes/slots.ts';
 import { runExec } from './runtime/container-exec.ts';
 import { PodFolders } from './runtime/container-record.ts';
 import { ProcessRuntime } from './runtime/process-runtime.ts';
+import { kubeletPages } from './server/pages.ts';
 import { StaticPods } from './static-pods.ts';
 import { StatusReporter } from './status-reporter.ts';
 import { podStreams } from './streams.ts';
@@ -70,7 +71,7 @@ export interface StopOptions {
  * `stopPods` before that ends them.
  */
 export class Kubelet implements AsyncDisposable {
-  readonly streams: PodStreams;
+  readonly door: KubeletDoor;
   readonly #deps: KubeletDeps;
   readonly #options: KubeletOptions;
   readonly #runtime: ProcessRuntime;
@@ -98,11 +99,7 @@ export class Kubelet implements AsyncDisposable {
     this.#node = new NodeAgent(deps, { ...options, labels: options.nodeLabels ?? {} });
     this.#mirrors = new MirrorPods({ ...deps, reporter: this.#reporter }, options);
     this.#keeper = this.#openKeeper(folders, kubeletId, kubeletUid);
-    this.streams = podStreams({
-      runtime: this.#runtime,
-      kubeletUid,
-      find: (namespace, name) => this.#keeper.find(namespace, name),
-    });
+    this.door = this.#openDoor(kubeletUid);
     if (options.staticPodDir !== undefined) this.#staticPods = this.#openStaticPods(options.staticPodDir);
     this.#pods = openInformer<Pod>(
       client,
@@ -162,6 +159,20 @@ export class Kubelet implements AsyncDisposable {
     await this.#reporter[Symbol.asyncDispose]();
     await this.#recorder[Symbol.asyncDispose]();
     await this.#sources[Symbol.asyncDispose]();
+  }
+
+  #openDoor(kubeletUid: number): KubeletDoor {
+    const streams = podStreams({
+      runtime: this.#runtime,
+      kubeletUid,
+      find: (namespace, name) => this.#keeper.find(namespace, name),
+    });
+    const page = kubeletPages({
+      pods: () => Array.from(this.#keeper.workers, ({ pod, status }) => ({ ...pod, status })),
+      usage: () => this.usage(),
+      metrics: this.#deps.metrics,
+    });
+    return { ...streams, page };
   }
 
   #openKeeper(folders: PodFolders, kubeletId: string, kubeletUid: number): PodKeeper {

@@ -86,3 +86,5 @@ export const SOURCE_IDLE_MS = 60_000;
 
 /** Connections of API servers at once; more are refused. */
 export const KUBELET_CONNECTIONS_MAX = 1_024;
+/** Two readings of what is used lie at least this far apart; CPU use is of the time between them. */
+export const USAGE_APART_MS = 10_000;

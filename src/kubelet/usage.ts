@@ -83,7 +83,7 @@ export function registerUsageMetrics(
   const values: readonly [string, string, (usage: ContainerUsage) => number][] = [
     ['container_cpu_usage_seconds_total', 'CPU time of the processes', (one) => one.cpuSeconds],
     ['container_memory_working_set_bytes', 'Resident memory of the processes', (one) => one.workingSetBytes],
-    ['container_processes', 'Processes of the container', (one) => one.processes],
+    ['container_processes', 'Processes of the container', (one) => one.processes ?? 0],
   ];
   for (const [name, help, value] of values) registry.registerMetric(usageGauge(name, help, value, read));
 }

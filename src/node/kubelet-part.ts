@@ -22,7 +22,7 @@ export async function openKubeletPart(
   const running = stack.use(
     await Kubelet.open(deps, { ...kubelet, ...(server && { endpoint: server }) }, signal),
   );
-  server?.attach(running.streams);
+  server?.attach(running.door);
   const where = server && listen ? `, logs and exec at ${joinHostPort(listen.host, server.port)}` : '';
   deps.onReady('kubelet', `node ${kubelet.nodeName}, pods in ${kubelet.podCidr}${where}`);
   return stack.move();

@@ -114,8 +114,7 @@ async function openKubelet(
       version: options.version,
     },
   );
-  control.server.attachPodStreams(kubelet.streams);
-  control.server.attachUsage(() => kubelet.usage());
+  void control.server.attachKubelet({ nodeName: options.nodeName, door: kubelet.door });
   return {
     async [Symbol.asyncDispose]() {
       await kubelet.stopPods({ graceSecondsMax: POD_STOP_GRACE_SECONDS });

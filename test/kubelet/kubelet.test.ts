@@ -140,9 +140,9 @@ describe('a kubelet on a real API', () => {
     const signal = new AbortController().signal;
     await waitFor(
       'the log',
-      async () => (await text(kubelet.streams.logs(ref, ALL_LOGS, signal))) === 'hello from web\n',
+      async () => (await text(kubelet.door.logs(ref, ALL_LOGS, signal))) === 'hello from web\n',
     );
-    const session = await kubelet.streams.exec(ref, {
+    const session = await kubelet.door.exec(ref, {
       command: ['sh', '-c', 'cat; echo $POD_NAME; exit 4'],
       stdin: true,
       tty: false,
@@ -166,7 +166,7 @@ describe('a kubelet on a real API', () => {
     await podIn('web', 'Running');
     const ref = { namespace: 'default', pod: 'web', container: undefined };
     const command = ['sh', '-c', 'test -t 0 && stty size; read line; stty size; echo "got $line"; exit 3'];
-    const session = await kubelet.streams.exec(ref, { command, stdin: true, tty: true });
+    const session = await kubelet.door.exec(ref, { command, stdin: true, tty: true });
     let seen = '';
     session.stdout.on('data', (chunk: Buffer) => (seen += chunk.toString()));
     await waitFor('the first size', () => seen.includes('24 80'));

@@ -7,10 +7,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createApiClient } from '../../src/api/client/api-client.ts';
 import { resources } from '../../src/api/client/resources.ts';
 import type { Pod } from '../../src/api/kinds/pod.ts';
-import type { ExecSession, LogOptions, PodStreams } from '../../src/api/kinds/pod-streams.ts';
+import type { ExecSession, LogOptions, KubeletDoor } from '../../src/api/kinds/pod-streams.ts';
 import { openPki, type Pki } from '../../src/api/server/identity/pki.ts';
 import { ApiServer } from '../../src/api/server/server.ts';
-import { type KubeletEndpoint, remotePodStreams } from '../../src/api/streams/remote-pod-streams.ts';
+import { type KubeletEndpoint, remoteKubelet } from '../../src/api/streams/remote-kubelet.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { createLogger } from '../../src/base/log.ts';
 import { Registry } from '../../src/base/metrics.ts';
@@ -36,8 +36,8 @@ const LOGS: LogOptions = {
 let pki: Pki;
 let served: KubeletServer;
 let endpoint: KubeletEndpoint;
-let near: PodStreams;
-let far: PodStreams;
+let near: KubeletDoor;
+let far: KubeletDoor;
 let podIP: string;
 
 beforeAll(async () => {
@@ -79,7 +79,7 @@ beforeAll(async () => {
     ),
   );
   stack.defer(() => kubelet.stopPods({ graceSecondsMax: 0 }));
-  near = kubelet.streams;
+  near = kubelet.door;
   await client.create<Pod>(resources.pods, {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -90,11 +90,11 @@ beforeAll(async () => {
     const { status } = await client.get<Pod>(resources.pods, 'talker', 'default');
     return status?.phase === 'Running' && status.podIP;
   });
-  await expect(text(remotePodStreams(endpoint).logs(ref, LOGS, AbortSignal.timeout(20_000)))).rejects.toThrow(
+  await expect(text(remoteKubelet(endpoint).logs(ref, LOGS, AbortSignal.timeout(20_000)))).rejects.toThrow(
     'the kubelet is starting',
   );
   served.attach(near);
-  far = remotePodStreams(endpoint);
+  far = remoteKubelet(endpoint);
 });
 afterAll(() => stack.disposeAsync());
 
@@ -116,8 +116,8 @@ async function echoServer(): Promise<{ port: number } & Disposable> {
 }
 
 describe.each([
-  ['in this process', (): PodStreams => near],
-  ['over HTTPS', (): PodStreams => far],
+  ['in this process', (): KubeletDoor => near],
+  ['over HTTPS', (): KubeletDoor => far],
 ])('pod streams %s', (_where, streams) => {
   const run = (command: string[], options = { stdin: false, tty: false }): Promise<ExecSession> =>
     streams().exec(ref, { command, ...options });
@@ -258,8 +258,26 @@ describe('a kubelet’s door', () => {
     '/portForward/default/talker?port=0',
     '/portForward/default/talker?port=65536',
     '/run/default/talker/main?cmd=id',
+    '/nothing',
   ])('has no %s', async (path) => {
     expect(await ask(path, server())).toBe(404);
+  });
+
+  it.each(['/healthz', '/pods/', '/runningpods', '/metrics', '/metrics/resource', '/stats/summary'])(
+    'has the page %s',
+    async (path) => {
+      expect(await ask(path, server())).toBe(200);
+    },
+  );
+
+  it('has pages about what runs', async () => {
+    const pods = JSON.parse((await far.page('/pods'))?.text ?? '') as { kind: string; items: Pod[] };
+    expect(pods.kind).toBe('PodList');
+    expect(pods.items).toMatchObject([{ metadata: { name: 'talker' }, status: { phase: 'Running' } }]);
+    expect((await far.page('/metrics/resource'))?.text).toMatch(
+      /^container_cpu_usage_seconds_total\{container="main",namespace="default",pod="talker"\} [\d.]+ \d{13}$/m,
+    );
+    expect(await far.page('/nothing')).toBeUndefined();
   });
 
   it('wants an upgrade for what is a stream', async () => {
@@ -267,7 +285,7 @@ describe('a kubelet’s door', () => {
   });
 
   it('is not believed with another certificate than the Node object tells', async () => {
-    const other = remotePodStreams({ ...endpoint, trustedPem: pki.ca.pem });
+    const other = remoteKubelet({ ...endpoint, trustedPem: pki.ca.pem });
     await expect(text(other.logs(ref, LOGS, AbortSignal.timeout(20_000)))).rejects.toMatchObject({
       code: 'KUBELET_UNREACHABLE',
     });

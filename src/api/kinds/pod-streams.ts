@@ -50,3 +50,14 @@ export interface PodStreams {
   /** Connects to a TCP port of the pod. */
   dial(ref: ContainerRef, port: number): Promise<PodEndpointStream>;
 }
+
+export interface KubeletPage {
+  readonly contentType: string;
+  readonly text: string;
+}
+
+/** A kubelet as the API server sees it: the streams of its pods, and pages about itself. */
+export interface KubeletDoor extends PodStreams {
+  /** `/pods`, `/metrics/resource`, `/stats/summary` and so on; undefined = it has no such page. */
+  page(path: string): Promise<KubeletPage | undefined>;
+}

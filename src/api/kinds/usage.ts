@@ -12,7 +12,8 @@ export interface ContainerUsage extends Usage {
   readonly container: string;
   /** Wall time its CPU time counts from, ms. */
   readonly startedAtMs: number;
-  readonly processes: number;
+  /** Absent where the kubelet does not tell. */
+  readonly processes?: number;
 }
 
 /** One reading of one node, all of it at one moment. */
@@ -22,6 +23,3 @@ export interface NodeUsage {
   readonly node: Usage;
   readonly containers: readonly ContainerUsage[];
 }
-
-/** Reads a node now: a kubelet gives it, the API server makes metrics.k8s.io of it. */
-export type UsageSource = () => NodeUsage;

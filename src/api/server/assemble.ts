@@ -1,11 +1,9 @@
 import { join } from 'node:path';
 import type { Store } from '../../store/store.ts';
 import { Drain } from '../../base/drain.ts';
-import type { PodStreams } from '../kinds/pod-streams.ts';
 import { builtinKinds } from '../kinds/builtin.ts';
 import { KindRegistry } from '../kinds/registry.ts';
 import { systemKinds } from '../kinds/system-kinds.ts';
-import type { UsageSource } from '../kinds/usage.ts';
 import { type Access, issuerPaths, openAccess } from './access.ts';
 import { AdmissionChain, type AdmissionPlugin } from './admission/admission.ts';
 import { defaultIngressClass, defaultStorageClass } from './admission/default-classes.ts';
@@ -44,17 +42,14 @@ import { csrIdentity, csrRestriction } from './identity/csr-admission.ts';
 import { openPki, type Pki } from './identity/pki.ts';
 import { agreeOnKeys } from './identity/shared-keys.ts';
 import { tokenRequestHandler } from './identity/token-request.ts';
+import { type KubeletAccess, openKubeletAccess } from './kubelet-access.ts';
 import { HANDSHAKE_COST_MS } from './limits.ts';
 import { startLoops } from './loops.ts';
-import { UsageMetrics } from './metrics/usage-metrics.ts';
-import { proxyHandler } from './proxy/proxy-handler.ts';
 import { requestMetrics } from './request-metrics.ts';
 import type { ApiServerDeps, ApiServerOptions } from './server-options.ts';
 import { execHandler } from './stream/exec.ts';
 import { logHandler } from './stream/logs.ts';
 import { portForwardHandler } from './stream/port-forward.ts';
-import { kubelets } from './stream/kubelets.ts';
-import type { StreamsSource } from './stream/target.ts';
 import { systemHandlers } from './system-objects.ts';
 import { evictionHandler } from './verbs/eviction.ts';
 import type { Core } from './verbs/context.ts';
@@ -76,7 +71,7 @@ export interface Parts {
   readonly drain: Drain;
   readonly listener: ApiListener | undefined;
   readonly pki: Pki;
-  readonly attachUsage: (source: UsageSource) => void;
+  readonly attachKubelet: KubeletAccess['attach'];
 }
 
 /** Starts every part; what must be closed goes on the stack in start order. */
@@ -84,7 +79,6 @@ export async function assemble(
   deps: ApiServerDeps,
   options: ApiServerOptions,
   stack: AsyncDisposableStack,
-  localStreams: () => PodStreams | undefined,
 ): Promise<Parts> {
   const { store, clock, log } = deps;
   const random = deps.random ?? Math.random;
@@ -127,17 +121,8 @@ export async function assemble(
   const audit = options.audit && (await openAudit(deps, options.audit, stack));
   const drain = new Drain();
   let address = '';
-  const proxy = proxyHandler();
-  stack.use(proxy.agents);
-  const usage = stack.use(new UsageMetrics());
-  const handler = requestHandler(
-    { ...deps, audit, proxy: proxy.handler, usage, queue },
-    core,
-    access,
-    drain,
-    () => address,
-    kubelets(core, pki, localStreams),
-  );
+  const kubelets = openKubeletAccess(core, pki, stack);
+  const handler = requestHandler({ ...deps, audit, kubelets, queue }, core, access, drain, () => address);
   const listener = options.listen
     ? stack.use(await openListener({ handler, clock, log, drain }, options.listen, pki, queue))
     : undefined;
@@ -148,7 +133,7 @@ export async function assemble(
     const shared = options.sharedStore === true;
     stack.use(await KubernetesService.open(core, { pool, advertised, shared }));
   }
-  return { handler, drain, listener, pki, attachUsage: (source) => usage.attach(core, source) };
+  return { handler, drain, listener, pki, attachKubelet: (kubelet) => kubelets.attach(kubelet) };
 }
 
 /** A new connection waits for the turn of its address: no flood of handshakes holds up who is connected. */
@@ -217,18 +202,17 @@ async function openAudit(
 function requestHandler(
   deps: ApiServerDeps & {
     readonly audit: Auditor | undefined;
-    readonly proxy: SubresourceHandler;
-    readonly usage: UsageMetrics;
+    readonly kubelets: KubeletAccess;
     readonly queue: FairQueue;
   },
   core: Core,
   access: Access,
   drain: Drain,
   address: () => string,
-  streams: StreamsSource,
 ): ApiHandler {
   const nowMs = (): number => core.clock.monotonicMs();
   const { queue } = deps;
+  const { streams, proxy, metrics } = deps.kubelets;
   const subresources = new Map<string, SubresourceHandler>([
     ['*/status', statusHandler],
     ['*/scale', scaleHandler],
@@ -241,15 +225,15 @@ function requestHandler(
     ['/pods/exec', execHandler(streams, 'exec')],
     ['/pods/attach', execHandler(streams, 'attach')],
     ['/pods/portforward', portForwardHandler(streams)],
-    ['/pods/proxy', deps.proxy],
-    ['/services/proxy', deps.proxy],
-    ['/nodes/proxy', deps.usage.nodeProxy(deps.proxy)],
+    ['/pods/proxy', proxy],
+    ['/services/proxy', proxy],
+    ['/nodes/proxy', proxy],
     ['/serviceaccounts/token', tokenRequestHandler(access.tokens)],
     ['certificates.k8s.io/certificatesigningrequests/approval', approvalHandler],
   ]);
   const virtual = new Map([
     ...access.reviews,
-    ...deps.usage.handlers,
+    ...metrics,
     ...systemHandlers(core.clock.nowMs()),
     ['/Binding', collectionBinding] as const,
   ]);

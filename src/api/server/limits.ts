@@ -89,6 +89,8 @@ export const WRITE_TIMEOUT_MS = 34_000;
 export const PROXY_CONNECT_TIMEOUT_MS = 30_000;
 /** A node's use of CPU and memory is read this often: the window of metrics.k8s.io (metrics-server's resolution). */
 export const USAGE_INTERVAL_MS = 15_000;
+/** Kubelets that are asked at once. */
+export const USAGE_READS_MAX = 16;
 /** A server that shares its store says this often that it lives, and is forgotten after that long a silence. */
 export const SERVER_RENEW_MS = 10_000;
 export const SERVER_LEASE_SECONDS = 30;

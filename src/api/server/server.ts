@@ -1,13 +1,12 @@
 import type { Drain } from '../../base/drain.ts';
 import type { HttpExchange } from '../../net/http-exchange.ts';
-import type { PodStreams } from '../kinds/pod-streams.ts';
-import type { UsageSource } from '../kinds/usage.ts';
 import { assemble, type Parts } from './assemble.ts';
 import { inProcessExchange } from './http/in-process.ts';
 import type { ApiHandler, ApiListener } from './http/listener.ts';
 import type { UserInfo } from './http/request.ts';
 import { kubeconfigText } from './identity/kubeconfig.ts';
 import { DRAIN_DEADLINE_MS } from './limits.ts';
+import type { LocalKubelet } from './stream/kubelets.ts';
 import type { ApiServerDeps, ApiServerOptions } from './server-options.ts';
 
 /** A running API server. Disposal drains: watches end, requests under way are answered, then sockets close. */
@@ -22,26 +21,21 @@ export class ApiServer implements AsyncDisposable {
   readonly #drain: Drain;
   readonly #listener: ApiListener | undefined;
   readonly #owned: AsyncDisposableStack;
-  readonly #setStreams: (streams: PodStreams) => void;
-  readonly #attachUsage: (source: UsageSource) => void;
+  readonly #attachKubelet: (kubelet: LocalKubelet) => Promise<void>;
 
   static async open(deps: ApiServerDeps, options: ApiServerOptions): Promise<ApiServer> {
     await using stack = new AsyncDisposableStack();
-    let podStreams: PodStreams | undefined;
-    const parts = await assemble(deps, options, stack, () => podStreams);
-    const setStreams = (streams: PodStreams): unknown => (podStreams = streams);
-    return new ApiServer(deps, parts, stack.move(), setStreams, options.advertise);
+    const parts = await assemble(deps, options, stack);
+    return new ApiServer(deps, parts, stack.move(), options.advertise);
   }
 
   private constructor(
     deps: ApiServerDeps,
     parts: Parts,
     owned: AsyncDisposableStack,
-    setStreams: (streams: PodStreams) => void,
     advertise: string | undefined,
   ) {
-    this.#setStreams = setStreams;
-    this.#attachUsage = parts.attachUsage;
+    this.#attachKubelet = parts.attachKubelet;
     this.#deps = deps;
     this.#handler = parts.handler;
     this.#drain = parts.drain;
@@ -64,14 +58,12 @@ export class ApiServer implements AsyncDisposable {
     return inProcessExchange(this.#handler, identity, this.#drain.signal);
   }
 
-  /** From now on log, exec, attach and port-forward are answered by this kubelet; before, they are 503. */
-  attachPodStreams(streams: PodStreams): void {
-    this.#setStreams(streams);
-  }
-
-  /** From now on metrics.k8s.io is served from what this kubelet measures. */
-  attachUsage(source: UsageSource): void {
-    this.#attachUsage(source);
+  /**
+   * From now on this kubelet answers for its node: log, exec, attach, port-forward, nodes/NAME/proxy and metrics.k8s.io.
+   * Resolves when its metrics were read for the first time.
+   */
+  attachKubelet(kubelet: LocalKubelet): Promise<void> {
+    return this.#attachKubelet(kubelet);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
@@ -5,9 +6,15 @@ import type { ConnectionOptions } from 'node:tls';
 import { WebSocket } from 'ws';
 import { Fault, messageOf } from '../../base/fault.ts';
 import { joinHostPort } from '../../net/ip.ts';
-import type { ContainerRef, LogOptions, PodStreams } from '../kinds/pod-streams.ts';
+import type { ContainerRef, KubeletDoor, KubeletPage, LogOptions } from '../kinds/pod-streams.ts';
 import { CHANNEL_PROTOCOLS } from './channels.ts';
-import { KUBELET_REPLY_DEADLINE_MS, REFUSAL_MAX_BYTES, STREAM_MESSAGE_MAX_BYTES } from './limits.ts';
+import {
+  KUBELET_PAGE_DEADLINE_MS,
+  KUBELET_PAGE_MAX_BYTES,
+  KUBELET_REPLY_DEADLINE_MS,
+  REFUSAL_MAX_BYTES,
+  STREAM_MESSAGE_MAX_BYTES,
+} from './limits.ts';
 import { dialOver } from './remote-dial.ts';
 import { sessionOver } from './remote-session.ts';
 
@@ -24,11 +31,12 @@ export interface KubeletEndpoint {
 }
 
 /**
- * Pods of another host, by the HTTPS interface of its kubelet: /containerLogs, /exec, /attach, /portForward.
+ * The kubelet of another host, by its HTTPS interface: /containerLogs, /exec, /attach, /portForward, and its pages.
  * Faults beside those of PodStreams: KUBELET_UNREACHABLE, KUBELET_REFUSED.
  */
-export function remotePodStreams(endpoint: KubeletEndpoint): PodStreams {
+export function remoteKubelet(endpoint: KubeletEndpoint): KubeletDoor {
   return {
+    page: (path) => page(endpoint, path),
     logs: (ref, options, signal) => logs(endpoint, ref, options, signal),
     exec: async (ref, { command, stdin, tty }) => {
       const query = new URLSearchParams([...streamFlags(stdin, tty), ...command.map(commandWord)]);
@@ -75,13 +83,8 @@ async function* logs(
   if (limitBytes !== undefined) query.set('limitBytes', String(limitBytes));
   if (sinceTimeMs !== undefined) query.set('sinceTime', new Date(sinceTimeMs).toISOString());
   const path = `${pathOf('containerLogs', ref)}?${query.toString()}`;
-  const { host, port } = endpoint;
-  const asked = request({ host, port, path, signal, agent: false, ...tlsOf(endpoint) });
-  asked.setTimeout(KUBELET_REPLY_DEADLINE_MS, () => asked.destroy(new Error('no reply in time')));
-  asked.end();
   try {
-    const [response] = (await once(asked, 'response')) as [IncomingMessage];
-    asked.setTimeout(0); // a followed log may be silent
+    const response = await get(endpoint, path, signal);
     if (response.statusCode !== 200) throw await refusal(response);
     yield* response as AsyncIterable<Uint8Array>;
   } catch (error) {
@@ -89,10 +92,40 @@ async function* logs(
   }
 }
 
+async function page(endpoint: KubeletEndpoint, path: string): Promise<KubeletPage | undefined> {
+  try {
+    const response = await get(endpoint, path, AbortSignal.timeout(KUBELET_PAGE_DEADLINE_MS));
+    if (response.statusCode === 404) return void response.destroy();
+    if (response.statusCode !== 200) throw await refusal(response);
+    const chunks: Buffer[] = [];
+    let sizeBytes = 0;
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      sizeBytes += chunk.length;
+      if (sizeBytes > KUBELET_PAGE_MAX_BYTES) throw new Fault('KUBELET_REFUSED', `${path} is too long`);
+      chunks.push(chunk);
+    }
+    const contentType = response.headers['content-type'] ?? 'text/plain';
+    return { contentType, text: Buffer.concat(chunks).toString('utf8') };
+  } catch (error) {
+    throw error instanceof Fault ? error : unreachable(endpoint, error);
+  }
+}
+
+/** Resolves when the reply begins, whatever it is. */
+async function get(endpoint: KubeletEndpoint, path: string, signal: AbortSignal): Promise<IncomingMessage> {
+  const { host, port } = endpoint;
+  const asked = request({ host, port, path, signal, agent: false, ...kubeletTls(endpoint) });
+  asked.setTimeout(KUBELET_REPLY_DEADLINE_MS, () => asked.destroy(new Error('no reply in time')));
+  asked.end();
+  const [response] = (await once(asked, 'response')) as [IncomingMessage];
+  asked.setTimeout(0); // a followed log may be silent
+  return response;
+}
+
 async function upgrade(endpoint: KubeletEndpoint, path: string, query: URLSearchParams): Promise<WebSocket> {
   const url = `wss://${joinHostPort(endpoint.host, endpoint.port)}${path}?${query.toString()}`;
   const socket = new WebSocket(url, [...CHANNEL_PROTOCOLS], {
-    ...tlsOf(endpoint),
+    ...kubeletTls(endpoint),
     handshakeTimeout: KUBELET_REPLY_DEADLINE_MS,
     maxPayload: STREAM_MESSAGE_MAX_BYTES,
     perMessageDeflate: false,
@@ -111,7 +144,7 @@ async function upgrade(endpoint: KubeletEndpoint, path: string, query: URLSearch
 }
 
 /** A pinned certificate is its own authority, and no name in it matters. */
-function tlsOf({ trustedPem, pinned, certPem, keyPem }: KubeletEndpoint): ConnectionOptions {
+export function kubeletTls({ trustedPem, pinned, certPem, keyPem }: KubeletEndpoint): ConnectionOptions {
   return {
     ca: trustedPem,
     cert: certPem,

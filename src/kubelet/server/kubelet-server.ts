@@ -5,17 +5,18 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { WebSocket } from 'ws';
-import type { PodStreams } from '../../api/kinds/pod-streams.ts';
-import { CHANNEL_PROTOCOLS } from '../../api/streams/channels.ts';
-import { serveDial } from '../../api/streams/dial-server.ts';
-import { serveSession } from '../../api/streams/session-server.ts';
-import { openWebSocket } from '../../api/streams/web-socket.ts';
+import type { KubeletDoor } from '../../api/kinds/pod-streams.ts';
+import {
+  answerKubelet,
+  type KubeletReply,
+  type KubeletRequest,
+  upgradeToKubelet,
+} from '../../api/streams/kubelet-service.ts';
 import type { Clock } from '../../base/clock.ts';
-import { hasCode, messageOf } from '../../base/fault.ts';
+import { messageOf } from '../../base/fault.ts';
 import type { Logger } from '../../base/log.ts';
 import { selfSignedCertificate } from '../../net/self-signed.ts';
 import { KUBELET_CONNECTIONS_MAX } from '../limits.ts';
-import { type KubeletTarget, parseKubeletTarget } from './target.ts';
 
 export interface KubeletServerOptions {
   readonly host: string;
@@ -29,21 +30,15 @@ export interface KubeletServerOptions {
 const API_SERVER = 'kube-apiserver-kubelet-client';
 const ADMINISTRATORS = 'system:masters';
 
-const REFUSALS: Readonly<Record<number, string>> = {
-  403: 'only the API server may ask',
-  404: 'no such path',
-  503: 'the kubelet is starting',
-};
-
 /**
- * Logs, exec, attach and port-forward of this host's pods for the API server, over TLS with client certificates. The
+ * A kubelet's door for the API server, over TLS with client certificates. The
  * serving certificate is new at each start: the Node object publishes it, and the API server trusts that one alone.
  */
 export class KubeletServer implements AsyncDisposable {
   readonly certificatePem: string;
   readonly #server: Server;
   readonly #clients = new Set<WebSocket>();
-  #streams: PodStreams | undefined;
+  #door: KubeletDoor | undefined;
 
   private constructor(server: Server, certificatePem: string, log: Logger) {
     this.certificatePem = certificatePem;
@@ -73,8 +68,8 @@ export class KubeletServer implements AsyncDisposable {
   }
 
   /** Before, everything is answered with 503. */
-  attach(streams: PodStreams): void {
-    this.#streams = streams;
+  attach(door: KubeletDoor): void {
+    this.#door = door;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -86,90 +81,57 @@ export class KubeletServer implements AsyncDisposable {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const refuse = (status: number, text: string): void => {
-      if (response.headersSent) response.destroy();
-      else response.writeHead(status, { 'content-type': 'text/plain' }).end(`${text}\n`);
-    };
-    const admitted = this.#admit(request);
-    if (typeof admitted === 'number') return refuse(admitted, REFUSALS[admitted]!);
-    const { target, streams } = admitted;
-    if (target.kind !== 'logs') return refuse(400, 'upgrade request required: WebSocket');
+    const door = this.#admit(request);
     const gone = new AbortController();
     response.once('close', () => gone.abort());
+    const { signal } = gone;
+    const { status, contentType, body } =
+      'status' in door ? door : await answerKubelet(door, { ...asked(request), signal });
+    response.writeHead(status, { 'content-type': contentType });
+    if (typeof body === 'string') return void response.end(body);
+    response.flushHeaders();
     try {
-      // a followed log may have nothing to say yet: the reply begins all the same
-      if (target.options.follow) response.writeHead(200, { 'content-type': 'text/plain' }).flushHeaders();
-      for await (const chunk of streams.logs(target.ref, target.options, gone.signal)) {
-        if (!response.write(chunk)) await once(response, 'drain', { signal: gone.signal });
+      for await (const chunk of body) {
+        if (!response.write(chunk)) await once(response, 'drain', { signal });
       }
       response.end();
-    } catch (error) {
-      if (!gone.signal.aborted) refuse(statusOf(error), messageOf(error));
+    } catch {
+      response.destroy();
     }
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on('error', () => socket.destroy());
-    const admitted = this.#admit(request);
-    if (typeof admitted === 'number') return refuseUpgrade(socket, admitted, REFUSALS[admitted]!);
-    try {
-      const stream = await openStream(admitted.streams, admitted.target);
-      const client = await openWebSocket({ socket, head, raw: request }, CHANNEL_PROTOCOLS);
-      if (!client) {
-        stream.abandon();
-        return refuseUpgrade(socket, 400, `offer one of: ${CHANNEL_PROTOCOLS.join(', ')}`);
-      }
-      this.#clients.add(client);
-      client.once('close', () => this.#clients.delete(client));
-      await stream.serve(client);
-    } catch (error) {
-      refuseUpgrade(socket, statusOf(error), messageOf(error));
-    }
+    const door = this.#admit(request);
+    const upgrade = { socket, head, raw: request };
+    const client = 'status' in door ? door : await upgradeToKubelet(door, asked(request), upgrade);
+    if ('status' in client) return refuseUpgrade(socket, client);
+    this.#clients.add(client);
+    client.once('close', () => this.#clients.delete(client));
   }
 
-  #admit(
-    request: IncomingMessage,
-  ): number | { readonly target: KubeletTarget; readonly streams: PodStreams } {
+  #admit(request: IncomingMessage): KubeletDoor | (KubeletReply & { readonly body: string }) {
     const { subject } = (request.socket as TLSSocket).getPeerCertificate();
     const groups = [subject?.O ?? []].flat();
-    if (subject?.CN !== API_SERVER && !groups.includes(ADMINISTRATORS)) return 403;
-    const target = request.method === 'GET' ? parseKubeletTarget(request.url ?? '') : undefined;
-    if (!target) return 404;
-    return this.#streams ? { target, streams: this.#streams } : 503;
+    if (subject?.CN !== API_SERVER && !groups.includes(ADMINISTRATORS))
+      return refusal(403, 'only the API server may ask');
+    return this.#door ?? refusal(503, 'the kubelet is starting');
   }
 }
 
-/** What a WebSocket is to carry, once there is one. */
-interface OpenStream {
-  readonly serve: (client: WebSocket) => Promise<void>;
-  readonly abandon: () => void;
+function asked({ method = '', url = '' }: IncomingMessage): Omit<KubeletRequest, 'signal'> {
+  return { method, target: url };
 }
 
-async function openStream(streams: PodStreams, target: KubeletTarget): Promise<OpenStream> {
-  const { ref } = target;
-  if (target.kind === 'portForward') {
-    const endpoint = await streams.dial(ref, target.port);
-    return {
-      serve: (client) => serveDial(client, endpoint, target.port),
-      abandon: () => endpoint.writable.destroy(),
-    };
-  }
-  if (target.kind === 'logs') return Promise.reject(new Error('a log is read without upgrade'));
-  const { kind, options } = target;
-  const session = await (kind === 'exec' ? streams.exec(ref, options) : streams.attach(ref, options));
-  return { serve: (client) => serveSession(client, session), abandon: () => session.kill() };
+function refusal(status: number, text: string): KubeletReply & { readonly body: string } {
+  return { status, contentType: 'text/plain', body: `${text}\n` };
 }
 
-function statusOf(error: unknown): number {
-  if (hasCode(error, 'POD_NOT_FOUND')) return 404;
-  return hasCode(error, 'CONTAINER_NOT_FOUND') || hasCode(error, 'CONTAINER_NOT_RUNNING') ? 400 : 500;
-}
-
-function refuseUpgrade(socket: Duplex, status: number, text: string): void {
+function refuseUpgrade(socket: Duplex, { status, contentType, body }: KubeletReply): void {
   if (!socket.writable) return;
-  const body = `${text}\n`;
+  const text = typeof body === 'string' ? body : '';
   socket.end(
-    `HTTP/1.1 ${status} Refused\r\nConnection: close\r\nContent-Type: text/plain\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    `HTTP/1.1 ${status} Refused\r\nConnection: close\r\nContent-Type: ${contentType}\r\n` +
+      `Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
   );
 }

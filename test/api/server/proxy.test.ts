@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { parseProxyName } from '../../../src/api/server/proxy/proxy-handler.ts';
+import { parseProxyName } from '../../../src/api/server/proxy/proxy-name.ts';
 import { openTestServer, patchType, type TestServer } from './support.ts';
 
 let server: TestServer;
@@ -61,10 +61,7 @@ beforeAll(async () => {
     'PATCH',
     '/api/v1/nodes/n/status',
     {
-      status: {
-        addresses: [{ type: 'InternalIP', address: '127.0.0.1' }],
-        daemonEndpoints: { kubeletEndpoint: { Port: port } },
-      },
+      status: { addresses: [{ type: 'InternalIP', address: '127.0.0.1' }] },
     },
     patchType.merge,
   );
@@ -86,10 +83,11 @@ describe('proxy subresource', () => {
     [`${SERVICES}/web/proxy/metrics`, 'GET /metrics '],
     [`${SERVICES}/web:80/proxy/..%2f..`, 'GET /..%2f.. '],
     [`${SERVICES}/http:web:http/proxy/z`, 'GET /z '],
-    ['/api/v1/nodes/n/proxy/pods', 'GET /pods '],
+    ['/api/v1/nodes/n:PORT/proxy/pods', 'GET /pods '],
   ];
   it.each(targets)('GET %s', async (path, answer) => {
-    const reply = await server.call('GET', path);
+    const { port } = backend.address() as AddressInfo;
+    const reply = await server.call('GET', path.replace('PORT', String(port)));
     expect([reply.status, reply.text, reply.headers['x-from']]).toEqual([200, answer, 'backend']);
   });
 
@@ -115,6 +113,8 @@ describe('proxy subresource', () => {
   });
 
   it('says what is missing', async () => {
+    expect((await server.call('GET', '/api/v1/nodes/nope/proxy/')).status).toBe(404);
+    expect((await server.call('GET', '/api/v1/nodes/n/proxy/')).status).toBe(503);
     expect((await server.call('GET', `${SERVICES}/nope/proxy/`)).status).toBe(404);
     expect((await server.call('GET', `${SERVICES}/web:81/proxy/`)).status).toBe(503);
     expect((await server.call('GET', `${PODS}/web:none/proxy/`)).status).toBe(400);

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { PodStreams } from '../../../src/api/kinds/pod-streams.ts';
+import type { KubeletDoor } from '../../../src/api/kinds/pod-streams.ts';
 import { client } from '../../support/kubectl.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { openTestServer, patchType, type TestServer } from './support.ts';
@@ -18,7 +18,7 @@ let echo: Server;
 
 beforeAll(async () => {
   test = await openTestServer({ listen: { host: '127.0.0.1', port: 0 } });
-  test.server.attachPodStreams(hostStreams);
+  await test.server.attachKubelet({ nodeName: 'here', door: hostStreams });
   home = await mkdtemp(join(tmpdir(), 'weft-session-'));
   await writeFile(join(home, 'config'), test.server.adminKubeconfig);
   echo = createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1');
@@ -53,7 +53,8 @@ async function kubectl(args: string, input = ''): Promise<Ran> {
 }
 
 /** Runs commands of the host: the server's side of the streams is what is tested. */
-const hostStreams: PodStreams = {
+const hostStreams: KubeletDoor = {
+  page: () => Promise.resolve(undefined),
   async *logs() {
     yield Buffer.from('first\nsecond\n');
   },

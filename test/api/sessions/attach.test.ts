@@ -55,6 +55,14 @@ describe.runIf(canMakeNamespaces())('kubectl with input for containers', () => {
     expect([shell.status, shell.stdout]).toEqual([5, expect.stringMatching(/\/dev\/pts\/\d+/)]);
     const debug = atTerminal('echo $((40 + 2))\nexit\n', 'debug -q -it open --image=busybox -c look -- sh');
     expect(debug.stdout).toMatch(/^42\r$/m);
+
+    const node = kubectl('', 'get', 'nodes', '-o', 'name').stdout.trim().replace('node/', '');
+    const near = (path: string): Output => kubectl('', 'get', '--raw', `/api/v1/nodes/${node}/proxy${path}`);
+    expect(near('/runningpods/').stdout).toContain('"name":"open"');
+    expect(near('/containerLogs/default/open/open?tailLines=1').stdout).toBe('got two\n');
+    expect(near('/containerLogs/default/gone/open').stderr).toContain('NotFound');
+    const ran = `/api/v1/nodes/${node}/proxy/run/default/open/open?cmd=sh+-c+exit`;
+    expect(kubectl('', 'create', '--raw', ran, '-f', '/dev/null').status).toBe(0);
     await weft.stop();
   }, 360_000);
 });

@@ -1,58 +1,77 @@
+import { Fault } from '../../../base/fault.ts';
 import type { JsonObject } from '../../kinds/json-value.ts';
 import type { UnknownObject } from '../../kinds/meta.ts';
 import { metricsKinds } from '../../kinds/metrics.ts';
 import { formatTime } from '../../kinds/decode/time.ts';
-import type { UsageSource } from '../../kinds/usage.ts';
-import { objectOf } from '../admission/objects.ts';
-import { jsonReply, type Reply } from '../http/reply.ts';
+import type { MeasuredUsage, UsageRate } from '../../kinds/usage-rates.ts';
+import { objectOf, objectsOf } from '../admission/objects.ts';
+import type { Reply } from '../http/reply.ts';
+import type { Kubelets } from '../stream/kubelets.ts';
 import { computedReply } from '../verbs/computed.ts';
 import type { Core } from '../verbs/context.ts';
-import type { SubresourceHandler, VirtualTable } from '../verbs/dispatch.ts';
+import type { VirtualTable } from '../verbs/dispatch.ts';
 import type { Call } from '../verbs/write.ts';
-import { statsSummary } from './stats-summary.ts';
-import { type MeasuredUsage, type UsageRate, UsageRates } from './usage-rates.ts';
+import { NodeUsages, type UsageSource } from './node-usages.ts';
+import { parseResourceMetrics } from './resource-metrics.ts';
 
-/** metrics.k8s.io: what nodes and pods use now. The group is served from the moment a kubelet is attached. */
+/** metrics.k8s.io: what nodes and pods use now. The group is served from the moment a node has a kubelet. */
 export class UsageMetrics implements Disposable {
   readonly handlers: VirtualTable;
-  #rates: UsageRates | undefined;
+  readonly #usages: NodeUsages;
+  #served = false;
 
-  constructor() {
+  constructor(core: Core, kubelets: Kubelets) {
+    this.#usages = new NodeUsages(core, () => {
+      const sources = usageSources(core, kubelets);
+      if (sources.length > 0) this.#serve(core);
+      return sources;
+    });
     this.handlers = new Map([
       ['metrics.k8s.io/NodeMetrics', (call) => this.#answer(call, nodeMetrics)],
       ['metrics.k8s.io/PodMetrics', (call) => this.#answer(call, podMetrics)],
     ]);
   }
 
-  attach(core: Core, read: UsageSource): void {
-    this[Symbol.dispose]();
-    this.#rates = new UsageRates(core, read);
-    for (const kind of metricsKinds()) core.registry.add(kind);
+  /** Reads all kubelets now, then each 15 s. */
+  async begin(): Promise<void> {
+    await this.#usages.begin();
   }
 
   [Symbol.dispose](): void {
-    this.#rates?.[Symbol.dispose]();
+    this.#usages[Symbol.dispose]();
+  }
+
+  #serve(core: Core): void {
+    if (this.#served) return;
+    this.#served = true;
+    for (const kind of metricsKinds()) core.registry.add(kind);
   }
 
   async #answer(call: Call, make: (core: Core, usage: MeasuredUsage) => UnknownObject[]): Promise<Reply> {
     const { core } = call;
     await core.objects.hub.fresh();
-    const latest = this.#rates?.latest();
-    return computedReply(call, latest ? make(core, latest.rates) : []);
+    return computedReply(
+      call,
+      this.#usages.latest().flatMap((one) => make(core, one)),
+    );
   }
+}
 
-  /** nodes/NAME/proxy: /stats/summary of the attached kubelet, which has no port, is answered here. */
-  nodeProxy(others: SubresourceHandler): SubresourceHandler {
-    return async (call) => {
-      const { core, info } = call;
-      const latest = this.#rates?.latest();
-      const asksSummary = info.rest.join('/') === 'stats/summary';
-      if (!asksSummary || latest?.reading.nodeName !== info.name) return await others(call);
-      const uidOf = (namespace: string, name: string): string =>
-        objectOf(core, '', 'pods', namespace, name)?.metadata.uid ?? '';
-      return jsonReply(200, statsSummary(latest.reading, latest.rates, uidOf));
-    };
-  }
+/** What metrics-server asks kubelets for. */
+const RESOURCE_METRICS = '/metrics/resource';
+
+function usageSources(core: Core, kubelets: Kubelets): UsageSource[] {
+  const names = objectsOf(core, '', 'nodes', '').map(({ metadata }) => metadata.name);
+  return names
+    .filter((nodeName) => kubelets.has(nodeName))
+    .map((nodeName) => ({
+      nodeName,
+      read: async () => {
+        const page = await kubelets.find(nodeName)?.page(RESOURCE_METRICS);
+        if (!page) throw new Fault('KUBELET_REFUSED', `the kubelet has no ${RESOURCE_METRICS}`);
+        return parseResourceMetrics(nodeName, page.text, core.clock.nowMs());
+      },
+    }));
 }
 
 function nodeMetrics(core: Core, { atMs, nodeName, node }: MeasuredUsage): UnknownObject[] {

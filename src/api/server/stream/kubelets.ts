@@ -1,7 +1,7 @@
 import { numberAt, objectAt, objectsAt, stringAt } from '../../kinds/json-value.ts';
 import { KUBELET_CERTIFICATE_ANNOTATION } from '../../kinds/node.ts';
-import type { PodStreams } from '../../kinds/pod-streams.ts';
-import { type KubeletEndpoint, remotePodStreams } from '../../streams/remote-pod-streams.ts';
+import type { KubeletDoor } from '../../kinds/pod-streams.ts';
+import { type KubeletEndpoint, remoteKubelet } from '../../streams/remote-kubelet.ts';
 import { objectOf } from '../admission/objects.ts';
 import type { Pki } from '../identity/pki.ts';
 import { isForbiddenTarget } from '../proxy/forbidden.ts';
@@ -9,33 +9,72 @@ import { badRequest, unavailable } from '../status.ts';
 import type { Core } from '../verbs/context.ts';
 import type { StreamsSource } from './target.ts';
 
+/** The kubelet that runs in this process. */
+export interface LocalKubelet {
+  readonly nodeName: string;
+  readonly door: KubeletDoor;
+}
+
+/** The ways to the kubelets of all nodes. */
+export interface Kubelets {
+  /** Whether the Node object tells a port, or the kubelet runs in this process. */
+  has(nodeName: string): boolean;
+  /** Over HTTPS, else the one of this process; undefined for a node without either, throws as `endpoint` does. */
+  find(nodeName: string): KubeletDoor | undefined;
+  /** Where a kubelet listens; throws 400 for addresses that are never connected to. */
+  endpoint(nodeName: string): KubeletEndpoint | undefined;
+}
+
 /**
- * The kubelet of a node: over HTTPS where the Node object tells its port, else the one of this process. Its certificate
- * is the one the Node object publishes, or one of the cluster's CA for the address.
+ * A kubelet's certificate is the one the Node object publishes, or one of the cluster's CA for the address.
  */
-export function kubelets(core: Core, pki: Pki, local: () => PodStreams | undefined): StreamsSource {
+export function kubelets(core: Core, pki: Pki, local: () => LocalKubelet | undefined): Kubelets {
+  const endpoint: Kubelets['endpoint'] = (nodeName) => endpointOf(core, pki, nodeName);
+  const near = (nodeName: string): KubeletDoor | undefined => {
+    const kubelet = local();
+    return kubelet?.nodeName === nodeName ? kubelet.door : undefined;
+  };
+  return {
+    endpoint,
+    has: (nodeName) => addressOf(core, nodeName) !== undefined || near(nodeName) !== undefined,
+    find: (nodeName) => {
+      const far = endpoint(nodeName);
+      return far ? remoteKubelet(far) : near(nodeName);
+    },
+  };
+}
+
+/** For streams: throws 503 for a node without a kubelet. */
+export function streamsOf(found: Kubelets): StreamsSource {
   return (nodeName) => {
-    const endpoint = endpointOf(core, pki, nodeName);
-    const streams = endpoint ? remotePodStreams(endpoint) : local();
-    if (streams) return streams;
+    const kubelet = found.find(nodeName);
+    if (kubelet) return kubelet;
     throw unavailable(`node ${nodeName} tells no port of its kubelet, and none runs in this server`);
   };
 }
 
-function endpointOf(core: Core, { ca, kubeletClient }: Pki, nodeName: string): KubeletEndpoint | undefined {
-  const node = objectOf(core, '', 'nodes', '', nodeName);
-  const status = objectAt(node, 'status');
+/** Where a Node object says that its kubelet is. */
+function addressOf(
+  core: Core,
+  nodeName: string,
+): { readonly host: string; readonly port: number } | undefined {
+  const status = objectAt(objectOf(core, '', 'nodes', '', nodeName), 'status');
   const port = numberAt(objectAt(objectAt(status, 'daemonEndpoints'), 'kubeletEndpoint'), 'Port');
   const address = objectsAt(status, 'addresses').find(({ type }) => type === 'InternalIP');
   const host = stringAt(address, 'address');
   // The API fills in 0 where a node says nothing.
-  if (!port || host === '') return undefined;
-  if (isForbiddenTarget(host)) throw badRequest('address not allowed');
+  return port && host !== '' ? { host, port } : undefined;
+}
+
+function endpointOf(core: Core, { ca, kubeletClient }: Pki, nodeName: string): KubeletEndpoint | undefined {
+  const address = addressOf(core, nodeName);
+  if (!address) return undefined;
+  if (isForbiddenTarget(address.host)) throw badRequest('address not allowed');
+  const node = objectOf(core, '', 'nodes', '', nodeName);
   const pinned = node?.metadata.annotations?.[KUBELET_CERTIFICATE_ANNOTATION];
   return {
     nodeName,
-    host,
-    port,
+    ...address,
     trustedPem: pinned ?? ca.pem,
     pinned: pinned !== undefined,
     certPem: kubeletClient.certificatePem,

@@ -1,9 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ContainerUsage, NodeUsage } from '../../../../src/api/kinds/usage.ts';
-import { measured } from '../../../../src/api/server/metrics/usage-rates.ts';
+import { measured } from '../../../../src/api/kinds/usage-rates.ts';
+import { parseResourceMetrics } from '../../../../src/api/server/metrics/resource-metrics.ts';
+import type { KubeletDoor, PodStreams } from '../../../../src/api/kinds/pod-streams.ts';
+import { resourceMetrics } from '../../../../src/kubelet/server/resource-metrics.ts';
+import type { Pod } from '../../../../src/api/kinds/pod.ts';
+import { kubeletPages } from '../../../../src/kubelet/server/pages.ts';
 import { busyTicks, usedBytes } from '../../../../src/kubelet/usage.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
-import { openTestServer, type TestServer } from '../support.ts';
+import { openTestServer, patchType, type TestServer } from '../support.ts';
 
 const START_MS = 1_000_000;
 
@@ -55,6 +60,40 @@ describe('usage rates', () => {
   });
 });
 
+describe('/metrics/resource', () => {
+  it('is read as it is written', () => {
+    const written = reading(START_MS + 1234, container(1.5), container(0, { container: 'side' }));
+    const { processes: _processes, ...first } = written.containers[0]!;
+    const read = parseResourceMetrics('host', resourceMetrics(written), 0);
+    expect(read).toMatchObject({ ...written, containers: [first, { container: 'side', cpuSeconds: 0 }] });
+  });
+
+  it('is read from other kubelets, and in part where it is broken', () => {
+    const text = `# HELP container_cpu_usage_seconds_total [STABLE] Cumulative cpu time consumed by the container
+container_cpu_usage_seconds_total{container="a",namespace="n",pod="p"} 1.5e+01 1700000000123
+container_cpu_usage_seconds_total{container="a",namespace="n",pod="p"
+container_memory_working_set_bytes{container="\\"b\\"",namespace="n",pod="p"} 4.096e+06
+node_cpu_usage_seconds_total NaN
+scrape_error 0`;
+    expect(parseResourceMetrics('host', text, 7)).toEqual({
+      nodeName: 'host',
+      atMs: 7,
+      node: { cpuSeconds: 0, workingSetBytes: 0 },
+      containers: [
+        { namespace: 'n', pod: 'p', container: 'a', startedAtMs: 0, cpuSeconds: 15, workingSetBytes: 0 },
+        {
+          namespace: 'n',
+          pod: 'p',
+          container: '"b"',
+          startedAtMs: 0,
+          cpuSeconds: 0,
+          workingSetBytes: 4_096_000,
+        },
+      ],
+    });
+  });
+});
+
 describe('the host', () => {
   it('is busy when it is not idle and waits for nothing', () => {
     expect(busyTicks('cpu  10 20 30 1000 500 1 2 3 7 7\ncpu0 1 1 1 1 1 1 1 1 0 0\n')).toBe(66);
@@ -88,7 +127,7 @@ describe('metrics.k8s.io', () => {
   /** Half a core since `startedAtMs`. */
   async function attach(): Promise<void> {
     const startedAtMs = clock.nowMs();
-    test.server.attachUsage(() => {
+    const usage = (): NodeUsage => {
       const cpuSeconds = (clock.nowMs() - startedAtMs) / 2000;
       return reading(
         clock.nowMs(),
@@ -96,7 +135,11 @@ describe('metrics.k8s.io', () => {
         container(cpuSeconds, { startedAtMs, container: 'side' }),
         container(cpuSeconds, { startedAtMs, pod: 'stranger' }),
       );
-    });
+    };
+    const streams = {} as PodStreams; // nobody asks for any
+    const pods = (): Pod[] => [{ ...POD, metadata: { ...POD.metadata, namespace: 'default', uid: 'u-1' } }];
+    const page = kubeletPages({ pods, usage, metrics: undefined });
+    await test.server.attachKubelet({ nodeName: 'host', door: { ...streams, page } });
     await clock.advance(15_000);
   }
 
@@ -140,6 +183,26 @@ describe('metrics.k8s.io', () => {
     expect(body.rows[0].cells).toEqual(['web', '1', '8Ki', '15.000s']);
   });
 
+  it('does without kubelets that cannot be asked', async () => {
+    for (const [name, address] of [
+      ['metadata', '169.254.169.254'],
+      ['nobody', '127.0.0.1'],
+    ]) {
+      await test.call('POST', '/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name } });
+      const status = {
+        addresses: [{ type: 'InternalIP', address }],
+        daemonEndpoints: { kubeletEndpoint: { Port: 1 } },
+      };
+      await test.call('PATCH', `/api/v1/nodes/${name}/status`, { status }, patchType.merge);
+    }
+    await attach();
+    await test.server.attachKubelet({ nodeName: 'other', door: {} as KubeletDoor });
+    const { body } = await test.call('GET', `${API}/nodes`);
+    expect(body.items).toEqual([]);
+    const forbidden = await test.call('GET', '/api/v1/nodes/metadata/proxy/');
+    expect(forbidden.body.message).toContain('address not allowed');
+  });
+
   it('cannot be written or watched, and needs the right to read', async () => {
     await attach();
     expect((await test.call('POST', `${API}/namespaces/default/pods`, POD)).status).toBe(405);
@@ -153,7 +216,7 @@ describe('metrics.k8s.io', () => {
     const { body } = await test.call('GET', '/api/v1/nodes/host/proxy/stats/summary');
     expect(body.node).toMatchObject({ nodeName: 'host', cpu: { usageNanoCores: 1e9 } });
     expect(body.pods[0]).toMatchObject({
-      podRef: { name: 'web', namespace: 'default', uid: expect.stringMatching(/-/) as string },
+      podRef: { name: 'web', namespace: 'default', uid: 'u-1' },
       containers: [
         { name: 'main', cpu: { usageNanoCores: 5e8, usageCoreNanoSeconds: 7.5e9 } },
         { name: 'side' },

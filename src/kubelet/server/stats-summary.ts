@@ -1,7 +1,7 @@
-import { formatTime } from '../../kinds/decode/time.ts';
-import type { JsonObject } from '../../kinds/json-value.ts';
-import type { NodeUsage, Usage } from '../../kinds/usage.ts';
-import type { MeasuredUsage, UsageRate } from './usage-rates.ts';
+import { formatTime } from '../../api/kinds/decode/time.ts';
+import type { JsonObject } from '../../api/kinds/json-value.ts';
+import type { NodeUsage, Usage } from '../../api/kinds/usage.ts';
+import type { MeasuredUsage, UsageRate } from '../../api/kinds/usage-rates.ts';
 
 /** What the kubelet answers to /stats/summary (kubelet/pkg/apis/stats/v1alpha1), as far as processes have it. */
 export function statsSummary(reading: NodeUsage, rates: MeasuredUsage, uidOf: PodUid): JsonObject {
@@ -23,7 +23,7 @@ export function statsSummary(reading: NodeUsage, rates: MeasuredUsage, uidOf: Po
             rates.containers.find((rate) => isSame(rate, one)),
           ),
         })),
-        process_stats: { process_count: containers.reduce((sum, one) => sum + one.processes, 0) },
+        process_stats: { process_count: containers.reduce((sum, one) => sum + (one.processes ?? 0), 0) },
       };
     }),
   };

@@ -1,8 +1,4 @@
-import type { Clock } from '../../../base/clock.ts';
-import { messageOf } from '../../../base/fault.ts';
-import type { Logger } from '../../../base/log.ts';
-import type { NodeUsage, Usage, UsageSource } from '../../kinds/usage.ts';
-import { USAGE_INTERVAL_MS } from '../limits.ts';
+import type { NodeUsage, Usage } from './usage.ts';
 
 /** Use over a window of time. */
 export interface UsageRate {
@@ -24,44 +20,6 @@ export interface ContainerRate extends UsageRate {
   readonly namespace: string;
   readonly pod: string;
   readonly container: string;
-}
-
-/** Reads a node each 15 s and keeps two readings: CPU use is the difference of two counters. */
-export class UsageRates implements Disposable {
-  readonly #clock: Clock;
-  readonly #log: Logger;
-  readonly #read: UsageSource;
-  #previous: NodeUsage | undefined;
-  #current: NodeUsage | undefined;
-  #timer: Disposable | undefined;
-
-  constructor(deps: { readonly clock: Clock; readonly log: Logger }, read: UsageSource) {
-    this.#clock = deps.clock;
-    this.#log = deps.log;
-    this.#read = read;
-    this.#sample();
-  }
-
-  [Symbol.dispose](): void {
-    this.#timer?.[Symbol.dispose]();
-  }
-
-  /** The newest reading, with what is computed from it and the one before. */
-  latest(): { readonly reading: NodeUsage; readonly rates: MeasuredUsage } | undefined {
-    const reading = this.#current;
-    return reading && { reading, rates: measured(reading, this.#previous) };
-  }
-
-  #sample(): void {
-    try {
-      const reading = this.#read();
-      this.#previous = this.#current;
-      this.#current = reading;
-    } catch (error) {
-      this.#log.warn('usage not read', { reason: messageOf(error) });
-    }
-    this.#timer = this.#clock.setTimer(USAGE_INTERVAL_MS, () => this.#sample());
-  }
 }
 
 /** A container that was not in the reading before counts from its start, when that is not long ago. */
@@ -86,7 +44,7 @@ export function measured(now: NodeUsage, before: NodeUsage | undefined): Measure
 const SAME_START_MS = 1_000;
 const WINDOW_MIN_MS = 1_000;
 /** Longer averages say little about now: an adopted container waits for a second reading. */
-const WINDOW_MAX_MS = 2 * USAGE_INTERVAL_MS;
+const WINDOW_MAX_MS = 30_000;
 
 const keyOf = ({
   namespace,
