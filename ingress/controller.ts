@@ -4,6 +4,7 @@ import { SyncLoop } from '../src/base/sync-loop.ts';
 import type { IngressLoadBalancerIngress } from '../src/api/kinds/ingress.ts';
 import type { KubeObject } from '../src/api/kinds/meta.ts';
 import type { ObjectSink } from '../src/api/kinds/object-sink.ts';
+import { EngineMetrics } from '../src/net/engine-metrics.ts';
 import { wantedCertificates } from './acme/wanted.ts';
 import { Gatekeeper } from './access/gatekeeper.ts';
 import { ExternalAuth } from './access/external-auth.ts';
@@ -272,11 +273,12 @@ export class IngressController implements ObjectSink, AsyncDisposable {
   }
 
   #listenNative(clients: ClientSocketsDeps, where: NativePlaneOptions): readonly HttpListener[] {
-    const { clock, log, snapshots, resolve, accessLog } = this.#deps;
+    const { clock, log, snapshots, resolve, accessLog, metrics } = this.#deps;
     const plane = NativePlane.open(
       {
         clock,
         log,
+        metrics: EngineMetrics.on(metrics),
         snapshots,
         resolve,
         accessLog,

@@ -2,6 +2,7 @@ import type { NodeView } from '../endpoints/node-view.ts';
 import type { Clock } from '../src/base/clock.ts';
 import { Fault } from '../src/base/fault.ts';
 import type { Logger } from '../src/base/log.ts';
+import type { Registry } from '../src/base/metrics.ts';
 import type { EngineName } from '../src/net/engine.ts';
 import type { Exec } from '../src/net/exec.ts';
 import type { Family } from '../src/net/ip.ts';
@@ -24,6 +25,7 @@ export interface BackendDeps {
   readonly exec: Exec;
   /** Talks to the kernel without starting programs; absent: programs do it all. */
   readonly openNetlink?: OpenNetlink;
+  readonly metrics?: Registry;
 }
 
 /** What the modes may be told; each takes what it knows. */

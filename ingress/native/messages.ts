@@ -104,4 +104,4 @@ export interface WorkerStart {
 }
 
 /** What a worker counts in shared memory, by place. One writer. */
-export const COUNT = { ACCEPTED: 0, CONNECTIONS: 1, REQUESTS: 2, WORDS: 3 } as const;
+export const COUNT = { ACCEPTED: 0, CONNECTIONS: 1, REQUESTS: 2, ARENA_FULL: 3, WORDS: 4 } as const;

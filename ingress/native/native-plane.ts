@@ -2,6 +2,7 @@ import net from 'node:net';
 import type { Clock } from '../../src/base/clock.ts';
 import { Fault, messageOf } from '../../src/base/fault.ts';
 import type { Logger } from '../../src/base/log.ts';
+import type { EngineMetrics } from '../../src/net/engine-metrics.ts';
 import { openStreamListener, type StreamListener } from '../../src/net/native/stream-listener.ts';
 import type { SnapshotSource } from '../../endpoints/snapshot.ts';
 import type { RouteTable } from '../compile/route-table.ts';
@@ -17,11 +18,12 @@ import { LISTEN_BACKLOG } from './limits.ts';
 import type { FromWorker, HandedOver, Order } from './messages.ts';
 import { TlsManners } from './tls-manners.ts';
 import { type LaneSocket, WorkerLane } from './worker-lane.ts';
-import type { WorkerThread } from './worker-thread.ts';
+import { WORKER, type WorkerThread } from './worker-thread.ts';
 
 export interface NativePlaneDeps {
   readonly clock: Clock;
   readonly log: Logger;
+  readonly metrics?: EngineMetrics;
   readonly snapshots: SnapshotSource;
   readonly resolve: ResolveName;
   readonly accessLog: ((line: string) => void) | undefined;
@@ -116,6 +118,7 @@ export class NativePlane implements AsyncDisposable {
     const laneDeps = {
       clock: deps.clock,
       log: deps.log,
+      metrics: deps.metrics,
       cluster: (route: Route) => this.#clusterOf(route),
       serverTls: (name: string) => {
         const server = deps.serverTls(name);
@@ -185,6 +188,7 @@ export class NativePlane implements AsyncDisposable {
       case 'log':
         return message.lines.forEach((line) => this.#deps.accessLog?.(line));
       case 'accept-failed':
+        this.#deps.metrics?.acceptFailed(WORKER, message.errno);
         return this.#deps.log.warn('accept failed', { errno: message.errno });
       case 'broken':
         return this.#deps.log.error('request failed', { reason: message.reason });

@@ -91,7 +91,7 @@ export class WorkerContext implements BridgeRoom {
     this.receiveAt = this.arena.allocate(room) + HEADROOM_BYTES;
     this.writeAt = this.arena.allocate(room);
     this.scratch = { arena: this.arena, at: this.arena.allocate(RECEIVE_BYTES), sizeBytes: RECEIVE_BYTES };
-    this.keptSlots = new KeptSlots(this.arena);
+    this.keptSlots = new KeptSlots(this.arena, counts);
     this.writer = new RequestWriter(this.arena.bytes);
   }
 

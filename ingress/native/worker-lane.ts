@@ -1,6 +1,7 @@
 import type net from 'node:net';
 import type { Clock } from '../../src/base/clock.ts';
 import type { Logger } from '../../src/base/log.ts';
+import type { EngineMetrics } from '../../src/net/engine-metrics.ts';
 import type { StreamListener } from '../../src/net/native/stream-listener.ts';
 import type { RouteTable } from '../compile/route-table.ts';
 import type { Route } from '../compile/route.ts';
@@ -15,6 +16,7 @@ import { WorkerThread } from './worker-thread.ts';
 export interface WorkerLaneDeps {
   readonly clock: Clock;
   readonly log: Logger;
+  readonly metrics: EngineMetrics | undefined;
   /** The cluster behind a route of the fast path. */
   cluster(route: Route): Cluster;
   heard(message: FromWorker): void;
@@ -48,6 +50,7 @@ export class WorkerLane implements AsyncDisposable {
       {
         clock: deps.clock,
         log: deps.log,
+        metrics: deps.metrics,
         heard: (message) => this.#heard(message),
         started: (tell) => this.#started(tell),
         lost: () => this.#lost(),

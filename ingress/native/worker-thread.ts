@@ -1,14 +1,19 @@
 import type { Clock } from '../../src/base/clock.ts';
 import type { Logger } from '../../src/base/log.ts';
 import { siblingModule } from '../../src/base/module-url.ts';
+import type { EngineMetrics } from '../../src/net/engine-metrics.ts';
 import { SupervisedWorker } from '../../src/net/native/supervised-worker.ts';
 import { TlsSessions } from '../../src/net/native/tls-sessions.ts';
 import { DESCRIPTORS_MAX } from './limits.ts';
 import { COUNT, type FromWorker, type ToWorker, type WorkerStart } from './messages.ts';
 
+/** Of each worker, in the log and in metrics. */
+export const WORKER = 'ingress worker';
+
 export interface WorkerThreadDeps {
   readonly clock: Clock;
   readonly log: Logger;
+  readonly metrics: EngineMetrics | undefined;
   heard(message: FromWorker): void;
   /** A thread is there that knows nothing yet: it must be told everything before it accepts. */
   started(tell: (message: ToWorker) => void): void;
@@ -26,10 +31,12 @@ export interface WorkerThreadOptions {
 export class WorkerThread implements AsyncDisposable {
   readonly #counts = new Float64Array(new SharedArrayBuffer(COUNT.WORDS * 8));
   readonly #sessions = TlsSessions.sized(DESCRIPTORS_MAX);
+  readonly #followed: Disposable | undefined;
   readonly #worker: SupervisedWorker<ToWorker, FromWorker>;
 
   constructor(deps: WorkerThreadDeps, { listeners, cpu }: WorkerThreadOptions) {
     const counts = this.#counts;
+    this.#followed = deps.metrics?.follow(WORKER, { arenaFull: () => counts[COUNT.ARENA_FULL]! });
     const data: WorkerStart = { listeners, counts, sessions: this.#sessions.memory };
     const started = (tell: (message: ToWorker) => void): void => {
       this.#sessions.freeAll(); // of the thread before
@@ -42,7 +49,7 @@ export class WorkerThread implements AsyncDisposable {
     this.#worker = new SupervisedWorker(
       { ...deps, started, lost },
       {
-        name: 'ingress worker',
+        name: WORKER,
         module: siblingModule(import.meta.url, './relay-worker'),
         data,
         cpu,
@@ -80,6 +87,7 @@ export class WorkerThread implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#worker[Symbol.asyncDispose]();
+    this.#followed?.[Symbol.dispose]();
     this.#sessions.freeAll();
   }
 }

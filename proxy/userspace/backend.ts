@@ -2,6 +2,8 @@ import type { NodeView, NodeViewChanges, ServicePortView } from '../../endpoints
 import type { Clock } from '../../src/base/clock.ts';
 import { messageOf } from '../../src/base/fault.ts';
 import type { Logger } from '../../src/base/log.ts';
+import type { Registry } from '../../src/base/metrics.ts';
+import { EngineMetrics } from '../../src/net/engine-metrics.ts';
 import { EngineChoice, type EngineName } from '../../src/net/engine.ts';
 import type { Exec } from '../../src/net/exec.ts';
 import type { Family } from '../../src/net/ip.ts';
@@ -26,6 +28,8 @@ export interface UserspaceDeps {
   readonly log: Logger;
   /** Runs `ip` for addresses that are neither loopback nor on an interface of this host. */
   readonly exec: Exec;
+  /** Gets `weft_engine_*` of the native engine. */
+  readonly metrics?: Registry;
 }
 
 export interface UserspaceOptions {
@@ -105,9 +109,10 @@ export class UserspaceBackend implements Backend {
     const { family, proxyProtocol } = options;
     const log = deps.log.with({ part: 'proxy', mode: 'userspace', family });
     const bounds = { limits: { ...LIMITS, ...options.limits }, proxyProtocol, node: unknownNode(family) };
+    const metrics = deps.metrics && EngineMetrics.on(deps.metrics);
     const context = relayContext({ clock: deps.clock, log }, bounds);
     const engine = await new EngineChoice(engineFor(options), { log }).open(
-      async () => nativeEngine({ log }, { ...bounds, cpu: cpuOf(options) }),
+      async () => nativeEngine({ log, metrics }, { ...bounds, cpu: cpuOf(options) }),
       async () => portableEngine(context),
     );
     return new UserspaceBackend(deps, options, { context, engine });

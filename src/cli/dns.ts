@@ -115,7 +115,7 @@ async function run(context: CliContext, flags: DnsFlags): Promise<void> {
   );
   if (!early) await openSource();
   const { log } = context;
-  const engines = dnsEngines(flags.engine, { clock: systemClock, log }, receiversOf(flags));
+  const engines = dnsEngines(flags.engine, { clock: systemClock, log, metrics }, receiversOf(flags));
   const deps = { snapshots: tracker, clock: systemClock, log, metrics, random: Math.random, ...engines };
   const ground = flags.nodeLocal && stack.use(await openGround(context, flags, flags.nodeLocal));
   const opening = openServer(flags, deps, options).then((server) => stack.use(server));

@@ -154,13 +154,24 @@ interface Fault {
   readonly isSeen?: boolean;
   /** In the process's log. */
   readonly log?: string;
+  /** A series of its metrics that grows. */
+  readonly counted?: string;
 }
 
 const FAULTS: readonly Fault[] = [
   { service: 'dns udp', inject: 'recvmmsg:error=EINTR:when=1..9+2' },
   { service: 'dns udp', inject: 'sendmmsg:error=EINTR:when=1..9+2' },
-  { service: 'dns udp', inject: 'sendmmsg:error=ENOBUFS:when=1..3' },
-  { service: 'dns udp', inject: 'recvmmsg:error=ENOMEM:when=2', log: 'dns receiver started anew' },
+  {
+    service: 'dns udp',
+    inject: 'sendmmsg:error=ENOBUFS:when=1..3',
+    counted: 'weft_engine_send_errors_total{worker="dns receiver"}',
+  },
+  {
+    service: 'dns udp',
+    inject: 'recvmmsg:error=ENOMEM:when=2',
+    log: 'dns receiver started anew',
+    counted: 'weft_engine_worker_restarts_total{worker="dns receiver"}',
+  },
   { service: 'dns tcp', inject: 'epoll_wait:error=EINTR:when=1..9+2' },
   { service: 'dns tcp', inject: 'accept4:error=ECONNABORTED:when=1..9+2' },
   { service: 'dns tcp', inject: 'accept4:error=EMFILE:when=1..3', log: 'accept failed' },
@@ -168,22 +179,33 @@ const FAULTS: readonly Fault[] = [
   { service: 'dns tcp', inject: 'sendto:error=EAGAIN:when=1..9+2' },
   { service: 'ingress', inject: 'epoll_wait:error=EINTR:when=1..9+2' },
   { service: 'ingress', inject: 'accept4:error=ECONNABORTED:when=1..9+2' },
-  { service: 'ingress', inject: 'accept4:error=ENOBUFS:when=1..3', log: 'accept failed' },
+  {
+    service: 'ingress',
+    inject: 'accept4:error=ENOBUFS:when=1..3',
+    log: 'accept failed',
+    counted: 'weft_engine_accept_failures_total{worker="ingress worker",errno="ENOBUFS"}',
+  },
   { service: 'ingress', inject: 'recvfrom:error=ECONNRESET:when=2..4', isSeen: true },
   { service: 'proxy', inject: 'epoll_wait:error=EINTR:when=1..9+2' },
   { service: 'proxy', inject: 'accept4:error=ECONNABORTED:when=1..9+2' },
-  { service: 'proxy', inject: 'accept4:error=ENFILE:when=1..3', log: 'accept failed' },
+  {
+    service: 'proxy',
+    inject: 'accept4:error=ENFILE:when=1..3',
+    log: 'accept failed',
+    counted: 'weft_engine_accept_failures_total{worker="relay",errno="ENFILE"}',
+  },
   { service: 'proxy', inject: 'socket:error=EMFILE:when=1..2' },
   { service: 'proxy', inject: 'connect:error=ENOBUFS:when=1..2' },
   { service: 'proxy', inject: 'recvfrom:error=ECONNRESET:when=1..3', isSeen: true },
 ];
 
 describe.skipIf(!canTrace)('a thread whose calls fail', { timeout: 240_000 }, () => {
-  test.each(FAULTS)('$service: $inject', async ({ service, inject, isSeen, log }) => {
+  test.each(FAULTS)('$service: $inject', async ({ service, inject, isSeen, log, counted }) => {
     const command = processOf(service);
     expect(await asked(service)).toBe(true); // what is kept for the next is there
     const before = command.descriptors;
     const from = command.output.length;
+    const countBefore = counted === undefined ? 0 : await command.counted(counted);
     {
       await using injection = await Injection.into(threadOf(service), inject);
       for (let i = 0; i < ASKED; i++) {
@@ -195,6 +217,7 @@ describe.skipIf(!canTrace)('a thread whose calls fail', { timeout: 240_000 }, ()
     }
     expect(await asked(service)).toBe(true);
     await waitFor('its descriptors', () => command.descriptors <= before, PATIENCE_MS);
+    if (counted !== undefined) expect(await command.counted(counted)).toBeGreaterThan(countBefore);
     const said = command.output.slice(from);
     if (log === undefined) expect(said).toBe('');
     else expect(said.split(log)).toHaveLength(2);

@@ -12,6 +12,7 @@ const POD = '127.244.88.1';
 const VIP = `127.96.${64 + (process.pid & 127)}.${1 + ((process.pid >> 7) % 250)}`;
 const DNS = '127.0.88.1';
 const INGRESS = '127.0.88.2';
+const METRICS = '127.0.88.3';
 const SERVICE_PORT = 4400;
 const START_MS = 120_000;
 /** Of an HTTP answer. */
@@ -46,26 +47,36 @@ export class SoakWorld implements AsyncDisposable {
   static async open(): Promise<SoakWorld> {
     const echo = await listening(createServer({ noDelay: true }, echoing));
     const web = await listening(createHttpServer((_request, response) => response.end(BODY)));
-    const manifests = new Manifests({ echo: portOf(echo), web: portOf(web) });
+    const pages = [await freePort(), await freePort(), await freePort()] as const;
+    const manifests = new Manifests({ echo: portOf(echo), web: portOf(web), metrics: pages[0] });
     const from = ['--from', manifests.objects];
     const commands = [
-      new WeftCommand('dns', ['dns', ...from, '--engine=native', '--conf', manifests.corefile]),
-      new WeftCommand('ingress', [
+      new WeftCommand('dns', ['dns', ...from, '--engine=native', '--conf', manifests.corefile], pages[0]),
+      new WeftCommand(
         'ingress',
-        ...from,
-        '--engine=native',
-        `--http=${INGRESS}:0`,
-        '--https-port=0',
-        '--healthz-port=0',
-      ]),
-      new WeftCommand('proxy', [
+        [
+          'ingress',
+          ...from,
+          '--engine=native',
+          `--http=${INGRESS}:0`,
+          '--https-port=0',
+          `--healthz-host=${METRICS}`,
+          `--healthz-port=${pages[1]}`,
+        ],
+        pages[1],
+      ),
+      new WeftCommand(
         'proxy',
-        ...from,
-        '--proxy-mode=userspace',
-        '--engine=native',
-        '--metrics-bind-address=',
-        '--healthz-bind-address=',
-      ]),
+        [
+          'proxy',
+          ...from,
+          '--proxy-mode=userspace',
+          '--engine=native',
+          `--metrics-bind-address=${METRICS}:${pages[2]}`,
+          '--healthz-bind-address=',
+        ],
+        pages[2],
+      ),
     ] as const;
     try {
       for (const command of commands) await command.ready();
@@ -94,10 +105,12 @@ export class SoakWorld implements AsyncDisposable {
 export class WeftCommand {
   readonly name: string;
   readonly #child: ChildProcess;
+  readonly #metricsPort: number;
   #output = '';
 
-  constructor(name: string, args: readonly string[]) {
+  constructor(name: string, args: readonly string[], metricsPort: number) {
     this.name = name;
+    this.#metricsPort = metricsPort;
     this.#child = spawn(`${ROOT}bin/weft`, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.#child.stdout, this.#child.stderr])
       stream?.on('data', (chunk: Buffer) => (this.#output += chunk.toString()));
@@ -118,6 +131,13 @@ export class WeftCommand {
 
   get descriptors(): number {
     return readdirSync(`/proc/${this.pid}/fd`).length;
+  }
+
+  /** What `/metrics` says of a series, 0 when it is not there. */
+  async counted(series: string): Promise<number> {
+    const page = await fetch(`http://${METRICS}:${this.#metricsPort}/metrics`);
+    const line = (await page.text()).split('\n').find((each) => each.startsWith(`${series} `));
+    return Number(line?.slice(series.length) ?? 0);
   }
 
   async ready(): Promise<void> {
@@ -153,9 +173,12 @@ class Manifests implements Disposable {
   readonly objects = join(this.#folder, 'objects.json');
   readonly corefile = join(this.#folder, 'Corefile');
 
-  constructor(ports: { readonly echo: number; readonly web: number }) {
+  constructor(ports: { readonly echo: number; readonly web: number; readonly metrics: number }) {
     this.#ports = ports;
-    writeFileSync(this.corefile, `.:0 {\n  bind ${DNS}\n  kubernetes cluster.local\n  cache 30\n}\n`);
+    writeFileSync(
+      this.corefile,
+      `.:0 {\n  bind ${DNS}\n  kubernetes cluster.local\n  cache 30\n  prometheus ${METRICS}:${ports.metrics}\n}\n`,
+    );
     this.write(0);
   }
 
@@ -219,4 +242,13 @@ async function listening(server: Server): Promise<Server> {
 
 function portOf(server: Server): number {
   return (server.address() as AddressInfo).port;
+}
+
+/** One that nobody has at this moment. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, METRICS, resolve));
+  const port = portOf(server);
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }

@@ -1,7 +1,9 @@
 import type { Clock } from '../../../src/base/clock.ts';
 import type { Logger } from '../../../src/base/log.ts';
+import type { Registry } from '../../../src/base/metrics.ts';
 import { siblingModule } from '../../../src/base/module-url.ts';
 import { DatagramSender } from '../../../src/net/native/datagram-batch.ts';
+import { EngineMetrics } from '../../../src/net/engine-metrics.ts';
 import { type DatagramSocket, openDatagramSocket } from '../../../src/net/native/datagram-socket.ts';
 import { readSocketAddress } from '../../../src/net/native/socket-address.ts';
 import { SupervisedWorker } from '../../../src/net/native/supervised-worker.ts';
@@ -28,6 +30,8 @@ import { SlowRing, slowRingMemory } from './slow-ring.ts';
 export interface NativeDatagramDeps {
   readonly clock: Clock;
   readonly log: Logger;
+  /** Gets `weft_engine_*`. */
+  readonly metrics?: Registry;
 }
 
 export interface NativeDatagramOptions {
@@ -110,6 +114,9 @@ class NativeDatagram implements DatagramEngine {
   }
 }
 
+/** Of each receiving thread, in the log and in metrics. */
+const RECEIVER = 'dns receiver';
+
 /** One thread and its socket, and what the thread hands over. */
 class Receiver implements AsyncDisposable {
   readonly totals = new Float64Array(new SharedArrayBuffer(TOTAL.WORDS * 8));
@@ -119,6 +126,7 @@ class Receiver implements AsyncDisposable {
   readonly #handler: DatagramHandler;
   readonly #ring: SlowRing;
   readonly #sender: DatagramSender;
+  readonly #followed: Disposable | undefined;
   #table: ReceiverTable | undefined;
   #following: Disposable | undefined;
   #open = true;
@@ -130,6 +138,11 @@ class Receiver implements AsyncDisposable {
   ) {
     this.#socket = socket;
     this.#handler = handler;
+    const metrics = deps.metrics && EngineMetrics.on(deps.metrics);
+    this.#followed = metrics?.follow(RECEIVER, {
+      sendErrors: () => this.totals[TOTAL.SEND_ERRORS]! + this.refused,
+      shed: () => this.#ring.shed,
+    });
     const ring = slowRingMemory(NATIVE_RING_SLOTS, NATIVE_RECEIVE_BYTES);
     const { fd, wildcard, port } = socket;
     this.#ring = new SlowRing(ring);
@@ -137,9 +150,9 @@ class Receiver implements AsyncDisposable {
     const data: ReceiverData = { fd, wildcard, totals: this.totals, ring };
     // the socket stays open between two threads: what comes waits in the kernel
     this.worker = new SupervisedWorker(
-      { ...deps, heard: () => this.#drain(), started: (tell) => tell(this.#table) },
+      { ...deps, metrics, heard: () => this.#drain(), started: (tell) => tell(this.#table) },
       {
-        name: 'dns receiver',
+        name: RECEIVER,
         module: siblingModule(import.meta.url, './receiver-worker'),
         data,
         cpu,
@@ -164,6 +177,7 @@ class Receiver implements AsyncDisposable {
     this.#open = false;
     this.#following?.[Symbol.dispose]();
     await this.worker[Symbol.asyncDispose]();
+    this.#followed?.[Symbol.dispose]();
     this.#socket[Symbol.dispose]();
   }
 

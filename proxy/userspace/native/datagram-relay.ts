@@ -21,8 +21,12 @@ export class DatagramRelay {
   #door: DatagramDoor | undefined;
   #waiting = 0;
 
-  constructor(loop: EpollLoop) {
+  readonly #sendErrors: Float64Array;
+
+  /** `sendErrors`: one number, counted up. */
+  constructor(loop: EpollLoop, sendErrors: Float64Array) {
     this.loop = loop;
+    this.#sendErrors = sendErrors;
   }
 
   /** Sends slots that came in to the endpoint of their flow. */
@@ -33,6 +37,7 @@ export class DatagramRelay {
       const sent = this.inward.send(fd, at, end - at);
       if (sent < 0) {
         door.drop(end - at);
+        this.#sendErrors[0]! += end - at;
         if (!SHORTAGES.has(sent)) flow.refused();
         return;
       }
@@ -66,7 +71,10 @@ export class DatagramRelay {
     for (let at = 0; at < this.#waiting;) {
       const sent = this.#outward.send(fd, at, this.#waiting - at);
       // the first one of the rest cannot go (no route, a filter, no room): the others may
-      if (sent < 0) this.#door?.drop(1);
+      if (sent < 0) {
+        this.#door?.drop(1);
+        this.#sendErrors[0]!++;
+      }
       at += Math.max(1, sent);
     }
     this.#waiting = 0;

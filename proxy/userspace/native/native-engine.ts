@@ -4,6 +4,7 @@ import { Fault } from '../../../src/base/fault.ts';
 import type { Logger } from '../../../src/base/log.ts';
 import { type Family, joinHostPort } from '../../../src/net/ip.ts';
 import { openDatagramSocket } from '../../../src/net/native/datagram-socket.ts';
+import type { EngineMetrics } from '../../../src/net/engine-metrics.ts';
 import { EpollLoop } from '../../../src/net/native/epoll-loop.ts';
 import { openStreamListener, type StreamListener } from '../../../src/net/native/stream-listener.ts';
 import type { PortCounts } from '../../backend.ts';
@@ -14,8 +15,13 @@ import type { Catcher, RelayEngine } from '../relay-engine.ts';
 import type { RelayDoor } from './relay-messages.ts';
 import { RelayThread, type RelayThreadOptions } from './relay-thread.ts';
 
+interface NativeEngineDeps {
+  readonly log: Logger;
+  readonly metrics?: EngineMetrics | undefined;
+}
+
 /** The engine on epoll: a thread of its own takes clients in, dials and relays. Throws Fault FFI or NATIVE_UNSUPPORTED. */
-export function nativeEngine(deps: { readonly log: Logger }, options: RelayThreadOptions): RelayEngine {
+export function nativeEngine(deps: NativeEngineDeps, options: RelayThreadOptions): RelayEngine {
   EpollLoop.prove();
   return new NativeEngine(deps, options);
 }
@@ -23,7 +29,7 @@ export function nativeEngine(deps: { readonly log: Logger }, options: RelayThrea
 class NativeEngine implements RelayEngine {
   readonly #thread: RelayThread;
 
-  constructor(deps: { readonly log: Logger }, options: RelayThreadOptions) {
+  constructor(deps: NativeEngineDeps, options: RelayThreadOptions) {
     // a thread is stuck in real time, whatever clock its owner lives by
     this.#thread = new RelayThread({ ...deps, clock: systemClock }, options);
   }

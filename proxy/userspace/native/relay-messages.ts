@@ -12,6 +12,8 @@ export const CONTROL = { ACTIVE: 0, WORDS: 1 } as const;
 /** What a relaying thread is born with. */
 export interface RelayData {
   readonly control: Int32Array<SharedArrayBuffer>;
+  /** Datagrams that the kernel refused to send: one number. */
+  readonly sendErrors: Float64Array<SharedArrayBuffer>;
   readonly limits: RelayLimits;
   readonly proxyProtocol: ProxyProtocol | undefined;
 }

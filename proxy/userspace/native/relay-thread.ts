@@ -2,6 +2,7 @@ import type { NodeSettings, ServicePortView } from '../../../endpoints/node-view
 import type { Clock } from '../../../src/base/clock.ts';
 import type { Logger } from '../../../src/base/log.ts';
 import { siblingModule } from '../../../src/base/module-url.ts';
+import type { EngineMetrics } from '../../../src/net/engine-metrics.ts';
 import { SupervisedWorker } from '../../../src/net/native/supervised-worker.ts';
 import type { PortCounts } from '../../backend.ts';
 import { RELAY_DESCRIPTORS_MAX } from '../../limits.ts';
@@ -18,6 +19,7 @@ import {
 export interface RelayThreadDeps {
   readonly clock: Clock;
   readonly log: Logger;
+  readonly metrics?: EngineMetrics | undefined;
 }
 
 export interface RelayThreadOptions {
@@ -27,6 +29,9 @@ export interface RelayThreadOptions {
   /** The processor that the thread is bound to; absent = any. */
   readonly cpu?: number | undefined;
 }
+
+/** Of the thread, in the log and in metrics. */
+const RELAY = 'relay';
 
 interface HeldDoor {
   readonly door: RelayDoor;
@@ -41,10 +46,13 @@ export class RelayThread implements AsyncDisposable {
   readonly #deps: RelayThreadDeps;
   readonly #options: RelayThreadOptions;
   readonly #control = new Int32Array(new SharedArrayBuffer(CONTROL.WORDS * 4));
+  /** One number, of all threads after one another. */
+  readonly #sendErrors = new Float64Array(new SharedArrayBuffer(8));
   readonly #views = new Map<string, ServicePortView>();
   readonly #doors = new Map<number, HeldDoor>();
   readonly #asked = new Map<number, (counts: readonly PortCounts[]) => void>();
   #node: NodeSettings;
+  #followed: Disposable | undefined;
   #worker: SupervisedWorker<RelayOrder, RelayReply> | undefined;
   #lastId = 0;
   #open = true;
@@ -100,6 +108,7 @@ export class RelayThread implements AsyncDisposable {
     if (!this.#open) return;
     this.#open = false;
     await this.#worker?.[Symbol.asyncDispose]();
+    this.#followed?.[Symbol.dispose]();
     this.#lost();
     for (const { socket } of this.#doors.values()) socket?.[Symbol.dispose]();
     this.#doors.clear();
@@ -120,8 +129,16 @@ export class RelayThread implements AsyncDisposable {
   }
 
   #start(): SupervisedWorker<RelayOrder, RelayReply> {
+    this.#followed = this.#deps.metrics?.follow(RELAY, {
+      sendErrors: () => this.#sendErrors[0]!,
+    });
     const { limits, proxyProtocol, cpu } = this.#options;
-    const data: RelayData = { control: this.#control, limits, proxyProtocol };
+    const data: RelayData = {
+      control: this.#control,
+      sendErrors: this.#sendErrors,
+      limits,
+      proxyProtocol,
+    };
     return new SupervisedWorker(
       {
         ...this.#deps,
@@ -130,7 +147,7 @@ export class RelayThread implements AsyncDisposable {
         lost: () => this.#lost(),
       },
       {
-        name: 'relay',
+        name: RELAY,
         module: siblingModule(import.meta.url, './relay-worker'),
         data,
         cpu,
@@ -149,6 +166,7 @@ export class RelayThread implements AsyncDisposable {
     if (reply.kind === 'accept failed') {
       const { where, errno } = reply;
       this.#deps.log.warn('accept failed', { where, errno });
+      this.#deps.metrics?.acceptFailed(RELAY, errno);
       return;
     }
     this.#asked.get(reply.ask)?.(reply.counts ?? []);

@@ -163,7 +163,7 @@ class RelayWorker {
   }
 
   #receive(key: string, fd: number, way: Way): Disposable {
-    this.#datagrams ??= new DatagramRelay(this.#loop);
+    this.#datagrams ??= new DatagramRelay(this.#loop, this.#seat.data.sendErrors);
     const door = new DatagramDoor(this.#datagrams, fd, way);
     let doors = this.#datagramDoors.get(key);
     if (!doors) this.#datagramDoors.set(key, (doors = new Set()));

@@ -3,6 +3,7 @@ import { backoffDelayMs } from '../../base/backoff.ts';
 import type { Clock } from '../../base/clock.ts';
 import { messageOf } from '../../base/fault.ts';
 import type { Logger } from '../../base/log.ts';
+import type { EngineMetrics, LossReason } from '../engine-metrics.ts';
 import { DescriptorTable } from './descriptor-table.ts';
 import { WakeUp } from './event-fd.ts';
 import { PULSE_LOOK_MS, PULSE_MISSES_MAX, PulseWatch } from './pulse-watch.ts';
@@ -18,6 +19,8 @@ const DESCRIPTORS_MAX = 65_536;
 export interface SupervisedWorkerDeps<Order, Reply> {
   readonly clock: Clock;
   readonly log: Logger;
+  /** Counts losses and restarts, by name. */
+  readonly metrics?: EngineMetrics | undefined;
   heard(reply: Reply): void;
   /** A thread was started that knows nothing: what it is told here it reads first. In the constructor, too. */
   started?(tell: (order: Order) => void): void;
@@ -118,11 +121,15 @@ export class SupervisedWorker<Order, Reply> implements AsyncDisposable {
       const patienceMs = PULSE_MISSES_MAX * PULSE_LOOK_MS;
       using _timer = this.#deps.clock.setTimer(patienceMs, () => {
         // one that still loads ends by itself once it has; ended while it binds libc it would take the process along
-        if (Atomics.load(this.#words, SEAT.BEATS) > 0) void worker?.terminate();
+        if (this.#hasLoaded) void worker?.terminate();
       });
       await this.#exit;
     }
     this.#wakeUp[Symbol.dispose]();
+  }
+
+  get #hasLoaded(): boolean {
+    return Atomics.load(this.#words, SEAT.BEATS) > 0 || Atomics.load(this.#words, SEAT.LOADED) > 0;
   }
 
   #start(): void {
@@ -171,7 +178,7 @@ export class SupervisedWorker<Order, Reply> implements AsyncDisposable {
   #stuck(): void {
     const { name, fields } = this.#options;
     this.#deps.log.error(`${name} stuck`, { ...fields, silentMs: PULSE_MISSES_MAX * PULSE_LOOK_MS });
-    this.#lose();
+    this.#lose('stuck');
     void this.#worker?.terminate();
   }
 
@@ -182,15 +189,16 @@ export class SupervisedWorker<Order, Reply> implements AsyncDisposable {
     this.#words.fill(0);
     this.#wasSeated();
     if (!this.#isOpen) return;
-    this.#lose();
+    this.#lose('ended');
     if (this.#deps.clock.monotonicMs() - this.#startedMs > WELL_MS) this.#failures = 0;
     this.#startLater();
   }
 
-  #lose(): void {
+  #lose(reason: LossReason): void {
     this.#isUp = false;
     if (this.#isLost) return;
     this.#isLost = true;
+    this.#deps.metrics?.lost(this.#options.name, reason);
     this.#deps.lost?.();
   }
 
@@ -205,6 +213,7 @@ export class SupervisedWorker<Order, Reply> implements AsyncDisposable {
       }
       this.#restarts++;
       const { name, fields } = this.#options;
+      this.#deps.metrics?.restarted(name);
       this.#deps.log.warn(`${name} started anew`, { ...fields });
     });
   }

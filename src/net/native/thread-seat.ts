@@ -4,8 +4,11 @@ import { pinThread } from './cpu-affinity.ts';
 import { DescriptorTable } from './descriptor-table.ts';
 import type { EpollLoop } from './epoll-loop.ts';
 
-/** Words that a thread and its supervisor share. BEATS: 0 until it first comes round. NEWS counts what it was told. */
-export const SEAT = { BEATS: 0, STOP: 1, NEWS: 2, WORDS: 4 } as const;
+/**
+ * Words that a thread and its supervisor share. BEATS: 0 until it first comes round. NEWS counts what it was told. LOADED: 1
+ * once it has all it needs and takes its first orders, which may take longer than a turn.
+ */
+export const SEAT = { BEATS: 0, STOP: 1, NEWS: 2, LOADED: 3, WORDS: 4 } as const;
 /** Longest sleep of a thread: it comes round more often than its pulse is looked at. */
 export const SEAT_SLEEP_MS = 150;
 
@@ -65,6 +68,7 @@ export class ThreadSeat<Data, Order, Reply> {
 
   /** Turns the loop and takes orders until the thread is to end. */
   serve(loop: EpollLoop, on: { obey(order: Order): void; turned?(): void }): void {
+    Atomics.store(this.#words, SEAT.LOADED, 1);
     while (!this.isStopped) {
       if (this.hasNews) this.read((order) => on.obey(order));
       loop.turn(SEAT_SLEEP_MS);

@@ -9,13 +9,15 @@ import { TimerWheel } from '../../../ingress/timer-wheel.ts';
 import { Tracker } from '../../../endpoints/tracker.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/log.ts';
+import { Registry } from '../../../src/base/metrics.ts';
+import { EngineMetrics } from '../../../src/net/engine-metrics.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { ask } from '../support/client.ts';
 
 const deps = { clock: systemClock, log: silentLogger };
 
 /** A plane whose portable side answers `portable` to everything. */
-function openPlane(workers = 1): NativePlane {
+function openPlane(workers = 1, registry = new Registry()): NativePlane {
   const wheel = new TimerWheel({ clock: systemClock });
   const settings = defaultSettings(false);
   const answer = (exchange: Exchange): void => {
@@ -26,6 +28,7 @@ function openPlane(workers = 1): NativePlane {
   const plane = NativePlane.open(
     {
       ...deps,
+      metrics: EngineMetrics.on(registry),
       snapshots: new Tracker({ log: silentLogger }),
       resolve: () => Promise.reject(new Error('no DNS here')),
       accessLog: undefined,
@@ -55,7 +58,8 @@ function openPlane(workers = 1): NativePlane {
 }
 
 test('clients are accepted while the worker is dead, and by the next one', async () => {
-  await using plane = openPlane();
+  const registry = new Registry();
+  await using plane = openPlane(1, registry);
   const [listener] = plane.listeners;
   const { port } = listener!.address;
   const { thread } = plane.lanes[0]!;
@@ -68,6 +72,9 @@ test('clients are accepted while the worker is dead, and by the next one', async
   await waitFor('its end', () => !thread.isUp, 20_000);
   expect(await answered()).toBe('portable');
   await waitFor('the next worker', () => thread.isUp, 20_000);
+  const said = await registry.metrics();
+  expect(said).toContain('weft_engine_worker_losses_total{worker="ingress worker",reason="ended"} 1');
+  expect(said).toContain('weft_engine_worker_restarts_total{worker="ingress worker"} 1');
   const before = thread.acceptedCount;
   await waitFor(
     'the next worker to accept',

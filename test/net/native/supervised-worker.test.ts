@@ -3,6 +3,8 @@ import { connect } from 'node:net';
 import { expect, test } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
 import { createLogger, type LogRecord } from '../../../src/base/log.ts';
+import { Registry } from '../../../src/base/metrics.ts';
+import { EngineMetrics } from '../../../src/net/engine-metrics.ts';
 import { SupervisedWorker } from '../../../src/net/native/supervised-worker.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import type { OddData, OddOrder } from './support/odd-worker.ts';
@@ -14,9 +16,11 @@ function supervised({ begins = 'well', cpu }: Partial<OddData> & { cpu?: number 
   const lines: LogRecord[] = [];
   const heard: string[] = [];
   const spells = { started: 0, lost: 0 };
+  const registry = new Registry();
   const worker = new SupervisedWorker<OddOrder, string>(
     {
       clock: systemClock,
+      metrics: EngineMetrics.on(registry),
       log: createLogger((record) => lines.push(record), 'debug'),
       heard: (reply) => heard.push(reply),
       started: (tell) => {
@@ -30,7 +34,9 @@ function supervised({ begins = 'well', cpu }: Partial<OddData> & { cpu?: number 
   const said = (event: string): number => lines.filter((line) => line.event === event).length;
   const hears = (text: string): Promise<unknown> =>
     waitFor(`the reply ${text}`, () => heard.includes(text), PATIENCE_MS);
-  return { worker, heard, hears, said, spells, lines };
+  const counted = async (series: string): Promise<boolean> =>
+    (await registry.metrics()).split('\n').includes(`weft_engine_worker_${series} 1`);
+  return { worker, heard, hears, said, counted, spells, lines };
 }
 
 function openDescriptors(): number {
@@ -51,7 +57,7 @@ test.for([['fail'], ['exit'], ['stand']] as const)(
   'one that is told to %s is replaced, told again, and its descriptors are closed',
   { timeout: 180_000 },
   async ([how]) => {
-    const { worker, heard, hears, said, spells } = supervised();
+    const { worker, heard, hears, said, counted, spells } = supervised();
     await using _worker = worker;
     await hears('hello 1');
     worker.tell({ do: 'hold' });
@@ -63,6 +69,9 @@ test.for([['fail'], ['exit'], ['stand']] as const)(
     expect(said('odd failed')).toBe(how === 'fail' ? 1 : 0);
     expect(said('odd stuck')).toBe(how === 'stand' ? 1 : 0);
     expect(worker.restarts).toBe(1);
+    const reason = how === 'stand' ? 'stuck' : 'ended';
+    expect(await counted(`losses_total{worker="odd",reason="${reason}"}`)).toBe(true);
+    expect(await counted('restarts_total{worker="odd"}')).toBe(true);
     const refused = await new Promise((resolve) => {
       connect({ host: '127.0.71.9', port }, () => resolve('connected')).once('error', resolve);
     });
