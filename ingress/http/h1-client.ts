@@ -213,7 +213,7 @@ export class H1ClientConnection implements WireHandler, UpstreamStream, ChunkedS
     if (head.status === 101) return this.#switch(head, all.subarray(scanned.end));
     if (head.status < 200) {
       if (++this.#interims > INTERIM_RESPONSES_MAX) return this.#distrust('endless informational responses');
-      if (head.status !== 100) this.#handler?.upstreamInterim(head.status, head.fields);
+      if (head.status !== 100) this.#handler?.upstreamInterim(head);
       return scanned.end;
     }
     this.#response = head;

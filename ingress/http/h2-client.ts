@@ -124,7 +124,11 @@ class H2ClientStream implements UpstreamStream {
     this.reused = reused;
     this.connected = connected;
     stream.on('headers', (headers) =>
-      this.#handler?.upstreamInterim(Number(headers[':status']), fieldsOf(headers)),
+      this.#handler?.upstreamInterim({
+        status: Number(headers[':status']),
+        fields: fieldsOf(headers),
+        connectionNames: undefined,
+      }),
     );
     stream.on('response', (headers, flags) => this.#response(headers, flags));
     stream.on('trailers', (headers: http2.IncomingHttpHeaders) => {

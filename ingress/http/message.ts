@@ -36,6 +36,9 @@ export interface ResponseHead {
   readonly connectionNames: readonly string[] | undefined;
 }
 
+/** An informational answer (RFC 9110 section 15.2), as received. */
+export type InterimHead = Pick<ResponseHead, 'status' | 'fields' | 'connectionNames'>;
+
 /** What is wrong with a head: the status to answer with and a short reason for the log. */
 export interface BadHead {
   readonly status: number;

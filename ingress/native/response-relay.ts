@@ -243,7 +243,9 @@ export class ResponseRelay {
     relay.upstream?.deadline.arm(relay.route.route.policy.proxy.readMs);
     if (head.status !== 100)
       this.#toClient(
-        latin1(`HTTP/1.1 ${head.status} ${reasonPhrase(head.status)}\r\n${fieldLines(head.fields)}\r\n`),
+        latin1(
+          `HTTP/1.1 ${head.status} ${reasonPhrase(head.status)}\r\n${fieldLines(responseFields(head, []))}\r\n`,
+        ),
       );
     const next = from + scanned.end;
     return next < end && relay.active ? this.bytes(next, end) : next;

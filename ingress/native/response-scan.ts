@@ -47,7 +47,9 @@ export class ResponseScan {
       if (at + 1 >= most) return partial;
       if (bytes[at] === CR && bytes[at + 1] === LF) {
         this.end = at + 2;
-        return this.#codings > 0 && this.#lengths > 0 ? Scanned.UNSURE : Scanned.READY;
+        // a length beside chunks, or of what has no body (RFC 9110 section 8.6)
+        const doubtful = this.#lengths > 0 && (this.#codings > 0 || this.status === 204);
+        return doubtful ? Scanned.UNSURE : Scanned.READY;
       }
       at = count === FAST_FIELDS_MAX ? DOUBTFUL : this.#field(bytes, at, most);
     }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type FieldName, fieldName, Fields, Role } from '../http/fields.ts';
 import { addClientCertificateFields } from '../access/client-certificate.ts';
-import type { RequestHead, ResponseHead } from '../http/message.ts';
+import type { InterimHead, RequestHead, ResponseHead } from '../http/message.ts';
 import { permittedTrailers } from '../http/trailers.ts';
 import type { OutgoingRequest } from '../upstream/stream.ts';
 import { isAuthority } from '../http/framing.ts';
@@ -86,13 +86,15 @@ export function requestTrailers(trailers: Fields, request: RoutedRequest): Field
 }
 
 /** The fields a client gets of an upstream's answer, before policies change them. */
-export function responseFields(head: ResponseHead, hidden: readonly string[]): Fields {
+export function responseFields(head: ResponseHead | InterimHead, hidden: readonly string[]): Fields {
   const out = new Fields();
   const { names, values } = head.fields;
   const listed = head.connectionNames;
+  const lengthless = head.status < 200 || head.status === 204; // RFC 9110 section 8.6
   for (let i = 0; i < names.length; i++) {
     const name: FieldName = names[i]!;
     if (name.role !== Role.PLAIN && !passesInResponse(name.role)) continue;
+    if (lengthless && name.role === Role.CONTENT_LENGTH) continue;
     if (listed !== undefined && listed.includes(name.lower)) continue;
     if (hidden.length > 0 && hidden.includes(name.lower)) continue;
     out.push(name, values[i]!);

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import { REPLAY_BODY_BYTES_MAX } from '../limits.ts';
 import type { AbortReason, Exchange, ExchangeHandler } from '../http/exchange.ts';
 import type { Fields } from '../http/fields.ts';
-import { NO_BODY, type ResponseHead } from '../http/message.ts';
+import { type InterimHead, NO_BODY, type ResponseHead } from '../http/message.ts';
 import { permittedTrailers } from '../http/trailers.ts';
 import { Deadline } from '../timer-wheel.ts';
 import type { EndpointState } from '../upstream/cluster.ts';
@@ -143,9 +143,9 @@ export class Relay implements ExchangeHandler, UpstreamHandler {
     this.#exchange.resumeBody();
   }
 
-  upstreamInterim(status: number, fields: Fields): void {
+  upstreamInterim(head: InterimHead): void {
     this.#armRead();
-    this.#exchange.sendInterim(status, fields);
+    this.#exchange.sendInterim(head.status, responseFields(head, this.#request.settings.hideHeaders));
   }
 
   upstreamHead(head: ResponseHead): void {

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { Fields } from '../http/fields.ts';
-import type { ResponseHead } from '../http/message.ts';
+import type { InterimHead, ResponseHead } from '../http/message.ts';
 
 /** A request on its way to an endpoint, fields complete but for framing. */
 export interface OutgoingRequest {
@@ -28,7 +28,7 @@ export type UpstreamFailure = 'connect' | 'stale' | 'refused' | 'reset' | 'frami
 
 export interface UpstreamHandler {
   upstreamConnected(): void;
-  upstreamInterim(status: number, fields: Fields): void;
+  upstreamInterim(head: InterimHead): void;
   upstreamHead(head: ResponseHead): void;
   /** The bytes are lent for the time of the call. */
   upstreamData(bytes: Buffer): void;

@@ -123,7 +123,11 @@ class UpgradeStream implements UpstreamStream {
     outgoing.path = this.#target;
     outgoing.on('information', (info) => {
       if (info.statusCode !== 101 && info.statusCode !== 100)
-        this.#handler?.upstreamInterim(info.statusCode, fieldsOfRaw(info.rawHeaders));
+        this.#handler?.upstreamInterim({
+          status: info.statusCode,
+          fields: fieldsOfRaw(info.rawHeaders),
+          connectionNames: undefined,
+        });
     });
     outgoing.prependListener('upgrade', (response: http.IncomingMessage) => this.#switched(response));
     // http-proxy would write an answer that is no upgrade to the client as it stands, with framing it has undone

@@ -91,6 +91,17 @@ const rows: readonly Row[] = [
   },
 ];
 
+const lines = (fields: string): string => `HTTP/1.1 103 Early Hints\r\n${fields}\r\n\r\n${OK}`;
+
+/** Fields that would make clients and proxies before us look for a body where there is none. */
+const bodiless = [
+  ['a length of 204', 'HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n', /^content-length/im],
+  ['chunks of 204', 'HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n', /^transfer-/im],
+  ['a length of 103', lines('Link: x\r\nContent-Length: 5'), /content-length: 5/i],
+  ['chunks of 103', lines('Transfer-Encoding: chunked\r\nLink: x'), /transfer-encoding/i],
+  ['Connection of 103', lines('Connection: close, X-A\r\nX-A: b\r\nLink: x'), /connection|x-a/i],
+] as const;
+
 let row: Row = rows[0]!;
 let backend: RawBackend;
 let rig: Rig;
@@ -219,6 +230,17 @@ describe('connections', () => {
       [1, 2, 3, 4].map(() => ask(rig.http, { host: 'mixed.test', method: 'POST', body: 'x' })),
     );
     expect(posts.some(({ status }) => status === 502)).toBe(true);
+  });
+});
+
+describe('answers without a body', () => {
+  test.each(bodiless)('%s does not reach the client', async (name, bytes, forbidden) => {
+    row = { name, bytes, want: 200 };
+    const { text } = await talk(rig.http, 'GET / HTTP/1.1\r\nHost: web.test\r\nConnection: close\r\n\r\n');
+    const [first = ''] = text.split('\r\n\r\n');
+    expect(first).toMatch(/^HTTP\/1\.1 (?:204|103) /);
+    expect(first).not.toMatch(forbidden);
+    expect(first.includes('Link: x')).toBe(bytes.includes('Link: x'));
   });
 });
 
