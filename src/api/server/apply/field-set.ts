@@ -8,11 +8,16 @@ import { NESTING_MAX } from '../limits.ts';
 export class FieldSet {
   /** The path of this node is in the set. */
   member: boolean;
-  readonly children: Map<string, FieldSet>;
+  /** Most sets are leaves: they have none of their own. */
+  #children: Map<string, FieldSet> | undefined;
 
-  constructor(member = false, children: Map<string, FieldSet> = new Map()) {
+  constructor(member = false, children?: Map<string, FieldSet>) {
     this.member = member;
-    this.children = children;
+    this.#children = children;
+  }
+
+  get children(): ReadonlyMap<string, FieldSet> {
+    return this.#children ?? NO_CHILDREN;
   }
 
   get isEmpty(): boolean {
@@ -24,14 +29,14 @@ export class FieldSet {
     let child = this.children.get(element);
     if (!child) {
       child = new FieldSet();
-      this.children.set(element, child);
+      this.#add(element, child);
     }
     return child;
   }
 
   /** Adds a child unless it says nothing. */
   put(element: string, child: FieldSet): void {
-    if (!child.isEmpty) this.children.set(element, child);
+    if (!child.isEmpty) this.#add(element, child);
   }
 
   without(element: string): FieldSet {
@@ -45,9 +50,18 @@ export class FieldSet {
   only(elements: ReadonlySet<string>): FieldSet {
     return new FieldSet(false, new Map([...this.children].filter(([element]) => elements.has(element))));
   }
+
+  #add(element: string, child: FieldSet): void {
+    this.#children ??= new Map();
+    this.#children.set(element, child);
+  }
 }
 
+const NO_CHILDREN: ReadonlyMap<string, FieldSet> = new Map();
+
 export function union(left: FieldSet, right: FieldSet): FieldSet {
+  if (right.isEmpty) return left;
+  if (left.isEmpty) return right;
   const children = new Map(left.children);
   for (const [element, child] of right.children) {
     const known = children.get(element);
@@ -87,6 +101,7 @@ export function differenceBelow(left: FieldSet, right: FieldSet): FieldSet {
 }
 
 export function equalSets(left: FieldSet, right: FieldSet): boolean {
+  if (left === right) return true;
   if (left.member !== right.member || left.children.size !== right.children.size) return false;
   for (const [element, child] of left.children) {
     const other = right.children.get(element);
@@ -123,7 +138,7 @@ export function decodeFields(value: unknown, depth = 0): FieldSet | undefined {
     }
     const child = /^[fkvi]:/.test(key) ? decodeFields(value[key], depth + 1) : undefined;
     if (!child) return undefined;
-    set.children.set(key, child);
+    set.put(key, child);
   }
   return set;
 }

@@ -42,6 +42,7 @@ const UNTRACKED_METADATA = [
 ];
 
 export function trackable(set: FieldSet): FieldSet {
+  if (set.isEmpty) return set;
   const children = new Map(set.children);
   for (const name of UNTRACKED) children.delete(name);
   const metadata = children.get('f:metadata');

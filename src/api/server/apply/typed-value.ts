@@ -86,9 +86,15 @@ export interface Comparison {
   readonly removed: FieldSet;
 }
 
+const noChange = (): Comparison => ({
+  added: new FieldSet(),
+  modified: new FieldSet(),
+  removed: new FieldSet(),
+});
+
 /** What changed from left to right, path by path. */
 export function compare(left: unknown, right: unknown, schema: Schema | undefined): Comparison {
-  const result: Comparison = { added: new FieldSet(), modified: new FieldSet(), removed: new FieldSet() };
+  const result = noChange();
   compareInto(left, right, schema, result);
   return result;
 }
@@ -102,26 +108,62 @@ function compareInto(left: unknown, right: unknown, schema: Schema | undefined, 
   const shape = shapeOf(left, schema);
   if (shape === 'leaf' || shape !== shapeOf(right, schema)) {
     if (!equalJson(left, right)) into.modified.member = true;
-    return;
+  } else if (shape === 'fields') compareFields(left as JsonObject, right as JsonObject, schema, into);
+  else compareItems(left as unknown[], right as unknown[], schema!, into);
+}
+
+function compareFields(
+  left: JsonObject,
+  right: JsonObject,
+  schema: Schema | undefined,
+  into: Comparison,
+): void {
+  for (const name of Object.keys(left)) {
+    const after = Object.hasOwn(right, name) ? right[name] : undefined;
+    compareElement(`f:${name}`, left[name], after, schema?.field(name), into);
   }
-  const one = parts(left, schema);
-  const two = parts(right, schema);
+  for (const name of Object.keys(right)) {
+    if (!Object.hasOwn(left, name)) {
+      compareElement(`f:${name}`, undefined, right[name], schema?.field(name), into);
+    }
+  }
+}
+
+function compareItems(
+  left: readonly unknown[],
+  right: readonly unknown[],
+  schema: Schema,
+  into: Comparison,
+): void {
+  const one = keyed(left, schema);
+  const two = keyed(right, schema);
   if (!one || !two) {
     if (!equalJson(left, right)) into.modified.member = true;
     return;
   }
   for (const element of new Set([...one.keys(), ...two.keys()])) {
-    const before = one.get(element);
-    const after = two.get(element);
-    if (before === after) continue;
-    const child: Comparison = { added: new FieldSet(), modified: new FieldSet(), removed: new FieldSet() };
-    compareInto(before, after, childSchema(schema, element), child);
-    if (before === undefined && needsOwnPath(schema, element)) child.added.member = true;
-    if (after === undefined && needsOwnPath(schema, element)) child.removed.member = true;
-    into.added.put(element, child.added);
-    into.modified.put(element, child.modified);
-    into.removed.put(element, child.removed);
+    compareElement(element, one.get(element), two.get(element), schema.items(), into);
   }
+}
+
+function compareElement(
+  element: string,
+  before: unknown,
+  after: unknown,
+  schema: Schema | undefined,
+  into: Comparison,
+): void {
+  if (before === after) return;
+  const child = noChange();
+  compareInto(before, after, schema, child);
+  // Whatever was not there before is a path of its own; what is always written was there.
+  if (schema?.written !== true) {
+    if (before === undefined) child.added.member = true;
+    if (after === undefined) child.removed.member = true;
+  }
+  into.added.put(element, child.added);
+  into.modified.put(element, child.modified);
+  into.removed.put(element, child.removed);
 }
 
 function compareOneSided(left: unknown, right: unknown, schema: Schema | undefined, into: Comparison): void {
@@ -144,33 +186,27 @@ function zeroOf(value: unknown): unknown {
   return typeof value === 'string' ? '' : typeof value === 'number' ? 0 : false;
 }
 
-/** Whatever was not there before is a path of its own; what is always written was there. */
-function needsOwnPath(schema: Schema | undefined, element: string): boolean {
-  return childSchema(schema, element)?.written !== true;
-}
-
-function childSchema(schema: Schema | undefined, element: string): Schema | undefined {
-  return element.startsWith('f:') ? schema?.field(element.slice(2)) : schema?.items();
-}
-
-function parts(value: unknown, schema: Schema | undefined): Map<string, unknown> | undefined {
-  if (Array.isArray(value)) return keyed(value as unknown[], schema!);
-  return new Map(Object.entries(value as JsonObject).map(([name, item]) => [`f:${name}`, item]));
-}
-
 /** All paths below a value that is wholly new or wholly gone, each with its own. */
 function mark(set: FieldSet, value: unknown, schema: Schema | undefined): void {
-  const items = shapeOf(value, schema) === 'leaf' || isEmpty(value) ? undefined : parts(value, schema);
-  if (!items) {
+  if (shapeOf(value, schema) === 'leaf' || isEmpty(value)) {
     set.member = true;
-    return;
-  }
-  for (const [element, item] of items) {
-    if (item === undefined) continue;
-    const child = set.at(element);
-    if (!element.startsWith('v:')) mark(child, item, childSchema(schema, element));
-    child.member = true;
-  }
+  } else if (isObject(value)) {
+    for (const name of Object.keys(value)) {
+      if (value[name] !== undefined) markElement(set, `f:${name}`, value[name], schema?.field(name));
+    }
+  } else markItems(set, value as unknown[], schema!);
+}
+
+function markItems(set: FieldSet, list: readonly unknown[], schema: Schema): void {
+  const items = keyed(list, schema);
+  if (!items) set.member = true;
+  else for (const [element, item] of items) markElement(set, element, item, schema.items());
+}
+
+function markElement(set: FieldSet, element: string, value: unknown, schema: Schema | undefined): void {
+  const child = set.at(element);
+  if (!element.startsWith('v:')) mark(child, value, schema);
+  child.member = true;
 }
 
 /** The live value with an applied configuration laid over it. Shares nothing with its arguments. */
