@@ -15,12 +15,14 @@ export interface KeyParts {
 
 /** Undefined for keys that are not objects. */
 export function parseKey(key: string): KeyParts | undefined {
-  const parts = key.split('/');
-  const [root, registry, group, plural, first, second] = parts;
-  if (root !== '' || registry !== 'registry' || !group || !plural || !first || parts.length > 6)
+  if (!key.startsWith(REGISTRY)) return undefined;
+  const groupEnd = key.indexOf('/', REGISTRY.length);
+  const pluralEnd = key.indexOf('/', groupEnd + 1);
+  if (groupEnd <= REGISTRY.length || pluralEnd <= groupEnd + 1 || pluralEnd + 1 === key.length)
     return undefined;
-  const prefix = `${REGISTRY}${group}/${plural}/`;
-  return second === undefined
-    ? { prefix, namespace: '', name: first }
-    : { prefix, namespace: first, name: second };
+  const prefix = key.slice(0, pluralEnd + 1);
+  const namespaceEnd = key.indexOf('/', pluralEnd + 1);
+  if (namespaceEnd < 0) return { prefix, namespace: '', name: key.slice(pluralEnd + 1) };
+  if (namespaceEnd === pluralEnd + 1 || key.includes('/', namespaceEnd + 1)) return undefined;
+  return { prefix, namespace: key.slice(pluralEnd + 1, namespaceEnd), name: key.slice(namespaceEnd + 1) };
 }
