@@ -29,10 +29,15 @@ export class SharedParts {
   }
 
   #shareIn(container: Record<string, unknown>, texts: boolean): void {
-    for (const key in container) {
+    // Not `for in`: a write that changes the hidden class throws its compiled loop away, each time.
+    for (const key of Object.keys(container)) {
       const part = container[key];
-      if (isPart(part)) container[key] = this.#shared(part);
-      else if (texts && typeof part === 'string') container[key] = this.#sharedText(part);
+      const shared = isPart(part)
+        ? this.#shared(part)
+        : texts && typeof part === 'string'
+          ? this.#sharedText(part)
+          : part;
+      if (shared !== part) container[key] = shared;
     }
   }
 
