@@ -1,11 +1,19 @@
 import { describe, expect, it } from 'vitest';
-import { collectWhenQuiet, LOOK_INTERVAL_MS, WORTH_BYTES } from '../../src/node/quiet-collection.ts';
+import {
+  collectWhenQuiet,
+  GROWTH_MIN_BYTES,
+  GROWTH_SHARE,
+  GROWTH_SHARE_MAX,
+  growthShare,
+  LOOK_INTERVAL_MS,
+  WORTH_BYTES,
+} from '../../src/node/quiet-collection.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 describe('collection of garbage', () => {
   it('comes when the process is quiet and there is something to gain, and not again for the same', async () => {
     const clock = new FakeClock();
-    let [busy, used, collections] = [1, WORTH_BYTES * 20, 0];
+    let [busy, used, collections, looked] = [1, WORTH_BYTES * 20, 0, 0];
     const collecting = collectWhenQuiet({
       clock,
       utilization: () => busy,
@@ -14,6 +22,7 @@ describe('collection of garbage', () => {
         collections++;
         used -= WORTH_BYTES * 5;
       },
+      boundGrowth: () => looked++,
     });
     const looks = async (count: number): Promise<number> => {
       const before = collections;
@@ -31,5 +40,12 @@ describe('collection of garbage', () => {
     used *= 2;
     expect(await looks(10)).toBe(0);
     expect(clock.pendingTimers).toBe(0);
+    expect(looked).toBe(40);
+  });
+
+  it('lets a small heap grow by more than itself, and a large one grow by a quarter', () => {
+    expect(growthShare(GROWTH_MIN_BYTES / 4)).toBe(GROWTH_SHARE_MAX);
+    expect(growthShare(GROWTH_MIN_BYTES * 2)).toBe(0.5);
+    expect(growthShare(GROWTH_MIN_BYTES * 100)).toBe(GROWTH_SHARE);
   });
 });
