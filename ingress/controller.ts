@@ -269,7 +269,8 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     const serverName = name === '' ? undefined : name;
     if (this.#gateway.settings.enableOcsp || passthroughFor(passthrough, serverName)) return undefined;
     const server = serverNames.lookup(serverName);
-    return server.options.requestCert ? undefined : server;
+    // without the authority of its clients a name is answered with an error
+    return server.options.requestCert && server.clientCa === undefined ? undefined : server;
   }
 
   #listenNative(clients: ClientSocketsDeps, where: NativePlaneOptions): readonly HttpListener[] {

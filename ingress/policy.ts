@@ -105,6 +105,8 @@ export interface ClientCertificatePolicy {
   /** `namespace/name` of the secret with ca.crt. */
   readonly secret: string;
   readonly verify: 'on' | 'off' | 'optional' | 'optional_no_ca';
+  /** Certificates that may stand between the client's and the one of the secret. */
+  readonly depthMax: number;
   readonly passToUpstream: boolean;
   readonly matchCn: UserRegex | undefined;
   readonly errorPage: string | undefined;

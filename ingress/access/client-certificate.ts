@@ -21,15 +21,23 @@ export function clientCertificateReply(
   if (!client && policy.verify === 'on' && request.connection.tls.client?.pem)
     return reply(421, 'client certificate was checked for another host');
   const verify = client?.verify ?? 'NONE';
-  const acceptable =
-    verify === 'SUCCESS' || (verify === 'NONE' ? policy.verify !== 'on' : policy.verify === 'optional_no_ca');
-  if (!acceptable) {
+  if (!isAcceptable(client, policy)) {
     if (policy.errorPage !== undefined)
       return redirect(302, expand(policy.errorPage, request), 'auth-tls-error-page');
     return reply(400, verify === 'NONE' ? 'no client certificate' : 'client certificate not trusted');
   }
   if (policy.matchCn && !policy.matchCn.test(client?.subject ?? '')) return reply(403, 'auth-tls-match-cn');
   return undefined;
+}
+
+/** What the client has shown, or not shown, is enough for auth-tls-verify-client. */
+export function isAcceptable(
+  client: ClientCertificate | undefined,
+  { verify }: ClientCertificatePolicy,
+): boolean {
+  const result = client?.verify ?? 'NONE';
+  if (result === 'SUCCESS') return true;
+  return result === 'NONE' ? verify !== 'on' : verify === 'optional_no_ca';
 }
 
 /** A certificate counts only where it was checked against the CA of this host: the Host may differ from the server name. */
@@ -51,12 +59,22 @@ export function addClientCertificateFields(
     'ssl-client-cert',
   ])
     fields.remove(name);
-  const client = presented(request, policy);
-  fields.set('ssl-client-verify', client?.verify ?? 'NONE');
-  if (!client || client.verify === 'NONE') return;
-  fields.set('ssl-client-subject-dn', latin1(client.subject));
-  fields.set('ssl-client-issuer-dn', latin1(client.issuer));
-  if (policy.passToUpstream) fields.set('ssl-client-cert', encodeURIComponent(client.pem));
+  for (const [name, value] of clientCertificateFields(presented(request, policy), policy))
+    fields.set(name, value);
+}
+
+/** Names and values of what a backend is told. */
+export function clientCertificateFields(
+  client: ClientCertificate | undefined,
+  policy: ClientCertificatePolicy,
+): readonly (readonly [name: string, value: string])[] {
+  if (!client || client.verify === 'NONE') return [['ssl-client-verify', 'NONE']];
+  return [
+    ['ssl-client-verify', client.verify],
+    ['ssl-client-subject-dn', latin1(client.subject)],
+    ['ssl-client-issuer-dn', latin1(client.issuer)],
+    ...(policy.passToUpstream ? [['ssl-client-cert', encodeURIComponent(client.pem)] as const] : []),
+  ];
 }
 
 function latin1(text: string): string {

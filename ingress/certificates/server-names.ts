@@ -1,3 +1,4 @@
+import { constants } from 'node:crypto';
 import type tls from 'node:tls';
 import type { CompiledIngress } from '../compile/compile-ingress.ts';
 import type { ClientCertificatePolicy, RoutePolicy } from '../policy.ts';
@@ -115,6 +116,7 @@ export class ServerNames {
       ALPNProtocols: this.#defaults.http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
       requestCert: asks,
       rejectUnauthorized: false,
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
       ...(ciphers !== undefined && { ciphers, honorCipherOrder: true }),
       ...(asks && { ca: clientCa ?? [] }),
     };

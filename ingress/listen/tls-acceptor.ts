@@ -1,6 +1,8 @@
+import { X509Certificate } from 'node:crypto';
 import type net from 'node:net';
 import tls from 'node:tls';
 import type { Certificate } from '../certificates/certificate-store.ts';
+import { clientFacts } from '../certificates/client-facts.ts';
 import type { ClientHello } from '../certificates/client-hello.ts';
 import type { ServerTls } from '../certificates/server-names.ts';
 import type { ClientCertificate, TlsFacts } from '../http/exchange.ts';
@@ -61,7 +63,7 @@ export class TlsAcceptor {
       serverName: pending.hello.serverName,
       protocol: socket.getProtocol() ?? '',
       cipher: socket.getCipher()?.name ?? '',
-      client: pending.server.options.requestCert === true ? clientCertificate(socket) : undefined,
+      client: pending.server.options.requestCert === true ? shown(socket, pending.server) : undefined,
       clientAuthority: pending.server.clientCertificate?.secret,
     });
   }
@@ -72,18 +74,20 @@ function connectionKey(socket: net.Socket): string {
   return `${socket.remoteAddress} ${socket.remotePort} ${socket.localAddress} ${socket.localPort}`;
 }
 
-function clientCertificate(socket: tls.TLSSocket): ClientCertificate {
+function shown(socket: tls.TLSSocket, { clientCertificate, clientCa = '' }: ServerTls): ClientCertificate {
   const certificate = socket.getPeerX509Certificate();
-  if (!certificate) return { verify: 'NONE', subject: '', issuer: '', pem: '' };
-  return {
-    verify: socket.authorized ? 'SUCCESS' : `FAILED:${String(socket.authorizationError)}`,
-    subject: rfc2253(certificate.subject),
-    issuer: rfc2253(certificate.issuer),
-    pem: certificate.toString(),
-  };
+  if (!socket.authorized) return clientFacts(certificate, String(socket.authorizationError));
+  // node:tls does not show a server what stands between: only that something does
+  const tooLong = clientCertificate?.depthMax === 0 && !!certificate && !isDirect(certificate, clientCa);
+  return clientFacts(certificate, tooLong ? 'CERT_CHAIN_TOO_LONG' : undefined);
 }
 
-/** Node gives one attribute a line, outermost first; nginx writes RFC 2253, reversed with commas. */
-function rfc2253(name: string): string {
-  return name.split('\n').toReversed().join(',');
+/** One of the authorities has issued the certificate, or is it. */
+function isDirect(certificate: X509Certificate, authorities: string): boolean {
+  const each = authorities.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  return each.some((pem) => {
+    const authority = new X509Certificate(pem);
+    if (authority.fingerprint256 === certificate.fingerprint256) return true;
+    return certificate.checkIssued(authority) && certificate.verify(authority.publicKey);
+  });
 }

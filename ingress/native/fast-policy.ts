@@ -40,7 +40,7 @@ function slowPolicy(policy: RoutePolicy): string | undefined {
     'app-root': policy.appRoot,
     'source ranges': access.allow ?? access.deny.length > 0,
     auth: access.basic ?? access.external,
-    'client certificates': policy.clientCertificate,
+    'auth-tls-match-cn': policy.clientCertificate?.matchCn,
     cors: policy.cors,
     limits: policy.limits,
     affinity: policy.affinity,

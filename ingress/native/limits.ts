@@ -13,6 +13,8 @@ export const KEPT_BYTES_MAX = 64 * 1024;
 /** Places for requests under way of one worker, and the length of each. Over: kept in memory of their own. */
 export const KEPT_SLOTS = 1024;
 export const KEPT_SLOT_BYTES = 1024;
+/** Lines that tell a backend of a client's certificate. Over: handed over. A head with them must fit HEADROOM_BYTES more. */
+export const CERTIFICATE_FIELDS_BYTES_MAX = 4 * 1024;
 /** Reads of one connection in a row before the others have their turn. */
 export const READS_A_TURN = 8;
 /** Host and path pairs whose route is remembered; a further one takes the place of another. Power of two. */

@@ -2,6 +2,7 @@ import { errnoName } from '../../src/net/native/errno.ts';
 import { noteFailure } from '../balance/health.ts';
 import type { FailedTry } from '../relay/failed-try.ts';
 import type { UpstreamFailure } from '../upstream/stream.ts';
+import { certificateFields } from './certificate-fields.ts';
 import { BROKEN } from './chunk-scan.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { WorkerEndpoint } from './endpoints.ts';
@@ -35,6 +36,8 @@ export class RequestRelay implements UpstreamUser {
   readonly #kept: KeptRequest;
   readonly #body = new RequestBody();
   #sent = false;
+  /** Lines that tell of the client's certificate. */
+  #certificate: Uint8Array = EMPTY;
 
   constructor(context: WorkerContext, client: ClientConnection) {
     this.#context = context;
@@ -68,7 +71,7 @@ export class RequestRelay implements UpstreamUser {
   start(from: number, end: number): boolean {
     const { arena, request, table, counts } = this.#context;
     const fast = table.find(arena.bytes, request);
-    if (!fast || (fast.secureOnly && !this.client.tls)) return false;
+    if (!fast || (fast.secureOnly && !this.client.tls) || !this.#identify(fast)) return false;
     const { proxy, balance } = fast.route.policy;
     const { bodyLength } = request;
     if (proxy.bodyBytesMax > 0 && bodyLength > proxy.bodyBytesMax) return false;
@@ -88,6 +91,17 @@ export class RequestRelay implements UpstreamUser {
     this.#kept.add(from, bodyEnd);
     this.#open(endpoint, from, bodyEnd, false);
     return true;
+  }
+
+  /** False = the portable engine has to say what is wrong with the client's certificate. */
+  #identify({ route }: FastRoute): boolean {
+    const { clientCertificate } = route.policy;
+    this.#certificate = EMPTY;
+    if (!clientCertificate) return true;
+    if (this.#context.request.claimsCertificate) return false;
+    const lines = certificateFields(this.client.tls, clientCertificate);
+    if (lines) this.#certificate = lines;
+    return lines !== undefined;
   }
 
   /** Takes body bytes. What it cannot use yet is held by the client: a failed try may overwrite the arena. */
@@ -246,7 +260,9 @@ export class RequestRelay implements UpstreamUser {
       endpoint.active++;
       endpoint.requests++;
     }
-    const headEnd = writer.write(request, from, writeAt, this.client.fields, settings.generateRequestId);
+    const { fields } = this.client;
+    const generateId = settings.generateRequestId;
+    const headEnd = writer.write(request, from, writeAt, fields, this.#certificate, generateId);
     if (settings.accessLog !== 'off') this.books.requestId = writer.madeId;
     arena.bytes.copyWithin(headEnd, request.end, bodyEnd);
     const sizeBytes = headEnd + bodyEnd - request.end - writeAt;

@@ -65,6 +65,7 @@ const VERSION = Buffer.from(' HTTP/1.1\r\n');
 const CLOSE = Buffer.from('close');
 const KEEP_ALIVE = Buffer.from('keep-alive');
 const CHUNKED = Buffer.from('chunked');
+const CERTIFICATE_CLAIM = Buffer.from('ssl-client-');
 /** A target as the fast path takes it: visible ASCII without `#`. */
 const TARGET = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte > SP && byte < 127 && byte !== 35 ? 1 : 0,
@@ -95,6 +96,8 @@ export class RequestScan {
   forwardedForEnd = 0;
   requestId = 0;
   requestIdEnd = 0;
+  /** It has fields whose names begin with ssl-client-: of those that only we may set. */
+  claimsCertificate = false;
   /** After the empty line. */
   end = 0;
   /** Lines that pass as they are. */
@@ -131,6 +134,7 @@ export class RequestScan {
     this.close = false;
     this.forwardedFor = 0;
     this.requestId = 0;
+    this.claimsCertificate = false;
     this.passing.clear();
     this.#codings = 0;
     this.#lengths = 0;
@@ -184,6 +188,7 @@ export class RequestScan {
     const role = roleAt(bytes, from, nameEnd);
     if (role === Role.PLAIN || role === Role.TRAILER) {
       if (!underscore || this.limits.underscores) this.passing.add(from, at + 2);
+      if ((bytes[from]! | 0x20) === CERTIFICATE_CLAIM[0]) this.#noteClaim(bytes, from, nameEnd);
       return at + 2;
     }
     return this.#note(role, bytes, value, at) ? at + 2 : DOUBTFUL;
@@ -224,6 +229,11 @@ export class RequestScan {
       case Role.UPGRADE:
         return false;
     }
+  }
+
+  #noteClaim(bytes: Uint8Array, from: number, nameEnd: number): void {
+    const prefixEnd = Math.min(nameEnd, from + CERTIFICATE_CLAIM.length);
+    if (isName(bytes, from, prefixEnd, CERTIFICATE_CLAIM)) this.claimsCertificate = true;
   }
 
   #length(bytes: Uint8Array, value: number, end: number): boolean {

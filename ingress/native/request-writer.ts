@@ -53,8 +53,15 @@ export class RequestWriter {
     return this.#idAt === 0 ? '' : Buffer.from(id).toString('latin1');
   }
 
-  /** Returns where the head ends. */
-  write(scan: RequestScan, start: number, to: number, fields: ForwardedFields, generateId: boolean): number {
+  /** `certificate`: lines that say what the client has shown, if it was to. Returns where the head ends. */
+  write(
+    scan: RequestScan,
+    start: number,
+    to: number,
+    fields: ForwardedFields,
+    certificate: Uint8Array,
+    generateId: boolean,
+  ): number {
     let at = this.#copy(to, start, scan.lineEnd);
     at = this.#copy(this.#put(at, HOST), scan.host, scan.hostEnd + 2);
     at = scan.passing.copy(this.#bytes, at);
@@ -63,6 +70,7 @@ export class RequestWriter {
     at = this.#put(at, fields.listener);
     if (scan.forwardedFor > 0)
       at = this.#copy(this.#put(at, THEIRS), scan.forwardedFor, scan.forwardedForEnd + 2);
+    at = this.#put(at, certificate);
     at = this.#framing(scan, at);
     return this.#lineEnd(at);
   }

@@ -12,7 +12,9 @@ export class TlsManners {
     const known = this.#sent.get(server);
     if (known) return known;
     const { pair } = server.certificate;
-    const { minVersion, ciphers } = server.options;
+    const { minVersion, ciphers, requestCert } = server.options;
+    const { clientCertificate, clientCa = '' } = server;
+    const asked = requestCert === true ? clientCertificate : undefined;
     const made: SentTls = {
       id: ++this.#count,
       cert: pair.cert,
@@ -20,7 +22,8 @@ export class TlsManners {
       minVersion: minVersion === 'TLSv1.3' ? minVersion : 'TLSv1.2',
       ciphers,
       ticketKeys: randomBytes(TICKET_KEYS_BYTES),
-      clientAuthority: server.clientCertificate?.secret,
+      clientAuthority: clientCertificate?.secret,
+      clients: asked && { authorities: clientCa, depthMax: asked.depthMax },
     };
     this.#sent.set(server, made);
     return made;

@@ -1,3 +1,5 @@
+import type { TlsClients } from '../../src/net/native/tls-context.ts';
+
 /** What the main thread and a worker tell each other about TLS. Everything here survives a structured clone. */
 
 /** How a worker speaks TLS under one or more server names. */
@@ -10,8 +12,10 @@ export interface SentTls {
   readonly ciphers: string | undefined;
   /** The same in all workers. */
   readonly ticketKeys: Uint8Array;
-  /** The auth-tls-secret of the name; client certificates are not asked for here. */
+  /** The auth-tls-secret of the name. */
   readonly clientAuthority: string | undefined;
+  /** How certificates of clients are checked; undefined = they are not asked for any. */
+  readonly clients: TlsClients | undefined;
 }
 
 /** A client came by a name that the worker has not heard of since the last table. */

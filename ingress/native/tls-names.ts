@@ -9,6 +9,8 @@ export interface NameTls {
   /** undefined = connections are handed over before the handshake. */
   readonly context: TlsContext | undefined;
   readonly clientAuthority: string | undefined;
+  /** Clients are asked for certificates. */
+  readonly asks: boolean;
 }
 
 /** Waits for what is said about a name. */
@@ -19,7 +21,7 @@ export interface NameWaiter {
 /** The protocol the fast path speaks; a client that asks for another is handed over. */
 export const FAST_PROTOCOL = 'http/1.1';
 
-const PORTABLE: NameTls = { context: undefined, clientAuthority: undefined };
+const PORTABLE: NameTls = { context: undefined, clientAuthority: undefined, asks: false };
 
 /**
  * Server names as one worker knows them. The main thread decides which certificate and rules a name has; it is asked once for
@@ -71,7 +73,8 @@ export class TlsNames implements Disposable {
 
   #nameTls(tls: SentTls): NameTls {
     try {
-      return { context: this.#context(tls), clientAuthority: tls.clientAuthority };
+      const asks = tls.clients !== undefined;
+      return { context: this.#context(tls), clientAuthority: tls.clientAuthority, asks };
     } catch (error) {
       this.#post({ kind: 'tls-unusable', reason: messageOf(error) });
       return PORTABLE;

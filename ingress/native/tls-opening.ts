@@ -1,11 +1,14 @@
+import { X509Certificate } from 'node:crypto';
 import { EPOLL } from '../../src/net/native/abi.ts';
 import type { ReadyHandler } from '../../src/net/native/epoll-loop.ts';
 import { ERRNO } from '../../src/net/native/errno.ts';
 import type { SocketAddress } from '../../src/net/native/socket-address.ts';
 import type { StreamSocket } from '../../src/net/native/stream-socket.ts';
 import { TlsStream } from '../../src/net/native/tls-stream.ts';
+import { clientFacts } from '../certificates/client-facts.ts';
 import { type ClientHello, readClientHello } from '../certificates/client-hello.ts';
 import { CLIENT_HELLO_BYTES_MAX, TLS_HANDSHAKE_MS } from '../limits.ts';
+import type { ClientCertificate } from '../http/exchange.ts';
 import { plainAddress } from '../relay/context.ts';
 import type { ClientListener } from './client.ts';
 import { CLIENT_EVENTS, ClientConnection } from './client-connection.ts';
@@ -40,7 +43,7 @@ export class TlsOpening implements ReadyHandler, NameWaiter {
   #ended = false;
   #serverName: string | undefined;
   #tls: TlsStream | undefined;
-  #clientAuthority: string | undefined;
+  #name: NameTls | undefined;
 
   private constructor(
     context: WorkerContext,
@@ -89,12 +92,13 @@ export class TlsOpening implements ReadyHandler, NameWaiter {
     }
   }
 
-  #begin({ context, clientAuthority }: NameTls): void {
+  #begin(name: NameTls): void {
+    const { context } = name;
     if (!context) return this.#handOver();
     const tls = TlsStream.accept(this.#stream, context, this.#context.sessions);
     if (typeof tls === 'number') return this.#close();
     this.#tls = tls;
-    this.#clientAuthority = clientAuthority;
+    this.#name = name;
     this.#state = State.HANDSHAKE;
     this.#shake(tls);
   }
@@ -157,8 +161,8 @@ export class TlsOpening implements ReadyHandler, NameWaiter {
       tls: {
         serverName: this.#serverName,
         ...tls.facts,
-        client: undefined,
-        clientAuthority: this.#clientAuthority,
+        client: this.#name?.asks === true ? shown(tls) : undefined,
+        clientAuthority: this.#name?.clientAuthority,
       },
     });
   }
@@ -200,4 +204,9 @@ export class TlsOpening implements ReadyHandler, NameWaiter {
     this.#deadline.cancel();
     this.#context.closed();
   }
+}
+
+function shown({ client }: TlsStream): ClientCertificate {
+  if (!client) return clientFacts(undefined, undefined);
+  return clientFacts(new X509Certificate(client.der), client.verdict === 'OK' ? undefined : client.verdict);
 }

@@ -51,7 +51,7 @@ function nativeHead(scan: RequestScan, bytes: Buffer, secure: boolean): string {
   memory.set(bytes);
   const at = 32 * 1024;
   const fields = { client: clientFields(CLIENT), listener: listenerFields(PORT, secure ? 'https' : 'http') };
-  const end = new RequestWriter(memory).write(scan, 0, at, fields, false);
+  const end = new RequestWriter(memory).write(scan, 0, at, fields, new Uint8Array(), false);
   return Buffer.from(memory.subarray(at, end)).toString('latin1');
 }
 

@@ -1,0 +1,38 @@
+import { clientCertificateFields, isAcceptable } from '../access/client-certificate.ts';
+import type { ClientCertificate, TlsFacts } from '../http/exchange.ts';
+import type { ClientCertificatePolicy } from '../policy.ts';
+import { CERTIFICATE_FIELDS_BYTES_MAX } from './limits.ts';
+
+/** Made once a connection; without the certificate itself, and with it. */
+interface Made {
+  told?: Uint8Array;
+  passed?: Uint8Array;
+}
+
+const made = new WeakMap<ClientCertificate, Made>();
+/** Of clients that nobody asks. */
+const nobody: ClientCertificate = { verify: 'NONE', subject: '', issuer: '', pem: '' };
+
+/**
+ * The lines that tell a backend who the client is, where its certificate lets it in; undefined = for the portable engine,
+ * which refuses with the right page, or knows a better reason: a certificate counts only where it was checked against the
+ * authority of this host.
+ */
+export function certificateFields(
+  tls: TlsFacts | undefined,
+  policy: ClientCertificatePolicy,
+): Uint8Array | undefined {
+  if (!tls || tls.clientAuthority !== policy.secret) return undefined;
+  if (policy.verify !== 'off' && !isAcceptable(tls.client, policy)) return undefined;
+  const client = tls.client ?? nobody;
+  let known = made.get(client);
+  if (!known) made.set(client, (known = {}));
+  const name = policy.passToUpstream ? 'passed' : 'told';
+  const lines = (known[name] ??= linesOf(client, policy));
+  return lines.length <= CERTIFICATE_FIELDS_BYTES_MAX ? lines : undefined;
+}
+
+function linesOf(client: ClientCertificate, policy: ClientCertificatePolicy): Uint8Array {
+  const lines = clientCertificateFields(client, policy).map(([name, value]) => `${name}: ${value}\r\n`);
+  return Buffer.from(lines.join(''), 'latin1');
+}
