@@ -12,6 +12,7 @@ import type { GeneratedResource } from './schema/resource.ts';
 import { typeInfo } from './schema/type-table.ts';
 import { RESOURCES } from './schema/resources.generated.ts';
 import { PRINTERS } from './tables/all.ts';
+import { WARNINGS } from './warnings/all.ts';
 import { DEFAULT_PRINTER } from './tables/printer.ts';
 
 /** Every kind the server has from the start, in discovery's order. Values are fresh, schemas are shared. */
@@ -83,7 +84,7 @@ function kindInfo(resource: GeneratedResource, rules: KindRules): KindInfo {
       ...validateMetadataUpdate(object, old),
       ...(rules.validateStatus?.(object, old) ?? []),
     ],
-    warnings: (object) => rules.warnings?.(object) ?? [],
+    warnings: (object, old) => WARNINGS[`${resource.group}/${resource.kind}`]?.(object, old) ?? [],
     graceSeconds: (object, requested) => rules.graceSeconds?.(object, requested) ?? 0,
     convert: rules.stored,
   };

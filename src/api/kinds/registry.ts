@@ -100,8 +100,8 @@ export interface KindInfo extends GroupVersionKind {
   /** Rules for a change, metadata and `validate` included. */
   validateUpdate(object: UnknownObject, old: UnknownObject): FieldError[];
   validateStatus(object: UnknownObject, old: UnknownObject): FieldError[];
-  /** Texts for the Warning header of an accepted write. */
-  warnings(object: UnknownObject): string[];
+  /** Texts for the Warning header of an accepted write; `old` is absent for what is new. */
+  warnings(object: UnknownObject, old?: UnknownObject): string[];
   /** Grace of a DELETE in seconds; 0 = at once. `requested` is undefined when the client gave none. */
   graceSeconds(object: UnknownObject, requested: number | undefined): number;
   /** `spec.conversion.webhook` of the definition: what other versions look like is asked there. */

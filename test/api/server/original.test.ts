@@ -17,6 +17,17 @@ interface Refusals {
 const KINDS = JSON.parse(readFileSync(`${ROOT}test/cases/api-refusals.json`, 'utf8')) as Readonly<
   Record<string, Refusals>
 >;
+/** What it warned of when it accepted these. */
+interface Warned {
+  readonly path: string;
+  readonly object: JsonObject;
+  readonly cases: readonly (readonly [change: JsonObject, warnings: readonly string[]])[];
+}
+
+const WARNED = JSON.parse(readFileSync(`${ROOT}test/cases/api-warnings.json`, 'utf8')) as Readonly<
+  Record<string, Warned>
+>;
+const WARNING = /299 - ("(?:[^"\\]|\\.)*")/g;
 const UID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const SERVICE_ADDRESS = /\b10\.96\.\d+\.\d+\b/g;
 
@@ -48,5 +59,32 @@ describe('objects that kube-apiserver was asked to create', () => {
     }
     expect(cases.length).toBeGreaterThan(0);
     expect(got).toEqual(cases);
+  });
+});
+
+describe('objects that kube-apiserver accepted', () => {
+  it.each(Object.entries(WARNED))('%s, with its warnings', async (_name, { path, object, cases }) => {
+    const got: unknown[] = [];
+    for (const [change] of cases) {
+      const reply = await server.call('POST', `${path}?dryRun=All`, changed(object, change));
+      const header = reply.headers['warning'] ?? '';
+      const texts = Array.from(header.matchAll(WARNING), ([, text = '']) => JSON.parse(text) as string);
+      got.push([change, reply.status === 201 ? texts : reply.body]);
+    }
+    expect(cases.length).toBeGreaterThan(0);
+    expect(got).toEqual(cases);
+  });
+
+  it('is not warned of again what it left as it is', async () => {
+    const { path, object } = WARNED['deploy']!;
+    const spec = { template: { spec: { nodeSelector: { 'beta.kubernetes.io/os': 'linux' } } } };
+    const made = await server.call('POST', path, changed(object, { metadata: { name: 'kept' }, spec }));
+    expect(made.headers['warning']).toContain('beta.kubernetes.io/os');
+    const labelled = { ...(made.body as JsonObject) };
+    const relabel = changed(labelled, { metadata: { labels: { a: 'b' } } });
+    expect((await server.call('PUT', `${path}/kept`, relabel)).headers['warning']).toBeUndefined();
+    const { body: current } = await server.call('GET', `${path}/kept`);
+    const scaled = await server.call('PUT', `${path}/kept`, changed(current, { spec: { replicas: 2 } }));
+    expect(scaled.headers['warning']).toContain('beta.kubernetes.io/os');
   });
 });

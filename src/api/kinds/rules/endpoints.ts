@@ -145,7 +145,5 @@ export const ENDPOINT_SLICE_RULES: KindRules = {
     }
   },
   validate: validateSlice,
-  warnings: ({ addressType }) =>
-    addressType === 'FQDN' ? ['spec.addressType: FQDN endpoints are deprecated'] : [],
   validateUpdate: (object, old) => immutable(object['addressType'], old['addressType'], 'addressType'),
 };

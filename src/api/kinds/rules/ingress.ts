@@ -128,11 +128,6 @@ export const INGRESS_RULES: KindRules = {
   generation: true,
   validate,
   validateCreate: validateClass,
-  warnings: (object) => {
-    const annotation = objectAt(object.metadata, 'annotations')[LEGACY_CLASS];
-    if (annotation === undefined) return [];
-    return [`annotation "${LEGACY_CLASS}" is deprecated, please use 'spec.ingressClassName' instead`];
-  },
 };
 
 function validateIngressClass(object: UnknownObject): FieldError[] {

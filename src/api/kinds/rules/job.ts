@@ -97,6 +97,7 @@ function validateJobSpec(errors: FieldError[], spec: JsonObject, path: string): 
         ),
       );
     }
+    if (spec['backoffLimitPerIndex'] !== undefined) validateManyIndexes(errors, spec, path);
   } else if (spec['backoffLimitPerIndex'] !== undefined) {
     errors.push(
       invalid(
@@ -117,6 +118,23 @@ function validateJobRestart(errors: FieldError[], spec: JsonObject, path: string
     errors.push(required(`${path}.template.spec.restartPolicy`, 'valid values: "OnFailure", "Never"'));
   } else if (policy !== 'OnFailure' && policy !== 'Never') {
     errors.push(notSupported(`${path}.template.spec.restartPolicy`, policy, ['OnFailure', 'Never']));
+  }
+}
+
+/** Above these completions, what is kept of each failed index must stay small. */
+const MANY_COMPLETIONS = 100_000;
+const MANY_COMPLETIONS_MAX = 10_000;
+
+function validateManyIndexes(errors: FieldError[], spec: JsonObject, path: string): void {
+  if ((numberAt(spec, 'completions') ?? 0) <= MANY_COMPLETIONS) return;
+  if (spec['maxFailedIndexes'] === undefined) {
+    const text = `must be specified when completions is above ${MANY_COMPLETIONS}`;
+    errors.push(required(`${path}.maxFailedIndexes`, text));
+  }
+  for (const name of ['parallelism', 'maxFailedIndexes']) {
+    const value = numberAt(spec, name) ?? 0;
+    const text = `must be less than or equal to ${MANY_COMPLETIONS_MAX} when completions are above ${MANY_COMPLETIONS} and used with backoff limit per index`;
+    if (value > MANY_COMPLETIONS_MAX) errors.push(invalid(`${path}.${name}`, value, text));
   }
 }
 

@@ -40,6 +40,5 @@ export interface KindRules {
   validateStatus?(object: UnknownObject, old: UnknownObject): FieldError[];
   /** Told in a Warning header of every request for the kind. */
   readonly deprecation?: string;
-  warnings?(object: UnknownObject): string[];
   graceSeconds?(object: UnknownObject, requested: number | undefined): number;
 }

@@ -139,6 +139,8 @@ export const POD_RULES: KindRules = {
   },
   defaults,
   prepareCreate: (pod) => {
+    const spec = objectAt(pod, 'spec');
+    if ((numberAt(spec, 'terminationGracePeriodSeconds') ?? 0) < 0) spec['terminationGracePeriodSeconds'] = 1;
     pod['status'] = { phase: 'Pending', qosClass: qosClassOf(pod['spec']) };
     const gated = objectsAt(pod['spec'], 'schedulingGates').length > 0;
     const status = ensureObject(pod, 'status');

@@ -361,16 +361,6 @@ function dropNodePorts(spec: JsonObject, before: JsonObject): void {
   }
 }
 
-function serviceWarnings(service: UnknownObject): string[] {
-  const spec = objectAt(service, 'spec');
-  const texts: string[] = [];
-  if (stringAt(spec, 'externalName') !== '' && spec['type'] !== 'ExternalName')
-    texts.push('spec.externalName is ignored when spec.type is not "ExternalName"');
-  if (spec['trafficDistribution'] === 'PreferClose')
-    texts.push('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"');
-  return texts;
-}
-
 export const SERVICE_RULES: KindRules = {
   shortNames: ['svc'],
   createOnUpdate: true,
@@ -391,5 +381,4 @@ export const SERVICE_RULES: KindRules = {
     return [invalid('spec.clusterIPs', given, 'must be empty when `clusterIP` is not specified')];
   },
   validateUpdate,
-  warnings: serviceWarnings,
 };

@@ -258,12 +258,6 @@ export const STATEFUL_SET_RULES: KindRules = {
   shortNames: ['sts'],
   categories: ['all'],
   nameRule: dnsLabel,
-  warnings: (object) => {
-    const limit = numberAt(object['spec'], 'revisionHistoryLimit');
-    if (limit === undefined || limit >= 0) return [];
-    const text = 'a negative value retains all historical revisions; a value >= 0 is recommended';
-    return [`spec.revisionHistoryLimit: ${text}`];
-  },
   generation: true,
   scale: WORKLOAD_SCALE,
   defaults: defaultStatefulSet,

@@ -74,7 +74,7 @@ async function updateOnce(
     if (outcome.ok && !context.dryRun) reservation.commit();
     else await reservation.rollback();
     if (!outcome.ok) return { done: false, current: outcome.current, conditional };
-    for (const text of kind.warnings(object)) context.warn(text);
+    if (main) for (const text of kind.warnings(object, old)) context.warn(text);
     return { done: true, entry: outcome.entry };
   } catch (error) {
     await reservation.rollback();
