@@ -7,6 +7,7 @@ import type { PackedReader } from '../../cluster/table/packed-reader.ts';
 import type { AskingClient } from '../../cluster/table/raw-question.ts';
 import { STREAM_HANDSHAKE_STEPS_A_TURN, STREAM_INPUT_BYTES, STREAM_QUESTION_BYTES } from '../../limits.ts';
 import { MAX_MESSAGE_BYTES } from '../../wire/encode.ts';
+import type { Handshake } from './stalled.ts';
 import type { HandedOver, StreamLimits } from './stream-memory.ts';
 
 export const LENGTH_BYTES = 2;
@@ -29,6 +30,9 @@ export interface RoomMember {
   close(): void;
 }
 
+/** One whose handshake is not done. */
+export interface GreetingMember extends RoomMember, Handshake {}
+
 /** What the connections of one thread have in common: memory that is lent for an event, and who there is. */
 export class StreamRoom implements BridgeRoom {
   readonly loop: EpollLoop;
@@ -42,6 +46,8 @@ export class StreamRoom implements BridgeRoom {
   readonly question = new Uint8Array(STREAM_QUESTION_BYTES);
   readonly reply = new Uint8Array(MAX_MESSAGE_BYTES);
   readonly members = new Set<RoomMember>();
+  /** Those of them whose handshake is under way, oldest first. */
+  readonly greetings = new Set<GreetingMember>();
   readonly handOver: (connection: HandedOver) => void;
   readonly broken: (error: unknown) => void;
   reader: PackedReader | undefined;

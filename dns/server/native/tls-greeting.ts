@@ -6,15 +6,16 @@ import { WheelTimer } from '../../../src/net/native/timer-wheel.ts';
 import { TlsBridge } from '../../../src/net/native/tls-bridge.ts';
 import { TlsStream } from '../../../src/net/native/tls-stream.ts';
 import { mayAsk } from '../client-auth.ts';
+import { stalledOf } from './stalled.ts';
 import type { SentTls } from './stream-memory.ts';
-import type { RoomMember, StreamClient, StreamRoom } from './stream-room.ts';
+import type { GreetingMember, StreamClient, StreamRoom } from './stream-room.ts';
 import { TableStream } from './table-stream.ts';
 import type { TlsManner } from './tls-manner.ts';
 
 const EVENTS = EPOLL.IN | EPOLL.OUT | EPOLL.RDHUP | EPOLL.EDGE;
 
 /** A client of DNS over TLS (RFC 7858) until its handshake is done. */
-export class TlsGreeting implements ReadyHandler, RoomMember {
+export class TlsGreeting implements ReadyHandler, GreetingMember {
   readonly idle = true;
   readonly lastActiveMs = performance.now();
   readonly #room: StreamRoom;
@@ -23,6 +24,8 @@ export class TlsGreeting implements ReadyHandler, RoomMember {
   readonly #client: StreamClient;
   readonly #clientAuth: SentTls['clientAuth'];
   readonly #deadline: WheelTimer;
+  /** Infinity while it waits for us. */
+  waitsSinceMs = this.lastActiveMs;
   #isOpen = true;
   #isDeferred = false;
 
@@ -45,8 +48,10 @@ export class TlsGreeting implements ReadyHandler, RoomMember {
   static take(room: StreamRoom, socket: StreamSocket, client: StreamClient, manner: TlsManner): void {
     const tls = TlsStream.accept(socket, manner.context, manner.sessions);
     if (typeof tls === 'number') return socket.close();
+    stalledOf(room.greetings, performance.now())?.close();
     const greeting = new TlsGreeting(room, socket, tls, client, manner.clientAuth);
     room.members.add(greeting);
+    room.greetings.add(greeting);
     room.loop.timers.set(greeting.#deadline, room.limits.handshakeMs);
     if (room.loop.add(tls, EVENTS, greeting) < 0) greeting.close();
   }
@@ -70,6 +75,7 @@ export class TlsGreeting implements ReadyHandler, RoomMember {
   #shake(): void {
     if (!this.#room.takeHandshakeStep()) return this.#later();
     const failure = this.#tls.handshake();
+    this.waitsSinceMs = performance.now();
     if (failure === -ERRNO.EAGAIN) return;
     if (failure < 0) return this.close();
     const { client } = this.#tls;
@@ -82,6 +88,7 @@ export class TlsGreeting implements ReadyHandler, RoomMember {
   #later(): void {
     if (this.#isDeferred) return;
     this.#isDeferred = true;
+    this.waitsSinceMs = Infinity;
     this.#room.loop.defer(this);
   }
 
@@ -107,5 +114,6 @@ export class TlsGreeting implements ReadyHandler, RoomMember {
     this.#isOpen = false;
     this.#room.loop.timers.cancel(this.#deadline);
     this.#room.members.delete(this);
+    this.#room.greetings.delete(this);
   }
 }

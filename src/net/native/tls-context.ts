@@ -12,6 +12,7 @@ const CTRL = {
   MODE: 33,
   READ_AHEAD: 41,
   SESSION_CACHE_MODE: 44,
+  MAX_CERTIFICATES_BYTES: 51,
   TICKET_KEYS: 59,
   ADD_CHAIN_CERTIFICATE: 89,
   MIN_VERSION: 123,
@@ -32,6 +33,8 @@ const VERSIONS = { 'TLSv1.2': 0x0303, 'TLSv1.3': 0x0304 } as const;
 const NO_SESSION_CACHE = 0;
 /** A certificate that a client once had is believed as long as its ticket: as nginx's ssl_session_timeout. */
 const TICKET_LIFETIME_SECONDS = 300;
+/** Of the certificates that a client shows: OpenSSL makes room for what it is told will come. */
+const CLIENT_CHAIN_BYTES_MAX = 32 * 1024;
 /** SSL_VERIFY_PEER: asks, and takes clients that have none. */
 const VERIFY_PEER = 1;
 /** Sessions of contexts that ask for certificates need a name; what keeps them apart is their ticket keys. */
@@ -161,6 +164,7 @@ function setClients(handle: number, { authorities, depthMax }: TlsClients): void
   const context = stored(SESSION_CONTEXT);
   const name = context.arena.address(context.at, context.sizeBytes);
   must('session context', calls.SSL_CTX_set_session_id_context(handle, name, context.sizeBytes));
+  calls.SSL_CTX_ctrl(handle, CTRL.MAX_CERTIFICATES_BYTES, CLIENT_CHAIN_BYTES_MAX, 0);
   calls.SSL_CTX_set_verify(handle, VERIFY_PEER, lenientVerifier());
   if (depthMax !== undefined) calls.SSL_CTX_set_verify_depth(handle, depthMax);
   if (authorities === '') return;

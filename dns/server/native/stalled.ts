@@ -1,0 +1,24 @@
+import { TLS_HANDSHAKES, TLS_STALL_MS } from '../../limits.ts';
+
+/** A TLS handshake that is under way. */
+export interface Handshake {
+  /** When it began to wait for its client; Infinity while it waits for us. */
+  readonly waitsSinceMs: number;
+}
+
+/** Handshakes looked at for one that stalls; insertion order is their age. */
+const LOOKS = 64;
+
+/**
+ * The handshake that makes room for a further one: many clients may come at a time, and no cheap half of a handshake may
+ * hold memory while they do. undefined = there is room, or nobody stalls.
+ */
+export function stalledOf<T extends Handshake>(handshakes: ReadonlySet<T>, nowMs: number): T | undefined {
+  if (handshakes.size < TLS_HANDSHAKES) return undefined;
+  let looked = 0;
+  for (const handshake of handshakes) {
+    if (nowMs - handshake.waitsSinceMs >= TLS_STALL_MS) return handshake;
+    if (++looked === LOOKS) return undefined;
+  }
+  return undefined;
+}
