@@ -26,6 +26,7 @@ import { openScheduler } from './scheduler.ts';
 import { openServiceAccountController } from './service-account.ts';
 import { openServiceLoadBalancer } from './service-load-balancer.ts';
 import { openStatefulSetController } from './stateful-set.ts';
+import { openClaimProtection, openVolumeProtection } from './storage/protection.ts';
 import { openVolumeBinder } from './storage/volume-binder.ts';
 import { openTaintEvictionController } from './taint-eviction.ts';
 import { openTtlAfterFinishedController } from './batch/ttl-after-finished.ts';
@@ -64,6 +65,8 @@ const CONTROLLERS = {
   'cron-job': openCronJobController,
   disruption: openDisruptionController,
   'volume-binder': openVolumeBinder,
+  'pvc-protection': openClaimProtection,
+  'pv-protection': openVolumeProtection,
   'horizontal-autoscaler': openHorizontalAutoscaler,
   'ttl-after-finished': openTtlAfterFinishedController,
   'endpoint-slice': openEndpointSliceController,

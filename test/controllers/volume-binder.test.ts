@@ -75,7 +75,7 @@ describe('the volume of a claim', () => {
 describe('volume binder', () => {
   let cluster: Cluster;
   beforeEach(async () => {
-    cluster = await Cluster.open({ enabled: ['volume-binder'] });
+    cluster = await Cluster.open({ enabled: ['volume-binder', 'pvc-protection', 'pv-protection'] });
   });
   afterEach(async () => {
     await cluster[Symbol.asyncDispose]();
@@ -142,6 +142,34 @@ describe('volume binder', () => {
     });
   });
 
+  it('keeps a volume while a claim is bound to it', async () => {
+    const made = await cluster.client.create(resources.persistentVolumes, volume('a', '1Gi'));
+    expect(made.metadata.finalizers).toEqual(['kubernetes.io/pv-protection']);
+    await cluster.client.create(resources.persistentVolumeClaims, claim('1Gi'));
+    await bound('a');
+    await cluster.client.delete(resources.persistentVolumes, 'a');
+    await cluster.clock.advance(5_000);
+    expect(await phase('a')).toBe('Bound');
+    await cluster.client.delete(resources.persistentVolumeClaims, 'data', 'default');
+    await cluster.eventually('gone', async () => {
+      const { items } = await cluster.client.list(resources.persistentVolumes);
+      return items.length === 0;
+    });
+  });
+
+  it('lets go what nobody uses', async () => {
+    await cluster.client.create(resources.persistentVolumes, volume('a', '1Gi', { storageClassName: 'x' }));
+    const made = await cluster.client.create(resources.persistentVolumeClaims, claim('2Gi'));
+    expect(made.metadata.finalizers).toEqual(['kubernetes.io/pvc-protection']);
+    await cluster.client.delete(resources.persistentVolumes, 'a');
+    await cluster.client.delete(resources.persistentVolumeClaims, 'data', 'default');
+    await cluster.eventually('gone', async () => {
+      const volumes = await cluster.client.list(resources.persistentVolumes);
+      const claims = await cluster.client.list(resources.persistentVolumeClaims, { namespace: 'default' });
+      return volumes.items.length + claims.items.length === 0;
+    });
+  });
+
   it('makes folders of the host-path class, when its mode says so only for a pod', async () => {
     await makeClass('WaitForFirstConsumer');
     await cluster.client.create(
@@ -166,6 +194,9 @@ describe('volume binder', () => {
     await cluster.client.create(resources.persistentVolumeClaims, claim('1Gi'));
     await bound('a');
     await cluster.client.delete(resources.persistentVolumes, 'a');
+    await cluster.client.patch(resources.persistentVolumes, 'a', undefined, 'merge', {
+      metadata: { finalizers: null },
+    });
     await cluster.eventually('lost', async () => (await getClaim()).status?.phase === 'Lost');
   });
 });

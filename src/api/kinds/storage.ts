@@ -47,3 +47,9 @@ export interface StorageClass extends KubeObject {
   reclaimPolicy?: 'Retain' | 'Delete';
   volumeBindingMode?: 'Immediate' | 'WaitForFirstConsumer';
 }
+
+/** By kind: what keeps a deleted object of storage until nobody uses it. */
+export const PROTECTION_FINALIZERS: ReadonlyMap<string, string> = new Map([
+  ['PersistentVolumeClaim', 'kubernetes.io/pvc-protection'],
+  ['PersistentVolume', 'kubernetes.io/pv-protection'],
+]);

@@ -18,6 +18,7 @@ import { ensurePriorityClasses, priorityAdmission } from './admission/priority.t
 import { runtimeClassAdmission } from './admission/runtime-class.ts';
 import { ResourceQuotas } from './admission/resource-quota.ts';
 import { serviceAccountAdmission } from './admission/service-account.ts';
+import { storageProtection } from './admission/storage-protection.ts';
 import { Claims } from './allocate/claims.ts';
 import { ServiceAllocation } from './allocate/service-allocation.ts';
 import { AuditLog } from './audit/audit-log.ts';
@@ -159,6 +160,7 @@ function admissionPlugins(core: Core, access: Access, webhooks: Webhooks): Admis
     limitRanger(core),
     defaultIngressClass(core),
     defaultStorageClass(core),
+    storageProtection,
     webhooks.mutating,
     podSecurity(core),
     csrIdentity,

@@ -11,13 +11,10 @@ import {
 } from '../../api/kinds/storage.ts';
 import { sameValue } from '../../base/same-value.ts';
 import { type ControllerContext, openLoop, splitKey, together } from '../context.ts';
-import { isGone } from '../pod-control.ts';
-import { isPodFinished } from '../pod-state.ts';
+import { CLAIM_INDEX, claimsOf, isUsed, onUsers } from './claim-users.ts';
 import { provisionedVolume } from './host-path.ts';
 import { bestVolume, isReservedFor } from './volume-match.ts';
 
-const CLAIM_INDEX = 'claim';
-const PROTECTION = 'kubernetes.io/pvc-protection';
 const BOUND_BY_CONTROLLER = 'pv.kubernetes.io/bound-by-controller';
 const BIND_COMPLETED = 'pv.kubernetes.io/bind-completed';
 
@@ -29,7 +26,7 @@ interface Volumes {
   readonly pods: Informer<Pod>;
 }
 
-/** Binds claims to volumes one to one, makes volumes of the host-path class, and keeps claims that pods use. */
+/** Binds claims to volumes one to one, and makes volumes of the host-path class. */
 export function openVolumeBinder(context: ControllerContext): AsyncDisposable {
   const { informers } = context;
   const on: Volumes = {
@@ -67,29 +64,14 @@ export function openVolumeBinder(context: ControllerContext): AsyncDisposable {
       else retryPending();
     }),
     on.classes.subscribe(retryPending),
-    on.pods.subscribe((event) => {
-      const wasThere = event.type === 'updated' && isPodFinished(event.old) === isPodFinished(event.object);
-      if (!wasThere) for (const key of claimsOf(event.object)) loop.add(key);
-    }),
+    onUsers(on.pods, (key) => loop.add(key)),
   );
-}
-
-function claimsOf({ metadata, spec }: Pod): readonly string[] {
-  return (spec.volumes ?? []).flatMap((volume) => {
-    const source = volume['persistentVolumeClaim'] as { claimName?: string } | undefined;
-    return source?.claimName ? [`${metadata.namespace}/${source.claimName}`] : [];
-  });
-}
-
-function isUsed({ pods }: Volumes, claim: PersistentVolumeClaim): boolean {
-  for (const pod of pods.byIndex(CLAIM_INDEX, objectKey(claim))) if (!isPodFinished(pod)) return true;
-  return false;
 }
 
 async function syncClaim(on: Volumes, key: string): Promise<void> {
   const { namespace, name } = splitKey(key);
   const claim = on.claims.get(namespace, name);
-  if (!claim || (await protect(on, claim)) || claim.metadata.deletionTimestamp) return;
+  if (!claim || claim.metadata.deletionTimestamp) return;
   const { volumeName } = claim.spec;
   const volume = volumeName ? on.volumes.get(undefined, volumeName) : bestVolume(claim, on.volumes.list());
   if (volume && (isReservedFor(volume, claim) || !volume.spec.claimRef)) {
@@ -101,27 +83,10 @@ async function syncClaim(on: Volumes, key: string): Promise<void> {
   if (!volumeName) await provisionOrSay(on, claim);
 }
 
-/** True when it wrote: the change comes back as an event. */
-async function protect(on: Volumes, claim: PersistentVolumeClaim): Promise<boolean> {
-  const present = claim.metadata.finalizers ?? [];
-  const has = present.includes(PROTECTION);
-  const leaving = claim.metadata.deletionTimestamp !== undefined;
-  if (has === !leaving || (leaving && isUsed(on, claim))) return false;
-  const finalizers = leaving ? present.filter((one) => one !== PROTECTION) : [...present, PROTECTION];
-  const { name, namespace, uid, resourceVersion } = claim.metadata;
-  const metadata = { finalizers, ...(uid && { uid }), ...(resourceVersion && { resourceVersion }) };
-  await on.context.client
-    .patch(resources.persistentVolumeClaims, name, namespace, 'merge', { metadata })
-    .catch((error: unknown) => {
-      if (!isGone(error)) throw error;
-    });
-  return true;
-}
-
 /** A class that waits for the first consumer binds nothing before a pod uses the claim. */
 function waits(on: Volumes, claim: PersistentVolumeClaim): boolean {
   const found = on.classes.get(undefined, claim.spec.storageClassName ?? '');
-  return found?.volumeBindingMode === 'WaitForFirstConsumer' && !isUsed(on, claim);
+  return found?.volumeBindingMode === 'WaitForFirstConsumer' && !isUsed(on.pods, claim);
 }
 
 async function provisionOrSay(on: Volumes, claim: PersistentVolumeClaim): Promise<void> {
@@ -204,7 +169,8 @@ async function setVolumePhase(
 /** Free volumes are Available; one whose claim is gone is Released, and what becomes of it its policy says. */
 async function syncVolume(on: Volumes, name: string): Promise<void> {
   const volume = on.volumes.get(undefined, name);
-  if (!volume || volume.metadata.deletionTimestamp) return;
+  // One that is deleted while it is bound goes once it is not: that much is still told of it.
+  if (!volume || (volume.metadata.deletionTimestamp && volume.status?.phase !== 'Bound')) return;
   const { claimRef, persistentVolumeReclaimPolicy: policy = 'Retain' } = volume.spec;
   if (!claimRef?.uid) return await setVolumePhase(on, volume, { phase: 'Available' });
   const claim = on.claims.get(claimRef.namespace, claimRef.name ?? '');
