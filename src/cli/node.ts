@@ -15,6 +15,7 @@ import { openNetlink } from '../net/netlink/socket.ts';
 import { familyOf } from '../net/ip.ts';
 import { type DaemonOptions, NodeDaemon } from '../node/daemon.ts';
 import { INGRESS_CONTROLLER } from '../node/ingress-class.ts';
+import { claimHost } from '../node/one-per-host.ts';
 import { SystemdNotifier } from '../node/systemd-notifier.ts';
 import { type AnnounceFlags, addAnnounceFlags, announceOptions } from './announce-flags.ts';
 import { defaultDataDir } from './data-dir.ts';
@@ -107,6 +108,7 @@ async function run(flags: NodeFlags, context: CliContext): Promise<void> {
   const systemd = new SystemdNotifier({ clock: systemClock, log: context.log, env: context.env, pid });
   await using stack = new AsyncDisposableStack();
   stack.use(systemd);
+  stack.use(await claimed());
   const access = await accessOf(flags, config, context);
   const open = stack.use(openHttpExchange(access, { clock: systemClock, exec, env: context.env }));
   const options = await daemonOptions(flags, config, access, context);
@@ -133,6 +135,15 @@ async function run(flags: NodeFlags, context: CliContext): Promise<void> {
   await stopped(context.stop);
   systemd.stopping();
   context.stdout.write('stopping: answering what is under way\n');
+}
+
+/** A second daemon would take the routes and the DNS address of the first one with it when it ends. */
+async function claimed(): Promise<AsyncDisposable> {
+  try {
+    return await claimHost('weft node', pid);
+  } catch (error) {
+    throw startFault(error);
+  }
 }
 
 /** A faulty configuration leaves the old one in force. */

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { canMakeNamespaces, type Output, OwnNetwork } from '../support/own-network.ts';
 import { ROOT } from '../support/source-files.ts';
 import { waitFor } from '../support/wait-for.ts';
+import { WeftProcess } from '../support/weft-process.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -57,6 +58,23 @@ describe.runIf(able)('mistakes on the command line', () => {
     expect(stdout).toBe(weft('resolve --help').stdout);
     expect(stdout).toContain('--ndots');
     expect(status).toBe(0);
+  });
+
+  it('a second weft node on one host', async () => {
+    const kubeconfig = join(folder, 'kubeconfig');
+    const clusters = [{ name: 'c', cluster: { server: 'http://127.0.0.1:1' } }];
+    const contexts = [{ name: 'c', context: { cluster: 'c', user: 'u' } }];
+    const users = [{ name: 'u', user: {} }];
+    const config = { apiVersion: 'v1', kind: 'Config', 'current-context': 'c', clusters, contexts, users };
+    writeFileSync(kubeconfig, JSON.stringify(config));
+    const args = `node --kubeconfig ${kubeconfig} --data-dir ${folder}`;
+    await using _first = new WeftProcess(host, args.split(' '));
+    const claims = (): string => host.run('cat', ['/proc/net/unix']).stdout;
+    await waitFor('the first one', () => claims().includes('@weft node'), 60_000);
+    const { status, stderr } = weft(args);
+    expect(stderr).toMatch(/^weft: weft node runs on this host already \(process \d+\); stop it first/m);
+    expect(status).toBe(1);
+    expect(claims()).toContain('@weft node');
   });
 
   it('a port in use: says where another one is chosen', async () => {
