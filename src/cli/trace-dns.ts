@@ -36,7 +36,7 @@ export interface NameTrace {
 
 const SYNC_DEADLINE_MS = 30_000;
 /** What `weft up` answers by. */
-const UP_COREFILE = nodeCorefile('cluster.local', 'verified');
+const UP_COREFILE = nodeCorefile({ clusterDomain: 'cluster.local', pods: 'verified', upstreams: [] });
 
 /** `weft trace --dns NAME`: what the cluster's DNS would say to NAME, step by step, along the client's search list. */
 export async function traceDns(

@@ -3,7 +3,7 @@ import { DnsServer } from '../../dns/server/dns-server.ts';
 import { dnsEngines } from '../../dns/server/engine.ts';
 import { hostAddresses } from '../../proxy/host-addresses.ts';
 import { openNodeLocal } from './node-local-dns.ts';
-import { nodeCorefile } from './node-corefile.ts';
+import { nodeCorefile, upstreamsBeside } from './node-corefile.ts';
 import type { NodeDeps } from './parts.ts';
 
 /** Carries the addresses that the host lacks; the name that node-local DNS has everywhere. */
@@ -35,13 +35,17 @@ export async function openLocalDns(
     foreign.length > 0
       ? stack.use(await openNodeLocal(deps, { addresses: foreign, port, interfaceName: INTERFACE }))
       : undefined;
+  const upstreams = upstreamsBeside(
+    deps.log,
+    addresses.map((host) => ({ host, port })),
+  );
+  const builtIn = nodeCorefile({ clusterDomain, pods: 'insecure', upstreams });
   const { openDatagram } = dnsEngines('auto', deps, { receivers: 1 });
   const server = stack.use(
     await DnsServer.open(
       { ...deps, openDatagram },
       {
-        corefile:
-          corefile === undefined ? { text: nodeCorefile(clusterDomain, 'insecure') } : { path: corefile },
+        corefile: corefile === undefined ? { text: builtIn } : { path: corefile },
         dnsPort: port,
         defaultBind: addresses,
         strict,

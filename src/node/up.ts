@@ -13,7 +13,7 @@ import { type ControlPlane, openControlPlane } from './control-plane.ts';
 import { publishClusterDns } from './cluster-dns.ts';
 import { INGRESS_CONTROLLER } from './ingress-class.ts';
 import { type IngressPart, openIngressPart } from './ingress-part.ts';
-import { nodeCorefile } from './node-corefile.ts';
+import { nodeCorefile, upstreamsBeside } from './node-corefile.ts';
 import type { NodeDeps } from './parts.ts';
 import { openProxyReports } from './proxy-reports.ts';
 
@@ -124,10 +124,12 @@ async function openKubelet(
 }
 
 function openDns(deps: NodeDeps, tracker: Tracker, options: UpOptions): Promise<DnsServer> {
+  const { clusterDomain, dnsListen } = options;
+  const upstreams = upstreamsBeside(deps.log, [dnsListen, { host: clusterDnsAddress(options), port: 53 }]);
   return DnsServer.open(
     { ...deps, snapshots: tracker },
     {
-      corefile: { text: nodeCorefile(options.clusterDomain, 'verified') },
+      corefile: { text: nodeCorefile({ clusterDomain, pods: 'verified', upstreams }) },
       dnsPort: options.dnsListen.port,
       defaultBind: [options.dnsListen.host],
       strict: options.strict,
