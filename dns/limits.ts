@@ -22,10 +22,6 @@ export const STREAM_CONNECTIONS = 20_000;
 export const STREAM_DESCRIPTORS = 4 * STREAM_CONNECTIONS;
 /** A TLS handshake must be done within this. */
 export const TLS_HANDSHAKE_MS = 10_000;
-/** Handshakes under way at a time, 50 KB each; beyond, those that stall make room. */
-export const TLS_HANDSHAKES = 2000;
-/** A handshake that has waited for its client for so long stalls; one that waits for us does not. */
-export const TLS_STALL_MS = 1000;
 /** Steps of TLS handshakes in one turn of a native thread, half a millisecond each or more: answers have their turn between. */
 export const STREAM_HANDSHAKE_STEPS_A_TURN = 16;
 /** What a native thread takes from a connection by one call. */

@@ -3,6 +3,7 @@ import { EPOLL } from '../../src/net/native/abi.ts';
 import type { ReadyHandler } from '../../src/net/native/epoll-loop.ts';
 import { ERRNO } from '../../src/net/native/errno.ts';
 import type { SocketAddress } from '../../src/net/native/socket-address.ts';
+import { type Handshake, stalledOf } from '../../src/net/native/stalled-handshake.ts';
 import type { StreamSocket } from '../../src/net/native/stream-socket.ts';
 import { TlsStream } from '../../src/net/native/tls-stream.ts';
 import { clientFacts } from '../certificates/client-facts.ts';
@@ -13,6 +14,7 @@ import { plainAddress } from '../relay/context.ts';
 import type { ClientListener } from './client.ts';
 import { CLIENT_EVENTS, ClientConnection } from './client-connection.ts';
 import { TlsBridge } from '../../src/net/native/tls-bridge.ts';
+import { HELLO_LOOKED_BYTES_MAX } from './limits.ts';
 import { FAST_PROTOCOL, type NameTls, type NameWaiter } from './tls-names.ts';
 import { WheelDeadline } from './wheel-deadline.ts';
 import type { WorkerContext } from './worker-context.ts';
@@ -33,13 +35,16 @@ const BAD_EVENTS = EPOLL.ERR | EPOLL.HUP;
  * A client of a TLS port until its handshake is done. The ClientHello is looked at first: whoever wants HTTP/2, or a name
  * that the fast path does not serve, goes to the portable engine as it came, not a byte of it taken.
  */
-export class TlsOpening implements ReadyHandler, NameWaiter {
+export class TlsOpening implements ReadyHandler, NameWaiter, Handshake {
   readonly #context: WorkerContext;
   readonly #stream: StreamSocket;
   readonly #peer: SocketAddress;
   readonly #listener: ClientListener;
   readonly #deadline: WheelDeadline;
+  /** Infinity while it waits for us. */
+  waitsSinceMs = performance.now();
   #state: State = State.HELLO;
+  #lookedBytes = 0;
   #ended = false;
   #serverName: string | undefined;
   #tls: TlsStream | undefined;
@@ -66,11 +71,18 @@ export class TlsOpening implements ReadyHandler, NameWaiter {
     peer: SocketAddress,
     listener: ClientListener,
   ): void {
+    stalledOf(context.openings, performance.now())?.giveWay();
     const opening = new TlsOpening(context, stream, peer, listener);
     context.opened();
+    context.openings.add(opening);
     if (!context.table.isFast) return opening.#handOver();
     if (context.loop.add(stream, CLIENT_EVENTS, opening) < 0) return opening.#close();
     opening.#deadline.arm(TLS_HANDSHAKE_MS);
+  }
+
+  /** It has stalled, and others want to come in. */
+  giveWay(): void {
+    this.#guarded(() => this.#refuse('stalled before the first request'));
   }
 
   ready(events: number): void {
@@ -125,6 +137,8 @@ export class TlsOpening implements ReadyHandler, NameWaiter {
     const hello = readClientHello(Buffer.from(arena.bytes.buffer, receiveAt, size));
     if (typeof hello === 'string') return this.#refuse(hello);
     if (hello) return this.#heard(hello);
+    this.#lookedBytes += size;
+    if (this.#lookedBytes > HELLO_LOOKED_BYTES_MAX) return this.#refuse('first bytes in too many pieces');
     if (size > CLIENT_HELLO_BYTES_MAX) return this.#refuse('first bytes too long');
     if (this.#ended) this.#close();
   }
@@ -135,6 +149,7 @@ export class TlsOpening implements ReadyHandler, NameWaiter {
     if (wantsOther || mayHaveOther) return this.#handOver();
     this.#serverName = serverName;
     this.#state = State.NAME;
+    this.waitsSinceMs = Infinity;
     this.#context.names.ask(serverName ?? '', this);
   }
 
@@ -144,12 +159,17 @@ export class TlsOpening implements ReadyHandler, NameWaiter {
   }
 
   #shake(tls: TlsStream): void {
-    if (!this.#context.takeHandshakeStep()) return this.#context.loop.defer(this);
+    if (!this.#context.takeHandshakeStep()) {
+      this.waitsSinceMs = Infinity;
+      return this.#context.loop.defer(this);
+    }
     const failure = tls.handshake();
+    this.waitsSinceMs = performance.now();
     if (failure === -ERRNO.EAGAIN) return;
     if (failure < 0) return this.#refuse(`tls: ${tls.error}`);
     this.#state = State.CLOSED;
     this.#deadline.cancel();
+    this.#context.openings.delete(this);
     // it asks for its events anew: what has come meanwhile is reported to the next one
     this.#context.loop.remove(tls);
     ClientConnection.take(this.#context, {
@@ -202,6 +222,7 @@ export class TlsOpening implements ReadyHandler, NameWaiter {
   #leave(): void {
     this.#state = State.CLOSED;
     this.#deadline.cancel();
+    this.#context.openings.delete(this);
     this.#context.closed();
   }
 }

@@ -26,6 +26,7 @@ import type { RequestRelay } from './request-relay.ts';
 import { clientFields, RequestWriter } from './request-writer.ts';
 import { ResponseScan } from './response-scan.ts';
 import { TlsNames } from './tls-names.ts';
+import type { TlsOpening } from './tls-opening.ts';
 import { WorkerTable } from './worker-table.ts';
 
 /** After what was read: the line end of a chunk. */
@@ -68,6 +69,8 @@ export class WorkerContext implements BridgeRoom {
   readonly clients: ClientConnection[] = [];
   readonly counts: Float64Array;
   idleBudget = new IdleBudget(0);
+  /** TLS handshakes under way, oldest first. */
+  readonly openings = new Set<TlsOpening>();
   draining = false;
   readonly post: (message: FromWorker) => void;
   /** The line of Strict-Transport-Security, where the settings have one. */

@@ -2,12 +2,12 @@ import { Arena } from '../../../src/net/native/arena.ts';
 import type { EpollLoop } from '../../../src/net/native/epoll-loop.ts';
 import type { Scratch } from '../../../src/net/native/outbox.ts';
 import type { SocketAddress } from '../../../src/net/native/socket-address.ts';
+import type { Handshake } from '../../../src/net/native/stalled-handshake.ts';
 import type { BridgeRoom } from '../../../src/net/native/tls-bridge.ts';
 import type { PackedReader } from '../../cluster/table/packed-reader.ts';
 import type { AskingClient } from '../../cluster/table/raw-question.ts';
 import { STREAM_HANDSHAKE_STEPS_A_TURN, STREAM_INPUT_BYTES, STREAM_QUESTION_BYTES } from '../../limits.ts';
 import { MAX_MESSAGE_BYTES } from '../../wire/encode.ts';
-import type { Handshake } from './stalled.ts';
 import type { HandedOver, StreamLimits } from './stream-memory.ts';
 
 export const LENGTH_BYTES = 2;

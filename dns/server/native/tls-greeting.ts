@@ -1,12 +1,12 @@
 import { EPOLL } from '../../../src/net/native/abi.ts';
 import type { ReadyHandler } from '../../../src/net/native/epoll-loop.ts';
 import { ERRNO } from '../../../src/net/native/errno.ts';
+import { stalledOf } from '../../../src/net/native/stalled-handshake.ts';
 import type { StreamSocket } from '../../../src/net/native/stream-socket.ts';
 import { WheelTimer } from '../../../src/net/native/timer-wheel.ts';
 import { TlsBridge } from '../../../src/net/native/tls-bridge.ts';
 import { TlsStream } from '../../../src/net/native/tls-stream.ts';
 import { mayAsk } from '../client-auth.ts';
-import { stalledOf } from './stalled.ts';
 import type { SentTls } from './stream-memory.ts';
 import type { GreetingMember, StreamClient, StreamRoom } from './stream-room.ts';
 import { TableStream } from './table-stream.ts';

@@ -1,4 +1,7 @@
-import { TLS_HANDSHAKES, TLS_STALL_MS } from '../../limits.ts';
+/** Handshakes of a thread under way at a time, 50 KB each; beyond, those that stall make room. */
+export const HANDSHAKES_MAX = 2000;
+/** A handshake that has waited for its client for so long stalls; one that waits for us does not. */
+export const HANDSHAKE_STALL_MS = 1000;
 
 /** A TLS handshake that is under way. */
 export interface Handshake {
@@ -14,10 +17,10 @@ const LOOKS = 64;
  * hold memory while they do. undefined = there is room, or nobody stalls.
  */
 export function stalledOf<T extends Handshake>(handshakes: ReadonlySet<T>, nowMs: number): T | undefined {
-  if (handshakes.size < TLS_HANDSHAKES) return undefined;
+  if (handshakes.size < HANDSHAKES_MAX) return undefined;
   let looked = 0;
   for (const handshake of handshakes) {
-    if (nowMs - handshake.waitsSinceMs >= TLS_STALL_MS) return handshake;
+    if (nowMs - handshake.waitsSinceMs >= HANDSHAKE_STALL_MS) return handshake;
     if (++looked === LOOKS) return undefined;
   }
   return undefined;
