@@ -89,15 +89,13 @@ function reachableBy({ host, port }: ControlPlaneOptions['listen']): {
   readonly serverAddresses: readonly string[];
   readonly advertise?: string;
 } {
-  const everywhere = host === '0.0.0.0' || host === '::';
-  const addresses = everywhere ? hostAddresses() : [host];
-  const sameFamily = addresses.find((address) => familyOf(address) === familyOf(host)) ?? addresses[0];
-  const advertised = everywhere ? sameFamily : undefined;
-  return {
-    serverNames: [hostname().toLowerCase()],
-    serverAddresses: addresses,
-    ...(advertised !== undefined && { advertise: joinHostPort(advertised, port) }),
-  };
+  const serverNames = [hostname().toLowerCase()];
+  if (host !== '0.0.0.0' && host !== '::') return { serverNames, serverAddresses: [host] };
+  const addresses = hostAddresses();
+  const sameFamily = addresses.find((address) => familyOf(address) === familyOf(host));
+  // :: takes IPv4 too, 0.0.0.0 nothing else; a host without a network still has itself
+  const advertised = host === '::' ? (sameFamily ?? addresses[0] ?? '::1') : (sameFamily ?? '127.0.0.1');
+  return { serverNames, serverAddresses: addresses, advertise: joinHostPort(advertised, port) };
 }
 
 function makeFolder(path: string): void {
