@@ -1,10 +1,8 @@
-import type net from 'node:net';
 import { sleep } from '../src/base/clock.ts';
 import { SyncLoop } from '../src/base/sync-loop.ts';
 import type { IngressLoadBalancerIngress } from '../src/api/kinds/ingress.ts';
 import type { KubeObject } from '../src/api/kinds/meta.ts';
 import type { ObjectSink } from '../src/api/kinds/object-sink.ts';
-import { EngineMetrics } from '../src/net/engine-metrics.ts';
 import { wantedCertificates } from './acme/wanted.ts';
 import { Gatekeeper } from './access/gatekeeper.ts';
 import { ExternalAuth } from './access/external-auth.ts';
@@ -20,13 +18,9 @@ import { Configuration } from './configuration.ts';
 import type { RouteTable } from './compile/route-table.ts';
 import { defaultSettings } from './default-settings.ts';
 import { CLUSTER_SWEEP_MS } from './limits.ts';
-import type { ClientSocketsDeps } from './listen/client-sockets.ts';
+import { Front } from './front.ts';
 import type { HttpListener } from './listen/listener.ts';
-import { openListeners } from './listen/open-listeners.ts';
-import { NativePlane, type NativePlaneOptions } from './native/native-plane.ts';
 import { netConnector } from './net-wire.ts';
-import type { ClientHello } from './certificates/client-hello.ts';
-import type { ServerTls } from './certificates/server-names.ts';
 import { certificateOf } from './certificates/certificate-store.ts';
 import { OcspStapler } from './certificates/ocsp-stapler.ts';
 import { selfSignedCertificate } from '../src/net/self-signed.ts';
@@ -35,9 +29,6 @@ import { RequestIds } from './relay/request-id.ts';
 import type { IngressDeps, IngressOptions } from './controller-options.ts';
 import { ControllerMetrics, type ControllerState } from './observe/controller-metrics.ts';
 import type { GlobalSettings } from './settings.ts';
-import { StreamExposure } from './streams/exposure.ts';
-import { passthroughFor } from './streams/passthrough.ts';
-import { type StreamDeps, tie } from './streams/tcp-port.ts';
 import { TimerWheel } from './timer-wheel.ts';
 import { ClusterSet } from './upstream/clusters.ts';
 import { IdleBudget } from './upstream/pool.ts';
@@ -54,19 +45,13 @@ export class IngressController implements ObjectSink, AsyncDisposable {
   readonly #gateway: Gateway;
   readonly #wheel: TimerWheel;
   readonly #clusters: ClusterSet;
-  /** Backends of TCP and UDP ports and of ssl-passthrough. */
-  readonly #streamClusters: ClusterSet;
-  #exposure: StreamExposure | undefined;
   readonly #upstreams: Upstreams;
   readonly #sideRequests: SideRequests;
   readonly #checks: ActiveChecks;
   readonly #observer: TrafficObserver;
   readonly #exporter: OtlpExporter;
   readonly #metrics: ControllerMetrics;
-  readonly #stapler: OcspStapler;
-  readonly #listeners: HttpListener[] = [];
-  /** Serves HTTP/1.1, where the native engine was chosen. */
-  #plane: NativePlane | undefined;
+  readonly #front: Front;
   readonly #loop: SyncLoop;
   #applied: (() => void)[] = [];
   #sweepDueMs = 0;
@@ -78,7 +63,6 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     this.#wheel = new TimerWheel({ clock: deps.clock });
     this.#sideRequests = new SideRequests(deps);
     this.#checks = new ActiveChecks(deps);
-    this.#stapler = new OcspStapler(deps);
     this.#exporter = new OtlpExporter({ ...deps, requests: this.#sideRequests });
     this.#observer = new TrafficObserver({
       exporter: this.#exporter,
@@ -97,7 +81,6 @@ export class IngressController implements ObjectSink, AsyncDisposable {
       { idleMs: settings.upstreamIdleMs, requestsMax: settings.upstreamRequestsMax },
     );
     this.#upstreams = upstreams;
-    this.#streamClusters = new ClusterSet({ ...deps, endpointGone: () => {} });
     this.#clusters = new ClusterSet({
       snapshots: deps.snapshots,
       clock: deps.clock,
@@ -128,6 +111,19 @@ export class IngressController implements ObjectSink, AsyncDisposable {
       settings,
     );
     this.#metrics = new ControllerMetrics(deps.metrics, options.controllerName, this.#state());
+    this.#front = new Front(
+      {
+        ...deps,
+        configuration,
+        gateway: this.#gateway,
+        wheel: this.#wheel,
+        observer: this.#observer,
+        controllerMetrics: this.#metrics,
+        stapler: new OcspStapler(deps),
+        ejected: (backend, endpoint) => this.#ejected(backend, endpoint),
+      },
+      options,
+    );
     this.#loop = new SyncLoop({ clock: deps.clock, log: deps.log }, SYNC, () => this.#sync());
   }
 
@@ -143,7 +139,12 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     let controller: IngressController | undefined;
     const configuration = new Configuration({ log, changed: () => controller?.mark() }, options, fallback);
     controller = new IngressController({ ...deps, log }, options, configuration);
-    await controller.#listen(options);
+    try {
+      await controller.#front.open();
+    } catch (error) {
+      await controller[Symbol.asyncDispose]();
+      throw error;
+    }
     return controller;
   }
 
@@ -153,7 +154,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     readonly host: string;
     readonly port: number;
   }[] {
-    return this.#listeners.map((listener) => ({
+    return this.#front.listeners.map((listener) => ({
       protocol: listener.secure ? 'https' : 'http',
       ...listener.address,
     }));
@@ -200,10 +201,10 @@ export class IngressController implements ObjectSink, AsyncDisposable {
 
   /** Stops accepting, waits for what is under way until the deadline, cuts the rest. */
   async drain(deadlineMs: number): Promise<boolean> {
-    for (const listener of this.#listeners) listener.drain();
+    this.#front.drain();
     const end = this.#deps.clock.monotonicMs() + deadlineMs;
     const busy = (): boolean =>
-      this.#gateway.active > 0 || this.#listeners.some(({ connectionCount }) => connectionCount > 0);
+      this.#gateway.active > 0 || this.#front.sum(({ connectionCount }) => connectionCount) > 0;
     while (busy() && this.#deps.clock.monotonicMs() < end) await sleep(this.#deps.clock, DRAIN_POLL_MS);
     return this.#gateway.active === 0;
   }
@@ -211,89 +212,13 @@ export class IngressController implements ObjectSink, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#loop[Symbol.asyncDispose]();
     await this.drain(this.#gateway.settings.drainMs);
-    await this.#exposure?.[Symbol.asyncDispose]();
-    this.#gateway.cutTunnels();
-    for (const listener of this.#listeners.toReversed()) await listener[Symbol.asyncDispose]();
+    await this.#front[Symbol.asyncDispose]();
     this.#clusters[Symbol.dispose]();
-    this.#streamClusters[Symbol.dispose]();
     this.#upstreams[Symbol.dispose]();
     await this.#exporter[Symbol.asyncDispose]();
     await this.#checks[Symbol.asyncDispose]();
     await this.#sideRequests[Symbol.asyncDispose]();
     this.#wheel[Symbol.dispose]();
-  }
-
-  async #listen(options: IngressOptions): Promise<void> {
-    const deps: ClientSocketsDeps = {
-      wheel: this.#wheel,
-      settings: () => this.#gateway.settings,
-      exchangeStarted: (exchange, failed) => this.#gateway.serve(exchange, failed),
-      badRequest: (facts, bad) => {
-        this.#observer.badRequest(bad.status);
-        this.#deps.log.info('bad request', {
-          client: facts.clientAddress,
-          status: bad.status,
-          reason: bad.reason,
-        });
-      },
-      serverTls: (hello) =>
-        this.#deps.challenges?.serverTls(hello.serverName, hello.alpn) ??
-        this.#configuration.serverNames.lookup(hello.serverName),
-      staple: (certificate) =>
-        this.#gateway.settings.enableOcsp ? this.#stapler.staple(certificate) : undefined,
-      passThrough: (socket, hello) => this.#passThrough(socket, hello),
-      refused: (reason) => {
-        this.#metrics.refused(reason);
-        this.#deps.log.debug('connection refused', { reason });
-      },
-    };
-    try {
-      const native = (where: NativePlaneOptions): readonly HttpListener[] => this.#listenNative(deps, where);
-      await openListeners({ log: this.#deps.log, clients: deps, native }, options, this.#listeners);
-    } catch (error) {
-      await this[Symbol.asyncDispose]();
-      throw error;
-    }
-    if (!options.streams) return;
-    const reserved = new Set(this.#listeners.map(({ address }) => address.port));
-    const { log, metrics } = this.#deps;
-    this.#exposure = new StreamExposure(
-      { ...this.#streamDeps(), log, metrics },
-      { host: options.streams.host, reserved },
-    );
-  }
-
-  /** How the native engine speaks TLS by a server name; undefined = the portable one does all of it. */
-  #nativeTls(name: string): ServerTls | undefined {
-    const { passthrough, serverNames } = this.#configuration;
-    const serverName = name === '' ? undefined : name;
-    if (this.#gateway.settings.enableOcsp || passthroughFor(passthrough, serverName)) return undefined;
-    const server = serverNames.lookup(serverName);
-    // without the authority of its clients a name is answered with an error
-    return server.options.requestCert && server.clientCa === undefined ? undefined : server;
-  }
-
-  #listenNative(clients: ClientSocketsDeps, where: NativePlaneOptions): readonly HttpListener[] {
-    const { clock, log, snapshots, resolve, accessLog, metrics } = this.#deps;
-    const plane = NativePlane.open(
-      {
-        clock,
-        log,
-        metrics: EngineMetrics.on(metrics),
-        snapshots,
-        resolve,
-        accessLog,
-        clients,
-        serverTls: (name) => this.#nativeTls(name),
-        refused: (reason) => clients.refused(reason),
-        tallied: (labels, memory) => this.#observer.tallied(labels, memory),
-        ejected: (backend, endpoint) => this.#ejected(backend, endpoint),
-        handedOver: (why) => this.#metrics.handedOver(why),
-      },
-      where,
-    );
-    this.#plane = plane;
-    return plane.listeners;
   }
 
   #ejected(backend: string, endpoint: string): void {
@@ -302,8 +227,8 @@ export class IngressController implements ObjectSink, AsyncDisposable {
   }
 
   #state(): ControllerState {
-    const sum = (pick: (listener: HttpListener) => number): number =>
-      this.#listeners.reduce((total, listener) => total + pick(listener), 0);
+    // read when somebody asks: the front is opened last
+    const sum = (pick: (listener: HttpListener) => number): number => this.#front.sum(pick);
     return {
       connections: () => ({
         active: sum((listener) => listener.connectionCount),
@@ -317,40 +242,10 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     };
   }
 
-  #streamDeps(): StreamDeps {
-    return {
-      wheel: this.#wheel,
-      nowMs: () => this.#deps.clock.monotonicMs(),
-      cluster: (target) => this.#streamClusters.get(target.key, target.backend, false),
-      tunnelOpened: (tunnel) => this.#gateway.tunnelOpened(tunnel),
-      dropped: (reason) => this.#deps.log.debug('stream went nowhere', { reason }),
-    };
-  }
-
-  /** ssl-passthrough: the endpoint speaks TLS itself; the bytes are not ours to read. */
-  #passThrough(socket: net.Socket, { serverName }: ClientHello): boolean {
-    const target = passthroughFor(this.#configuration.passthrough, serverName);
-    if (!target) return false;
-    const deps = this.#streamDeps();
-    void tie(socket, deps.cluster(target), deps, '');
-    return true;
-  }
-
-  async #applyStreams(): Promise<void> {
-    const { streams } = this.#options;
-    if (!streams || !this.#exposure) return;
-    const { configMaps } = this.#configuration.objects;
-    for (const [protocol, key] of [
-      ['tcp', streams.tcpConfigMap],
-      ['udp', streams.udpConfigMap],
-    ] as const)
-      if (key !== undefined) await this.#exposure.apply(protocol, configMaps.get(key));
-  }
-
   /** Redirects lead to the port we listen on, unless somebody says better. */
   #withPort(settings: GlobalSettings): GlobalSettings {
     if (this.#options.settings?.httpsPort !== undefined) return settings;
-    const port = this.#listeners.find(({ secure }) => secure)?.address.port;
+    const port = this.#front.listeners.find(({ secure }) => secure)?.address.port;
     return port === undefined ? settings : { ...settings, httpsPort: port };
   }
 
@@ -361,7 +256,7 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     this.#sweepDueMs = nowMs + CLUSTER_SWEEP_MS;
     const ids = this.#configuration.clusterIds();
     this.#clusters.retain(ids);
-    this.#plane?.retain(ids);
+    this.#front.retain(ids);
   }
 
   async #sync(): Promise<void> {
@@ -370,10 +265,10 @@ export class IngressController implements ObjectSink, AsyncDisposable {
     const next = this.#configuration.apply();
     const settings = this.#withPort(next.settings);
     this.#gateway.publish(next.table, settings);
-    await this.#plane?.publish(next.table, settings);
+    await this.#front.publish(next.table, settings);
     this.#sweepClusters();
     this.#metrics.swapped(this.#deps.clock.nowMs());
-    await this.#applyStreams();
+    await this.#front.applyStreams();
     const secrets = this.#configuration.takeSecretReferences();
     if (secrets) this.#deps.needSecrets?.(secrets);
     this.#deps.wantCertificates?.(wantedCertificates(this.#configuration.askingIngresses()));
