@@ -6,9 +6,10 @@ import { withDeadline } from './deadline.ts';
 import { errorReply, type Reply, statusOf } from './http/reply.ts';
 import type { ApiRequest, UserInfo } from './http/request.ts';
 import { parseRequestInfo, READ_VERBS, type RequestInfo } from './http/request-info.ts';
+import { unknownPath } from './http/unknown-path.ts';
 import { authenticate, type TokenVerifier } from './identity/authenticator.ts';
 import { PLACE_KEPT_ABOVE_BYTES } from './limits.ts';
-import { badRequest, noSuchPath, type StatusError } from './status.ts';
+import { badRequest, type StatusError } from './status.ts';
 import { dispatch, type Routes } from './verbs/dispatch.ts';
 
 /** Answers a path outside the resources (discovery, health, OpenAPI ...); undefined = not mine. */
@@ -127,7 +128,7 @@ async function serve(
     const reply = await path(request, user);
     if (reply) return reply;
   }
-  throw noSuchPath();
+  return unknownPath(deps.routes.core.registry, request.path);
 }
 
 /** Megabytes that a client may leave unread. Watches are counted by their own slots. */

@@ -120,10 +120,43 @@ describe('server-side apply', () => {
       'a list item without its key',
       'm',
       configuration('g', { template: { spec: { containers: [{ image: 'x' }] } } }),
-      400,
+      422,
     ],
+    ['no kind', 'm', { apiVersion: 'apps/v1', metadata: { name: 'g' } }, 400],
   ])('refuses: %s', async (_name, manager, body, status) => {
     expect((await applyAs(manager, 'g', body)).status).toBe(status);
+  });
+
+  it.each([
+    [{ foo: 1 }, '.spec.foo: field not declared in schema'],
+    [{ replicas: '1' }, '.spec.replicas: expected numeric (int or float), got string'],
+    [{ paused: 'yes' }, '.spec.paused: expected boolean, got &{yes}'],
+    [{ selector: ['a'] }, '.spec.selector: expected map, got &{[a]}'],
+    [{ template: { spec: { containers: { name: 'a' } } } }, '.containers: expected list, got &{map[name:a]}'],
+    [
+      { template: { spec: { containers: ['a'] } } },
+      '.containers: element 0: associative list with keys may not have non-map elements',
+    ],
+    [
+      { template: { spec: { containers: [{ name: 'a' }, { name: 'a' }] } } },
+      '.containers: duplicate entries for key [name="a"]',
+    ],
+    [
+      { template: { spec: { containers: [{ name: 'a', ports: [{ containerPort: 80, name: 1 }] }] } } },
+      '.containers[name="a"].ports[containerPort=80,protocol="TCP"].name: expected string, got &value.valueUnstructured{Value:1}',
+    ],
+    [
+      { template: { metadata: { labels: { a: { b: 'c' } } } }, foo: null },
+      'errors:\n  .spec.template.metadata.labels.a: expected string, got &value.valueUnstructured{Value:map[string]interface {}{"b":"c"}}\n  .spec.foo: field not declared in schema',
+    ],
+  ])('says in upstream’s words what cannot be merged: %j', async (spec, text) => {
+    const { status, body } = await applyAs('m', 'g', configuration('g', spec));
+    expect([status, body.reason]).toEqual([500, undefined]);
+    const [, message] =
+      /^failed to create typed patch object \(\S*\/g; apps\/v1, Kind=Deployment\): ([^]*)$/.exec(
+        body.message,
+      ) ?? ['', body.message];
+    expect(message.replace('.spec.template.spec.containers', '.containers')).toBe(text);
   });
 
   it('folds the eleventh updater into ancient-changes', async () => {

@@ -28,6 +28,13 @@ function elementOf(item: unknown, schema: Schema): string | undefined {
   return `k:${JSON.stringify(key)}`;
 }
 
+/** Of an item without some of its keys: by what it has. Whether it may be so is judged later. */
+function partialElement(item: unknown, schema: Schema): string {
+  const object = isObject(item) ? item : {};
+  const names = [...schema.listMapKeys].sort().filter((name) => (object[name] ?? null) !== null);
+  return `k:${JSON.stringify(Object.fromEntries(names.map((name) => [name, object[name]])))}`;
+}
+
 /** Items by element, first one wins; undefined when the list cannot be tracked item by item. */
 function keyed(list: readonly unknown[], schema: Schema): Map<string, unknown> | undefined {
   const items = new Map<string, unknown>();
@@ -39,7 +46,7 @@ function keyed(list: readonly unknown[], schema: Schema): Map<string, unknown> |
   return items;
 }
 
-/** Every path an applied configuration claims. Throws 400 for list items without their keys. */
+/** Every path an applied configuration claims. Throws 400 for list items that come twice. */
 export function toFieldSet(value: unknown, schema: Schema | undefined, path = ''): FieldSet {
   const shape = shapeOf(value, schema);
   if (shape === 'leaf') return new FieldSet(true);
@@ -54,13 +61,7 @@ export function toFieldSet(value: unknown, schema: Schema | undefined, path = ''
     return set;
   }
   for (const [index, item] of (value as unknown[]).entries()) {
-    const element = elementOf(item, schema!);
-    if (element === undefined) {
-      const keys = schema!.listMapKeys.map((key) => JSON.stringify(key)).join(', ');
-      throw badRequest(
-        `${path}: element ${index}: associative list with keys has an element that omits key field ${keys} (and doesn't have default value)`,
-      );
-    }
+    const element = elementOf(item, schema!) ?? partialElement(item, schema!);
     if (set.children.has(element)) {
       throw badRequest(`${path}: duplicate entries for key [${element.slice(2)}]`);
     }

@@ -43,7 +43,8 @@ export function discoveryPaths(registry: KindRegistry, serverAddress: () => stri
   return (request) => {
     const [, root, ...rest] = request.path.replace(/\/$/, '').split('/');
     if ((root !== 'api' && root !== 'apis') || rest.length > 2) return undefined;
-    if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed();
+    const isGroups = root === 'apis' && rest.length === 0;
+    if (request.method !== 'GET' && !(request.method === 'HEAD' && isGroups)) throw methodNotAllowed();
     refresh();
     if (rest.length === 0) {
       const form = aggregatedForm(request);

@@ -28,6 +28,7 @@ export function healthPaths(deps: HealthDeps): PathHandler {
       case 'readyz':
         return health(first, check, deps.checks, request.query);
       case 'version':
+        if (request.method === 'HEAD') throw methodNotAllowed();
         return versionReply(deps);
       case 'metrics':
         return textReply(200, await deps.metrics.metrics(), deps.metrics.contentType);

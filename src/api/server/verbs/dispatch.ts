@@ -2,6 +2,7 @@ import type { Verb } from '../../kinds/registry.ts';
 import type { Reply } from '../http/reply.ts';
 import type { ApiRequest, UserInfo } from '../http/request.ts';
 import type { RequestInfo } from '../http/request-info.ts';
+import { unknownPath } from '../http/unknown-path.ts';
 import { methodNotAllowed, noSuchPath } from '../status.ts';
 import type { Core } from './context.ts';
 import { warningHeader } from './options.ts';
@@ -33,7 +34,9 @@ export async function dispatch(
 ): Promise<Reply | undefined> {
   const { core } = routes;
   const kind = core.registry.find(info.group, info.version, info.resource);
-  if (!kind || !pathFits(kind.namespaced, info)) throw noSuchPath();
+  if (!kind || !pathFits(kind.namespaced, info)) return unknownPath(core.registry, request.path);
+  // A proxied HEAD is for who stands behind the proxy.
+  if (request.method === 'HEAD' && info.subresource !== 'proxy') throw methodNotAllowed();
   const call: Call = { core, kind, request, info, user, demand };
   const reply = await answer(routes, call);
   return reply && kind.deprecationWarning ? withWarning(reply, kind.deprecationWarning) : reply;
@@ -91,6 +94,7 @@ async function runVerb(call: Call): Promise<Reply> {
     case 'delete':
       return await deleteOne(call);
     case 'deletecollection':
+      if (kind.namespaced && !info.namespace) throw methodNotAllowed();
       return await deleteCollection(call);
     default:
       throw methodNotAllowed();

@@ -1,8 +1,9 @@
-import { isObject } from '../../kinds/json-value.ts';
+import { isObject, stringAt } from '../../kinds/json-value.ts';
 import type { UnknownObject } from '../../kinds/meta.ts';
 import { type KindInfo, joinApiVersion } from '../../kinds/registry.ts';
 import { apply } from '../apply/apply.ts';
 import type { FieldSet } from '../apply/field-set.ts';
+import { typedPatchError } from '../apply/typed-error.ts';
 import { writerOf } from '../apply/managed-fields.ts';
 import { decodeDocument, decodeObject } from '../http/body.ts';
 import { parseMediaType } from '../http/content.ts';
@@ -153,35 +154,53 @@ async function applyPatch(call: Call): Promise<Reply> {
       createMissing: async () => {
         await call.demand('create');
         status = 201;
-        const made = apply(undefined, read(), options);
-        return await create(core, { ...write, applied: true }, retyped(kind, made, write));
+        const made = retyped(kind, apply(undefined, read(), options), write);
+        return await create(core, { ...write, applied: true }, asApplied(call, made));
       },
     }),
   });
   return warned(entryReply(status, replyOptions(call), entry), write);
 }
 
+/** What an apply makes: of a version that is not there, but not of an object that was another. */
+function asApplied({ kind, info }: Call, object: UnknownObject): UnknownObject {
+  const { uid } = object.metadata;
+  if (uid) {
+    const why = `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`;
+    throw conflict(kind, info.name, why);
+  }
+  delete object.metadata.resourceVersion;
+  return object;
+}
+
 function decodeConfiguration({ kind, info }: Call, body: Uint8Array, write: WriteRequest): UnknownObject {
-  const { value, duplicates } = decodeDocument(body, 'application/yaml');
-  if (!isObject(value)) throw badRequest('error decoding YAML: an applied configuration is an object');
+  const { value: written, duplicates } = decodeDocument(body, 'application/yaml');
+  const value = written ?? {};
+  if (!isObject(value)) {
+    const type = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
+    throw badRequest(
+      `error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal ${type} into Go value of type map[string]interface {}`,
+    );
+  }
   const metadata = isObject(value['metadata']) ? value['metadata'] : {};
   if (metadata['managedFields'] !== undefined && metadata['managedFields'] !== null) {
     throw badRequest('metadata.managedFields must be nil');
   }
+  const [apiVersion, name] = [stringAt(value, 'apiVersion'), stringAt(metadata, 'name')];
+  if (apiVersion !== joinApiVersion(kind.group, kind.version) || value['kind'] !== kind.kind) {
+    const type = apiVersion.includes('/') ? apiVersion : `/${apiVersion}`;
+    throw badRequest(`invalid object type: ${type}, Kind=${stringAt(value, 'kind')}`);
+  }
+  if (name !== '' && name !== info.name)
+    throw badRequest(`the name of the object (${name}) does not match the name on the URL (${info.name})`);
+  const typed = kind.openApiSchema ? undefined : typedPatchError(value as UnknownObject, kind.schema, kind);
+  if (typed) throw typed;
   // The typed reading only judges; the merge needs the configuration as it was written, without defaults.
   decodeObject(kind, { value, duplicates }, undefined, write);
-  const given = {
-    kind: kind.kind,
-    apiVersion: joinApiVersion(kind.group, kind.version),
+  return {
     ...value,
     metadata: { name: info.name, ...(kind.namespaced && { namespace: info.namespace }), ...metadata },
   } as UnknownObject;
-  if (given.metadata.name !== info.name) {
-    throw badRequest(
-      `name in URL does not match name in request body: metadata.name does not match name in URL (${info.name})`,
-    );
-  }
-  return given;
 }
 
 /** The main resource does not write status, /status writes nothing else. */
