@@ -15,6 +15,7 @@ import type { StreamSocket } from '../../../src/net/native/stream-socket.ts';
 import { localAddressOf, originalDestinationOf } from '../../../src/net/native/socket-options.ts';
 import { ThreadSeat } from '../../../src/net/native/thread-seat.ts';
 import { TimerWheel } from '../../../src/net/native/timer-wheel.ts';
+import { TurnClock } from '../../../src/net/native/turn-clock.ts';
 import type { PortCounts } from '../../backend.ts';
 import { RELAY_READ_BYTES, RELAY_TIMER_SLOTS, RELAY_TIMER_TICK_MS } from '../../limits.ts';
 import { admit } from '../admit.ts';
@@ -54,8 +55,9 @@ class RelayWorker {
   constructor(seat: Seat) {
     const { descriptors, wakeFd, data } = seat;
     this.#seat = seat;
-    const timers = new TimerWheel(systemClock, { slots: RELAY_TIMER_SLOTS, tickMs: RELAY_TIMER_TICK_MS });
-    this.#loop = EpollLoop.open({ descriptors, timers, wakeFd });
+    const clock = new TurnClock(systemClock);
+    const timers = new TimerWheel(clock, { slots: RELAY_TIMER_SLOTS, tickMs: RELAY_TIMER_TICK_MS });
+    this.#loop = EpollLoop.open({ descriptors, timers, wakeFd, clock });
     const arena = new Arena(RELAY_READ_BYTES);
     const buffer = arena.allocate(RELAY_READ_BYTES);
     this.#thread = { loop: this.#loop, arena, buffer, pipes: new PipePool(descriptors) };

@@ -149,7 +149,6 @@ export class EpollLoop implements Disposable {
 
   /** Waits for events or the next timer, handles what came. `waitMaxMs` < 0: as long as it takes. */
   turn(waitMaxMs = -1): void {
-    this.#clock?.read();
     const count = this.#wait(this.#deferred.length > 0 ? 0 : this.#shorter(waitMaxMs));
     this.#clock?.read();
     const deferred = this.#deferred;

@@ -14,10 +14,6 @@ export class WheelTimer {
   }
 }
 
-interface MonotonicClock {
-  monotonicMs(): number;
-}
-
 /**
  * Timers in a ring of slots, one a tick (Varghese and Lauck 1987, scheme 6): setting, moving and cancelling cost the same
  * however many there are, and allocate nothing. A timer is never early and at most one tick late.
@@ -27,17 +23,20 @@ export class TimerWheel {
   readonly #slots: readonly WheelTimer[];
   readonly #due = new WheelTimer(nothing);
   readonly #tickMs: number;
-  readonly #clock: MonotonicClock;
+  readonly #now: () => number;
   #tick: number;
   #count = 0;
   /** No slot before this one holds a timer. */
   #nextTick = Infinity;
 
-  constructor(clock: MonotonicClock, options: { readonly slots: number; readonly tickMs: number }) {
+  constructor(
+    deps: { readonly monotonicMs: () => number },
+    options: { readonly slots: number; readonly tickMs: number },
+  ) {
     this.#slots = Array.from({ length: options.slots }, () => new WheelTimer(nothing));
     this.#tickMs = options.tickMs;
-    this.#clock = clock;
-    this.#tick = this.#tickOf(this.#clock.monotonicMs());
+    this.#now = deps.monotonicMs;
+    this.#tick = this.#tickOf(this.#now());
   }
 
   get size(): number {
@@ -46,7 +45,7 @@ export class TimerWheel {
 
   /** Expires `delayMs` from now; a timer that is set already is moved. Moving it later costs two writes. */
   set(timer: WheelTimer, delayMs: number): void {
-    timer.deadlineTick = this.#tickOf(this.#clock.monotonicMs() + delayMs) + 1;
+    timer.deadlineTick = this.#tickOf(this.#now() + delayMs) + 1;
     if (timer.slotTick !== 0 && timer.slotTick <= timer.deadlineTick) return; // its slot will send it on
     if (timer.slotTick === 0) this.#count++;
     else unlink(timer);
@@ -62,12 +61,12 @@ export class TimerWheel {
   /** Milliseconds until the wheel wants to be advanced, for a wait; -1 when nothing is set. */
   get waitMs(): number {
     if (this.#count === 0) return -1;
-    return Math.max(0, Math.ceil(this.#nextTick * this.#tickMs - this.#clock.monotonicMs()));
+    return Math.max(0, Math.ceil(this.#nextTick * this.#tickMs - this.#now()));
   }
 
   /** Expires what is due. Timers may be set and cancelled meanwhile. */
   advance(): void {
-    const now = this.#tickOf(this.#clock.monotonicMs());
+    const now = this.#tickOf(this.#now());
     if (now < this.#nextTick) {
       this.#tick = now;
       return;

@@ -13,14 +13,13 @@ export class TurnClock implements Clock {
     this.#monotonicMs = clock.monotonicMs();
   }
 
-  /** By the loop, before and after it waits. */
+  /** By the loop, when it has waited. */
   read(): void {
     this.#monotonicMs = this.#clock.monotonicMs();
   }
 
-  monotonicMs(): number {
-    return this.#monotonicMs;
-  }
+  /** Held by timers as a function. */
+  readonly monotonicMs = (): number => this.#monotonicMs;
 
   nowMs(): number {
     return this.#clock.nowMs();
