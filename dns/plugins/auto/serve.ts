@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { messageOf } from '../../../src/base/fault.ts';
+import { repeat } from '../../../src/base/repeat.ts';
 import type { Handler, Outcome, Plugin, PluginDeps, Query, ZoneSource } from '../../plugin.ts';
 import type { UserRegex } from '../../user-regex.ts';
 import { foldName, isWithin, parseName } from '../../wire/name.ts';
@@ -28,6 +29,7 @@ const FILES = 100_000;
 export async function openAuto(deps: PluginDeps, options: AutoOptions): Promise<Plugin> {
   const plugin = new Auto(deps, options);
   await plugin.scan();
+  plugin.follow();
   return plugin;
 }
 
@@ -37,8 +39,7 @@ class Auto implements Plugin {
   readonly #deps: PluginDeps;
   readonly #options: AutoOptions;
   readonly #files: ZoneFiles;
-  #timer: Disposable | undefined;
-  #closed = false;
+  #following: Disposable | undefined;
 
   constructor(deps: PluginDeps, options: AutoOptions) {
     this.#deps = deps;
@@ -68,15 +69,14 @@ class Auto implements Plugin {
       const { directory } = this.#options;
       this.#deps.log.error('folder not read', { path: directory, reason: messageOf(error) });
     }
-    const { reloadMs } = this.#options;
-    if (reloadMs > 0 && !this.#closed) {
-      this.#timer = this.#deps.clock.setTimer(reloadMs, () => void this.scan());
-    }
+  }
+
+  follow(): void {
+    this.#following = repeat(this.#deps.clock, this.#options.reloadMs, () => this.scan());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true;
-    this.#timer?.[Symbol.dispose]();
+    this.#following?.[Symbol.dispose]();
   }
 
   /** Paths by origin; of two files for one zone the first by name counts. */

@@ -1,4 +1,5 @@
 import { hasCode, messageOf } from '../../../src/base/fault.ts';
+import { repeat } from '../../../src/base/repeat.ts';
 import type { Handler, Outcome, Plugin, PluginDeps, Query, ZoneSource } from '../../plugin.ts';
 import { ZoneFile } from '../../zone/zone-file.ts';
 import { ZoneFiles } from '../../zone/zone-files.ts';
@@ -26,8 +27,7 @@ class File implements Plugin {
   readonly #deps: PluginDeps;
   readonly #options: FileOptions;
   readonly #files: ZoneFiles;
-  #timer: Disposable | undefined;
-  #closed = false;
+  #following: Disposable | undefined;
 
   constructor(deps: PluginDeps, options: FileOptions) {
     this.#deps = deps;
@@ -50,7 +50,7 @@ class File implements Plugin {
         this.#deps.log.error('zone file not read', { path: file.path, reason: messageOf(error) });
       }
     }
-    this.#wait();
+    this.#following = repeat(this.#deps.clock, this.#options.reloadMs, () => this.#reload());
   }
 
   serve(query: Query, next: Handler): Outcome | Promise<Outcome> {
@@ -58,15 +58,7 @@ class File implements Plugin {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true;
-    this.#timer?.[Symbol.dispose]();
-  }
-
-  #wait(): void {
-    const { reloadMs } = this.#options;
-    if (reloadMs > 0 && !this.#closed) {
-      this.#timer = this.#deps.clock.setTimer(reloadMs, () => void this.#reload());
-    }
+    this.#following?.[Symbol.dispose]();
   }
 
   async #reload(): Promise<void> {
@@ -82,6 +74,5 @@ class File implements Plugin {
         });
       }
     }
-    this.#wait();
   }
 }

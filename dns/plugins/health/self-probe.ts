@@ -1,5 +1,6 @@
 import { get } from 'node:http';
 import { Counter, Histogram } from '../../../src/base/metrics.ts';
+import { repeat } from '../../../src/base/repeat.ts';
 import type { Peer, PluginDeps } from '../../plugin.ts';
 
 const EVERY_MS = 1000;
@@ -14,7 +15,7 @@ export class SelfProbe implements AsyncDisposable {
   readonly #durations: Histogram;
   readonly #failures: Counter;
   readonly #abort = new AbortController();
-  #timer: Disposable;
+  readonly #probing: Disposable;
 
   constructor(deps: Pick<PluginDeps, 'clock' | 'metrics'>, at: Peer) {
     this.#deps = deps;
@@ -31,26 +32,22 @@ export class SelfProbe implements AsyncDisposable {
       help: 'The number of times the health check failed.',
       registers,
     });
-    this.#timer = this.#wait();
+    this.#probing = repeat(deps.clock, EVERY_MS, () => this.#probe());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#abort.abort();
-    this.#timer[Symbol.dispose]();
+    this.#probing[Symbol.dispose]();
     this.#deps.metrics.removeSingleMetric(DURATION);
     this.#deps.metrics.removeSingleMetric(FAILURES);
   }
 
-  #wait(): Disposable {
-    return this.#deps.clock.setTimer(EVERY_MS, () => {
-      const startedMs = this.#deps.clock.monotonicMs();
-      void this.#ask().then((healthy) => {
-        if (this.#abort.signal.aborted) return;
-        this.#durations.observe((this.#deps.clock.monotonicMs() - startedMs) / 1000);
-        if (!healthy) this.#failures.inc();
-        this.#timer = this.#wait();
-      });
-    });
+  async #probe(): Promise<void> {
+    const startedMs = this.#deps.clock.monotonicMs();
+    const healthy = await this.#ask();
+    if (this.#abort.signal.aborted) return;
+    this.#durations.observe((this.#deps.clock.monotonicMs() - startedMs) / 1000);
+    if (!healthy) this.#failures.inc();
   }
 
   #ask(): Promise<boolean> {

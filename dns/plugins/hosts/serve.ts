@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { messageOf } from '../../../src/base/fault.ts';
 import { Gauge } from '../../../src/base/metrics.ts';
+import { repeat } from '../../../src/base/repeat.ts';
 import {
   failure,
   type Handler,
@@ -32,6 +33,7 @@ export interface HostsOptions {
 export async function openHosts(deps: PluginDeps, options: HostsOptions): Promise<Plugin> {
   const plugin = new Hosts(deps, options);
   await plugin.load();
+  plugin.follow();
   return plugin;
 }
 
@@ -43,8 +45,7 @@ class Hosts implements Plugin {
   readonly #metrics: HostsMetrics;
   #table = new HostsTable();
   #read = '';
-  #timer: Disposable | undefined;
-  #closed = false;
+  #following: Disposable | undefined;
 
   constructor(deps: PluginDeps, options: HostsOptions) {
     this.#deps = deps;
@@ -67,9 +68,10 @@ class Hosts implements Plugin {
     } catch (error) {
       this.#deps.log.error('hosts file not read', { path: this.#options.path, reason: messageOf(error) });
     }
-    if (this.#options.reloadMs > 0 && !this.#closed) {
-      this.#timer = this.#deps.clock.setTimer(this.#options.reloadMs, () => void this.load());
-    }
+  }
+
+  follow(): void {
+    this.#following = repeat(this.#deps.clock, this.#options.reloadMs, () => this.load());
   }
 
   serve(query: Query, next: Handler): Outcome | Promise<Outcome> {
@@ -96,8 +98,7 @@ class Hosts implements Plugin {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true;
-    this.#timer?.[Symbol.dispose]();
+    this.#following?.[Symbol.dispose]();
   }
 
   /** Undefined = the name is not ours; empty = it is, with other types. */

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { Fault, messageOf } from '../../../src/base/fault.ts';
+import { repeat } from '../../../src/base/repeat.ts';
 import { canonicalAddress } from '../../../src/net/ip.ts';
 import type { PluginDeps } from '../../plugin.ts';
 import type { ResourceRecord } from '../../wire/message.ts';
@@ -13,22 +14,19 @@ const MAX_WEIGHT = 255;
 export class WeightFile implements Disposable {
   readonly #deps: PluginDeps;
   readonly #path: string;
-  readonly #reloadMs: number;
   #weights: Weights = new Map();
-  #timer: Disposable | undefined;
-  #closed = false;
+  #following: Disposable | undefined;
 
-  private constructor(deps: PluginDeps, options: { path: string; reloadMs: number }) {
+  private constructor(deps: PluginDeps, path: string) {
     this.#deps = deps;
-    this.#path = options.path;
-    this.#reloadMs = options.reloadMs;
+    this.#path = path;
   }
 
   /** Rejects with Fault WEIGHTS_INVALID when the first reading fails. */
   static async open(deps: PluginDeps, options: { path: string; reloadMs: number }): Promise<WeightFile> {
-    const file = new WeightFile(deps, options);
+    const file = new WeightFile(deps, options.path);
     file.#weights = await file.#read();
-    file.#schedule();
+    file.#following = repeat(deps.clock, options.reloadMs, () => file.#reload());
     return file;
   }
 
@@ -45,18 +43,15 @@ export class WeightFile implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#closed = true;
-    this.#timer?.[Symbol.dispose]();
+    this.#following?.[Symbol.dispose]();
   }
 
-  #schedule(): void {
-    if (this.#reloadMs === 0 || this.#closed) return;
-    this.#timer = this.#deps.clock.setTimer(this.#reloadMs, () => {
-      void this.#read()
-        .then((weights) => (this.#weights = weights))
-        .catch((error: unknown) => this.#deps.log.error('weights not reloaded', { reason: messageOf(error) }))
-        .finally(() => this.#schedule());
-    });
+  async #reload(): Promise<void> {
+    try {
+      this.#weights = await this.#read();
+    } catch (error) {
+      this.#deps.log.error('weights not reloaded', { reason: messageOf(error) });
+    }
   }
 
   async #read(): Promise<Weights> {

@@ -1,3 +1,4 @@
+import { repeat } from '../../../src/base/repeat.ts';
 import { sharedCounter } from '../../plugin-metrics.ts';
 import type { Plugin, PluginDeps } from '../../plugin.ts';
 
@@ -11,25 +12,14 @@ export function openReload(
     help: 'Counter of the number of failed reload attempts.',
     labelNames: [],
   });
-  let timer: Disposable | undefined;
-  let closed = false;
-  const wait = (): void => {
-    const offMs = (deps.random() * 2 - 1) * options.jitterMs;
-    timer = deps.clock.setTimer(options.intervalMs + offMs, () => {
-      void deps.host.reload().then((good) => {
-        if (!good) failed.inc();
-        if (!closed) wait();
-      });
-    });
-  };
-  wait();
+  const intervalMs = (): number => options.intervalMs + (deps.random() * 2 - 1) * options.jitterMs;
+  const reloading = repeat(deps.clock, intervalMs, async () => {
+    if (!(await deps.host.reload())) failed.inc();
+  });
   return {
     name: 'reload',
     transparent: true,
     serve: (query, next) => next(query),
-    [Symbol.asyncDispose]: async () => {
-      closed = true;
-      timer?.[Symbol.dispose]();
-    },
+    [Symbol.asyncDispose]: async () => reloading[Symbol.dispose](),
   };
 }

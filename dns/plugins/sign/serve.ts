@@ -1,6 +1,7 @@
 import { mkdir, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode, messageOf } from '../../../src/base/fault.ts';
+import { repeat } from '../../../src/base/repeat.ts';
 import type { Plugin, PluginDeps } from '../../plugin.ts';
 import { formatRecord } from '../../wire/zone-text.ts';
 import type { ZoneData } from '../../zone/zone-data.ts';
@@ -28,6 +29,7 @@ const LOOK_MS = 60_000;
 export async function openSign(deps: PluginDeps, options: SignOptions): Promise<Plugin> {
   const plugin = new Sign(deps, options);
   await plugin.look();
+  plugin.follow();
   return plugin;
 }
 
@@ -37,8 +39,7 @@ class Sign implements Plugin {
   readonly transparent = true;
   readonly #deps: PluginDeps;
   readonly #options: SignOptions;
-  #timer: Disposable | undefined;
-  #closed = false;
+  #following: Disposable | undefined;
   #looking: Promise<void> | undefined;
 
   constructor(deps: PluginDeps, options: SignOptions) {
@@ -53,10 +54,13 @@ class Sign implements Plugin {
     return this.#looking;
   }
 
+  follow(): void {
+    this.#following = repeat(this.#deps.clock, LOOK_MS, () => this.look());
+  }
+
   /** What is being written is written to its end. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true;
-    this.#timer?.[Symbol.dispose]();
+    this.#following?.[Symbol.dispose]();
     await this.#looking;
   }
 
@@ -68,7 +72,6 @@ class Sign implements Plugin {
         this.#deps.log.error('zone not signed', { zone, path: this.#options.path, reason: messageOf(error) });
       }
     }
-    if (!this.#closed) this.#timer = this.#deps.clock.setTimer(LOOK_MS, () => void this.look());
   }
 
   async #signIfDue(zone: string): Promise<void> {
