@@ -1,6 +1,7 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { Fault, messageOf } from '../../src/base/fault.ts';
+import { Fault } from '../../src/base/fault.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
+import { listenReason } from '../../src/net/listen-reason.ts';
 import { STREAM_CONNECTIONS } from '../limits.ts';
 import type { Peer, TlsFiles } from '../plugin.ts';
 import type { SecureServer } from './secure-server.ts';
@@ -115,9 +116,9 @@ export async function listening(
   { address, port }: { address: string; port: number },
 ): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    const refuse = (cause: Error): void => {
+    const refuse = (cause: NodeJS.ErrnoException): void => {
       const at = joinHostPort(address, port);
-      reject(new Fault('LISTEN_FAILED', `cannot listen on ${at}/tcp: ${messageOf(cause)}`, { cause }));
+      reject(new Fault('LISTEN_FAILED', `cannot listen on ${at}/tcp: ${listenReason(cause)}`, { cause }));
     };
     server.once('error', refuse);
     server.listen({ host: address, port, exclusive: true, backlog: 1024 }, () => {

@@ -92,7 +92,7 @@ describe.runIf(able)('mistakes on the command line', () => {
       [`ingress --from ${folder} --healthz-port 8080`, 'choose another one with --healthz-port'],
     ]) {
       const { status, stderr } = weft(args!);
-      expect(stderr).toMatch(/^weft: cannot listen on \S+:8080(?:\/tcp)?: .*in use/m);
+      expect(stderr).toMatch(/^weft: cannot listen on \S+:8080(?:\/tcp)?: the port is in use\./m);
       expect(stderr).toContain(`${other} ${way}`);
       expect(status).toBe(1);
     }
