@@ -1,15 +1,14 @@
 import { join } from 'node:path';
-import { backoffDelayMs } from '../base/backoff.ts';
 import { sleep } from '../base/clock.ts';
-import { messageOf } from '../base/fault.ts';
 import type { Container, Pod, PodStatus } from '../api/kinds/pod.ts';
 import type { ContainerWorkerDeps } from './container-worker.ts';
 import { ContainerWorker } from './container-worker.ts';
 import type { PodFacts } from './environment/field-ref.ts';
 import type { LaunchPlanner, PlannedPod } from './launch-planner.ts';
-import { STATUS_COALESCE_MS, VOLUME_RETRY_MAX_MS, VOLUME_RETRY_MIN_MS } from './limits.ts';
+import { PodPreparation } from './pod-preparation.ts';
+import { PodReport } from './pod-report.ts';
 import type { PodSources } from './pod-sources.ts';
-import { isSidecar, OWN_CONDITIONS, podPhase, podStatus, type PodView } from './pod-status.ts';
+import { isSidecar, podPhase, podStatus, type PodView } from './pod-status.ts';
 import type { CheckTarget } from './probes/check.ts';
 import type { ContainerRole } from './restart-policy.ts';
 import { rewritePaths } from './volumes/mounts.ts';
@@ -52,17 +51,14 @@ export class PodWorker {
   readonly #deps: PodWorkerDeps;
   readonly #options: PodWorkerOptions;
   readonly #workers = new Map<string, ContainerWorker>();
-  readonly #volumes: PodVolumes;
+  readonly #preparation: PodPreparation;
+  readonly #report: PodReport;
   readonly #stop = new AbortController();
   readonly #startTimeMs: number;
   #pod: Pod;
-  #planned: PlannedPod | undefined;
-  #volumeWait: (() => void) | undefined;
   #initialized = false;
   #isEnded = false;
   #verdict: Verdict | undefined;
-  #reported: PodStatus | undefined;
-  #reportTimer: Disposable | undefined;
   readonly #watch: Disposable;
   #released = false;
 
@@ -74,12 +70,19 @@ export class PodWorker {
     this.#startTimeMs = known ? Date.parse(known) : deps.clock.nowMs();
     const user = options.pod.spec.securityContext;
     const gid = user?.fsGroup ?? user?.runAsGroup ?? user?.runAsUser;
-    this.#volumes = new PodVolumes(deps, {
+    const volumes = new PodVolumes(deps, {
       folder: join(deps.runtime.folders.pod(this.uid), 'volumes'),
       ...(user?.runAsUser && gid !== undefined && { owner: { uid: user.runAsUser, gid } }),
     });
+    const facts = (): PodFacts => this.#facts();
+    this.#preparation = new PodPreparation({ ...deps, volumes, facts }, this.#stop.signal);
+    this.#report = new PodReport({
+      clock: deps.clock,
+      view: () => this.#view(),
+      onStatus: (status) => deps.onStatus(status),
+    });
     this.#watch = deps.sources.onChange(this.uid, volumeReferences(options.pod), () =>
-      this.#refreshVolumes(),
+      this.#preparation.refresh(),
     );
     this.ended = this.#run();
   }
@@ -119,15 +122,14 @@ export class PodWorker {
     this.#pod = pod;
     for (const container of allContainers(pod)) this.#workers.get(container.name)?.update(container);
     this.#startEphemeral();
-    this.#refreshVolumes();
-    this.#changed();
+    this.#preparation.refresh();
+    this.#report.changed();
   }
 
   /** Stops all containers: the pod's own first, then its sidecars in reverse order. Idempotent; see `ended`. */
   async terminate(graceSeconds: number, verdict?: Verdict): Promise<void> {
     this.#verdict ??= verdict;
     this.#stop.abort(new Error('pod terminated'));
-    this.#volumeWait?.();
     const graceMs = graceSeconds * 1000;
     const deadlineMs = this.#deps.clock.monotonicMs() + graceMs;
     const containers = Array.from(this.#workers.values());
@@ -143,17 +145,20 @@ export class PodWorker {
   /** Leaves the processes running for the next kubelet. */
   async release(): Promise<void> {
     this.#released = true;
+    this.#report.end();
     this.#stop.abort(new Error('kubelet stopped'));
-    this.#volumeWait?.();
     this.#watch[Symbol.dispose]();
     await Promise.all(Array.from(this.#workers.values(), (worker) => worker.release()));
   }
 
   async #run(): Promise<void> {
     this.#setDeadline();
-    this.#changed();
+    this.#report.changed();
     try {
-      if (await this.#prepare()) await this.#runContainers();
+      if (await this.#preparation.run()) {
+        this.#report.changed();
+        await this.#runContainers();
+      }
     } catch (error) {
       if (!this.#stop.signal.aborted)
         this.#deps.log.error('pod worker failed', { pod: this.#pod.metadata.name, error });
@@ -162,41 +167,7 @@ export class PodWorker {
     this.#isEnded = true;
     this.#stop.abort(new Error('pod ended'));
     this.#watch[Symbol.dispose]();
-    this.#changed();
-  }
-
-  /** False when it was told to stop meanwhile. */
-  async #prepare(): Promise<boolean> {
-    for (let attempt = 0; !this.#stop.signal.aborted; attempt++) {
-      try {
-        const facts = this.#facts();
-        this.#planned = { facts, volumeFolders: await this.#volumes.materialise(facts) };
-        this.#changed();
-        return !this.#stop.signal.aborted;
-      } catch (error) {
-        this.#deps.event('Warning', 'FailedMount', messageOf(error));
-        await this.#waitForVolumes(attempt);
-      }
-    }
-    return false;
-  }
-
-  /** Until a source changes, the back-off is over, or the pod is told to stop. */
-  #waitForVolumes(attempt: number): Promise<void> {
-    const delayMs = backoffDelayMs(attempt, {
-      minMs: VOLUME_RETRY_MIN_MS,
-      maxMs: VOLUME_RETRY_MAX_MS,
-      jitter: 0.2,
-      random: this.#deps.random,
-    });
-    return new Promise((resolve) => {
-      const timer = this.#deps.clock.setTimer(delayMs, () => this.#volumeWait?.());
-      this.#volumeWait = () => {
-        timer[Symbol.dispose]();
-        this.#volumeWait = undefined;
-        resolve();
-      };
-    });
+    this.#report.changed();
   }
 
   async #runContainers(): Promise<void> {
@@ -209,7 +180,7 @@ export class PodWorker {
     if (this.#initialized) {
       const workers = containers.map((container) => this.#startContainer(container, 'app', true));
       this.#startEphemeral();
-      this.#changed();
+      this.#report.changed();
       await Promise.all(workers.map((worker) => worker.done));
     }
     await this.#endSidecars();
@@ -255,7 +226,7 @@ export class PodWorker {
       target: (one, process) => this.#mapped(this.#deps.target(one, process)),
       plan: (one, attempt) => this.#deps.planner.plan(one, attempt, this.#plannedPod()),
       terminationLog: (one, attempt) => this.#deps.planner.terminationLog(one, attempt, this.#plannedPod()),
-      onChange: () => this.#changed(),
+      onChange: () => this.#report.changed(),
     };
     const worker = new ContainerWorker(deps, {
       podUid: this.uid,
@@ -271,14 +242,16 @@ export class PodWorker {
   }
 
   #plannedPod(): PlannedPod {
-    if (!this.#planned) throw new Error('containers start after the volumes are made');
-    return { ...this.#planned, facts: this.#facts() };
+    const { planned } = this.#preparation;
+    if (!planned) throw new Error('containers start after the volumes are made');
+    return planned;
   }
 
   /** Where the paths of a container lie now; for exec and exec probes. */
   mounts(container: Container): ReturnType<LaunchPlanner['mounts']> {
     const attempt = this.#workers.get(container.name)?.status.restartCount ?? 0;
-    return this.#planned ? this.#deps.planner.mounts(container, attempt, this.#planned) : [];
+    const { planned } = this.#preparation;
+    return planned ? this.#deps.planner.mounts(container, attempt, planned) : [];
   }
 
   /** Commands of probes and hooks name the container's paths, as its own command does. */
@@ -294,17 +267,9 @@ export class PodWorker {
     };
   }
 
-  #refreshVolumes(): void {
-    if (this.#volumeWait) return this.#volumeWait();
-    if (!this.#planned || this.#stop.signal.aborted) return;
-    void this.#volumes
-      .materialise(this.#facts())
-      .catch((error: unknown) => this.#deps.event('Warning', 'FailedMount', messageOf(error)));
-  }
-
   /** Volumes that change by themselves (tokens) are looked at again. */
   refresh(): void {
-    this.#refreshVolumes();
+    this.#preparation.refresh();
   }
 
   get #graceSeconds(): number {
@@ -332,28 +297,6 @@ export class PodWorker {
     );
   }
 
-  #changed(): void {
-    if (this.#reportTimer || this.#released) return;
-    this.#reportTimer = this.#deps.clock.setTimer(STATUS_COALESCE_MS, () => {
-      this.#reportTimer = undefined;
-      this.#report();
-    });
-  }
-
-  #report(): void {
-    const status = podStatus(this.#view(), { ...this.#pod.status, conditions: this.#knownConditions() });
-    if (JSON.stringify(status) === JSON.stringify(this.#reported)) return;
-    this.#reported = status;
-    this.#deps.onStatus(status);
-  }
-
-  /** Our own conditions as last reported, those of others as the API has them. */
-  #knownConditions(): NonNullable<PodStatus['conditions']> {
-    const fromApi = this.#pod.status?.conditions ?? [];
-    const own = (this.#reported?.conditions ?? fromApi).filter(({ type }) => OWN_CONDITIONS.has(type));
-    return [...own, ...fromApi.filter(({ type }) => !OWN_CONDITIONS.has(type))];
-  }
-
   #view(): PodView {
     const { podIP, hostIP } = this.#options;
     const statusOf = (
@@ -378,10 +321,10 @@ export class PodWorker {
       initContainers: initContainers.map((one) => statusOf(one, 'PodInitializing')),
       ephemeralContainers: ephemeralContainers.map((one) => statusOf(one, 'ContainerCreating')),
       initialized: this.#initialized || initContainers.length === 0,
-      prepared: this.#planned !== undefined,
+      prepared: this.#preparation.planned !== undefined,
       ended: this.#isEnded,
       verdict: this.#verdict,
-      podIP: this.#planned ? podIP : undefined,
+      podIP: this.#preparation.planned ? podIP : undefined,
       hostIP,
       startTimeMs: this.#startTimeMs,
       nowMs: this.#deps.clock.nowMs(),

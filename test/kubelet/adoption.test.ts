@@ -107,6 +107,11 @@ describe('after kill -9 of the kubelet', () => {
     const startTicks = readStat(pid)?.startTicks ?? -1;
     const stranger = spawn('sleep', ['100'], { env: { WEFT_CONTAINER: 'another-kubelet/uid/main/0' } });
     await using next = bench();
+    const { table } = next.runtime;
+    const mine = `bench-${folder}`.replaceAll('/', '-');
+    const started = (): number =>
+      table.list(true).filter((stat) => table.markerOf(stat)?.startsWith(`${mine}/`)).length;
+    await waitFor('supervisor, command and its child', () => started() >= 3, 30_000);
     expect(await next.runtime.reap(() => false)).toBeGreaterThanOrEqual(3);
     expect(isRunning(pid, startTicks)).toBe(false);
     expect(next.runtime.runningPods().size).toBe(0);
