@@ -5,7 +5,7 @@ import type { ByteStream } from '../../src/net/native/byte-stream.ts';
 import type { TlsFacts } from '../http/exchange.ts';
 import { LINGER_MS } from '../limits.ts';
 import type { Client, ClientListener } from './client.ts';
-import { RECEIVE_BYTES } from './limits.ts';
+import { READS_A_TURN, RECEIVE_BYTES } from './limits.ts';
 import type { Order } from './messages.ts';
 import { Outbox } from '../../src/net/native/outbox.ts';
 import { Scanned } from './request-scan.ts';
@@ -108,6 +108,7 @@ export class ClientConnection implements ReadyHandler {
     }
     if (events & EPOLL.RDHUP) this.#ended = true;
     if (events & BAD_EVENTS) return this.#gone();
+    if (events === 0) return this.#input(); // it goes on with what it was fair to leave
     if (!(events & (EPOLL.IN | EPOLL.RDHUP)) && !this.#stream.readNeedsRoom) return;
     this.#readable = true;
     this.#input();
@@ -242,7 +243,7 @@ export class ClientConnection implements ReadyHandler {
       this.#readable = false;
       return 0;
     }
-    this.#readable = this.#ended || size === room;
+    this.#readable = this.#ended || size === room || this.#stream.hasMore;
     this.#unhold();
     return receiveAt + held + size;
   }
@@ -290,7 +291,8 @@ export class ClientConnection implements ReadyHandler {
   #awaitsRest = false;
 
   #readBody(): void {
-    while (this.#state === State.BODY && (this.#readable || this.#held)) {
+    for (let reads = 0; this.#state === State.BODY && (this.#readable || this.#held); reads++) {
+      if (reads === READS_A_TURN) return this.#context.loop.defer(this);
       const { receiveAt } = this.#context;
       const end = this.#readable ? this.#receive() : receiveAt + this.#unhold();
       if (end < 0) return this.#gone();
@@ -306,7 +308,8 @@ export class ClientConnection implements ReadyHandler {
   }
 
   #throwAway(): void {
-    for (;;) {
+    for (let reads = 0; ; reads++) {
+      if (reads === READS_A_TURN) return this.#context.loop.defer(this);
       const { arena, receiveAt } = this.#context;
       const size = this.#readable ? this.#stream.receive(arena, receiveAt, RECEIVE_BYTES) : -ERRNO.EAGAIN;
       if (size === -ERRNO.EAGAIN) {
@@ -314,7 +317,7 @@ export class ClientConnection implements ReadyHandler {
         return;
       }
       if (size <= 0) return this.close();
-      this.#readable = this.#ended || size === RECEIVE_BYTES;
+      this.#readable = this.#ended || size === RECEIVE_BYTES || this.#stream.hasMore;
       if (this.#state === State.LINGER) continue;
       if (size < this.#discardBytes) {
         this.#discardBytes -= size;

@@ -118,7 +118,7 @@ export class TableStream implements ReadyHandler, RoomMember {
     const input = arena.bytes.subarray(receiveAt, receiveAt + size);
     this.#rest = NOTHING;
     this.#work(rest.length === 0 ? input : joined(rest, input), rest.length > 0);
-    const mayBeMore = size === STREAM_INPUT_BYTES || this.#peerEnded;
+    const mayBeMore = size === STREAM_INPUT_BYTES || this.#stream.hasMore || this.#peerEnded;
     if (mayBeMore && this.#isOpen && this.#unsent.length === 0) this.#later();
   }
 

@@ -6,7 +6,9 @@ import type { CallResult, Failure } from './errno.ts';
 export interface ByteStream extends Descriptor {
   /** A read that found nothing waits for EPOLL.OUT, too. */
   readonly readNeedsRoom: boolean;
-  /** 0: the peer has ended its side. Less than was asked for: nothing more is there now. */
+  /** The last read stopped before it had all: more is here, of which no event will tell. */
+  readonly hasMore: boolean;
+  /** 0: the peer has ended its side. Less than was asked for: nothing more is there now, unless `hasMore`. */
   receive(arena: Arena, at: number, sizeBytes: number): CallResult;
   /** How many bytes were taken; after less than all, the next call begins with the first that was not. */
   send(arena: Arena, at: number, sizeBytes: number): CallResult;

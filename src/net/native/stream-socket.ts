@@ -27,6 +27,7 @@ import { streamCalls } from './stream-calls.ts';
  */
 export class StreamSocket implements ByteStream, Disposable {
   readonly readNeedsRoom = false;
+  readonly hasMore = false;
   readonly #loop: EpollLoop;
   readonly #calls = streamCalls();
   #fd: number;

@@ -19,6 +19,9 @@ export interface ClientCertificate {
   readonly verdict: string;
 }
 
+/** Calls of OpenSSL in one read: a peer that puts each byte into a record of its own costs a microsecond a byte. */
+const CALLS_A_READ = 256;
+
 /**
  * TLS on a connection, as its server. OpenSSL reads and writes the descriptor itself; nothing here blocks. A failure of the
  * protocol is -EPROTO and the end of the connection: all calls after it fail the same way.
@@ -37,6 +40,7 @@ export class TlsStream implements ByteStream, Disposable {
   #isBroken = false;
   #hasEnded = false;
   #readNeedsRoom = false;
+  #hasMore = false;
   #error = '';
 
   private constructor(stream: StreamSocket, sessions: TlsSessions, ssl: number) {
@@ -66,6 +70,10 @@ export class TlsStream implements ByteStream, Disposable {
 
   get readNeedsRoom(): boolean {
     return this.#readNeedsRoom;
+  }
+
+  get hasMore(): boolean {
+    return this.#hasMore;
   }
 
   /** Why it failed, in OpenSSL's words. */
@@ -111,7 +119,12 @@ export class TlsStream implements ByteStream, Disposable {
     const refused = this.#refusal();
     if (refused < 0) return refused;
     let got = 0;
-    while (got < sizeBytes) {
+    this.#hasMore = false;
+    for (let calls = 0; got < sizeBytes; calls++) {
+      if (calls === CALLS_A_READ) {
+        this.#hasMore = true;
+        break;
+      }
       const left = sizeBytes - got;
       const result = this.#calls.SSL_read(this.#ssl, arena.address(at + got, left), left);
       if (result > 0) {

@@ -181,6 +181,7 @@ describe('a handshake', () => {
   });
 
   test.for([
+    ['protocols of others', {}, { ALPNProtocols: ['http/1.0', 'http/1.11'] }, 'no application protocol'],
     ['an older version', { minVersion: 'TLSv1.3' }, { maxVersion: 'TLSv1.2' }, 'unsupported protocol'],
     [
       'other ciphers',
@@ -384,6 +385,31 @@ describe('a client that misbehaves', () => {
     raw.write(Buffer.from([23, 3, 3, 0, 20, ...Array.from({ length: 20 }, () => 0)]));
     await server.thread.until('the failure', () => server.last.state === 'failed');
     expect(server.last.stream.send(server.thread.arena, 0, 1)).toBe(-ERRNO.EPROTO);
+    client.destroy();
+  });
+
+  test('puts each byte into a record of its own is read some records at a time', async () => {
+    const RECORDS = 600;
+    using server = new Server();
+    const client = await server.connect();
+    await server.thread.until('the other side', () => server.last.state === 'open');
+    const { stream } = server.last;
+    server.thread.loop.remove(stream);
+    for (let i = 0; i < RECORDS; i++)
+      await new Promise((resolve) => client.write(Uint8Array.of(i & 255), resolve));
+    const sizes: number[] = [];
+    let [total, told] = [0, 0];
+    await server.thread.until('all of them', () => {
+      const size = stream.receive(server.thread.arena, 0, SCRATCH_BYTES);
+      if (size <= 0) return false;
+      sizes.push(size);
+      total += size;
+      if (stream.hasMore) told++;
+      return total === RECORDS;
+    });
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(256);
+    // whoever is told reads again; else an event comes
+    expect(told).toBeGreaterThan(0);
     client.destroy();
   });
 
