@@ -18,6 +18,7 @@ import { type EngineName, ENGINES } from '../net/engine.ts';
 import { exec } from '../net/exec.ts';
 import { joinHostPort } from '../net/ip.ts';
 import { openNodeLocal, type NodeLocal } from '../node/node-local-dns.ts';
+import { registerBuildInfo } from './build-info.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
 import { cpuList, manifestPath } from './flags.ts';
 import { startFault } from './start-fault.ts';
@@ -101,6 +102,7 @@ async function run(context: CliContext, flags: DnsFlags): Promise<void> {
   };
   const needs = readNeeds(corefile, options);
   const metrics = new Registry();
+  registerBuildInfo(metrics, 'dns');
   await using stack = new AsyncDisposableStack();
   const pods = needs.some((need) => need.pods);
   const tracker = new Tracker({ log: context.log, metrics, clock: systemClock }, { pods });

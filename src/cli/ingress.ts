@@ -16,6 +16,7 @@ import { joinHostPort } from '../net/ip.ts';
 import { ingressReporter, IngressStatusWriter } from '../node/ingress-status.ts';
 import { LazyResolver } from '../node/lazy-resolver.ts';
 import { followPublishedService } from '../node/published-service.ts';
+import { registerBuildInfo } from './build-info.ts';
 import type { CliContext, RegisterCommand } from './context.ts';
 import { type Acme, addAcmeFlags, openAcme } from './ingress-acme.ts';
 import { addCheck } from './ingress-check.ts';
@@ -65,6 +66,7 @@ export const register: RegisterCommand = (program, context) => {
 async function run(flags: IngressFlags, context: CliContext): Promise<void> {
   const { log } = context;
   const metrics = new Registry();
+  registerBuildInfo(metrics, 'ingress');
   const deps = { clock: systemClock, log, metrics, random: Math.random };
   await using stack = new AsyncDisposableStack();
   const api = await connectIngressApi(context, flags);

@@ -59,7 +59,9 @@ describe.runIf(able)('weft ingress --from', () => {
 
   it('serves health and metrics on its own port', () => {
     expect(edge.curl('http://127.0.0.1:10254/readyz')).toEqual({ body: 'ok\n', status: 200 });
-    expect(edge.curl('http://127.0.0.1:10254/metrics').body).toMatch(
+    const { body } = edge.curl('http://127.0.0.1:10254/metrics');
+    expect(body).toMatch(/^nginx_ingress_controller_build_info\{release="\d+\.\d+\.\d+"\} 1$/m);
+    expect(body).toMatch(
       /nginx_ingress_controller_requests\{ingress="web",namespace="default",service="red",status="200",method="GET",host="web.test",path="\/",canary=""\} \d+/,
     );
   });
