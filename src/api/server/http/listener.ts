@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import http2, { type Http2SecureServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import type { Duplex, Readable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import type { Clock } from '../../../base/clock.ts';
 import type { Drain } from '../../../base/drain.ts';
 import { Fault, messageOf } from '../../../base/fault.ts';
@@ -164,8 +164,9 @@ export class ApiListener implements AsyncDisposable {
   }
 
   async #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
-    const gone = goneSignal(stream);
-    stream.on('error', () => stream.destroy());
+    const gone = new AbortController();
+    stream.once('close', () => gone.abort(CLIENT_GONE));
+    stream.on('error', () => gone.abort(CLIENT_GONE));
     const socket = stream.session?.socket;
     if (!socket) {
       stream.destroy();
@@ -178,7 +179,7 @@ export class ApiListener implements AsyncDisposable {
       source: stream,
       socket,
       upgrade: undefined,
-      gone,
+      signal: gone.signal,
     });
     const reply = await this.#answer(request);
     if (!reply) return;
@@ -190,11 +191,12 @@ export class ApiListener implements AsyncDisposable {
       return;
     }
     stream.respond({ ':status': reply.status, ...reply.headers });
-    await this.#pump(stream, gone(), reply);
+    await this.#pump(stream, gone.signal, reply);
   }
 
   async #onRequest(message: IncomingMessage, response: ServerResponse): Promise<void> {
-    const gone = goneSignal(response);
+    const gone = new AbortController();
+    response.once('close', () => gone.abort(CLIENT_GONE));
     const request = requestOf({
       method: message.method ?? 'GET',
       target: message.url ?? '/',
@@ -202,7 +204,7 @@ export class ApiListener implements AsyncDisposable {
       source: message,
       socket: message.socket,
       upgrade: undefined,
-      gone,
+      signal: gone.signal,
     });
     const reply = await this.#answer(request);
     if (!reply) return;
@@ -217,11 +219,12 @@ export class ApiListener implements AsyncDisposable {
     }
     response.writeHead(reply.status, reply.headers);
     response.flushHeaders();
-    await this.#pump(response, gone(), reply);
+    await this.#pump(response, gone.signal, reply);
   }
 
   async #onUpgrade(message: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const gone = goneSignal(socket);
+    const gone = new AbortController();
+    socket.once('close', () => gone.abort(CLIENT_GONE));
     socket.on('error', () => socket.destroy());
     const upgrade: UpgradeSocket = { socket, head, raw: message };
     const request = requestOf({
@@ -231,7 +234,7 @@ export class ApiListener implements AsyncDisposable {
       source: undefined,
       socket: message.socket,
       upgrade,
-      gone,
+      signal: gone.signal,
     });
     const reply = await this.#answer(request);
     reply?.done?.();
@@ -305,23 +308,10 @@ interface RawRequest {
   readonly method: string;
   readonly target: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly source: Readable | undefined;
+  readonly source: AsyncIterable<Uint8Array> | undefined;
   readonly socket: Socket;
   readonly upgrade: UpgradeSocket | undefined;
-  readonly gone: () => AbortSignal;
-}
-
-/** Aborts when the client goes away. Made when somebody asks for it: for most requests nobody does. */
-function goneSignal(client: ServerHttp2Stream | ServerResponse | Duplex): () => AbortSignal {
-  let gone: AbortController | undefined;
-  return () => {
-    if (!gone) {
-      const made = (gone = new AbortController());
-      if (client.destroyed || client.closed) made.abort(CLIENT_GONE);
-      else client.once('close', () => made.abort(CLIENT_GONE));
-    }
-    return gone.signal;
-  };
+  readonly signal: AbortSignal;
 }
 
 function requestOf(raw: RawRequest): ApiRequest {
@@ -339,29 +329,19 @@ function requestOf(raw: RawRequest): ApiRequest {
     peer: peerOf(raw.socket),
     trusted: undefined,
     upgrade: raw.upgrade,
-    get signal() {
-      return raw.gone();
-    },
+    signal: raw.signal,
   };
 }
 
-function readBody({ headers, source }: RawRequest): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    const tooBig = () => tooLarge(`Request entity too large: limit is ${BODY_MAX_BYTES}`);
-    if (Number(headers['content-length'] ?? 0) > BODY_MAX_BYTES) return reject(tooBig());
-    if (!source) return resolve(Buffer.alloc(0));
-    if (source.destroyed) return reject(CLIENT_GONE);
-    const chunks: Uint8Array[] = [];
-    let sizeBytes = 0;
-    const take = (chunk: Uint8Array): void => {
-      sizeBytes += chunk.length;
-      if (sizeBytes <= BODY_MAX_BYTES) return void chunks.push(chunk);
-      source.off('data', take).pause(); // the rest stays unread until the reply has left
-      reject(tooBig());
-    };
-    source.on('data', take);
-    source.once('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
-    source.once('error', reject);
-    source.once('close', () => reject(CLIENT_GONE)); // after the end that says nothing
-  });
+async function readBody({ headers, source }: RawRequest): Promise<Uint8Array> {
+  const tooBig = () => tooLarge(`Request entity too large: limit is ${BODY_MAX_BYTES}`);
+  if (Number(headers['content-length'] ?? 0) > BODY_MAX_BYTES) throw tooBig();
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of source ?? []) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > BODY_MAX_BYTES) throw tooBig();
+    chunks.push(chunk);
+  }
+  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
 }
