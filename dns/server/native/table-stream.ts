@@ -189,7 +189,13 @@ export class TableStream implements ReadyHandler, RoomMember {
 
   #waitForRoom(): void {
     const { loop, limits } = this.#room;
+    this.#askForRoom();
     loop.timers.set(this.#timer, limits.writeMs);
+  }
+
+  /** Asked for anew, room that is there already is told of: nothing hangs on one edge. */
+  #askForRoom(): void {
+    this.#room.loop.modify(this.#stream, EVENTS);
   }
 
   /** True when all that was kept is sent. */
@@ -201,6 +207,7 @@ export class TableStream implements ReadyHandler, RoomMember {
     this.#send(before.length);
     if (!this.#isOpen) return false;
     if (this.#unsent.length === 0) return true;
+    this.#askForRoom();
     if (this.#unsent.length < before.length) loop.timers.set(this.#timer, limits.writeMs);
     return false;
   }
