@@ -106,7 +106,7 @@ export async function assemble(
     clock,
     log,
     random,
-    watchSlots: new WatchSlots(options.watchesPerUserMax),
+    watchSlots: new WatchSlots(clock, options.watchesPerUserMax),
     nextSlice: (username) => queue.slice(username),
   };
   const access = openAccess(core, pki, options.issuer ?? DEFAULT_ISSUER);

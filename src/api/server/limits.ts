@@ -24,8 +24,12 @@ export const WRITE_ATTEMPTS_MAX = 8;
 export const GENERATE_NAME_ATTEMPTS_MAX = 8;
 /** History older than this is compacted away. */
 export const COMPACTION_INTERVAL_MS = 300_000;
-/** The objects a watch begins with go out in pieces of about this size; others have the event loop in between. */
+/** What a watch sends goes out in pieces of about this size; others have the event loop in between. */
 export const WATCH_CHUNK_BYTES = 32 * 1024;
+/** Watches of one user that send what is there at the same time; the next ones begin when these have sent it. */
+export const WATCH_STARTS_PER_USER = 8;
+/** A watch whose reader takes longer lets the next one begin. */
+export const WATCH_START_SHARE_MS = 1_000;
 /** List replies above this are sent in pieces of about this size. */
 export const LIST_CHUNK_BYTES = 1024 * 1024;
 /** Requests one user has in execution; the rest waits in the user's queue. */

@@ -54,6 +54,7 @@ export async function listOrWatch(
     clock: core.clock,
     random: core.random,
     nextSlice,
+    begin: () => core.watchSlots.start(username),
   };
   if (!options.watch) return await list(deps, scope, options, encoder);
   core.watchSlots.check(username);

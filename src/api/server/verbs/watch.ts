@@ -25,10 +25,16 @@ export interface WatchDeps {
   readonly random: () => number;
   /** Waits for the user's turn to go on. */
   readonly nextSlice: () => Promise<void>;
+  /** Waits until it is this watch's turn to send what is there; disposed when that has been sent. */
+  readonly begin: () => Promise<Disposable>;
 }
 
-/** Made when its turn comes, unless all watchers share it. */
-type Frame = Uint8Array | (() => Uint8Array);
+/** An event on its way out. */
+interface Outgoing {
+  /** Made when its turn comes, unless all watchers share it. */
+  readonly frame: Uint8Array | (() => Uint8Array);
+  readonly sizeBytes: number;
+}
 
 /** Answers a watch: a stream that ends by its timeout, its receiver, a lost history or the server's stop. */
 export async function watch(
@@ -59,9 +65,11 @@ class WatchStream implements Disposable {
   /** Live events that wait until the past has been sent. */
   #pending: CacheEvent[] | undefined = [];
   /** What waits for the user's turn, and how much that is with what is pending. */
-  #outbox: Frame[] = [];
+  #outbox: Outgoing[] = [];
   #waitingBytes = 0;
   #flushing: Promise<void> | undefined;
+  /** The reader has not taken what was sent last; the rest waits for it. */
+  #blocked = false;
   #first = true;
   #ended = false;
   #end: () => void = () => {};
@@ -115,6 +123,8 @@ class WatchStream implements Disposable {
     const { hub } = this.#deps;
     const initial = this.#options.sendInitialEvents ?? (asked === undefined || asked === 0);
     if (initial) {
+      using _beginning = await this.#deps.begin();
+      if (this.#ended) return;
       const revision = hub.revision;
       const entries = [...cache.range(this.#scope.prefix)];
       this.#listen();
@@ -274,8 +284,8 @@ class WatchStream implements Disposable {
     return frame;
   }
 
-  #send(frame: Frame, sizeBytes: number): void {
-    this.#outbox.push(frame);
+  #send(frame: Outgoing['frame'], sizeBytes: number): void {
+    this.#outbox.push({ frame, sizeBytes });
     this.#waitingBytes += sizeBytes;
     if (this.#unsentBytes > WATCH_BUFFER_MAX_BYTES) return this.#end();
     this.#flushing ??= this.#flush().catch((error: unknown) => this.#fail(statusOf(error)));
@@ -285,18 +295,34 @@ class WatchStream implements Disposable {
     return this.#waitingBytes + this.#sink.bufferedBytes;
   }
 
-  /** All that has gathered until the user's turn comes leaves as one write. */
+  /**
+   * What has gathered until the user's turn comes leaves in one piece, a backlog in several: what a slow reader has not
+   * taken yet waits as frames that all watchers share.
+   */
   async #flush(): Promise<void> {
     while (this.#outbox.length > 0) {
+      if (this.#sink.bufferedBytes >= WATCH_CHUNK_BYTES) {
+        this.#blocked = true;
+        await this.#sink.drained();
+        this.#blocked = false;
+      }
       await this.#deps.nextSlice();
-      const frames = this.#outbox;
-      this.#outbox = [];
-      this.#waitingBytes = 0;
       if (this.#ended) break;
-      const bytes = frames.map((frame) => (typeof frame === 'function' ? frame() : frame));
-      this.#sink.write(bytes.length === 1 ? bytes[0]! : Buffer.concat(bytes));
+      this.#sink.write(this.#nextPiece());
     }
     this.#flushing = undefined;
+  }
+
+  #nextPiece(): Uint8Array {
+    let [count, sizeBytes] = [0, 0];
+    while (count < this.#outbox.length && sizeBytes < WATCH_CHUNK_BYTES) {
+      sizeBytes += this.#outbox[count++]!.sizeBytes;
+    }
+    this.#waitingBytes -= sizeBytes;
+    const frames = this.#outbox
+      .splice(0, count)
+      .map(({ frame }) => (typeof frame === 'function' ? frame() : frame));
+    return frames.length === 1 ? frames[0]! : Buffer.concat(frames);
   }
 
   #bookmark(revision: number): void {
@@ -314,7 +340,7 @@ class WatchStream implements Disposable {
         const { revision } = hub;
         this.#inTurn(async () => {
           this.#bookmark(revision);
-          await this.#flushing;
+          if (!this.#blocked) await this.#flushing;
           this.#end();
         });
       }),
