@@ -100,6 +100,7 @@ export class TableStream implements ReadyHandler, RoomMember {
   /** When there may be room for what is unsent. */
   #goOn(): void {
     if (!this.#sendRest()) return;
+    this.#room.loop.modify(this.#stream, EVENTS);
     const rest = this.#rest;
     this.#rest = NOTHING;
     this.#work(rest);
@@ -193,9 +194,12 @@ export class TableStream implements ReadyHandler, RoomMember {
     loop.timers.set(this.#timer, limits.writeMs);
   }
 
-  /** Asked for anew, room that is there already is told of: nothing hangs on one edge. */
+  /**
+   * Asked for anew, room that is there already is told of: nothing hangs on one edge. For nothing else, as what waits to be
+   * read would be told of anew, too, again and again.
+   */
   #askForRoom(): void {
-    this.#room.loop.modify(this.#stream, EVENTS);
+    this.#room.loop.modify(this.#stream, EPOLL.OUT | EPOLL.EDGE);
   }
 
   /** True when all that was kept is sent. */
