@@ -205,4 +205,9 @@ if (parts.has('writes')) await measureWrites(server, token);
 if (parts.has('reads')) await measureReads(server, token);
 if (parts.has('fanout')) await measureFanOut(server, token);
 if (parts.has('fairness')) await measureFairness(server, token);
-if (parts.has('size')) await measureSize(server, token);
+if (parts.has('size')) {
+  // On a server of its own: what the parts before have made is no part of it.
+  await using large = new ServerProcess(flags.weft, flags.folder);
+  await large.start();
+  await measureSize(large, await large.token());
+}
