@@ -174,7 +174,12 @@ const FAULTS: readonly Fault[] = [
   },
   { service: 'dns tcp', inject: 'epoll_wait:error=EINTR:when=1..9+2' },
   { service: 'dns tcp', inject: 'accept4:error=ECONNABORTED:when=1..9+2' },
-  { service: 'dns tcp', inject: 'accept4:error=EMFILE:when=1..3', log: 'accept failed' },
+  {
+    service: 'dns tcp',
+    inject: 'accept4:error=EMFILE:when=1..3',
+    log: 'accept failed',
+    counted: 'weft_engine_accept_failures_total{worker="dns stream thread",errno="EMFILE"}',
+  },
   { service: 'dns tcp', inject: 'recvfrom:error=ECONNRESET:when=1..3', isSeen: true },
   { service: 'dns tcp', inject: 'sendto:error=EAGAIN:when=1..9+2' },
   { service: 'ingress', inject: 'epoll_wait:error=EINTR:when=1..9+2' },

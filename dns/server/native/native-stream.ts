@@ -1,6 +1,8 @@
 import { Socket } from 'node:net';
 import type { Clock } from '../../../src/base/clock.ts';
 import type { Logger } from '../../../src/base/log.ts';
+import type { Registry } from '../../../src/base/metrics.ts';
+import { EngineMetrics } from '../../../src/net/engine-metrics.ts';
 import { siblingModule } from '../../../src/base/module-url.ts';
 import { EpollLoop } from '../../../src/net/native/epoll-loop.ts';
 import { openStreamListener, type StreamListener } from '../../../src/net/native/stream-listener.ts';
@@ -36,10 +38,7 @@ import { readSentTls, sameTls } from './sent-tls.ts';
  * node:net, on the thread of the chain; what they had of TLS stays with the thread. Rejects with LISTEN_FAILED, TLS_FILES,
  * FFI or NATIVE_UNSUPPORTED.
  */
-export function nativeStream(
-  deps: { readonly clock: Clock; readonly log: Logger },
-  thread: NativeStreamOptions = {},
-): OpenStreamEngine {
+export function nativeStream(deps: NativeStreamDeps, thread: NativeStreamOptions = {}): OpenStreamEngine {
   return async (streamDeps, options) => {
     EpollLoop.prove();
     const { address, port } = options;
@@ -58,6 +57,15 @@ export function nativeStream(
   };
 }
 
+/** The name of the thread in the log and in metrics. */
+const STREAM = 'dns stream thread';
+
+interface NativeStreamDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics?: Registry;
+}
+
 interface NativeStreamOptions {
   /** The processor that the thread is bound to; absent = any. */
   readonly cpu?: number | undefined;
@@ -65,7 +73,8 @@ interface NativeStreamOptions {
 
 class NativeStream implements StreamEngine {
   readonly address: Peer;
-  readonly #deps: StreamDeps & { readonly log: Logger };
+  readonly #deps: StreamDeps & NativeStreamDeps;
+  readonly #metrics: EngineMetrics | undefined;
   readonly #options: StreamOptions & NativeStreamOptions;
   readonly #listener: StreamListener;
   readonly #sessions: TlsSessions | undefined;
@@ -79,7 +88,7 @@ class NativeStream implements StreamEngine {
   #open = true;
 
   constructor(
-    deps: StreamDeps & { readonly log: Logger },
+    deps: StreamDeps & NativeStreamDeps,
     options: StreamOptions & NativeStreamOptions,
     listener: StreamListener,
     tls: SentTls | undefined,
@@ -87,6 +96,7 @@ class NativeStream implements StreamEngine {
     this.#tls = tls;
     this.#sessions = tls && TlsSessions.sized(STREAM_DESCRIPTORS);
     this.#deps = deps;
+    this.#metrics = deps.metrics && EngineMetrics.on(deps.metrics);
     this.#options = options;
     this.#listener = listener;
     const { address, port } = listener;
@@ -161,6 +171,7 @@ class NativeStream implements StreamEngine {
       {
         clock,
         log,
+        metrics: this.#metrics,
         heard: (reply) => this.#hear(reply),
         started: (tell) => {
           this.#sessions?.freeAll(); // of the thread before
@@ -171,7 +182,7 @@ class NativeStream implements StreamEngine {
         lost: () => Atomics.store(this.#control, STREAM_CONTROL.OPEN, 0),
       },
       {
-        name: 'dns stream thread',
+        name: STREAM,
         module: siblingModule(import.meta.url, './stream-worker'),
         data,
         cpu,
@@ -189,6 +200,7 @@ class NativeStream implements StreamEngine {
       case 'handed over':
         return this.#takeOver(reply.connection);
       case 'accept failed':
+        this.#metrics?.acceptFailed(STREAM, reply.errno);
         return log.warn('accept failed', { port, errno: reply.errno });
       case 'broken':
         return log.error('connection failed', { port, reason: reply.reason });
