@@ -1,4 +1,5 @@
-import { failure, type Handler, type Outcome, type Plugin } from './plugin.ts';
+import type { Plugin } from './plugin.ts';
+import { failure, type Handler, type Outcome } from './query.ts';
 
 /** What stands behind the last plugin (CoreDNS: "no next plugin found"). */
 const endOfChain: Handler = () => failure('SERVFAIL', 'no plugin answers this name');

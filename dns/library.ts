@@ -20,15 +20,8 @@ export { formatRecord, parseRecord } from './wire/zone-text.ts';
 
 // Plugins and chains.
 export { composeChain } from './chain.ts';
-export {
-  failure,
-  withQuestion,
-  type Handler,
-  type Outcome,
-  type Peer,
-  type Plugin,
-  type Query,
-} from './plugin.ts';
+export type { Plugin } from './plugin.ts';
+export { failure, withQuestion, type Handler, type Outcome, type Peer, type Query } from './query.ts';
 
 // The cluster: objects in, answers out.
 export { Tracker } from '../endpoints/tracker.ts';

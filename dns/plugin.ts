@@ -2,106 +2,15 @@ import type { SnapshotSource } from '../endpoints/snapshot.ts';
 import type { Clock } from '../src/base/clock.ts';
 import type { Logger } from '../src/base/log.ts';
 import type { Registry } from '../src/base/metrics.ts';
-import type { ClusterOptions } from './cluster/options.ts';
 import type { GatePolicy } from './cluster/table/client-gate.ts';
 import type { PackedTable } from './cluster/table/packed-table.ts';
 import type { ReaderOptions, TableSurroundings } from './cluster/table/reader-options.ts';
 import type { Line, Token } from './corefile/syntax.ts';
 import type { Message, Question, ResourceRecord } from './wire/message.ts';
-import type { Opcode, Rcode, RecordClass, RecordType } from './wire/numbers.ts';
-import type { TsigAlgorithm, TsigKey } from './wire/tsig.ts';
-
-export type Transport = 'udp' | 'tcp' | 'tls' | 'https';
-
-export interface Peer {
-  readonly address: string;
-  readonly port: number;
-}
-
-/** One question on its way through a chain. Plugins never change it; they hand a changed copy to `next`. */
-export interface Query {
-  readonly request: Message;
-  /** The only question of the request, as asked (case kept). */
-  readonly question: Question;
-  /** question.name in lower case, for comparing. */
-  readonly name: string;
-  readonly transport: Transport;
-  readonly client: Peer;
-  /** The address of ours that the question came to. */
-  readonly server: Peer;
-  /** Facts for the plugins behind (rewrite, log, view), by name `plugin/fact`. Shared by all copies of a query. */
-  readonly metadata: Map<string, () => string>;
-  /** Aborted when nobody waits for the answer any more (deadline, connection gone, shutdown). */
-  readonly signal: AbortSignal;
-  /** Monotonic time of arrival. */
-  readonly arrivedMs: number;
-  /** Zone of the server block that was chosen. */
-  readonly zone: string;
-  /** Name of the view that was chosen; empty = none. */
-  readonly view: string;
-  /** The listener, `dns://:53`, as CoreDNS's metrics name it. */
-  readonly listener: string;
-  /** 0 for a client's question, one more for each look-up inside a look-up. */
-  readonly depth: number;
-  /** The client has signed with a key of ours (RFC 8945); what goes back will be signed too. */
-  readonly signed?: SignedQuestion | undefined;
-}
-
-export interface SignedQuestion {
-  readonly keyName: string;
-  /** Octets to leave free for the signature. */
-  readonly reserveBytes: number;
-  /** Each message of the answer, in order, as it goes out. */
-  sign(reply: Uint8Array): Uint8Array;
-}
-
-/** A shared secret (`tsig`). */
-export interface TsigSecret {
-  /** Absolute and folded. */
-  readonly name: string;
-  readonly secret: Uint8Array;
-  /** Undefined: that of the client. */
-  readonly algorithm: TsigAlgorithm | undefined;
-}
-
-/** An Extended DNS Error (RFC 8914): why an answer is as it is. */
-export interface ExtendedError {
-  readonly code: number;
-  readonly text: string;
-}
-
-/**
- * What became of a question. A value always says whether there is something to send:
- * - reply: send this message (its id, question and OPT are put right by the server)
- * - failure: the server makes the reply; `reason` goes to the log, `extended` to the client
- * - stream: several messages, TCP only (zone transfer)
- * - drop: say nothing
- */
-export type Outcome =
-  | {
-      readonly kind: 'reply';
-      readonly message: Message;
-      readonly extended?: ExtendedError;
-      /** Over UDP the reply is cut to this, if that is less than the client takes (`bufsize`). */
-      readonly maxBytes?: number;
-      /** The order of the records was chosen for this client: `loadbalance` leaves it. */
-      readonly ordered?: boolean;
-      /** Sent instead of the RD bit of the question (`header`). */
-      readonly recursionDesired?: boolean;
-      /** Name of the plugin that made it; filled in by the chain. */
-      readonly plugin?: string;
-    }
-  | {
-      readonly kind: 'failure';
-      readonly rcode: Rcode;
-      readonly reason: string;
-      readonly extended?: ExtendedError;
-      readonly plugin?: string;
-    }
-  | { readonly kind: 'stream'; readonly messages: AsyncIterable<Message>; readonly plugin?: string }
-  | { readonly kind: 'drop'; readonly reason: string; readonly plugin?: string };
-
-export type Handler = (query: Query) => Outcome | Promise<Outcome>;
+import type { Opcode, RecordClass } from './wire/numbers.ts';
+import type { TsigKey } from './wire/tsig.ts';
+import type { BlockSettings } from './block-settings.ts';
+import type { Handler, Outcome, Peer, Query } from './query.ts';
 
 /**
  * One link of a chain. `serve` answers or calls `next` (at most once in the ordinary case; never after it has
@@ -197,90 +106,6 @@ export interface ZoneSource {
   subscribe?(listener: (zone: string) => void): Disposable;
 }
 
-/** One key of a server block: where its zone is served. */
-export interface ServerKey {
-  /** Absolute and folded. */
-  readonly zone: string;
-  readonly scheme: 'dns' | 'tls' | 'https';
-  readonly port: number;
-}
-
-/**
- * What a server block says of itself. A block has one chain for all of its keys. Directives such as `bind` and
- * `tls` write here during setup.
- */
-export interface BlockSettings {
-  readonly keys: readonly ServerKey[];
-  /** The zones of the keys, in order, each once. */
-  readonly zones: readonly string[];
-  readonly bind: Bind[];
-  tls: TlsFiles | undefined;
-  /** All must hold for the block to be chosen (`view`). */
-  readonly filters: { readonly name: string; readonly test: (query: Query) => boolean }[];
-  debug: boolean;
-  /** Where relative paths start (`root`); undefined = the folder of the Corefile. */
-  root: string | undefined;
-  readonly transport: TransportSettings;
-  /** Told of each question over UDP that is dropped because too many are under way; undefined = it is answered. */
-  shed: (() => void) | undefined;
-  /** Keys of the whole server (`tsig`). */
-  readonly tsigSecrets: TsigSecret[];
-  /** What the block wants to know of the cluster; undefined = nothing. For whoever feeds the snapshot. */
-  cluster: ClusterNeeds | undefined;
-}
-
-/** One `bind`: addresses and interfaces to listen on, and those of them to leave out. */
-export interface Bind {
-  readonly hosts: readonly string[];
-  readonly except: readonly string[];
-}
-
-/** How the sockets of a block behave; undefined = as dns/limits.ts says. Blocks that share a port share these. */
-export interface TransportSettings {
-  /** A question that has begun to arrive over a connection must be whole within this. */
-  readMs: number | undefined;
-  /** A client must take something of its answers within this. */
-  writeMs: number | undefined;
-  /** A connection without questions is closed after this. */
-  idleMs: number | undefined;
-  /** Questions of one TCP or TLS connection; it is closed with the last answer. */
-  queriesMax: number | undefined;
-  httpsConnections: number | undefined;
-  /** UDP sockets a port. */
-  sockets: number | undefined;
-}
-
-/** Which objects a `kubernetes` stanza answers from and how it says the API is reached. */
-export interface ClusterNeeds {
-  readonly pods: boolean;
-  readonly imports: boolean;
-  /** For the watches of services, slices and pods. */
-  readonly labelSelector: string | undefined;
-  /** What is exposed, and how. */
-  readonly options: ClusterOptions;
-  readonly api: ApiAccess;
-}
-
-export interface ApiAccess {
-  readonly endpoint: string | undefined;
-  /** Certificate, key and CA files. */
-  readonly tls: readonly string[];
-  readonly kubeconfig: string | undefined;
-  readonly kubeconfigContext: string | undefined;
-  readonly queriesPerSecond: number | undefined;
-  readonly burst: number | undefined;
-  readonly maxInflight: number | undefined;
-}
-
-export interface TlsFiles {
-  readonly certFile: string;
-  readonly keyFile: string;
-  readonly caFile: string | undefined;
-  /** Secrets of the sessions are written here, for those who must read the traffic (debugging). */
-  readonly keyLogFile: string | undefined;
-  readonly clientAuth: 'nocert' | 'request' | 'require' | 'verify_if_given' | 'require_and_verify';
-}
-
 /** Given to `setup`: the stanza, the block it stands in and where to report faults. */
 export interface SetupContext {
   readonly stanza: Line;
@@ -362,28 +187,3 @@ export interface Directive {
 }
 
 export type OpenPlugin = (deps: PluginDeps) => Plugin | Promise<Plugin>;
-
-/** A copy of query that asks something else. */
-export function withQuestion(query: Query, question: Question): Query {
-  return {
-    ...query,
-    question,
-    name: question.name.toLowerCase(),
-    request: { ...query.request, questions: [question] },
-  };
-}
-
-/** A copy of query with another request message (EDNS, flags); its first question must exist. */
-export function withRequest(query: Query, request: Message): Query {
-  const question = request.questions[0] ?? query.question;
-  return { ...query, request, question, name: question.name.toLowerCase() };
-}
-
-export function failure(rcode: Rcode, reason: string, extended?: ExtendedError): Outcome {
-  return extended ? { kind: 'failure', rcode, reason, extended } : { kind: 'failure', rcode, reason };
-}
-
-/** True for a question of this type in class IN. */
-export function asks(query: Query, type: RecordType): boolean {
-  return query.question.type === type && query.question.class === 'IN';
-}

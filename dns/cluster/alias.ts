@@ -1,4 +1,4 @@
-import type { Query } from '../plugin.ts';
+import type { Query } from '../query.ts';
 import { record, type Question, type ResourceRecord } from '../wire/message.ts';
 import { foldName, isWithin, zoneAsAsked } from '../wire/name.ts';
 import { answerFrom, NODATA, nodeAt, type ClusterAnswer, type ClusterContext } from './answer.ts';

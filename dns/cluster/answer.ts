@@ -1,4 +1,4 @@
-import type { Query } from '../plugin.ts';
+import type { Query } from '../query.ts';
 import type { Message, Question, ResourceRecord } from '../wire/message.ts';
 import { foldName, labelsBelow } from '../wire/name.ts';
 import type { Rcode } from '../wire/numbers.ts';

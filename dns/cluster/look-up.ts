@@ -1,4 +1,4 @@
-import type { ExtendedError, Outcome, Query } from '../plugin.ts';
+import type { ExtendedError, Outcome, Query } from '../query.ts';
 import { replyTo, type Message, type Question } from '../wire/message.ts';
 import { isWithin, splitLabels, zoneAsAsked } from '../wire/name.ts';
 import { EDE } from '../wire/numbers.ts';

@@ -1,4 +1,5 @@
-import type { BlockSettings, Directive, OpenPlugin, ServerKey, SetupContext } from '../plugin.ts';
+import type { BlockSettings, ServerKey } from '../block-settings.ts';
+import type { Directive, OpenPlugin, SetupContext } from '../plugin.ts';
 import { suggestion, zonesOf } from './options.ts';
 import type { BlockSyntax, ConfigFault, Line, Token } from './syntax.ts';
 

@@ -1,4 +1,4 @@
-import type { BlockSettings } from '../plugin.ts';
+import type { BlockSettings } from '../block-settings.ts';
 
 export interface Gathered<T> {
   /** What the stanzas of the block have given so far; complete when plugins are opened. */

@@ -1,5 +1,7 @@
 import { parentName } from '../wire/name.ts';
-import type { BlockSettings, Handler, Plugin, Query } from '../plugin.ts';
+import type { BlockSettings } from '../block-settings.ts';
+import type { Plugin } from '../plugin.ts';
+import type { Handler, Query } from '../query.ts';
 
 /** A server block that is open: its plugins and the handler they make. */
 export interface OpenBlock {

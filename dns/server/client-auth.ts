@@ -1,4 +1,4 @@
-import type { TlsFiles } from '../plugin.ts';
+import type { TlsFiles } from '../block-settings.ts';
 
 /** Whether a client may ask, by the certificate it gave: Go's ClientAuthType in CoreDNS's words. */
 export function mayAsk(

@@ -1,5 +1,6 @@
 import type { AskingClient } from '../cluster/table/raw-question.ts';
-import type { CompiledNames, Peer } from '../plugin.ts';
+import type { CompiledNames } from '../plugin.ts';
+import type { Peer } from '../query.ts';
 
 /** Receives one datagram. `reply` may be called later, more than once or never; bytes belong to the receiver. */
 export type DatagramHandler = (bytes: Uint8Array, client: Peer, reply: (bytes: Uint8Array) => void) => void;

@@ -7,7 +7,8 @@ import {
 import type { AddressInfo, Socket } from 'node:net';
 import type { Clock } from '../../src/base/clock.ts';
 import { STREAM_CONNECTIONS, STREAM_IDLE_MS, TLS_HANDSHAKE_MS } from '../limits.ts';
-import type { Peer, TlsFiles, TransportSettings } from '../plugin.ts';
+import type { TlsFiles, TransportSettings } from '../block-settings.ts';
+import type { Peer } from '../query.ts';
 import { HEADER_BYTES } from '../wire/decode.ts';
 import { MAX_MESSAGE_BYTES } from '../wire/encode.ts';
 import { smallestTtl } from './message-ttl.ts';

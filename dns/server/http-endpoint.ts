@@ -1,7 +1,7 @@
 import type * as http from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
-import type { Peer } from '../plugin.ts';
+import type { Peer } from '../query.ts';
 import { splitHostPort } from '../../src/net/ip.ts';
 import { listening } from './stream-listener.ts';
 

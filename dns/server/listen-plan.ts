@@ -3,7 +3,7 @@ import { Fault } from '../../src/base/fault.ts';
 import { canonicalAddress, familyOf } from '../../src/net/ip.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
 import type { BlockPlan } from '../corefile/compile.ts';
-import type { Bind, BlockSettings, ServerKey, TransportSettings } from '../plugin.ts';
+import type { Bind, BlockSettings, ServerKey, TransportSettings } from '../block-settings.ts';
 
 export interface ListenSpec {
   /** Query.listener: `dns://:53`, `tls://10.0.0.1:853`. */

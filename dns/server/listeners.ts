@@ -1,6 +1,7 @@
 import type { Clock } from '../../src/base/clock.ts';
 import { Fault, hasCode } from '../../src/base/fault.ts';
-import type { TlsFiles, Transport } from '../plugin.ts';
+import type { TlsFiles } from '../block-settings.ts';
+import type { Transport } from '../query.ts';
 import type { DatagramEngine, DatagramHandler, FastPath, OpenDatagramEngine } from './datagram-engine.ts';
 import type { ListenSpec } from './listen-plan.ts';
 import type { Answerer } from './responder.ts';

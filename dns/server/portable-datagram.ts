@@ -4,7 +4,7 @@ import { joinHostPort, parseAddress } from '../../src/net/ip.ts';
 import { listenReason } from '../../src/net/listen-reason.ts';
 import type { AskingClient } from '../cluster/table/raw-question.ts';
 import { SOCKET_BUFFER_BYTES, UDP_PAYLOAD_BYTES } from '../limits.ts';
-import type { Peer } from '../plugin.ts';
+import type { Peer } from '../query.ts';
 import type {
   DatagramCounts,
   DatagramEngine,

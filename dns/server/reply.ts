@@ -1,5 +1,5 @@
 import { UDP_PAYLOAD_BYTES, UDP_PLAIN_BYTES } from '../limits.ts';
-import type { ExtendedError, Outcome, Query } from '../plugin.ts';
+import type { ExtendedError, Outcome, Query } from '../query.ts';
 import { encodeMessage, MAX_MESSAGE_BYTES } from '../wire/encode.ts';
 import { replyTo, type Edns, type EdnsOption, type Message } from '../wire/message.ts';
 import { EDNS_OPTION } from '../wire/numbers.ts';

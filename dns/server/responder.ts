@@ -12,7 +12,7 @@ import {
   type Peer,
   type Query,
   type Transport,
-} from '../plugin.ts';
+} from '../query.ts';
 import { decodeMessage } from '../wire/decode.ts';
 import { replyTo, type EdnsOption, type Message, type Question } from '../wire/message.ts';
 import { EDE } from '../wire/numbers.ts';

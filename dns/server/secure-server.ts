@@ -1,6 +1,6 @@
 import { createServer, type Server, type TlsOptions } from 'node:tls';
 import { TLS_HANDSHAKE_MS } from '../limits.ts';
-import type { TlsFiles } from '../plugin.ts';
+import type { TlsFiles } from '../block-settings.ts';
 import { tlsFilesFault } from './tls-files.ts';
 import { guardTls, readTlsOptions } from './tls-options.ts';
 

@@ -7,7 +7,8 @@ import {
   STREAM_UNSENT_BYTES,
   STREAM_WRITE_STALL_MS,
 } from '../limits.ts';
-import type { Peer, Transport, TransportSettings } from '../plugin.ts';
+import type { TransportSettings } from '../block-settings.ts';
+import type { Peer, Transport } from '../query.ts';
 import { HEADER_BYTES } from '../wire/decode.ts';
 import { frame, FrameReader } from './framing.ts';
 import { plainAddress } from './portable-datagram.ts';

@@ -1,5 +1,6 @@
 import type { Clock } from '../../src/base/clock.ts';
-import type { Peer, TlsFiles, TransportSettings } from '../plugin.ts';
+import type { TlsFiles, TransportSettings } from '../block-settings.ts';
+import type { Peer } from '../query.ts';
 import type { FastPath } from './datagram-engine.ts';
 import type { Answerer } from './responder.ts';
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Fault, messageOf } from '../../src/base/fault.ts';
-import type { TlsFiles } from '../plugin.ts';
+import type { TlsFiles } from '../block-settings.ts';
 
 /** Throws Fault TLS_FILES. */
 export function readTlsFile(path: string): Buffer {

@@ -2,7 +2,7 @@ import { constants } from 'node:crypto';
 import { appendFile } from 'node:fs';
 import type { Server } from 'node:net';
 import type { TlsOptions, TLSSocket } from 'node:tls';
-import type { TlsFiles } from '../plugin.ts';
+import type { TlsFiles } from '../block-settings.ts';
 import { mayAsk } from './client-auth.ts';
 import { readTlsFile } from './tls-files.ts';
 

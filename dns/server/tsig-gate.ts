@@ -1,5 +1,6 @@
 import type { Clock } from '../../src/base/clock.ts';
-import type { SignedQuestion, TsigSecret } from '../plugin.ts';
+import type { TsigSecret } from '../block-settings.ts';
+import type { SignedQuestion } from '../query.ts';
 import type { Message } from '../wire/message.ts';
 import { foldName } from '../wire/name.ts';
 import {

@@ -1,11 +1,5 @@
-import {
-  failure,
-  type ExtendedError,
-  type Handler,
-  type Outcome,
-  type PluginDeps,
-  type Query,
-} from '../plugin.ts';
+import type { PluginDeps } from '../plugin.ts';
+import { failure, type ExtendedError, type Handler, type Outcome, type Query } from '../query.ts';
 import { replyTo, type Message } from '../wire/message.ts';
 import { isWithin } from '../wire/name.ts';
 import { EDE } from '../wire/numbers.ts';

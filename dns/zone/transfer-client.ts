@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import type { Clock } from '../../src/base/clock.ts';
 import { Fault, messageOf } from '../../src/base/fault.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
-import type { Peer } from '../plugin.ts';
+import type { Peer } from '../query.ts';
 import { frame, FrameReader } from '../server/framing.ts';
 import { decodeMessage } from '../wire/decode.ts';
 import { encodeMessage } from '../wire/encode.ts';

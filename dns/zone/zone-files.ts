@@ -1,4 +1,5 @@
-import type { Handler, Outcome, PluginDeps, Query, ZoneSource } from '../plugin.ts';
+import type { PluginDeps, ZoneSource } from '../plugin.ts';
+import type { Handler, Outcome, Query } from '../query.ts';
 import { longestZone, serveZone, type ServeZoneOptions, zoneNotReady } from './serve.ts';
 import type { ZoneFile } from './zone-file.ts';
 import { ZoneListeners } from './zone-listeners.ts';

@@ -12,7 +12,7 @@ import { systemClock } from '../base/clock.ts';
 import { messageOf } from '../base/fault.ts';
 import type { Registry } from '../base/metrics.ts';
 import { exec } from '../net/exec.ts';
-import type { ClusterNeeds } from '../../dns/plugin.ts';
+import type { ClusterNeeds } from '../../dns/block-settings.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError } from './context.ts';
 
 const SERVICE_IMPORTS: Resource = {

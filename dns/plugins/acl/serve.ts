@@ -1,6 +1,7 @@
 import { cidrContains, type Cidr } from '../../../src/net/cidr.ts';
 import type { GatePolicy } from '../../cluster/table/client-gate.ts';
-import { failure, type Outcome, type Plugin, type PluginDeps, type Query } from '../../plugin.ts';
+import type { Plugin, PluginDeps } from '../../plugin.ts';
+import { failure, type Outcome, type Query } from '../../query.ts';
 import { sharedCounter } from '../../plugin-metrics.ts';
 import { replyTo } from '../../wire/message.ts';
 import { isWithin } from '../../wire/name.ts';

@@ -1,5 +1,6 @@
 import { expectArgs, expectNoBody } from '../../corefile/options.ts';
-import { asks, type Directive, type Plugin } from '../../plugin.ts';
+import type { Directive, Plugin } from '../../plugin.ts';
+import { asks } from '../../query.ts';
 import { record, replyTo } from '../../wire/message.ts';
 
 const TTL_SECONDS = 8482;

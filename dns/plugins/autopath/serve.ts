@@ -1,12 +1,6 @@
 import { Counter } from '../../../src/base/metrics.ts';
-import {
-  withQuestion,
-  type Handler,
-  type Outcome,
-  type Plugin,
-  type PluginDeps,
-  type Query,
-} from '../../plugin.ts';
+import type { Plugin, PluginDeps } from '../../plugin.ts';
+import { withQuestion, type Handler, type Outcome, type Query } from '../../query.ts';
 import { record, type Message } from '../../wire/message.ts';
 import { EDE } from '../../wire/numbers.ts';
 import { absoluteName, isWithin, labelsBelow } from '../../wire/name.ts';

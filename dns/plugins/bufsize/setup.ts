@@ -1,6 +1,7 @@
 import { expectArgs, expectNoBody, readInteger } from '../../corefile/options.ts';
 import { UDP_PAYLOAD_BYTES } from '../../limits.ts';
-import { withRequest, type Directive, type Outcome, type Plugin } from '../../plugin.ts';
+import type { Directive, Plugin } from '../../plugin.ts';
+import { withRequest, type Outcome } from '../../query.ts';
 
 const LEAST_BYTES = 512;
 const MOST_BYTES = 4096;

@@ -1,5 +1,6 @@
 import { sleep } from '../../../src/base/clock.ts';
-import type { Handler, Outcome, Plugin, PluginDeps, Query } from '../../plugin.ts';
+import type { Plugin, PluginDeps } from '../../plugin.ts';
+import type { Handler, Outcome, Query } from '../../query.ts';
 import { isWithin } from '../../wire/name.ts';
 import { EDE } from '../../wire/numbers.ts';
 import { classify, ttlOf, withTtl, type ReplyKind } from './classify.ts';

@@ -1,4 +1,4 @@
-import type { ExtendedError } from '../../plugin.ts';
+import type { ExtendedError } from '../../query.ts';
 import type { Message } from '../../wire/message.ts';
 
 export interface CacheItem {

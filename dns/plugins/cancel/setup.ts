@@ -1,5 +1,6 @@
 import { expectArgs, expectNoBody, readDurationMs } from '../../corefile/options.ts';
-import { failure, type Directive, type Outcome, type Plugin, type PluginDeps } from '../../plugin.ts';
+import type { Directive, Plugin, PluginDeps } from '../../plugin.ts';
+import { failure, type Outcome } from '../../query.ts';
 import { EDE } from '../../wire/numbers.ts';
 
 const TIMEOUT_MS = 5001;

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { expectNoBody } from '../../corefile/options.ts';
-import { failure, type Directive, type Plugin, type PluginDeps } from '../../plugin.ts';
+import type { Directive, Plugin, PluginDeps } from '../../plugin.ts';
+import { failure } from '../../query.ts';
 import { record, replyTo } from '../../wire/message.ts';
 import { stringBytes, byteString } from '../../wire/rdata-codec.ts';
 

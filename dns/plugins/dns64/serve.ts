@@ -1,6 +1,7 @@
 import { familyOf, formatAddress, parseAddress } from '../../../src/net/ip.ts';
 import type { Cidr } from '../../../src/net/cidr.ts';
-import { asks, type Outcome, type Plugin, type PluginDeps, type Query } from '../../plugin.ts';
+import type { Plugin, PluginDeps } from '../../plugin.ts';
+import { asks, type Outcome, type Query } from '../../query.ts';
 import { sharedCounter } from '../../plugin-metrics.ts';
 import { record, type Message, type ResourceRecord } from '../../wire/message.ts';
 import { EDE } from '../../wire/numbers.ts';

@@ -1,4 +1,5 @@
-import { asks, type Outcome, type Plugin, type PluginDeps, type Query } from '../../plugin.ts';
+import type { Plugin, PluginDeps } from '../../plugin.ts';
+import { asks, type Outcome, type Query } from '../../query.ts';
 import { replyTo, type Message, type ResourceRecord } from '../../wire/message.ts';
 import { foldName, isWithin } from '../../wire/name.ts';
 import { longestZone } from '../../zone/serve.ts';

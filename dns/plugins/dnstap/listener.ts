@@ -4,7 +4,7 @@ import { createServer as createTlsServer } from 'node:tls';
 import type { Clock } from '../../../src/base/clock.ts';
 import { Fault, messageOf } from '../../../src/base/fault.ts';
 import type { Logger } from '../../../src/base/log.ts';
-import type { TlsFiles } from '../../plugin.ts';
+import type { TlsFiles } from '../../block-settings.ts';
 import { guardTls, readTlsOptions } from '../../server/tls-options.ts';
 import { LISTEN_UNSENT_BYTES, RECEIVERS } from './limits.ts';
 import { labelOf, type TapAddress } from './address.ts';

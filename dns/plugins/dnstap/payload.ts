@@ -1,7 +1,7 @@
 import { Writer } from 'protobufjs/minimal.js';
 import { parseAddress } from '../../../src/net/ip.ts';
 import { nameToWire } from '../../wire/name.ts';
-import type { Peer } from '../../plugin.ts';
+import type { Peer } from '../../query.ts';
 
 /** Field numbers and values of dnstap.proto. */
 const DNSTAP = { identity: 1, version: 2, extra: 3, message: 14, type: 15 } as const;

@@ -3,7 +3,8 @@ import { resolve } from 'node:path';
 import { splitHostPort } from '../../../src/net/ip.ts';
 import { expectArgs, readInteger, readOptions } from '../../corefile/options.ts';
 import type { Line, Token } from '../../corefile/syntax.ts';
-import type { Directive, SetupContext, TlsFiles } from '../../plugin.ts';
+import type { TlsFiles } from '../../block-settings.ts';
+import type { Directive, SetupContext } from '../../plugin.ts';
 import type { TapAddress } from './address.ts';
 import type { DnstapOptions } from './serve.ts';
 

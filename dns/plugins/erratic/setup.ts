@@ -1,14 +1,8 @@
 import { sleep } from '../../../src/base/clock.ts';
 import { expectArgs, readDurationMs, readInteger, readOptions } from '../../corefile/options.ts';
 import type { Line } from '../../corefile/syntax.ts';
-import {
-  failure,
-  type Directive,
-  type Outcome,
-  type Plugin,
-  type PluginDeps,
-  type Query,
-} from '../../plugin.ts';
+import type { Directive, Plugin, PluginDeps } from '../../plugin.ts';
+import { failure, type Outcome, type Query } from '../../query.ts';
 import { record, replyTo, type ResourceRecord } from '../../wire/message.ts';
 
 interface ErraticOptions {

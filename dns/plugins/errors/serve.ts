@@ -2,14 +2,8 @@ import type { Counter } from '../../../src/base/metrics.ts';
 import { sharedCounter } from '../../plugin-metrics.ts';
 import { messageOf } from '../../../src/base/fault.ts';
 import type { UserRegex } from '../../user-regex.ts';
-import {
-  failure,
-  type Handler,
-  type Outcome,
-  type Plugin,
-  type PluginDeps,
-  type Query,
-} from '../../plugin.ts';
+import type { Plugin, PluginDeps } from '../../plugin.ts';
+import { failure, type Handler, type Outcome, type Query } from '../../query.ts';
 import { EDE } from '../../wire/numbers.ts';
 
 /** Failures whose text matches are counted and told once a period. */

@@ -1,6 +1,7 @@
 import type { Snapshot, SnapshotSource } from '../../../endpoints/snapshot.ts';
 import { familyOf, type Family } from '../../../src/net/ip.ts';
-import type { Outcome, Plugin, PluginDeps, Query } from '../../plugin.ts';
+import type { Plugin, PluginDeps } from '../../plugin.ts';
+import type { Outcome, Query } from '../../query.ts';
 import { record, replyTo } from '../../wire/message.ts';
 import { isWithin } from '../../wire/name.ts';
 import { EDE } from '../../wire/numbers.ts';

@@ -1,6 +1,7 @@
 import { hasCode, messageOf } from '../../../src/base/fault.ts';
 import { repeat } from '../../../src/base/repeat.ts';
-import type { Handler, Outcome, Plugin, PluginDeps, Query, ZoneSource } from '../../plugin.ts';
+import type { Plugin, PluginDeps, ZoneSource } from '../../plugin.ts';
+import type { Handler, Outcome, Query } from '../../query.ts';
 import { ZoneFile } from '../../zone/zone-file.ts';
 import { ZoneFiles } from '../../zone/zone-files.ts';
 

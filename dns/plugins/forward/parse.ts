@@ -11,7 +11,8 @@ import {
   readZones,
 } from '../../corefile/options.ts';
 import type { Line, Token } from '../../corefile/syntax.ts';
-import type { Peer, SetupContext } from '../../plugin.ts';
+import type { SetupContext } from '../../plugin.ts';
+import type { Peer } from '../../query.ts';
 import { parseRcode, type Rcode } from '../../wire/numbers.ts';
 import { readUpstreams } from './targets.ts';
 import { READ_TIMEOUT_MS, type UpstreamSpec } from './upstream.ts';

@@ -1,14 +1,6 @@
 import { messageOf } from '../../../src/base/fault.ts';
-import {
-  failure,
-  type ExtendedError,
-  type Handler,
-  type Outcome,
-  type Plugin,
-  type PluginDeps,
-  type Query,
-  type UpstreamExchange,
-} from '../../plugin.ts';
+import type { Plugin, PluginDeps, UpstreamExchange } from '../../plugin.ts';
+import { failure, type ExtendedError, type Handler, type Outcome, type Query } from '../../query.ts';
 import type { Message } from '../../wire/message.ts';
 import { isWithin } from '../../wire/name.ts';
 import { EDE, EDNS_OPTION } from '../../wire/numbers.ts';

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import type { Clock } from '../../../src/base/clock.ts';
 import { Fault, hasCode } from '../../../src/base/fault.ts';
-import type { Peer } from '../../plugin.ts';
+import type { Peer } from '../../query.ts';
 import { frame, FrameReader } from '../../server/framing.ts';
 
 export interface StreamExchangeOptions {

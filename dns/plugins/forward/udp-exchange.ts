@@ -2,7 +2,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { randomInt } from 'node:crypto';
 import type { Clock } from '../../../src/base/clock.ts';
 import { Fault } from '../../../src/base/fault.ts';
-import type { Peer } from '../../plugin.ts';
+import type { Peer } from '../../query.ts';
 
 /** Sockets open to one upstream: each has a random source port of its own. */
 const SOCKETS_MAX = 32;

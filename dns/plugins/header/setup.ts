@@ -1,6 +1,7 @@
 import { readWord } from '../../corefile/options.ts';
 import type { Token, Line } from '../../corefile/syntax.ts';
-import { withRequest, type Directive, type Outcome, type Plugin, type SetupContext } from '../../plugin.ts';
+import type { Directive, Plugin, SetupContext } from '../../plugin.ts';
+import { withRequest, type Outcome } from '../../query.ts';
 import type { Message } from '../../wire/message.ts';
 
 const FLAGS = { aa: 'authoritative', ra: 'recursionAvailable', rd: 'recursionDesired' } as const;

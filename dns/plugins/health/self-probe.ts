@@ -1,7 +1,8 @@
 import { get } from 'node:http';
 import { Counter, Histogram } from '../../../src/base/metrics.ts';
 import { repeat } from '../../../src/base/repeat.ts';
-import type { Peer, PluginDeps } from '../../plugin.ts';
+import type { PluginDeps } from '../../plugin.ts';
+import type { Peer } from '../../query.ts';
 
 const EVERY_MS = 1000;
 const TIMEOUT_MS = 5000;

@@ -1,5 +1,6 @@
 import { sleep } from '../../../src/base/clock.ts';
-import type { Peer, Plugin, PluginDeps } from '../../plugin.ts';
+import type { Plugin, PluginDeps } from '../../plugin.ts';
+import type { Peer } from '../../query.ts';
 import { HttpEndpoint } from '../../server/http-endpoint.ts';
 import { SelfProbe } from './self-probe.ts';
 

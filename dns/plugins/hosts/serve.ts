@@ -2,14 +2,8 @@ import { readFile, stat } from 'node:fs/promises';
 import { messageOf } from '../../../src/base/fault.ts';
 import { Gauge } from '../../../src/base/metrics.ts';
 import { repeat } from '../../../src/base/repeat.ts';
-import {
-  failure,
-  type Handler,
-  type Outcome,
-  type Plugin,
-  type PluginDeps,
-  type Query,
-} from '../../plugin.ts';
+import type { Plugin, PluginDeps } from '../../plugin.ts';
+import { failure, type Handler, type Outcome, type Query } from '../../query.ts';
 import { record, replyTo, type ResourceRecord } from '../../wire/message.ts';
 import { isWithin } from '../../wire/name.ts';
 import { HostsTable } from './table.ts';

@@ -4,14 +4,8 @@ import { zoneOf } from '../../cluster/look-up.ts';
 import type { ClusterNode } from '../../cluster/node.ts';
 import { isReverseZone } from '../../cluster/options.ts';
 import { reverseAddress } from '../../cluster/reverse-name.ts';
-import {
-  failure,
-  type Handler,
-  type Outcome,
-  type Plugin,
-  type PluginDeps,
-  type Query,
-} from '../../plugin.ts';
+import type { Plugin, PluginDeps } from '../../plugin.ts';
+import { failure, type Handler, type Outcome, type Query } from '../../query.ts';
 import { record, replyTo, type ResourceRecord, type TypedRecord } from '../../wire/message.ts';
 import { isWithin, labelsBelow, zoneAsAsked } from '../../wire/name.ts';
 import type { Rcode } from '../../wire/numbers.ts';

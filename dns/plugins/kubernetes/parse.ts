@@ -16,7 +16,8 @@ import {
   type ClusterOptions,
 } from '../../cluster/options.ts';
 import { parseSelector, type Selector } from '../../cluster/selector.ts';
-import type { ApiAccess, SetupContext } from '../../plugin.ts';
+import type { ApiAccess } from '../../block-settings.ts';
+import type { SetupContext } from '../../plugin.ts';
 
 export interface KubernetesStanza {
   readonly options: ClusterOptions;

@@ -10,17 +10,8 @@ import { parseResolvConf } from '../forward/resolv-conf.ts';
 import { ChangeLatency, VisibleMetrics } from './change-latency.ts';
 import { readerOptions, type TableSurroundings } from '../../cluster/table/reader-options.ts';
 import { StaleTable, TableSaver } from './stale-table.ts';
-import {
-  failure,
-  type ChainView,
-  type CompiledNames,
-  type Handler,
-  type Outcome,
-  type Plugin,
-  type PluginDeps,
-  type Query,
-  type ZoneSource,
-} from '../../plugin.ts';
+import type { ChainView, CompiledNames, Plugin, PluginDeps, ZoneSource } from '../../plugin.ts';
+import { failure, type Handler, type Outcome, type Query } from '../../query.ts';
 import { record, replyTo } from '../../wire/message.ts';
 import { isWithin, labelsBelow } from '../../wire/name.ts';
 

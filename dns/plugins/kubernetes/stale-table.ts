@@ -9,7 +9,7 @@ import { PackedReader } from '../../cluster/table/packed-reader.ts';
 import type { PackedTable } from '../../cluster/table/packed-table.ts';
 import { readerOptions } from '../../cluster/table/reader-options.ts';
 import { readTableFile, tableFile } from '../../cluster/table/table-file.ts';
-import type { Outcome, Query } from '../../plugin.ts';
+import type { Outcome, Query } from '../../query.ts';
 import { decodeMessage } from '../../wire/decode.ts';
 import { encodeMessage, MAX_MESSAGE_BYTES } from '../../wire/encode.ts';
 import { queryMessage } from '../../wire/message.ts';

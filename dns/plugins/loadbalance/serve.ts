@@ -1,5 +1,6 @@
 import { cidrContains, type Cidr } from '../../../src/net/cidr.ts';
-import type { Outcome, Plugin, PluginDeps } from '../../plugin.ts';
+import type { Plugin, PluginDeps } from '../../plugin.ts';
+import type { Outcome } from '../../query.ts';
 import type { ResourceRecord } from '../../wire/message.ts';
 import { WeightFile } from './weights.ts';
 

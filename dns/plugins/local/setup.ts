@@ -1,5 +1,6 @@
 import { expectArgs, readOptions, readWord } from '../../corefile/options.ts';
-import type { Directive, Outcome, Plugin, PluginDeps, Query } from '../../plugin.ts';
+import type { Directive, Plugin, PluginDeps } from '../../plugin.ts';
+import type { Outcome, Query } from '../../query.ts';
 import { sharedCounter } from '../../plugin-metrics.ts';
 import { record, replyTo, type ResourceRecord } from '../../wire/message.ts';
 import { isWithin } from '../../wire/name.ts';

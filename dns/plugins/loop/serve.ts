@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
-import type { Plugin, PluginDeps, Query } from '../../plugin.ts';
+import type { Plugin, PluginDeps } from '../../plugin.ts';
+import type { Query } from '../../query.ts';
 import { queryMessage, type Question } from '../../wire/message.ts';
 
 /** More sightings than this mean that what we forward comes back to us. */

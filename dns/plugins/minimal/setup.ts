@@ -1,5 +1,6 @@
 import { expectArgs, expectNoBody } from '../../corefile/options.ts';
-import type { Directive, Outcome, Plugin } from '../../plugin.ts';
+import type { Directive, Plugin } from '../../plugin.ts';
+import type { Outcome } from '../../query.ts';
 import type { Message } from '../../wire/message.ts';
 
 /** `minimal`: positive answers go out without authority and additional section. */

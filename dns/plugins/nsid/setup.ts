@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { expectNoBody } from '../../corefile/options.ts';
-import type { Directive, Outcome, Plugin } from '../../plugin.ts';
+import type { Directive, Plugin } from '../../plugin.ts';
+import type { Outcome } from '../../query.ts';
 import { EDNS_OPTION } from '../../wire/numbers.ts';
 
 /** `nsid [DATA...]`: says which server answered to those who ask (RFC 5001); default the host's name. */

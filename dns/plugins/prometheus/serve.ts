@@ -1,5 +1,6 @@
 import { Registry } from '../../../src/base/metrics.ts';
-import type { Peer, Plugin, PluginDeps } from '../../plugin.ts';
+import type { Plugin, PluginDeps } from '../../plugin.ts';
+import type { Peer } from '../../query.ts';
 import { HttpEndpoint } from '../../server/http-endpoint.ts';
 import { AllFastCounters, FastCounters } from './fast-counters.ts';
 import { RequestMetrics } from './metrics.ts';

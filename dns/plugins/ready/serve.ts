@@ -1,4 +1,5 @@
-import type { Handler, Outcome, Peer, Plugin, PluginDeps, Query } from '../../plugin.ts';
+import type { Plugin, PluginDeps } from '../../plugin.ts';
+import type { Handler, Outcome, Peer, Query } from '../../query.ts';
 import { HttpEndpoint, type HttpReply } from '../../server/http-endpoint.ts';
 
 export interface ReadyOptions {

@@ -1,6 +1,6 @@
 import { expectArgs } from '../../corefile/options.ts';
 import type { Token } from '../../corefile/syntax.ts';
-import { type SetupContext } from '../../plugin.ts';
+import type { SetupContext } from '../../plugin.ts';
 import { absoluteName, foldName, parseName } from '../../wire/name.ts';
 import { parseRcode } from '../../wire/numbers.ts';
 import { mapRecords } from './answer-names.ts';

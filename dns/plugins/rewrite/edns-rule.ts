@@ -1,7 +1,8 @@
 import { parseAddress } from '../../../src/net/ip.ts';
 import { expectArgs, readInteger, readWord } from '../../corefile/options.ts';
 import type { Token } from '../../corefile/syntax.ts';
-import { withRequest, type Query, type SetupContext } from '../../plugin.ts';
+import type { SetupContext } from '../../plugin.ts';
+import { withRequest, type Query } from '../../query.ts';
 import type { Edns, EdnsOption, Message } from '../../wire/message.ts';
 import { EDNS_OPTION, typeNumber } from '../../wire/numbers.ts';
 import type { RewriteRule } from './rule.ts';

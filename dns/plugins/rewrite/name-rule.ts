@@ -1,6 +1,7 @@
 import { expectArgs, readWord } from '../../corefile/options.ts';
 import type { Token } from '../../corefile/syntax.ts';
-import { withQuestion, type SetupContext } from '../../plugin.ts';
+import type { SetupContext } from '../../plugin.ts';
+import { withQuestion } from '../../query.ts';
 import { readRegex } from '../../user-regex.ts';
 import type { Message } from '../../wire/message.ts';
 import { absoluteName, foldName, parseName } from '../../wire/name.ts';

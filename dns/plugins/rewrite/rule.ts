@@ -1,4 +1,5 @@
-import type { PluginDeps, Query } from '../../plugin.ts';
+import type { PluginDeps } from '../../plugin.ts';
+import type { Query } from '../../query.ts';
 import type { RecordClass } from '../../wire/numbers.ts';
 import type { Message } from '../../wire/message.ts';
 

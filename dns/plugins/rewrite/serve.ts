@@ -1,11 +1,5 @@
-import {
-  failure,
-  type Handler,
-  type Outcome,
-  type Plugin,
-  type PluginDeps,
-  type Query,
-} from '../../plugin.ts';
+import type { Plugin, PluginDeps } from '../../plugin.ts';
+import { failure, type Handler, type Outcome, type Query } from '../../query.ts';
 import { messageOf } from '../../server/reply.ts';
 import type { Message } from '../../wire/message.ts';
 import { EDE } from '../../wire/numbers.ts';

@@ -1,7 +1,8 @@
 import { expectArgs, readWord } from '../../corefile/options.ts';
 import { gathering } from '../../corefile/gather.ts';
 import type { Token } from '../../corefile/syntax.ts';
-import { withQuestion, type Directive, type SetupContext } from '../../plugin.ts';
+import type { Directive, SetupContext } from '../../plugin.ts';
+import { withQuestion } from '../../query.ts';
 import { parseClass, parseType } from '../../wire/numbers.ts';
 import { readCnameRule, readRcodeRule, readTtlRule } from './answer-rules.ts';
 import { readEdnsRule } from './edns-rule.ts';

@@ -1,15 +1,7 @@
 import { messageOf } from '../../../src/base/fault.ts';
 import { canonicalAddress } from '../../../src/net/ip.ts';
-import {
-  failure,
-  type Handler,
-  type Outcome,
-  type Peer,
-  type Plugin,
-  type PluginDeps,
-  type Query,
-  type ZoneSource,
-} from '../../plugin.ts';
+import type { Plugin, PluginDeps, ZoneSource } from '../../plugin.ts';
+import { failure, type Handler, type Outcome, type Peer, type Query } from '../../query.ts';
 import { replyTo } from '../../wire/message.ts';
 import { tsigKey } from '../tsig/key-of.ts';
 import { longestZone, serveZone, zoneNotReady } from '../../zone/serve.ts';

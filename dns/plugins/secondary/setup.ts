@@ -1,6 +1,7 @@
 import { familyOf, splitHostPort } from '../../../src/net/ip.ts';
 import { expectArgs, readOptions, readWord, readZones, zonesOrBlock } from '../../corefile/options.ts';
-import type { Directive, Peer } from '../../plugin.ts';
+import type { Directive } from '../../plugin.ts';
+import type { Peer } from '../../query.ts';
 import { openSecondary } from './serve.ts';
 
 const DNS_PORT = 53;

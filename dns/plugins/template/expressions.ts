@@ -1,5 +1,6 @@
 import type { Token } from '../../corefile/syntax.ts';
-import type { Query, SetupContext } from '../../plugin.ts';
+import type { SetupContext } from '../../plugin.ts';
+import type { Query } from '../../query.ts';
 import type { RegexMatch } from '../../user-regex.ts';
 import {
   compileExpression,

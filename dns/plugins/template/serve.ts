@@ -1,5 +1,6 @@
 import { messageOf } from '../../../src/base/fault.ts';
-import { failure, type Outcome, type Plugin, type PluginDeps, type Query } from '../../plugin.ts';
+import type { Plugin, PluginDeps } from '../../plugin.ts';
+import { failure, type Outcome, type Query } from '../../query.ts';
 import { sharedCounter } from '../../plugin-metrics.ts';
 import { replyTo, type ResourceRecord } from '../../wire/message.ts';
 import { isWithin } from '../../wire/name.ts';

@@ -1,6 +1,7 @@
 import { expectArgs, readInteger, readOptions, readZones } from '../../corefile/options.ts';
 import type { Line, Token } from '../../corefile/syntax.ts';
-import type { Directive, ExtendedError, SetupContext } from '../../plugin.ts';
+import type { Directive, SetupContext } from '../../plugin.ts';
+import type { ExtendedError } from '../../query.ts';
 import { compileRegex, readRegex, type UserRegex } from '../../user-regex.ts';
 import { parseClass, parseRcode, parseType, type Rcode } from '../../wire/numbers.ts';
 import type { Evaluate } from '../view/expression.ts';

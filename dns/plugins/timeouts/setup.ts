@@ -1,6 +1,7 @@
 import { expectArgs, readDurationMs, readInteger, readOptions } from '../../corefile/options.ts';
 import type { Line } from '../../corefile/syntax.ts';
-import type { Directive, SetupContext, TransportSettings } from '../../plugin.ts';
+import type { TransportSettings } from '../../block-settings.ts';
+import type { Directive, SetupContext } from '../../plugin.ts';
 
 const LEAST_MS = 1000;
 const MOST_MS = 24 * 3600 * 1000;

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { expectArgs, readOptions, readWord } from '../../corefile/options.ts';
-import type { Directive, TlsFiles } from '../../plugin.ts';
+import type { TlsFiles } from '../../block-settings.ts';
+import type { Directive } from '../../plugin.ts';
 
 const CLIENT_AUTH = ['nocert', 'request', 'require', 'verify_if_given', 'require_and_verify'] as const;
 

@@ -1,6 +1,7 @@
 import { messageOf } from '../../../src/base/fault.ts';
 import { familyOf } from '../../../src/net/ip.ts';
-import type { Peer, PluginDeps, ZoneSource } from '../../plugin.ts';
+import type { PluginDeps, ZoneSource } from '../../plugin.ts';
+import type { Peer } from '../../query.ts';
 import { encodeMessage } from '../../wire/encode.ts';
 import { queryMessage } from '../../wire/message.ts';
 import { signMessage, type TsigKey } from '../../wire/tsig.ts';

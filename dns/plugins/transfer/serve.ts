@@ -1,15 +1,7 @@
 import { cidrContains, parseCidr } from '../../../src/net/cidr.ts';
 import { canonicalAddress } from '../../../src/net/ip.ts';
-import {
-  failure,
-  type Handler,
-  type Outcome,
-  type Peer,
-  type Plugin,
-  type PluginDeps,
-  type Query,
-  type ZoneSource,
-} from '../../plugin.ts';
+import type { Plugin, PluginDeps, ZoneSource } from '../../plugin.ts';
+import { failure, type Handler, type Outcome, type Peer, type Query } from '../../query.ts';
 import { encodeRdata } from '../../wire/encode.ts';
 import { replyTo, type Message, type ResourceRecord } from '../../wire/message.ts';
 import { isWithin } from '../../wire/name.ts';

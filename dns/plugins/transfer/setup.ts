@@ -1,7 +1,8 @@
 import { parseCidr } from '../../../src/net/cidr.ts';
 import { familyOf, splitHostPort } from '../../../src/net/ip.ts';
 import { expectArgs, readOptions, readZones, zonesOrBlock } from '../../corefile/options.ts';
-import type { Directive, Peer } from '../../plugin.ts';
+import type { Directive } from '../../plugin.ts';
+import type { Peer } from '../../query.ts';
 import { openTransfer } from './serve.ts';
 
 const DNS_PORT = 53;

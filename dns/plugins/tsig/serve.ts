@@ -1,4 +1,5 @@
-import { failure, type Plugin, type PluginDeps, type Query } from '../../plugin.ts';
+import type { Plugin, PluginDeps } from '../../plugin.ts';
+import { failure, type Query } from '../../query.ts';
 import { isWithin } from '../../wire/name.ts';
 import { EDE, type Opcode } from '../../wire/numbers.ts';
 

@@ -1,5 +1,5 @@
 import { cidrContains, parseCidr, type Cidr } from '../../../src/net/cidr.ts';
-import type { Query } from '../../plugin.ts';
+import type { Query } from '../../query.ts';
 import { encodeMessage } from '../../wire/encode.ts';
 import { opcodeNumber } from '../../wire/numbers.ts';
 import { ExpressionError, type ExpressionFunction } from './expression.ts';

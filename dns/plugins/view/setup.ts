@@ -1,7 +1,8 @@
 import { messageOf } from '../../../src/base/fault.ts';
 import { expectArgs, readOptions } from '../../corefile/options.ts';
 import type { Line } from '../../corefile/syntax.ts';
-import type { Directive, Plugin, PluginDeps, Query, SetupContext } from '../../plugin.ts';
+import type { Directive, Plugin, PluginDeps, SetupContext } from '../../plugin.ts';
+import type { Query } from '../../query.ts';
 import { sharedCounter } from '../../plugin-metrics.ts';
 import { compileExpression, ExpressionError, truth, type Evaluate } from './expression.ts';
 import { expressionText } from './expression-text.ts';

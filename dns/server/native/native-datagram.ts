@@ -16,7 +16,7 @@ import {
   SOCKET_BUFFER_BYTES,
   UDP_MESSAGE_BYTES,
 } from '../../limits.ts';
-import type { Peer } from '../../plugin.ts';
+import type { Peer } from '../../query.ts';
 import type {
   DatagramCounts,
   DatagramEngine,

@@ -18,7 +18,8 @@ import {
   STREAM_WRITE_STALL_MS,
   TLS_HANDSHAKE_MS,
 } from '../../limits.ts';
-import type { Peer, TlsFiles } from '../../plugin.ts';
+import type { TlsFiles } from '../../block-settings.ts';
+import type { Peer } from '../../query.ts';
 import type { FastPath } from '../datagram-engine.ts';
 import { StreamConnection } from '../stream-connection.ts';
 import type { OpenStreamEngine, StreamDeps, StreamEngine, StreamOptions } from '../stream-engine.ts';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { rootCertificates } from 'node:tls';
 import { Fault } from '../../../src/base/fault.ts';
 import { TICKET_KEYS_BYTES } from '../../../src/net/native/tls-context.ts';
-import type { TlsFiles } from '../../plugin.ts';
+import type { TlsFiles } from '../../block-settings.ts';
 import { readTlsFile, tlsFilesFault } from '../tls-files.ts';
 import type { SentTls } from './stream-memory.ts';
 import { openDotContext } from './tls-manner.ts';

@@ -1,5 +1,5 @@
 import type { SocketAddress } from '../../../src/net/native/socket-address.ts';
-import type { TlsFiles } from '../../plugin.ts';
+import type { TlsFiles } from '../../block-settings.ts';
 import type { ReceiverTable } from './receiver-memory.ts';
 
 /** Words that a thread that serves connections and its owner share: how many it has. */
