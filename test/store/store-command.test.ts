@@ -160,7 +160,7 @@ describe('weft store', () => {
   }, 60_000);
 
   it.each([
-    [['check', 'postgres:x'], 1, /no store is called postgres:x/],
+    [['check', 'postgres:x'], 64, /'postgres:x' is invalid/],
     [['backup', 'etcd:http://127.0.0.1:1', 'x'], 64, /etcdctl snapshot save/],
     [['compact', 'sqlite:a', '--keep', 'all'], 64, /give a number/],
     [['import', 'memory:'], 64, /forgets/],
