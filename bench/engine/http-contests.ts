@@ -35,6 +35,8 @@ const KEPT: readonly Row[] = [
 const NEW_CONNECTIONS = 32;
 const NEW_RATIO_MAX = 1.3;
 const TWO_WORKERS_RATIO_MAX = 1.1;
+/** Beyond its time, for connecting and for the last answers. */
+const H2LOAD_GRACE_SECONDS = 60;
 const PATH = '/api/thing?x=1';
 
 /** Calls back with each contest while its contenders run. */
@@ -84,9 +86,11 @@ function kept(
   row: Row,
   seconds: number,
 ): Pick<Contest, 'saturate'> & Required<Pick<Contest, 'pace'>> {
+  // h2load has been seen to go on with one client for ever after its time was over
+  const bounded = ['timeout', '--signal=KILL', `${seconds + H2LOAD_GRACE_SECONDS}`, 'h2load'];
   const h2load = (of: Contender, flags: readonly string[]): Promise<string> => {
     const to = `--connect-to=${of.address}:${of.port}`;
-    const fixed = ['-c', LOAD_CORE, 'h2load', '--h1', to, '-t1', `-c${row.connections}`];
+    const fixed = ['-c', LOAD_CORE, ...bounded, '--h1', to, '-t1', `-c${row.connections}`];
     const url = `${row.scheme}://bench.test:${of.port}${PATH}`;
     return output('taskset', [...fixed, `--duration=${seconds}`, ...flags, url]);
   };
