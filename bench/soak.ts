@@ -5,6 +5,7 @@
  */
 import { parseArgs } from 'node:util';
 import { soak, type SoakSample } from '../test/soak/soak.ts';
+import { median } from './median.ts';
 
 const { values } = parseArgs({
   options: {
@@ -21,10 +22,6 @@ const LATENCY_FLOOR_MS = 2;
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const MIB = 2 ** 20;
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
-}
 
 function verdict(name: string, samples: readonly SoakSample[]): boolean {
   const own = samples.filter((sample) => sample.name === name);

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { encodeMessage } from '../../dns/wire/encode.ts';
 import { queryMessage } from '../../dns/wire/message.ts';
 import { serviceName, serviceObject } from './cluster.ts';
+import { median } from '../median.ts';
 
 const CPU_LIMIT_MS = 100;
 const SERVICES = 1000;
@@ -86,8 +87,6 @@ function bareCpuMs(): number {
   const script = 'const { user, system } = process.cpuUsage(); console.log((user + system) / 1000)';
   return Number(execFileSync(process.execPath, ['-e', script], { encoding: 'utf8' }));
 }
-
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
 try {
   writeFileSync(

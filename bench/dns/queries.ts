@@ -2,13 +2,13 @@
  * CPU per query beside NSD, Knot and CoreDNS (those installed), one core each for server and client, in one run.
  * Run: node bench/dns/queries.ts [seconds] [services]
  */
-import { execFileSync, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { peers, writeZones } from './peers.ts';
 import { treeCpuSeconds } from './process-cpu.ts';
-import { answering, type Engine, type Questions, startServer, writeQuestions } from './rig.ts';
+import { answering, completed, type Engine, type Questions, startServer, writeQuestions } from './rig.ts';
 
 const CPU_LIMIT_MICROSECONDS = 7.5;
 const GROWTH_LIMIT = 1.2;
@@ -41,14 +41,7 @@ async function startWeft(count: number, engine: Engine): Promise<{ child: ChildP
 }
 
 function load(port: number, questions: string, forSeconds: number, args: readonly string[] = []): number {
-  const out = execFileSync(
-    'taskset',
-    ['-c', '1', 'dnsperf', '-s', '127.0.0.1', '-p', String(port), '-d', questions, '-l', String(forSeconds)]
-      .concat(['-c', '4', '-q', '100', '-W'])
-      .concat(args),
-    { encoding: 'utf8' },
-  );
-  return Number(/Queries completed:\s+(\d+)/.exec(out)?.[1] ?? 0);
+  return completed(port, questions, forSeconds, ['-c', '4', '-q', '100', ...args]);
 }
 
 function measure(

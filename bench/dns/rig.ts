@@ -83,3 +83,15 @@ export async function answering(port: number): Promise<void> {
   }
   throw new Error(`nothing answers on port ${port}`);
 }
+
+/** How many of the questions in a file dnsperf got answers to on its own core; `args` say over what, and how many at once. */
+export function completed(
+  port: number,
+  questions: string,
+  forSeconds: number,
+  args: readonly string[],
+): number {
+  const fixed = ['-s', '127.0.0.1', '-p', String(port), '-d', questions, '-l', String(forSeconds), '-W'];
+  const out = execFileSync('taskset', ['-c', '1', 'dnsperf', ...fixed, ...args], { encoding: 'utf8' });
+  return Number(/Queries completed:\s+(\d+)/.exec(out)?.[1] ?? 0);
+}

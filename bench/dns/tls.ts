@@ -10,7 +10,8 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { peers, writeZones } from './peers.ts';
 import { treeCpuSeconds } from './process-cpu.ts';
-import { answering, startServer, writeQuestions } from './rig.ts';
+import { answering, completed, startServer, writeQuestions } from './rig.ts';
+import { median } from '../median.ts';
 
 const [seconds = 4, services = 10_000, rounds = 3] = process.argv.slice(2).map(Number);
 const CLIENTS = 16;
@@ -41,24 +42,7 @@ function served(name: string, child: ChildProcess, port: number): Served {
 }
 
 function perf(port: number, forSeconds: number): number {
-  const args = [
-    '-s',
-    '127.0.0.1',
-    '-p',
-    String(port),
-    '-d',
-    questions,
-    '-l',
-    String(forSeconds),
-    '-m',
-    'dot',
-  ];
-  const out = execFileSync(
-    'taskset',
-    ['-c', '1', 'dnsperf', ...args, '-c', String(CLIENTS), '-q', '64', '-W'],
-    { encoding: 'utf8' },
-  );
-  return Number(/Queries completed:\s+(\d+)/.exec(out)?.[1] ?? 0);
+  return completed(port, questions, forSeconds, ['-m', 'dot', '-c', String(CLIENTS), '-q', '64']);
 }
 
 /** One connection after the other, each of a full handshake. */
@@ -77,9 +61,6 @@ async function cpuOf(server: Served, work: () => number | Promise<number>): Prom
   const done = await work();
   return ((treeCpuSeconds(server.pid) - before) / done) * 1e6;
 }
-
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 
 async function startAll(): Promise<Served[]> {
   const all: Served[] = [];

@@ -1,6 +1,7 @@
 /** A row of the table of engines: weft beside a peer doing the same work, in one run. */
 import { execFileSync } from 'node:child_process';
 import { treeCpuSeconds } from '../dns/process-cpu.ts';
+import { median } from '../median.ts';
 
 /** Of the lower of both saturations: load at which latency is looked at. */
 const PACE_SHARE = 0.7;
@@ -36,10 +37,6 @@ export interface Outcome {
   readonly cpuMicroseconds: readonly [number, number];
   readonly unitsPerSecond: readonly [number, number];
   readonly p99Ms: readonly [number, number] | undefined;
-}
-
-export function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }
 
 /** The value below which 99 % of the values lie. Sorts them. */

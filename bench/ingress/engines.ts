@@ -5,6 +5,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { otherRules, perUnit, type Proxy, run, Stage, startBackend, startNginx, startWeft } from './stage.ts';
+import { median } from '../median.ts';
 
 const requests = Number(process.argv[2] ?? 60_000);
 const rounds = Number(process.argv[3] ?? 5);
@@ -83,8 +84,6 @@ function pin(proxy: Proxy): void {
   for (const pid of proxy.pids())
     execFileSync('taskset', ['-a', '-p', '-c', SERVER_CORE, String(pid)], { stdio: 'ignore' });
 }
-
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
 
 for (const row of ROWS.filter(({ name }) => name.includes(only))) {
   using stage = new Stage();

@@ -13,14 +13,12 @@ import {
   startNginx,
   startWeft,
 } from './stage.ts';
+import { median } from '../median.ts';
 
 const RATIO_LIMIT = 2.2;
 const seconds = Number(process.argv[2] ?? 2);
 const connections = Number(process.argv[3] ?? 64);
 const rounds = Number(process.argv[4] ?? 5);
-
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
 async function http1(proxy: Proxy): Promise<number> {
   const url = `http://${proxy.address}:${proxy.http}/api/thing?x=1`;

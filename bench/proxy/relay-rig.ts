@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { median } from '../median.ts';
 
 const TICKS_PER_SECOND = 100; // USER_HZ, fixed on Linux
 const VIPS = { native: '127.96.99.1', portable: '127.96.99.2' } as const;
@@ -102,10 +103,6 @@ export async function compare(
   for (let round = 0; round < rounds; round++)
     for (const [i, target] of targets.entries()) taken[i]?.push(await measure(target));
   return taken.map(median);
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
 function manifest(vip: string, { protocol, address, port, servicePort }: Backing): string {
