@@ -6,6 +6,7 @@ import type { DatagramEngine, DatagramHandler, FastPath, OpenDatagramEngine } fr
 import type { ListenSpec } from './listen-plan.ts';
 import type { Answerer } from './responder.ts';
 import type { OpenStreamEngine, StreamEngine } from './stream-engine.ts';
+import { tlsFilesDigest } from './tls-files.ts';
 
 /** How often a free port must turn out to be taken for the other protocol before we give up. */
 const PORT_PAIR_TRIES = 20;
@@ -23,6 +24,8 @@ export class OpenListener implements AsyncDisposable {
   readonly #datagram: DatagramEngine | undefined;
   readonly #stream: StreamEngine;
   readonly #transport: Transport;
+  /** Of the files that its TLS was read from. */
+  #tlsDigest: string | undefined;
 
   private constructor(label: string, transport: Transport, stream: StreamEngine, datagram?: DatagramEngine) {
     this.label = label;
@@ -42,8 +45,11 @@ export class OpenListener implements AsyncDisposable {
       const { DohListener } = await import('./doh-listener.ts');
       return await DohListener.open(deps, options);
     };
-    const stream = await onWildcard(spec.address, open);
-    return new OpenListener(spec.label, spec.scheme, stream);
+    // before they are read: what changes in between is read once more
+    const digest = tlsFilesDigest([tls]);
+    const listening = new OpenListener(spec.label, spec.scheme, await onWildcard(spec.address, open));
+    listening.#tlsDigest = digest;
+    return listening;
   }
 
   static readonly #make = (label: string, stream: StreamEngine, datagram: DatagramEngine): OpenListener =>
@@ -64,9 +70,12 @@ export class OpenListener implements AsyncDisposable {
     this.#stream.useFastPath?.(stream);
   }
 
-  /** Throws Fault TLS_FILES, and all stays as it was. */
+  /** Tickets stay good while the files say the same. Throws Fault TLS_FILES, and all stays as it was. */
   renewTls(files: TlsFiles): void {
+    const digest = tlsFilesDigest([files]);
+    if (digest === this.#tlsDigest) return;
     this.#stream.renewTls?.(files);
+    this.#tlsDigest = digest;
   }
 
   drain(): void {

@@ -1,7 +1,6 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
-import { Fault } from '../../src/base/fault.ts';
-import { joinHostPort, parseAddress } from '../../src/net/ip.ts';
-import { listenReason } from '../../src/net/listen-reason.ts';
+import { parseAddress } from '../../src/net/ip.ts';
+import { listenFault } from '../../src/net/listen-fault.ts';
 import type { AskingClient } from '../cluster/table/raw-question.ts';
 import { SOCKET_BUFFER_BYTES, UDP_PAYLOAD_BYTES } from '../limits.ts';
 import type { Peer } from '../query.ts';
@@ -108,10 +107,9 @@ export function plainAddress(address: string): string {
 
 async function bound(socket: Socket, { address, port }: DatagramOptions): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    const refuse = (cause: NodeJS.ErrnoException): void => {
+    const refuse = (cause: Error): void => {
       socket.close();
-      const at = joinHostPort(address, port);
-      reject(new Fault('LISTEN_FAILED', `cannot listen on ${at}/udp: ${listenReason(cause)}`, { cause }));
+      reject(listenFault({ address, port, protocol: 'udp' }, cause));
     };
     socket.once('error', refuse);
     socket.bind({ address, port, exclusive: true }, () => {

@@ -1,35 +1,15 @@
-import { createServer, type Server, type TlsOptions } from 'node:tls';
+import { createServer, type Server } from 'node:tls';
 import { TLS_HANDSHAKE_MS } from '../limits.ts';
 import type { TlsFiles } from '../block-settings.ts';
 import { tlsFilesFault } from './tls-files.ts';
 import { guardTls, readTlsOptions } from './tls-options.ts';
 
-/** TLS as certificate files say, for connections that another server accepts. */
-export class SecureServer {
-  /** Never listens: it is given connections as events. */
-  readonly server: Server;
-  readonly #texts: string;
-
-  private constructor(server: Server, texts: string) {
-    this.server = server;
-    this.#texts = texts;
-  }
-
-  /** Throws Fault TLS_FILES. */
-  static open(files: TlsFiles): SecureServer {
-    const options = readTlsOptions(files);
-    return new SecureServer(openServer(files, options), textsOf(options, files));
-  }
-
-  /** Of the files as they are now: the same while they say the same, with tickets of its own else. Throws Fault TLS_FILES. */
-  renewed(files: TlsFiles): SecureServer {
-    const options = readTlsOptions(files);
-    const texts = textsOf(options, files);
-    return texts === this.#texts ? this : new SecureServer(openServer(files, options), texts);
-  }
-}
-
-function openServer(files: TlsFiles, options: TlsOptions): Server {
+/**
+ * TLS as certificate files say now, for connections that another server accepts: it never listens, and is given them as
+ * events. Throws Fault TLS_FILES.
+ */
+export function openSecureServer(files: TlsFiles): Server {
+  const options = readTlsOptions(files);
   try {
     const server = createServer({
       ALPNProtocols: ['dot'],
@@ -42,8 +22,4 @@ function openServer(files: TlsFiles, options: TlsOptions): Server {
   } catch (cause) {
     throw tlsFilesFault(files, cause);
   }
-}
-
-function textsOf({ cert, key, ca }: TlsOptions, { clientAuth }: TlsFiles): string {
-  return [cert, key, ca, clientAuth].map(String).join('\0');
 }

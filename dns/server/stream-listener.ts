@@ -1,11 +1,9 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { Fault } from '../../src/base/fault.ts';
-import { joinHostPort } from '../../src/net/ip.ts';
-import { listenReason } from '../../src/net/listen-reason.ts';
+import type { Server as TlsServer } from 'node:tls';
+import { listenFault } from '../../src/net/listen-fault.ts';
 import { STREAM_CONNECTIONS } from '../limits.ts';
 import type { TlsFiles } from '../block-settings.ts';
 import type { Peer } from '../query.ts';
-import type { SecureServer } from './secure-server.ts';
 import { StreamConnection } from './stream-connection.ts';
 import type { OpenStreamEngine, StreamDeps, StreamEngine, StreamOptions } from './stream-engine.ts';
 
@@ -21,30 +19,32 @@ export class StreamListener implements StreamEngine {
   readonly #connections = new Set<StreamConnection>();
   readonly #handshakes = new Set<Socket>();
   /** Never listens: it is given what the other accepts, and another one takes its place when certificates change. */
-  #secure: SecureServer | undefined;
+  #secure: TlsServer | undefined;
+  readonly #openSecure: OpenSecure | undefined;
   readonly address: Peer;
 
   private constructor(
     server: Server,
     deps: StreamDeps,
     options: StreamListenerOptions,
-    secure: SecureServer | undefined,
+    tls: { readonly open: OpenSecure; readonly secure: TlsServer } | undefined,
   ) {
     this.#server = server;
     this.#deps = deps;
     this.#options = options;
     const { address, port } = server.address() as AddressInfo;
     this.address = { address, port };
-    this.#use(secure);
-    server.on('connection', (socket: Socket) => (secure ? this.#shake(socket) : this.#accept(socket)));
+    this.#openSecure = tls?.open;
+    if (tls) this.#use(tls.secure);
+    server.on('connection', (socket: Socket) => (tls ? this.#shake(socket) : this.#accept(socket)));
   }
 
   /** Rejects with Fault LISTEN_FAILED or TLS_FILES. */
   static async open(deps: StreamDeps, options: StreamListenerOptions): Promise<StreamListener> {
-    const secure = options.tls && (await openSecure())(options.tls);
+    const tls = options.tls && (await secured(options.tls));
     const server = createServer({ allowHalfOpen: true });
     await listening(server, options);
-    return new StreamListener(server, deps, options, secure);
+    return new StreamListener(server, deps, options, tls);
   }
 
   get connectionCount(): number {
@@ -64,13 +64,12 @@ export class StreamListener implements StreamEngine {
   }
 
   renewTls(files: TlsFiles): void {
-    if (this.#secure) this.#use(this.#secure.renewed(files));
+    if (this.#openSecure) this.#use(this.#openSecure(files));
   }
 
-  #use(secure: SecureServer | undefined): void {
-    if (!secure || secure === this.#secure) return;
+  #use(secure: TlsServer): void {
     this.#secure = secure;
-    secure.server.on('secureConnection', (socket) => this.#accept(socket));
+    secure.on('secureConnection', (socket) => this.#accept(socket));
   }
 
   /** Raw sockets whose handshake is still open must not outlive the listener. */
@@ -78,7 +77,7 @@ export class StreamListener implements StreamEngine {
     this.#handshakes.add(socket);
     socket.on('error', () => socket.destroy());
     socket.once('close', () => this.#handshakes.delete(socket));
-    this.#secure?.server.emit('connection', socket);
+    this.#secure?.emit('connection', socket);
   }
 
   #accept(socket: Socket): void {
@@ -106,10 +105,12 @@ export class StreamListener implements StreamEngine {
 /** The engine on node:net: works wherever Node does. */
 export const openPortableStream: OpenStreamEngine = (deps, options) => StreamListener.open(deps, options);
 
+type OpenSecure = (files: TlsFiles) => TlsServer;
+
 /** The module of TLS is loaded by who speaks it: most servers do not, and start without. */
-async function openSecure(): Promise<(files: TlsFiles) => SecureServer> {
-  const { SecureServer } = await import('./secure-server.ts');
-  return (files) => SecureServer.open(files);
+async function secured(files: TlsFiles): Promise<{ readonly open: OpenSecure; readonly secure: TlsServer }> {
+  const { openSecureServer: open } = await import('./secure-server.ts');
+  return { open, secure: open(files) };
 }
 
 export async function listening(
@@ -117,10 +118,7 @@ export async function listening(
   { address, port }: { address: string; port: number },
 ): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    const refuse = (cause: NodeJS.ErrnoException): void => {
-      const at = joinHostPort(address, port);
-      reject(new Fault('LISTEN_FAILED', `cannot listen on ${at}/tcp: ${listenReason(cause)}`, { cause }));
-    };
+    const refuse = (cause: Error): void => reject(listenFault({ address, port, protocol: 'tcp' }, cause));
     server.once('error', refuse);
     server.listen({ host: address, port, exclusive: true, backlog: 1024 }, () => {
       server.off('error', refuse);

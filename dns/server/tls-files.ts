@@ -17,11 +17,12 @@ export function tlsFilesFault({ certFile, keyFile }: TlsFiles, cause: unknown): 
   return new Fault('TLS_FILES', `cannot use ${certFile} and ${keyFile}: ${messageOf(cause)}`, { cause });
 }
 
-/** The same as long as all of the files say the same; one that cannot be read says nothing. */
+/** The same as long as all of the files, and who must show a certificate; one that cannot be read says nothing. */
 export function tlsFilesDigest(all: readonly TlsFiles[]): string {
   const hash = createHash('sha256');
-  for (const { certFile, keyFile, caFile } of all) {
+  for (const { certFile, keyFile, caFile, clientAuth } of all) {
     for (const path of [certFile, keyFile, caFile]) hash.update(digestOf(path));
+    hash.update(`${clientAuth}\n`);
   }
   return hash.digest('hex');
 }

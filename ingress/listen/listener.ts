@@ -1,7 +1,5 @@
 import net from 'node:net';
-import { Fault } from '../../src/base/fault.ts';
-import { joinHostPort } from '../../src/net/ip.ts';
-import { listenReason } from '../../src/net/listen-reason.ts';
+import { listenFault } from '../../src/net/listen-fault.ts';
 import { acceptLent } from '../lent-socket.ts';
 import { ClientSockets, type ClientSocketsDeps } from './client-sockets.ts';
 
@@ -45,14 +43,9 @@ export class Listener implements HttpListener {
   static async open(deps: ClientSocketsDeps, options: ListenerOptions): Promise<Listener> {
     const listener = new Listener(deps, options);
     await new Promise<void>((resolve, reject) => {
-      listener.#server.once('error', (cause: NodeJS.ErrnoException) =>
-        reject(
-          new Fault(
-            'INGRESS_LISTEN',
-            `cannot listen on ${joinHostPort(options.host, options.port)}: ${listenReason(cause)}`,
-            { cause },
-          ),
-        ),
+      const { host: address, port } = options;
+      listener.#server.once('error', (cause) =>
+        reject(listenFault({ address, port }, cause, 'INGRESS_LISTEN')),
       );
       listener.#server.listen({ host: options.host, port: options.port, backlog: 4096 }, resolve);
     });

@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type HttpListener, openHttpListener } from '../../proxy/http-listener.ts';
-import { Fault, messageOf } from '../base/fault.ts';
+import { messageOf } from '../base/fault.ts';
 import type { Registry } from '../base/metrics.ts';
-import { joinHostPort } from '../net/ip.ts';
-import { listenReason } from '../net/listen-reason.ts';
+import { listenFault } from '../net/listen-fault.ts';
 
 interface HealthPageDeps {
   readonly registry: Registry;
@@ -18,9 +17,7 @@ export async function openHealthPage(
   try {
     return await openHttpListener((request, response) => void answer(deps, request, response), options);
   } catch (cause) {
-    const at = joinHostPort(options.address ?? '::', options.port);
-    const reason = listenReason(cause as NodeJS.ErrnoException);
-    throw new Fault('LISTEN_FAILED', `cannot listen on ${at}: ${reason}`, { cause });
+    throw listenFault({ address: options.address ?? '::', port: options.port }, cause);
   }
 }
 

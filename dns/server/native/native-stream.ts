@@ -32,7 +32,7 @@ import {
   type StreamOrder,
   type StreamReply,
 } from './stream-memory.ts';
-import { readSentTls, sameTls } from './sent-tls.ts';
+import { readSentTls } from './sent-tls.ts';
 
 /**
  * TCP and TLS by epoll: a thread accepts, and answers from the compiled table. Connections that ask for more go on in
@@ -129,10 +129,9 @@ class NativeStream implements StreamEngine {
   }
 
   renewTls(files: TlsFiles): void {
-    const renewed = readSentTls(files);
-    if (!this.#tls || sameTls(this.#tls, renewed)) return;
-    this.#tls = renewed;
-    this.#worker?.tell({ kind: 'tls', tls: renewed });
+    if (!this.#tls) return;
+    this.#tls = readSentTls(files);
+    this.#worker?.tell({ kind: 'tls', tls: this.#tls });
   }
 
   drain(): void {

@@ -31,10 +31,3 @@ function authoritiesOf(caFile: string | undefined, clientAuth: SentTls['clientAu
   if (caFile !== undefined) return readTlsFile(caFile).toString();
   return clientAuth === 'nocert' ? '' : rootCertificates.join('\n');
 }
-
-/** Nothing that counts has changed: tickets may stay good. */
-export function sameTls(before: SentTls, after: SentTls): boolean {
-  return (['cert', 'key', 'authorities', 'clientAuth'] as const).every(
-    (name) => before[name] === after[name],
-  );
-}

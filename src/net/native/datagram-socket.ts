@@ -1,7 +1,7 @@
 import { Fault } from '../../base/fault.ts';
-import { familyOf, joinHostPort } from '../ip.ts';
+import { familyOf } from '../ip.ts';
 import { socketCalls } from '../libc.ts';
-import { listenReason } from '../listen-reason.ts';
+import { listenFault } from '../listen-fault.ts';
 import {
   AF_INET,
   AF_INET6,
@@ -82,9 +82,7 @@ function bindTo(fd: number, options: SocketAddress): void {
   const name = new Uint8Array(SOCKADDR.V6_BYTES);
   const size = writeSocketAddress(options, name);
   if (socketCalls().bind(fd, name, size) === 0) return;
-  const cause = callFault('bind');
-  const at = joinHostPort(options.address, options.port);
-  throw new Fault('LISTEN_FAILED', `cannot listen on ${at}/udp: ${listenReason(cause)}`, { cause });
+  throw listenFault({ ...options, protocol: 'udp' }, callFault('bind'));
 }
 
 function must(failure: Failure, option: string): void {

@@ -1,7 +1,7 @@
 import { Fault } from '../../base/fault.ts';
-import { familyOf, joinHostPort } from '../ip.ts';
+import { familyOf } from '../ip.ts';
 import { socketCalls } from '../libc.ts';
-import { listenReason } from '../listen-reason.ts';
+import { listenFault } from '../listen-fault.ts';
 import {
   AF_INET,
   AF_INET6,
@@ -47,7 +47,7 @@ export function openStreamListener(options: StreamListenerOptions): StreamListen
   const { socket, close } = socketCalls();
   const domain = familyOf(options.address) === 'IPv6' ? AF_INET6 : AF_INET;
   const fd = orErrno(socket(domain, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (fd < 0) throw listenFault(fd, 'socket', options);
+  if (fd < 0) throw callFault(fd, 'socket', options);
   try {
     bindAndListen(fd, options, domain === AF_INET6);
     const { address, port } = localAddressOf(fd) ?? options;
@@ -72,7 +72,7 @@ export function openStreamListener(options: StreamListenerOptions): StreamListen
 
 function bindAndListen(fd: number, options: StreamListenerOptions, six: boolean): void {
   const must = (what: string, failure: Failure): void => {
-    if (failure < 0) throw listenFault(failure, what, options);
+    if (failure < 0) throw callFault(failure, what, options);
   };
   must('SO_REUSEADDR', setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1));
   if (options.reusePort) must('SO_REUSEPORT', setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1));
@@ -85,11 +85,9 @@ function bindAndListen(fd: number, options: StreamListenerOptions, six: boolean)
   must('listen', orErrno(streamCalls().listen(fd, options.backlog)));
 }
 
-function listenFault(failure: Failure, what: string, { address, port }: SocketAddress): Fault {
+function callFault(failure: Failure, what: string, wanted: SocketAddress): Fault {
   const errno = errnoName(failure);
-  const cause = new Fault(errno, `${what}: ${errno}`);
-  const at = joinHostPort(address, port);
-  return new Fault('LISTEN_FAILED', `cannot listen on ${at}/tcp: ${listenReason(cause)}`, { cause });
+  return listenFault({ ...wanted, protocol: 'tcp' }, new Fault(errno, `${what}: ${errno}`));
 }
 
 /** Another descriptor of the same socket, for an engine that closes what it was given. */

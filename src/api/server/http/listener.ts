@@ -5,10 +5,10 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../../base/clock.ts';
 import type { Drain } from '../../../base/drain.ts';
-import { Fault, messageOf } from '../../../base/fault.ts';
+import { messageOf } from '../../../base/fault.ts';
 import type { Logger } from '../../../base/log.ts';
 import { joinHostPort } from '../../../net/ip.ts';
-import { listenReason } from '../../../net/listen-reason.ts';
+import { listenFault } from '../../../net/listen-fault.ts';
 import { BODY_MAX_BYTES } from '../limits.ts';
 import { tooLarge } from '../status.ts';
 import type { ByteSink } from './byte-sink.ts';
@@ -105,10 +105,8 @@ export class ApiListener implements AsyncDisposable {
   async #listen(options: ListenerOptions): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#acceptor.once('error', (error: NodeJS.ErrnoException) => {
-        const at = joinHostPort(options.host, options.port);
-        reject(
-          new Fault(API_PORT_IN_USE, `cannot listen on ${at}: ${listenReason(error)}`, { cause: error }),
-        );
+        const { host: address, port } = options;
+        reject(listenFault({ address, port }, error, API_PORT_IN_USE));
       });
       this.#acceptor.listen(options.port, options.host, resolve);
     });
