@@ -22,8 +22,6 @@ export const STREAM_CONNECTIONS = 20_000;
 export const STREAM_DESCRIPTORS = 4 * STREAM_CONNECTIONS;
 /** A TLS handshake must be done within this. */
 export const TLS_HANDSHAKE_MS = 10_000;
-/** Steps of TLS handshakes in one turn of a native thread, half a millisecond each or more: answers have their turn between. */
-export const STREAM_HANDSHAKE_STEPS_A_TURN = 16;
 /** What a native thread takes from a connection by one call. */
 export const STREAM_INPUT_BYTES = 16 * 1024;
 /** A question over a connection that is longer than this is the slow path's. */

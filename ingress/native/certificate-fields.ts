@@ -1,4 +1,5 @@
 import { clientCertificateFields, isAcceptable } from '../access/client-certificate.ts';
+import { NO_CERTIFICATE } from '../certificates/client-facts.ts';
 import type { ClientCertificate, TlsFacts } from '../http/exchange.ts';
 import type { ClientCertificatePolicy } from '../policy.ts';
 import { CERTIFICATE_FIELDS_BYTES_MAX } from './limits.ts';
@@ -10,8 +11,6 @@ interface Made {
 }
 
 const made = new WeakMap<ClientCertificate, Made>();
-/** Of clients that nobody asks. */
-const nobody: ClientCertificate = { verify: 'NONE', subject: '', issuer: '', pem: '' };
 
 /**
  * The lines that tell a backend who the client is, where its certificate lets it in; undefined = for the portable engine,
@@ -24,7 +23,7 @@ export function certificateFields(
 ): Uint8Array | undefined {
   if (!tls || tls.clientAuthority !== policy.secret) return undefined;
   if (policy.verify !== 'off' && !isAcceptable(tls.client, policy)) return undefined;
-  const client = tls.client ?? nobody;
+  const client = tls.client ?? NO_CERTIFICATE;
   let known = made.get(client);
   if (!known) made.set(client, (known = {}));
   const name = policy.passToUpstream ? 'passed' : 'told';

@@ -1,4 +1,4 @@
-import { EPOLL } from '../../src/net/native/abi.ts';
+import { DUPLEX_EVENTS, EPOLL } from '../../src/net/native/abi.ts';
 import { ERRNO } from '../../src/net/native/errno.ts';
 import type { ReadyHandler } from '../../src/net/native/epoll-loop.ts';
 import type { ByteStream } from '../../src/net/native/byte-stream.ts';
@@ -15,7 +15,6 @@ import type { WorkerContext } from './worker-context.ts';
 import { WheelDeadline } from './wheel-deadline.ts';
 
 /** What a client's connection asks the loop for. */
-export const CLIENT_EVENTS = EPOLL.IN | EPOLL.OUT | EPOLL.RDHUP | EPOLL.EDGE;
 const BAD_EVENTS = EPOLL.ERR | EPOLL.HUP;
 
 /** As in the portable engine: a FIN after a request is taken for a client that is gone, a moment later. */
@@ -80,7 +79,7 @@ export class ClientConnection implements ReadyHandler {
   static take(context: WorkerContext, from: Client): void {
     const client = new ClientConnection(context, from);
     context.joined(client);
-    if (context.loop.add(from.stream, CLIENT_EVENTS, client) < 0) return client.close();
+    if (context.loop.add(from.stream, DUPLEX_EVENTS, client) < 0) return client.close();
     client.#deadline.arm(context.settings.server.headerMs);
     if (!from.tls) return;
     // the last bytes of the handshake may have come with more

@@ -34,8 +34,6 @@ export const TIMER_SLOTS = 1024;
 export const SPARE_RELAYS_MAX = 256;
 /** Addresses of clients whose fields are remembered. Over: all are forgotten. */
 export const CLIENTS_REMEMBERED_MAX = 1024;
-/** Steps of TLS handshakes in one turn of the loop, half a millisecond each or more: others have their turn between. */
-export const HANDSHAKE_STEPS_A_TURN = 16;
 /** Bytes looked at in all of a ClientHello that comes in pieces, each look from its beginning. Over: refused. */
 export const HELLO_LOOKED_BYTES_MAX = 4 * 1024 * 1024;
 /** Server names a worker remembers the TLS of. Over: all are forgotten, and asked for again. */

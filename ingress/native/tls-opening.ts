@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto';
-import { EPOLL } from '../../src/net/native/abi.ts';
+import { DUPLEX_EVENTS, EPOLL } from '../../src/net/native/abi.ts';
 import type { ReadyHandler } from '../../src/net/native/epoll-loop.ts';
 import { ERRNO } from '../../src/net/native/errno.ts';
 import type { SocketAddress } from '../../src/net/native/socket-address.ts';
-import { type Handshake, stalledOf } from '../../src/net/native/stalled-handshake.ts';
+import type { Handshake } from '../../src/net/native/handshakes.ts';
 import type { StreamSocket } from '../../src/net/native/stream-socket.ts';
 import { TlsStream } from '../../src/net/native/tls-stream.ts';
 import { clientFacts } from '../certificates/client-facts.ts';
@@ -12,7 +12,7 @@ import { CLIENT_HELLO_BYTES_MAX, TLS_HANDSHAKE_MS } from '../limits.ts';
 import type { ClientCertificate } from '../http/exchange.ts';
 import { plainAddress } from '../relay/context.ts';
 import type { ClientListener } from './client.ts';
-import { CLIENT_EVENTS, ClientConnection } from './client-connection.ts';
+import { ClientConnection } from './client-connection.ts';
 import { TlsBridge } from '../../src/net/native/tls-bridge.ts';
 import { HELLO_LOOKED_BYTES_MAX } from './limits.ts';
 import { FAST_PROTOCOL, type NameTls, type NameWaiter } from './tls-names.ts';
@@ -71,12 +71,12 @@ export class TlsOpening implements ReadyHandler, NameWaiter, Handshake {
     peer: SocketAddress,
     listener: ClientListener,
   ): void {
-    stalledOf(context.openings, performance.now())?.giveWay();
+    context.openings.stalled()?.giveWay();
     const opening = new TlsOpening(context, stream, peer, listener);
     context.opened();
     context.openings.add(opening);
     if (!context.table.isFast) return opening.#handOver();
-    if (context.loop.add(stream, CLIENT_EVENTS, opening) < 0) return opening.#close();
+    if (context.loop.add(stream, DUPLEX_EVENTS, opening) < 0) return opening.#close();
     opening.#deadline.arm(TLS_HANDSHAKE_MS);
   }
 
@@ -159,7 +159,7 @@ export class TlsOpening implements ReadyHandler, NameWaiter, Handshake {
   }
 
   #shake(tls: TlsStream): void {
-    if (!this.#context.takeHandshakeStep()) {
+    if (!this.#context.openings.takeStep()) {
       this.waitsSinceMs = Infinity;
       return this.#context.loop.defer(this);
     }

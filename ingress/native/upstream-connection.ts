@@ -1,4 +1,4 @@
-import { EPOLL } from '../../src/net/native/abi.ts';
+import { DUPLEX_EVENTS, EPOLL } from '../../src/net/native/abi.ts';
 import { ERRNO, errnoName } from '../../src/net/native/errno.ts';
 import type { ReadyHandler } from '../../src/net/native/epoll-loop.ts';
 import { pendingError } from '../../src/net/native/socket-options.ts';
@@ -29,7 +29,6 @@ export interface UpstreamUser {
   upstreamBroken(): void;
 }
 
-const ALL_EVENTS = EPOLL.IN | EPOLL.OUT | EPOLL.RDHUP | EPOLL.EDGE;
 const BAD_EVENTS = EPOLL.ERR | EPOLL.HUP;
 const INPUT_EVENTS = EPOLL.IN | EPOLL.RDHUP | BAD_EVENTS;
 
@@ -67,7 +66,7 @@ export class UpstreamConnection implements ReadyHandler {
     const stream = dialStream(context.loop, endpoint.name);
     if (typeof stream === 'number') return stream;
     const made = new UpstreamConnection(context, endpoint, stream);
-    const failure = context.loop.add(stream, ALL_EVENTS, made);
+    const failure = context.loop.add(stream, DUPLEX_EVENTS, made);
     if (failure === 0) return made;
     stream.close();
     return failure;

@@ -1,6 +1,7 @@
 import type { Clock } from '../../src/base/clock.ts';
 import { Arena } from '../../src/net/native/arena.ts';
 import type { EpollLoop } from '../../src/net/native/epoll-loop.ts';
+import { Handshakes } from '../../src/net/native/handshakes.ts';
 import type { Scratch } from '../../src/net/native/outbox.ts';
 import type { BridgeRoom } from '../../src/net/native/tls-bridge.ts';
 import type { TlsSessions } from '../../src/net/native/tls-sessions.ts';
@@ -13,7 +14,6 @@ import {
   CLIENTS_REMEMBERED_MAX,
   FAST_FIELDS_MAX,
   FAST_HEAD_BYTES_MAX,
-  HANDSHAKE_STEPS_A_TURN,
   HEADROOM_BYTES,
   KEPT_SLOT_BYTES,
   KEPT_SLOTS,
@@ -69,15 +69,13 @@ export class WorkerContext implements BridgeRoom {
   readonly clients: ClientConnection[] = [];
   readonly counts: Float64Array;
   idleBudget = new IdleBudget(0);
-  /** TLS handshakes under way, oldest first. */
-  readonly openings = new Set<TlsOpening>();
+  readonly openings = new Handshakes<TlsOpening>();
   draining = false;
   readonly post: (message: FromWorker) => void;
   /** The line of Strict-Transport-Security, where the settings have one. */
   transportSecurityField: Uint8Array = new Uint8Array();
   #settings: GlobalSettings | undefined;
   #lines: string[] = [];
-  #handshakeSteps = 0;
   readonly #relays: RequestRelay[] = [];
   readonly #clientFields = new Map<string, Uint8Array>();
 
@@ -137,14 +135,9 @@ export class WorkerContext implements BridgeRoom {
     this.#lines.push(line);
   }
 
-  /** False = enough of them in this turn: the step belongs to the next one. */
-  takeHandshakeStep(): boolean {
-    return this.#handshakeSteps++ < HANDSHAKE_STEPS_A_TURN;
-  }
-
   /** At the end of each turn of the loop. */
   turned(): void {
-    this.#handshakeSteps = 0;
+    this.openings.turned();
     this.#flushLog();
   }
 

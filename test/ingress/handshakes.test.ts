@@ -1,7 +1,7 @@
 import net from 'node:net';
-import tls from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TLS_HANDSHAKE_MS } from '../../ingress/limits.ts';
+import { clientHello } from '../support/client-hello.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { Backend } from './support/backend.ts';
 import { ask } from './support/client.ts';
@@ -23,26 +23,6 @@ afterAll(async () => {
   await backend[Symbol.asyncDispose]();
 });
 
-/** What node:tls says first. */
-function clientHello(): Promise<Buffer> {
-  return new Promise((resolve) => {
-    const ear = net.createServer((socket) => {
-      socket.on('error', () => {});
-      socket.once('data', (bytes) => {
-        socket.destroy();
-        ear.close();
-        resolve(bytes);
-      });
-    });
-    ear.listen(0, '127.0.0.1', () => {
-      const { port } = ear.address() as net.AddressInfo;
-      tls
-        .connect({ port, host: '127.0.0.1', servername: 'web.test', ALPNProtocols: ['http/1.1'] })
-        .on('error', () => {});
-    });
-  });
-}
-
 class Caller {
   readonly socket: net.Socket;
   closed = false;
@@ -58,7 +38,7 @@ class Caller {
 
 describe('a handshake', { timeout: 2 * PATIENCE_MS }, () => {
   test('has its time and no more, wherever it stalls', async () => {
-    const hello = await clientHello();
+    const hello = await clientHello({ servername: 'web.test', ALPNProtocols: ['http/1.1'] });
     const callers = [0, 1, 5, 43, hello.length - 1, hello.length].map(
       (bytes) => new Caller(hello.subarray(0, bytes)),
     );

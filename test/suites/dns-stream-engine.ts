@@ -1,14 +1,15 @@
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { OpenStreamEngine } from '../../dns/server/stream-engine.ts';
-import { frame, FrameReader } from '../../dns/server/framing.ts';
+import { frame } from '../../dns/server/framing.ts';
 import { encodeMessage } from '../../dns/wire/encode.ts';
 import type { Message } from '../../dns/wire/message.ts';
 import type { KubeObject } from '../../src/api/kinds/meta.ts';
 import { TestCertificate } from '../dns/support/certificate.ts';
 import { clusterOf } from '../dns/support/cluster.ts';
-import { decoded, fastTotals, openServer, questionOf, type TestServer } from '../dns/support/server.ts';
+import { fastTotals, openServer, questionOf, type TestServer } from '../dns/support/server.ts';
+import { WireStream } from '../dns/support/wire-stream.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 export interface StreamEngineFixture {
@@ -47,22 +48,7 @@ const OBJECTS = [
 const WEB = 'web.ns.svc.k. A';
 const QUESTIONS = [WEB, 'web.ns.svc.k. SRV', 'k. SOA', 'all.ns.svc.k. A', 'none.ns.svc.k. A'];
 
-class Client implements Disposable {
-  readonly socket: Socket;
-  readonly replies: Message[] = [];
-  closed = false;
-
-  private constructor(socket: Socket) {
-    const frames = new FrameReader();
-    this.socket = socket;
-    socket.setNoDelay(true);
-    socket.on('data', (chunk: Uint8Array) => {
-      for (const message of frames.push(chunk)) this.replies.push(decoded(message));
-    });
-    socket.on('error', () => {});
-    socket.on('close', () => (this.closed = true));
-  }
-
+class Client extends WireStream {
   /** Over the transport that the server has. */
   static open(on: TestServer): Promise<Client> {
     const { transport, address: host, port } = on.server.addresses.find((one) => one.transport !== 'udp')!;
@@ -94,10 +80,6 @@ class Client implements Disposable {
 
   async end(): Promise<void> {
     await waitFor('the end of the connection', () => this.closed || this.socket.readableEnded, PATIENCE_MS);
-  }
-
-  [Symbol.dispose](): void {
-    this.socket.destroy();
   }
 }
 

@@ -2,16 +2,17 @@ import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect as connectPlain, createServer, type Socket } from 'node:net';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { afterAll, describe, expect, it } from 'vitest';
-import { frame, FrameReader } from '../../dns/server/framing.ts';
+import { frame } from '../../dns/server/framing.ts';
 import type { OpenStreamEngine } from '../../dns/server/stream-engine.ts';
 import { encodeMessage } from '../../dns/wire/encode.ts';
-import type { Message } from '../../dns/wire/message.ts';
 import { formatRecord } from '../../dns/wire/zone-text.ts';
 import type { KubeObject } from '../../src/api/kinds/meta.ts';
 import { TestCertificate } from '../dns/support/certificate.ts';
 import { clusterOf } from '../dns/support/cluster.ts';
 import { TestFolder } from '../dns/support/folder.ts';
-import { decoded, openServer, questionOf, type TestServer } from '../dns/support/server.ts';
+import { openServer, questionOf, type TestServer } from '../dns/support/server.ts';
+import { WireStream } from '../dns/support/wire-stream.ts';
+import { clientHello } from '../support/client-hello.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const PATIENCE_MS = 60_000;
@@ -36,23 +37,13 @@ function portOf(on: TestServer): number {
 }
 
 /** A client, and everything it sees. */
-class Visitor implements Disposable {
-  readonly socket: Socket;
-  readonly replies: Message[] = [];
-  closed = false;
+class Visitor extends WireStream {
   isUp = false;
   /** The ticket that it may come back with. */
   session: Buffer | undefined;
 
   constructor(socket: Socket) {
-    const frames = new FrameReader();
-    this.socket = socket;
-    socket.setNoDelay(true);
-    socket.on('data', (chunk: Uint8Array) => {
-      for (const message of frames.push(chunk)) this.replies.push(decoded(message));
-    });
-    socket.on('error', () => {});
-    socket.on('close', () => (this.closed = true));
+    super(socket);
     socket.on('secureConnect', () => (this.isUp = true));
     socket.on('session', (session: Buffer) => (this.session = session));
   }
@@ -85,28 +76,6 @@ class Visitor implements Disposable {
   async isCutOff(): Promise<void> {
     await waitFor('being cut off', () => this.closed, PATIENCE_MS);
   }
-
-  [Symbol.dispose](): void {
-    this.socket.destroy();
-  }
-}
-
-/** What node:tls says first. */
-async function clientHello(): Promise<Buffer> {
-  return await new Promise((resolve) => {
-    const ear = createServer((socket) => {
-      socket.on('error', () => {});
-      socket.once('data', (bytes) => {
-        socket.destroy();
-        ear.close();
-        resolve(bytes);
-      });
-    });
-    ear.listen(0, '127.0.0.1', () => {
-      const { port } = ear.address() as { port: number };
-      connect({ host: '127.0.0.1', port, ALPNProtocols: ['dot'] }).on('error', () => {});
-    });
-  });
 }
 
 /** What every engine promises of DNS over TLS (RFC 7858) beside answering. */
@@ -265,7 +234,7 @@ export function tlsEngineSuite(name: string, openStream: OpenStreamEngine): void
 
     it('gives a handshake its time and no more, wherever it stalls', async () => {
       await using on = await serve();
-      const hello = await clientHello();
+      const hello = await clientHello({ ALPNProtocols: ['dot'] });
       const stalled = [0, 1, 5, 43, hello.length - 1, hello.length].map((bytes) => {
         const client = Visitor.plain(on);
         client.socket.write(hello.subarray(0, bytes));
@@ -293,7 +262,7 @@ export function tlsEngineSuite(name: string, openStream: OpenStreamEngine): void
 
     it('outlives clients that leave in the middle of anything', async () => {
       await using on = await serve();
-      const hello = await clientHello();
+      const hello = await clientHello({ ALPNProtocols: ['dot'] });
       for (let bytes = 0; bytes <= hello.length; bytes += 16) {
         const client = Visitor.plain(on);
         await new Promise((resolve) => client.socket.write(hello.subarray(0, bytes), resolve));

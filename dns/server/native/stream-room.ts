@@ -2,11 +2,11 @@ import { Arena } from '../../../src/net/native/arena.ts';
 import type { EpollLoop } from '../../../src/net/native/epoll-loop.ts';
 import type { Scratch } from '../../../src/net/native/outbox.ts';
 import type { SocketAddress } from '../../../src/net/native/socket-address.ts';
-import type { Handshake } from '../../../src/net/native/stalled-handshake.ts';
+import { type Handshake, Handshakes } from '../../../src/net/native/handshakes.ts';
 import type { BridgeRoom } from '../../../src/net/native/tls-bridge.ts';
 import type { PackedReader } from '../../cluster/table/packed-reader.ts';
 import type { AskingClient } from '../../cluster/table/raw-question.ts';
-import { STREAM_HANDSHAKE_STEPS_A_TURN, STREAM_INPUT_BYTES, STREAM_QUESTION_BYTES } from '../../limits.ts';
+import { STREAM_INPUT_BYTES, STREAM_QUESTION_BYTES } from '../../limits.ts';
 import { MAX_MESSAGE_BYTES } from '../../wire/encode.ts';
 import type { HandedOver, StreamLimits } from './stream-memory.ts';
 
@@ -46,13 +46,12 @@ export class StreamRoom implements BridgeRoom {
   readonly question = new Uint8Array(STREAM_QUESTION_BYTES);
   readonly reply = new Uint8Array(MAX_MESSAGE_BYTES);
   readonly members = new Set<RoomMember>();
-  /** Those of them whose handshake is under way, oldest first. */
-  readonly greetings = new Set<GreetingMember>();
+  /** Those of them whose handshake is under way. */
+  readonly greetings = new Handshakes<GreetingMember>();
   readonly handOver: (connection: HandedOver) => void;
   readonly broken: (error: unknown) => void;
   reader: PackedReader | undefined;
   draining = false;
-  #handshakeSteps = 0;
 
   constructor(
     deps: {
@@ -82,15 +81,5 @@ export class StreamRoom implements BridgeRoom {
       if (++looked >= ROOM_LOOKS && oldest) break;
     }
     oldest?.close();
-  }
-
-  /** False = enough of them in this turn: the step belongs to the next one. */
-  takeHandshakeStep(): boolean {
-    return this.#handshakeSteps++ < STREAM_HANDSHAKE_STEPS_A_TURN;
-  }
-
-  /** At the end of each turn of the loop. */
-  turned(): void {
-    this.#handshakeSteps = 0;
   }
 }

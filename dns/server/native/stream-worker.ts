@@ -62,7 +62,7 @@ class StreamThread {
     this.#seat.serve(this.#loop, {
       obey: (order) => this.#obey(order),
       turned: () => {
-        this.#room.turned();
+        this.#room.greetings.turned();
         Atomics.store(control, STREAM_CONTROL.OPEN, this.#room.members.size);
       },
     });

@@ -1,4 +1,4 @@
-import { EPOLL } from '../../../src/net/native/abi.ts';
+import { DUPLEX_EVENTS, EPOLL } from '../../../src/net/native/abi.ts';
 import type { ByteStream } from '../../../src/net/native/byte-stream.ts';
 import type { ReadyHandler } from '../../../src/net/native/epoll-loop.ts';
 import { ERRNO } from '../../../src/net/native/errno.ts';
@@ -9,7 +9,6 @@ import { HEADER_BYTES } from '../../wire/decode.ts';
 import type { HandedOver } from './stream-memory.ts';
 import { LENGTH_BYTES, type RoomMember, type StreamClient, type StreamRoom } from './stream-room.ts';
 
-const EVENTS = EPOLL.IN | EPOLL.OUT | EPOLL.RDHUP | EPOLL.EDGE;
 const INPUT_EVENTS = EPOLL.IN | EPOLL.RDHUP | EPOLL.HUP;
 const NOTHING = new Uint8Array(0);
 
@@ -57,7 +56,7 @@ export class TableStream implements ReadyHandler, RoomMember {
     const served = new TableStream(room, connected);
     room.members.add(served);
     room.loop.timers.set(served.#timer, room.limits.idleMs);
-    if (room.loop.add(connected.stream, EVENTS, served) < 0) return served.close();
+    if (room.loop.add(connected.stream, DUPLEX_EVENTS, served) < 0) return served.close();
     if (connected.early) served.ready(EPOLL.IN);
   }
 
@@ -100,7 +99,7 @@ export class TableStream implements ReadyHandler, RoomMember {
   /** When there may be room for what is unsent. */
   #goOn(): void {
     if (!this.#sendRest()) return;
-    this.#room.loop.modify(this.#stream, EVENTS);
+    this.#room.loop.modify(this.#stream, DUPLEX_EVENTS);
     const rest = this.#rest;
     this.#rest = NOTHING;
     this.#work(rest);

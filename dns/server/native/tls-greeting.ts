@@ -1,7 +1,6 @@
-import { EPOLL } from '../../../src/net/native/abi.ts';
+import { DUPLEX_EVENTS } from '../../../src/net/native/abi.ts';
 import type { ReadyHandler } from '../../../src/net/native/epoll-loop.ts';
 import { ERRNO } from '../../../src/net/native/errno.ts';
-import { stalledOf } from '../../../src/net/native/stalled-handshake.ts';
 import type { StreamSocket } from '../../../src/net/native/stream-socket.ts';
 import { WheelTimer } from '../../../src/net/native/timer-wheel.ts';
 import { TlsBridge } from '../../../src/net/native/tls-bridge.ts';
@@ -11,8 +10,6 @@ import type { SentTls } from './stream-memory.ts';
 import type { GreetingMember, StreamClient, StreamRoom } from './stream-room.ts';
 import { TableStream } from './table-stream.ts';
 import type { TlsManner } from './tls-manner.ts';
-
-const EVENTS = EPOLL.IN | EPOLL.OUT | EPOLL.RDHUP | EPOLL.EDGE;
 
 /** A client of DNS over TLS (RFC 7858) until its handshake is done. */
 export class TlsGreeting implements ReadyHandler, GreetingMember {
@@ -48,12 +45,12 @@ export class TlsGreeting implements ReadyHandler, GreetingMember {
   static take(room: StreamRoom, socket: StreamSocket, client: StreamClient, manner: TlsManner): void {
     const tls = TlsStream.accept(socket, manner.context, manner.sessions);
     if (typeof tls === 'number') return socket.close();
-    stalledOf(room.greetings, performance.now())?.close();
+    room.greetings.stalled()?.close();
     const greeting = new TlsGreeting(room, socket, tls, client, manner.clientAuth);
     room.members.add(greeting);
     room.greetings.add(greeting);
     room.loop.timers.set(greeting.#deadline, room.limits.handshakeMs);
-    if (room.loop.add(tls, EVENTS, greeting) < 0) greeting.close();
+    if (room.loop.add(tls, DUPLEX_EVENTS, greeting) < 0) greeting.close();
   }
 
   ready(events: number): void {
@@ -73,7 +70,7 @@ export class TlsGreeting implements ReadyHandler, GreetingMember {
   }
 
   #shake(): void {
-    if (!this.#room.takeHandshakeStep()) return this.#later();
+    if (!this.#room.greetings.takeStep()) return this.#later();
     const failure = this.#tls.handshake();
     this.waitsSinceMs = performance.now();
     if (failure === -ERRNO.EAGAIN) return;

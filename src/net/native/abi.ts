@@ -73,6 +73,8 @@ export const EPOLL = {
   /** Report each change once, not each wait while it lasts. */
   EDGE: 0x80000000,
 } as const;
+/** All that a connection is watched for whose both directions count. */
+export const DUPLEX_EVENTS = EPOLL.IN | EPOLL.OUT | EPOLL.RDHUP | EPOLL.EDGE;
 export const EPOLL_CTL = { ADD: 1, REMOVE: 2, MODIFY: 3 } as const;
 export const EVENTFD_FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK;
 

@@ -1,4 +1,4 @@
-import { EPOLL } from './abi.ts';
+import { DUPLEX_EVENTS, EPOLL } from './abi.ts';
 import type { ByteStream } from './byte-stream.ts';
 import type { Arena } from './arena.ts';
 import type { EpollLoop, ReadyHandler } from './epoll-loop.ts';
@@ -8,7 +8,6 @@ import type { TlsStream } from './tls-stream.ts';
 import { Outbox, type Scratch } from './outbox.ts';
 import { WheelTimer } from './timer-wheel.ts';
 
-const EVENTS = EPOLL.IN | EPOLL.OUT | EPOLL.RDHUP | EPOLL.EDGE;
 /** Reads of one direction in a row before others have their turn. */
 const READS_A_TURN = 8;
 const INPUT_EVENTS = EPOLL.IN | EPOLL.RDHUP | EPOLL.ERR | EPOLL.HUP;
@@ -100,8 +99,8 @@ export class TlsBridge {
     const bridge = new TlsBridge(room, client, pair.stream);
     room.loop.remove(client);
     const watched =
-      room.loop.add(client, EVENTS, { ready: (events) => bridge.#guarded(events, 0) }) === 0 &&
-      room.loop.add(pair.stream, EVENTS, { ready: (events) => bridge.#guarded(0, events) }) === 0;
+      room.loop.add(client, DUPLEX_EVENTS, { ready: (events) => bridge.#guarded(events, 0) }) === 0 &&
+      room.loop.add(pair.stream, DUPLEX_EVENTS, { ready: (events) => bridge.#guarded(0, events) }) === 0;
     // the portable engine finds an end that is closed already
     if (watched) room.loop.defer(bridge.#more);
     else bridge.#close();

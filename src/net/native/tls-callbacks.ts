@@ -62,7 +62,6 @@ let lenient: unknown;
 
 /** The callback of OpenSSL that goes on whatever is wrong with a certificate: the result of the check stays to be asked for. */
 export function lenientVerifier(): unknown {
-  const type = koffi.proto('int', ['int', 'uint64_t']);
-  lenient ??= koffi.register(() => 1, koffi.pointer(type));
+  lenient ??= koffi.register(() => 1, koffi.pointer(koffi.proto('int', ['int', 'uint64_t'])));
   return lenient;
 }

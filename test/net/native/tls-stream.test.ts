@@ -15,6 +15,7 @@ import {
 import { TlsSessions } from '../../../src/net/native/tls-sessions.ts';
 import { TlsStream } from '../../../src/net/native/tls-stream.ts';
 import { type PemPair, selfSignedCertificate } from '../../../src/net/self-signed.ts';
+import { clientHello } from '../../support/client-hello.ts';
 import '../../support/property-seed.ts';
 import { LoopThread, SCRATCH_BYTES } from './loop-thread.ts';
 
@@ -306,26 +307,6 @@ describe('bytes', () => {
 });
 
 describe('a client that misbehaves', () => {
-  const hello = async (server: Server): Promise<Buffer> => {
-    // what node:tls says first, heard by a plain server
-    const said = await new Promise<Buffer>((resolve) => {
-      const ear = net.createServer((socket) => {
-        socket.on('error', () => {});
-        socket.once('data', (bytes) => {
-          socket.destroy();
-          ear.close();
-          resolve(bytes);
-        });
-      });
-      ear.listen(0, HOST, () => {
-        const { port } = ear.address() as net.AddressInfo;
-        tls.connect({ host: HOST, port }).on('error', () => {});
-      });
-    });
-    expect(server.served.length).toBe(0);
-    return said;
-  };
-
   const sendRaw = async (server: Server, bytes: Uint8Array, ending: 'end' | 'reset'): Promise<Served> => {
     const before = server.served.length;
     const socket = net.connect(server.port, HOST);
@@ -344,7 +325,8 @@ describe('a client that misbehaves', () => {
 
   test('leaves after any byte of its hello', async () => {
     using server = new Server();
-    const said = await hello(server);
+    const said = await clientHello();
+    expect(server.served.length).toBe(0);
     const descriptors = server.thread.descriptors.count;
     for (let size = 1; size < said.length; size += 7)
       for (const ending of ['end', 'reset'] as const)
@@ -356,7 +338,8 @@ describe('a client that misbehaves', () => {
 
   test('with any byte of its hello changed ends nobody but itself', async () => {
     using server = new Server();
-    const said = await hello(server);
+    const said = await clientHello();
+    expect(server.served.length).toBe(0);
     const changes = fc.tuple(fc.nat(said.length - 1), fc.integer({ min: 1, max: 255 }));
     await fc.assert(
       fc.asyncProperty(fc.array(changes, { minLength: 1, maxLength: 8 }), async (changed) => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { HANDSHAKE_STALL_MS, HANDSHAKES_MAX, stalledOf } from '../../../src/net/native/stalled-handshake.ts';
+import { HANDSHAKE_STALL_MS, HANDSHAKES_MAX, stalledOf } from '../../../src/net/native/handshakes.ts';
 
 const NOW_MS = 1_000_000;
 const STALLED = { waitsSinceMs: NOW_MS - HANDSHAKE_STALL_MS };

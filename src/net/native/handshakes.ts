@@ -3,6 +3,9 @@ export const HANDSHAKES_MAX = 2000;
 /** A handshake that has waited for its client for so long stalls; one that waits for us does not. */
 export const HANDSHAKE_STALL_MS = 1000;
 
+/** Steps of handshakes in one turn of a loop, half a millisecond each or more: answers have their turn between. */
+const STEPS_A_TURN = 16;
+
 /** A TLS handshake that is under way. */
 export interface Handshake {
   /** When it began to wait for its client; Infinity while it waits for us. */
@@ -24,4 +27,33 @@ export function stalledOf<T extends Handshake>(handshakes: ReadonlySet<T>, nowMs
     if (++looked === LOOKS) return undefined;
   }
   return undefined;
+}
+
+/** The TLS handshakes under way of one thread, oldest first. */
+export class Handshakes<T extends Handshake> {
+  readonly #underWay = new Set<T>();
+  #steps = 0;
+
+  add(handshake: T): void {
+    this.#underWay.add(handshake);
+  }
+
+  delete(handshake: T): void {
+    this.#underWay.delete(handshake);
+  }
+
+  /** The one that makes room for a further one now. */
+  stalled(): T | undefined {
+    return stalledOf(this.#underWay, performance.now());
+  }
+
+  /** False = enough of them in this turn: the step belongs to the next one. */
+  takeStep(): boolean {
+    return this.#steps++ < STEPS_A_TURN;
+  }
+
+  /** At the end of each turn of the loop. */
+  turned(): void {
+    this.#steps = 0;
+  }
 }
