@@ -29,6 +29,10 @@ export class PodPreparation {
     signal.addEventListener('abort', () => this.#goOn?.(), { once: true });
   }
 
+  get isDone(): boolean {
+    return this.#planned !== undefined;
+  }
+
   /** Undefined until the volumes are made. */
   get planned(): PlannedPod | undefined {
     return this.#planned && { ...this.#planned, facts: this.#deps.facts() };

@@ -1,5 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import type { Clock } from '../base/clock.ts';
+import { repeat } from '../base/repeat.ts';
 
 /** How often a look is taken. */
 export const LOOK_INTERVAL_MS = 2_000;
@@ -32,7 +33,6 @@ export interface QuietCollectionDeps {
  */
 export function collectWhenQuiet(deps: QuietCollectionDeps): Disposable {
   let leftBytes = 0;
-  let timer: Disposable;
   const look = async (): Promise<void> => {
     deps.boundGrowth();
     const used = deps.usedBytes();
@@ -42,19 +42,7 @@ export function collectWhenQuiet(deps: QuietCollectionDeps): Disposable {
     await deps.collect();
     leftBytes = deps.usedBytes();
   };
-  let disposed = false;
-  const schedule = (): void => {
-    timer = deps.clock.setTimer(LOOK_INTERVAL_MS, () => {
-      void look().then(() => disposed || schedule());
-    });
-  };
-  schedule();
-  return {
-    [Symbol.dispose]() {
-      disposed = true;
-      timer[Symbol.dispose]();
-    },
-  };
+  return repeat(deps.clock, LOOK_INTERVAL_MS, look);
 }
 
 /** The deps in this process; undefined when Node was started without --expose-gc (the launcher gives it). */

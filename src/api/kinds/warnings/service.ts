@@ -14,39 +14,34 @@ export function serviceWarnings(service: UnknownObject): string[] {
     loadBalancerIP: stringAt(spec, 'loadBalancerIP') !== '',
     externalIPs: arrayAt(spec, 'externalIPs').length > 0,
   };
-  const texts: readonly (readonly [boolean, string])[] = [
-    [has.hints, `annotation ${TOPOLOGY_HINTS} is deprecated, please use ${TOPOLOGY_MODE} instead`],
-    [isHeadless && has.loadBalancerIP, 'spec.loadBalancerIP is ignored for headless services'],
-    [isHeadless && has.externalIPs, 'spec.externalIPs is ignored for headless services'],
-    [
-      isHeadless && spec['sessionAffinity'] !== 'None',
-      'spec.SessionAffinity is ignored for headless services',
-    ],
-    [
-      type === 'ExternalName' && has.externalIPs,
-      'spec.externalIPs is ignored when spec.type is "ExternalName"',
-    ],
-    [
-      type !== 'ExternalName' && stringAt(spec, 'externalName') !== '',
-      'spec.externalName is ignored when spec.type is not "ExternalName"',
-    ],
-    [
-      spec['trafficDistribution'] === 'PreferClose',
-      'spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"',
-    ],
-  ];
+  const when = (applies: boolean, text: string): string[] => (applies ? [text] : []);
   const addresses = (field: string): string[] =>
     arrayAt(spec, field).flatMap((one, index) => addressWarnings(one, `spec.${field}[${index}]`));
-  const told = texts.map(([applies, text]) => (applies ? [text] : []));
   return [
-    ...told.slice(0, 1).flat(),
+    ...when(has.hints, `annotation ${TOPOLOGY_HINTS} is deprecated, please use ${TOPOLOGY_MODE} instead`),
     ...addresses('clusterIPs'),
-    ...told.slice(1, 4).flat(),
+    ...when(isHeadless && has.loadBalancerIP, 'spec.loadBalancerIP is ignored for headless services'),
+    ...when(isHeadless && has.externalIPs, 'spec.externalIPs is ignored for headless services'),
+    ...when(
+      isHeadless && spec['sessionAffinity'] !== 'None',
+      'spec.SessionAffinity is ignored for headless services',
+    ),
     ...addresses('externalIPs'),
     ...addressWarnings(spec['loadBalancerIP'], 'spec.loadBalancerIP'),
     ...arrayAt(spec, 'loadBalancerSourceRanges').flatMap((one, index) =>
       cidrWarnings(one, `spec.loadBalancerSourceRanges[${index}]`),
     ),
-    ...told.slice(4).flat(),
+    ...when(
+      type === 'ExternalName' && has.externalIPs,
+      'spec.externalIPs is ignored when spec.type is "ExternalName"',
+    ),
+    ...when(
+      type !== 'ExternalName' && stringAt(spec, 'externalName') !== '',
+      'spec.externalName is ignored when spec.type is not "ExternalName"',
+    ),
+    ...when(
+      spec['trafficDistribution'] === 'PreferClose',
+      'spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"',
+    ),
   ];
 }

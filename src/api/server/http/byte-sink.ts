@@ -8,3 +8,12 @@ export interface ByteSink {
   /** Aborted when the receiver went away or the server stops. */
   readonly closed: AbortSignal;
 }
+
+/** Writes what comes, as fast as the receiver takes it, until it is gone. */
+export async function pump(chunks: AsyncIterable<Uint8Array>, sink: ByteSink): Promise<void> {
+  for await (const chunk of chunks) {
+    if (sink.closed.aborted) return;
+    sink.write(chunk);
+    await sink.drained();
+  }
+}

@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { messageOf } from '../../../base/fault.ts';
+import { pump } from '../http/byte-sink.ts';
 import type { Reply } from '../http/reply.ts';
 import { PROXY_CONNECT_TIMEOUT_MS } from '../limits.ts';
 import { StatusError, unavailable } from '../status.ts';
@@ -87,11 +88,7 @@ function replyOf(response: IncomingMessage): Reply {
     body: async (sink) => {
       sink.closed.addEventListener('abort', () => response.destroy(), { once: true });
       response.on('error', () => response.destroy());
-      for await (const chunk of response as AsyncIterable<Uint8Array>) {
-        if (sink.closed.aborted) return;
-        sink.write(chunk);
-        await sink.drained();
-      }
+      await pump(response as AsyncIterable<Uint8Array>, sink);
     },
   };
 }

@@ -1,13 +1,13 @@
 import { Buffer } from 'node:buffer';
-import { objectAt, objectsAt, stringAt } from '../../kinds/json-value.ts';
 import type { KubeletDoor } from '../../kinds/pod-streams.ts';
 import { answerKubelet, type KubeletReply, upgradeToKubelet } from '../../streams/kubelet-service.ts';
 import { kubeletTls } from '../../streams/remote-kubelet.ts';
 import { objectOf } from '../admission/objects.ts';
+import { pump } from '../http/byte-sink.ts';
 import type { Reply } from '../http/reply.ts';
 import type { ApiRequest } from '../http/request.ts';
 import { badRequest, notFound, unavailable } from '../status.ts';
-import type { Kubelets } from '../stream/kubelets.ts';
+import { internalAddress, type Kubelets } from '../stream/kubelets.ts';
 import type { Core } from '../verbs/context.ts';
 import type { Forward } from './forward.ts';
 import { checkedTarget, type ProxyName, tlsTo } from './proxy-name.ts';
@@ -31,12 +31,7 @@ export function nodeTarget(core: Core, wanted: ProxyName, kubelets: Kubelets): N
     if (door) return { door };
     throw unavailable(`node ${name} tells no port of its kubelet, and none runs in this server`);
   }
-  const addresses = objectsAt(objectAt(node, 'status'), 'addresses');
-  const host = stringAt(
-    addresses.find(({ type }) => type === 'InternalIP'),
-    'address',
-  );
-  return { ...checkedTarget(host, Number(port), wanted), tls: tlsTo(wanted) };
+  return { ...checkedTarget(internalAddress(node), Number(port), wanted), tls: tlsTo(wanted) };
 }
 
 /** Asks the kubelet of this process, which has no port. */
@@ -56,15 +51,5 @@ export async function askHere(
 function replyOf({ status, contentType, body }: KubeletReply): Reply {
   const headers = { 'content-type': contentType };
   if (typeof body === 'string') return { status, headers, body: Buffer.from(body, 'utf8') };
-  return {
-    status,
-    headers,
-    body: async (sink) => {
-      for await (const chunk of body) {
-        if (sink.closed.aborted) return;
-        sink.write(chunk);
-        await sink.drained();
-      }
-    },
-  };
+  return { status, headers, body: (sink) => pump(body, sink) };
 }

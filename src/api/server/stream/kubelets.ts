@@ -1,4 +1,5 @@
 import { numberAt, objectAt, objectsAt, stringAt } from '../../kinds/json-value.ts';
+import type { UnknownObject } from '../../kinds/meta.ts';
 import { KUBELET_CERTIFICATE_ANNOTATION } from '../../kinds/node.ts';
 import type { KubeletDoor } from '../../kinds/pod-streams.ts';
 import { type KubeletEndpoint, remoteKubelet } from '../../streams/remote-kubelet.ts';
@@ -53,15 +54,24 @@ export function streamsOf(found: Kubelets): StreamsSource {
   };
 }
 
+/** Of a Node object; '' = it tells none. */
+export function internalAddress(node: UnknownObject | undefined): string {
+  const addresses = objectsAt(objectAt(node, 'status'), 'addresses');
+  return stringAt(
+    addresses.find(({ type }) => type === 'InternalIP'),
+    'address',
+  );
+}
+
 /** Where a Node object says that its kubelet is. */
 function addressOf(
   core: Core,
   nodeName: string,
 ): { readonly host: string; readonly port: number } | undefined {
-  const status = objectAt(objectOf(core, '', 'nodes', '', nodeName), 'status');
-  const port = numberAt(objectAt(objectAt(status, 'daemonEndpoints'), 'kubeletEndpoint'), 'Port');
-  const address = objectsAt(status, 'addresses').find(({ type }) => type === 'InternalIP');
-  const host = stringAt(address, 'address');
+  const node = objectOf(core, '', 'nodes', '', nodeName);
+  const endpoints = objectAt(objectAt(node, 'status'), 'daemonEndpoints');
+  const port = numberAt(objectAt(endpoints, 'kubeletEndpoint'), 'Port');
+  const host = internalAddress(node);
   // The API fills in 0 where a node says nothing.
   return port && host !== '' ? { host, port } : undefined;
 }
