@@ -42,7 +42,7 @@ function verdict(name: string, samples: readonly SoakSample[]): boolean {
 
 say('| process | minute | RSS MiB | descriptors | answers | p50 ms | p99 ms |');
 say('| --- | --- | --- | --- | --- | --- | --- |');
-const { samples, sent, failures } = await soak(
+const { samples, sent, askedAgain, failures } = await soak(
   {
     seconds: Number(values.minutes) * 60,
     rate: Number(values.rate),
@@ -57,5 +57,11 @@ const { samples, sent, failures } = await soak(
 );
 const names = Object.keys(sent);
 const flat = names.map((name) => verdict(name, samples));
-for (const name of names) say(`${name}: ${sent[name]} questions, ${failures[name]} without a right answer`);
-if (flat.includes(false) || names.some((name) => failures[name]! > 0)) process.exitCode = 1;
+let isRight = true;
+for (const [name, { lost, wrong }] of Object.entries(failures)) {
+  say(
+    `${name}: ${sent[name]} questions, ${lost} lost, ${wrong} answered wrong, ${askedAgain[name]} sent twice`,
+  );
+  isRight &&= lost + wrong === 0;
+}
+if (flat.includes(false) || !isRight) process.exitCode = 1;

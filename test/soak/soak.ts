@@ -1,7 +1,7 @@
 import { systemClock } from '../../src/base/clock.ts';
 import { mischief } from './mischief.ts';
 import { SoakWorld } from './soak-world.ts';
-import { PATIENCE_MS, type SteadyClient, steadyClients } from './steady-clients.ts';
+import { type Failures, PATIENCE_MS, type SteadyClient, steadyClients } from './steady-clients.ts';
 
 const TICK_MS = 10;
 
@@ -29,7 +29,9 @@ export interface SoakSample {
 export interface SoakResult {
   readonly samples: readonly SoakSample[];
   readonly sent: Readonly<Record<string, number>>;
-  readonly failures: Readonly<Record<string, number>>;
+  /** Datagrams that were sent once more. */
+  readonly askedAgain: Readonly<Record<string, number>>;
+  readonly failures: Readonly<Record<string, Readonly<Failures>>>;
   /** What the processes wrote. */
   readonly output: string;
 }
@@ -49,10 +51,15 @@ export async function soak(options: SoakOptions, sampled: (sample: SoakSample) =
   await run(options, clients, mischievous, take);
   await settle(clients); // what is pending then is a failure
   for (const client of clients) client[Symbol.dispose]();
-  const by = (what: 'sent' | 'failures'): Record<string, number> =>
-    Object.fromEntries(clients.map((client) => [client.name, client[what]]));
-  const output = world.processes.map((each) => each.output).join('');
-  return { samples, sent: by('sent'), failures: by('failures'), output };
+  const by = <T>(what: (client: SteadyClient) => T): Record<string, T> =>
+    Object.fromEntries(clients.map((client) => [client.name, what(client)]));
+  return {
+    samples,
+    sent: by((client) => client.sent),
+    askedAgain: by((client) => client.askedAgain),
+    failures: by((client) => client.failures),
+    output: world.processes.map((each) => each.output).join(''),
+  };
 }
 
 async function run(

@@ -7,19 +7,29 @@ import { type Address, BODY } from './soak-world.ts';
 
 /** An answer that comes later than this does not count as one. */
 export const PATIENCE_MS = 30_000;
+/** A datagram without an answer is sent once more, as resolvers do. */
+const ASK_AGAIN_MS = 2_000;
 const CONNECTIONS = 4;
 const REQUEST = Buffer.from('GET /soak HTTP/1.1\r\nHost: soak.test\r\n\r\n');
 /** In the head of an HTTP answer. */
 const LAST_ANSWER = /^connection: close\r$/im;
 const MESSAGE = Buffer.alloc(256, 'm');
 
+/** How many questions had no right answer. */
+export interface Failures {
+  /** No answer in time. */
+  lost: number;
+  wrong: number;
+}
+
 /** Asks one question a call, and takes its answer whenever it comes: the load does not wait for the server. */
 export interface SteadyClient extends Disposable {
   readonly name: string;
   readonly latency: LatencyHistogram;
-  /** Questions without a right answer in time. */
-  readonly failures: number;
+  readonly failures: Readonly<Failures>;
   readonly sent: number;
+  /** Datagrams that were sent once more. */
+  readonly askedAgain: number;
   /** Questions that may still be answered. */
   readonly pending: number;
   ask(): void;
@@ -38,44 +48,63 @@ export function steadyClients(at: { dns: Address; http: Address; tcp: Address })
 class DnsClient implements SteadyClient {
   readonly name = 'dns';
   readonly latency = new LatencyHistogram();
-  failures = 0;
+  readonly failures: Failures = { lost: 0, wrong: 0 };
   sent = 0;
+  askedAgain = 0;
   readonly #socket: DatagramSocket = createSocket('udp4');
   readonly #at: Address;
   readonly #question = encodeMessage(questionOf('echo.shop.svc.cluster.local A'));
-  readonly #askedMs = new Map<number, number>();
+  readonly #asked = new Map<number, { readonly ms: number; again: boolean }>();
 
   constructor(at: Address) {
     this.#at = at;
     this.#socket.on('message', (bytes) => this.#answered(bytes));
-    this.#socket.on('error', () => this.failures++);
+    this.#socket.on('error', () => {}); // the answer is missing
   }
 
   get pending(): number {
-    return this.#askedMs.size;
+    return this.#asked.size;
   }
 
   ask(): void {
+    const now = performance.now();
+    this.#askAgain(now);
     const id = this.sent++ & 0xffff;
-    if (this.#askedMs.has(id)) this.failures++; // nobody answered the one before under this number
-    this.#question[0] = id >> 8;
-    this.#question[1] = id;
-    this.#askedMs.set(id, performance.now());
-    this.#socket.send(Buffer.from(this.#question), this.#at.port, this.#at.host);
+    if (this.#asked.has(id)) this.failures.lost++; // nobody answered the one before under this number
+    this.#asked.set(id, { ms: now, again: false });
+    this.#send(id);
+  }
+
+  /** They stand in the order of their time. */
+  #askAgain(now: number): void {
+    for (const [id, asked] of this.#asked) {
+      if (now - asked.ms < ASK_AGAIN_MS) return;
+      if (asked.again) continue;
+      asked.again = true;
+      this.askedAgain++;
+      this.#send(id);
+    }
+  }
+
+  #send(id: number): void {
+    const question = Buffer.from(this.#question);
+    question.writeUInt16BE(id, 0);
+    this.#socket.send(question, this.#at.port, this.#at.host);
   }
 
   #answered(bytes: Buffer): void {
     const id = bytes.readUInt16BE(0);
-    const askedMs = this.#askedMs.get(id);
-    if (askedMs === undefined) return;
-    this.#askedMs.delete(id);
-    const tookMs = performance.now() - askedMs;
-    if (tookMs > PATIENCE_MS || bytes.readUInt16BE(6) !== 1) this.failures++;
+    const asked = this.#asked.get(id);
+    if (asked === undefined) return;
+    this.#asked.delete(id);
+    const tookMs = performance.now() - asked.ms;
+    if (bytes.readUInt16BE(6) !== 1) this.failures.wrong++;
+    else if (tookMs > PATIENCE_MS) this.failures.lost++;
     else this.latency.add(tookMs);
   }
 
   [Symbol.dispose](): void {
-    this.failures += this.#askedMs.size;
+    this.failures.lost += this.#asked.size;
     this.#socket.close();
   }
 }
@@ -84,7 +113,8 @@ class DnsClient implements SteadyClient {
 class StreamClient implements SteadyClient {
   readonly name: string;
   readonly latency = new LatencyHistogram();
-  failures = 0;
+  readonly failures: Failures = { lost: 0, wrong: 0 };
+  readonly askedAgain = 0;
   sent = 0;
   readonly #connections: StreamConnection[];
 
@@ -113,7 +143,7 @@ class StreamConnection implements Disposable {
   readonly #at: Address;
   readonly #question: Buffer;
   readonly #answerBytes: (text: string) => number;
-  readonly #told: { readonly latency: LatencyHistogram; failures: number };
+  readonly #told: { readonly latency: LatencyHistogram; readonly failures: Failures };
   #socket: Socket | undefined;
   #askedMs: number[] = [];
   #text = '';
@@ -137,7 +167,7 @@ class StreamConnection implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#told.failures += this.#askedMs.length;
+    this.#told.failures.lost += this.#askedMs.length;
     this.#askedMs = [];
     this.#socket?.destroy();
   }
@@ -155,7 +185,7 @@ class StreamConnection implements Disposable {
     this.#socket = undefined;
     this.#text = '';
     if (!this.#isLast) {
-      this.#told.failures += this.#askedMs.length;
+      this.#told.failures.lost += this.#askedMs.length;
       this.#askedMs = [];
     }
     if (this.#askedMs.length > 0) this.#socket = this.#connect();
@@ -169,7 +199,8 @@ class StreamConnection implements Disposable {
       this.#isLast ||= LAST_ANSWER.test(this.#text.slice(0, size));
       this.#text = this.#text.slice(Math.abs(size));
       const tookMs = performance.now() - (this.#askedMs.shift() ?? 0);
-      if (size < 0 || tookMs > PATIENCE_MS) this.#told.failures++;
+      if (size < 0) this.#told.failures.wrong++;
+      else if (tookMs > PATIENCE_MS) this.#told.failures.lost++;
       else this.#told.latency.add(tookMs);
     }
   }
