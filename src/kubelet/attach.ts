@@ -15,7 +15,7 @@ export function attachTo(live: ContainerProcess, withInput: boolean): ExecSessio
   const stderr = live.input?.mode === 'terminal' ? undefined : new PassThrough();
   const detached = Promise.withResolvers<void>();
   const detach = (): void => {
-    if (input?.mode === 'once') input.close();
+    input?.end();
     detached.resolve();
   };
   const tap = live.output.tap((stream, chunk) => {
@@ -45,7 +45,7 @@ function inputOf(input: ContainerInput, detach: () => void): Writable {
   const stream = new Writable({
     write: (chunk: Buffer, _encoding, done) => input.write(chunk, done),
     final: (done) => {
-      if (input.mode === 'once') input.close();
+      if (input.mode === 'once') input.end();
       else detach();
       done();
     },

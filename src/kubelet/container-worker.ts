@@ -190,17 +190,19 @@ export class ContainerWorker {
     return undefined;
   }
 
-  /** A process that runs but cannot be kept (its pipes are gone) is ended: nobody could read it. */
+  /**
+   * A process that runs but cannot be kept (its pipes are gone) is ended: nobody could read it. So is what a container
+   * left behind that ended while no kubelet was there to do so.
+   */
   async #adopt(key: ContainerKey): Promise<ContainerProcess | undefined> {
     const { runtime, log } = this.#deps;
-    try {
-      return await runtime.adopt(key);
-    } catch (error) {
+    const live = await runtime.adopt(key).catch((error: unknown) => {
       log.warn('container not adopted', { container: this.name, error });
-      const mine = runtime.markerOf(key);
-      await runtime.reap((_podUid, marker) => marker !== mine);
       return undefined;
-    }
+    });
+    const mine = runtime.markerOf(key);
+    if (!live) await runtime.reap((_podUid, marker) => marker !== mine);
+    return live;
   }
 
   async #launch(): Promise<ContainerProcess | undefined> {

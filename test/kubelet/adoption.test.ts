@@ -73,6 +73,54 @@ describe('after kill -9 of the kubelet', () => {
     expect(worker.status.containerStatuses?.[0]?.restartCount).toBe(0);
   });
 
+  it('takes over an input that is given once, and ends it', async () => {
+    const manifest = pod({
+      restartPolicy: 'Never',
+      containers: [shell('cat; echo over', { stdin: true, stdinOnce: true })],
+    });
+    const [pid = 0] = await killedAfterStarting(manifest);
+    await using next = bench();
+    const worker = next.start(manifest, { resumed: true });
+    const live = await waitFor('the process', () => worker.container('main')?.process, 30_000);
+    expect(live.record.pid).toBe(pid);
+    attachTo(live, true).stdin?.end('all of it\n');
+    await worker.ended;
+    expect(textOf(next, worker.uid)).toMatch(/all of it\n.* over\n$/);
+    expect(worker.status).toMatchObject({ phase: 'Succeeded' });
+    expect(next.runtime.runningPods().size).toBe(0);
+  });
+
+  it('gives no second input to what was given one', async () => {
+    const manifest = pod({
+      containers: [shell('cat; echo over; exec sleep 100', { stdin: true, stdinOnce: true })],
+    });
+    await using first = bench();
+    const before = first.start(manifest);
+    const live = await waitFor('the process', () => before.container('main')?.process, 30_000);
+    attachTo(live, true).stdin?.end('all of it\n');
+    await waitFor('its end', () => textOf(first, before.uid).includes('over'), 30_000);
+    await before.release();
+    await using next = bench();
+    const worker = next.start(manifest, { resumed: true });
+    const adopted = await waitFor('the process', () => worker.container('main')?.process, 30_000);
+    expect(adopted.record.pid).toBe(live.record.pid);
+    expect(attachTo(adopted, true).stdin).toBeUndefined();
+  });
+
+  it('ends what a container left behind that ended meanwhile', async () => {
+    const go = join(folder, 'go');
+    const script = `setsid sleep 100 & until [ -e ${go} ]; do sleep 0.05; done; exit 7`;
+    const manifest = pod({ restartPolicy: 'Never', containers: [shell(script)] });
+    const [pid = 0] = await killedAfterStarting(manifest);
+    writeFileSync(go, '');
+    await waitFor('the end', () => readStat(pid) === undefined, 30_000);
+    await using next = bench();
+    expect(next.runtime.runningPods().size).toBe(1);
+    const worker = next.start(manifest, { resumed: true });
+    await worker.ended;
+    expect(next.runtime.runningPods().size).toBe(0);
+  });
+
   it('learns the exit code of what ended meanwhile', async () => {
     const manifest = pod({ restartPolicy: 'Never', containers: [shell('sleep 0.6; exit 7')] });
     const [pid = 0] = await killedAfterStarting(manifest);

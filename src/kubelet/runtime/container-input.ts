@@ -1,4 +1,4 @@
-import { closeSync, constants, fchownSync, openSync } from 'node:fs';
+import { closeSync, constants, existsSync, fchownSync, openSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
@@ -16,7 +16,17 @@ import { STDERR_PIPE, STDOUT_PIPE } from '../logs/container-log.ts';
  */
 export type InputMode = 'none' | 'pipe' | 'once' | 'terminal';
 
-export const STDIN_PIPE = 'stdin';
+const STDIN_PIPE = 'stdin';
+/** Opened to write, and removed, when an input that is given once has been. */
+export const GIVEN_PIPE = 'given';
+
+/** The named pipes that a kind of input needs. */
+export const INPUT_PIPES: Readonly<Record<InputMode, readonly string[]>> = {
+  none: [],
+  terminal: [],
+  pipe: [STDIN_PIPE],
+  once: [STDIN_PIPE, GIVEN_PIPE],
+};
 
 /** Of the supervisor: what keeps the input open while no kubelet runs. */
 const HELD_FD = 3;
@@ -34,7 +44,9 @@ export interface ContainerInput {
   write(chunk: Uint8Array, done: (error?: Error | null) => void): void;
   /** Does nothing without a terminal. */
   resize(columns: number, rows: number): void;
-  /** Lets go of our end; the command reads an end when nobody else holds one. */
+  /** Nothing more comes: the command reads the end of what is given once. Does nothing to other inputs. */
+  end(): void;
+  /** Lets go of our end: the next kubelet may take it up. */
   close(): void;
 }
 
@@ -59,8 +71,8 @@ export function pipeStreams(folder: string, mode: InputMode): StandardStreams {
   const ours = openInput(folder);
   closeSync(opener);
   return {
-    stdio: mode === 'once' ? [theirs, ...outputs] : [theirs, ...outputs, ours],
-    input: pipeInput(mode, ours),
+    stdio: [theirs, ...outputs, ours],
+    input: pipeInput(mode, folder, ours),
     closeTheirs: () => closeAll([theirs, ...outputs]),
   };
 }
@@ -79,9 +91,10 @@ export function terminalStreams(
   };
 }
 
-/** The input of a container that an earlier kubelet started: what was given once ended with that kubelet. */
+/** The input of a container that an earlier kubelet started; undefined where it has none, or has been given it. */
 export function adoptPipeInput(folder: string, mode: InputMode): ContainerInput | undefined {
-  return mode === 'pipe' ? pipeInput(mode, openInput(folder)) : undefined;
+  if (mode === 'none' || (mode === 'once' && !existsSync(join(folder, GIVEN_PIPE)))) return undefined;
+  return pipeInput(mode, folder, openInput(folder));
 }
 
 /** Throws Fault DESCRIPTOR when the supervisor's copy cannot be had. */
@@ -94,6 +107,7 @@ export function terminalInput(terminal: Terminal): ContainerInput {
     mode: 'terminal',
     write: bounded(terminal.input),
     resize: (columns, rows) => terminal.resize(columns, rows),
+    end: () => {},
     close: () => terminal.close(),
   };
 }
@@ -103,11 +117,27 @@ function openInput(folder: string): number {
   return openSync(join(folder, STDIN_PIPE), constants.O_WRONLY | constants.O_NONBLOCK);
 }
 
-function pipeInput(mode: InputMode, fd: number): ContainerInput {
+function pipeInput(mode: InputMode, folder: string, fd: number): ContainerInput {
   const socket = new Socket({ fd, readable: false, writable: true });
   socket.on('error', () => socket.destroy()); // the container ended, or closed its input
   socket.unref();
-  return { mode, write: bounded(socket), resize: () => {}, close: () => socket.destroy() };
+  let given: number | undefined;
+  let isOver = false;
+  const end = (): void => {
+    if (mode !== 'once' || isOver) return;
+    isOver = true;
+    socket.destroy();
+    // open until the container ends: who holds the input may only now begin to
+    given = openSync(join(folder, GIVEN_PIPE), constants.O_RDWR);
+    rmSync(join(folder, GIVEN_PIPE));
+  };
+  const close = (): void => {
+    isOver = true;
+    socket.destroy();
+    if (given !== undefined) closeSync(given);
+    given = undefined;
+  };
+  return { mode, write: bounded(socket), resize: () => {}, end, close };
 }
 
 /** What clients left behind that nobody reads must not pile up. */

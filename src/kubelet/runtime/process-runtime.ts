@@ -18,10 +18,10 @@ import {
 import {
   adoptPipeInput,
   adoptTerminal,
+  INPUT_PIPES,
   type InputMode,
   pipeStreams,
   type StandardStreams,
-  STDIN_PIPE,
   terminalInput,
   terminalStreams,
 } from './container-input.ts';
@@ -168,8 +168,7 @@ export class ProcessRuntime {
   ): Promise<ContainerProcess> {
     const marker = this.markerOf(plan.key);
     const { argv, env } = throughShell([program, ...plan.argv.slice(1)], plan.env);
-    const { oomScoreAdjust } = plan;
-    const args = supervisorArguments({ attemptFolder, oomScoreAdjust, argv });
+    const args = supervisorArguments({ ...plan, attemptFolder, argv });
     const child = await startProcess({
       ...(plan.input === 'terminal' ? onTerminal(SHELL, args) : { program: SHELL, args }),
       env: { ...env, [MARKER_NAME]: marker },
@@ -209,8 +208,7 @@ export class ProcessRuntime {
   }
 
   async #makePipes(folder: string, plan: LaunchPlan): Promise<void> {
-    const names = plan.input === 'none' ? [] : [STDIN_PIPE];
-    const pipes = [...names, STDOUT_PIPE, STDERR_PIPE].map((name) => join(folder, name));
+    const pipes = [...INPUT_PIPES[plan.input], STDOUT_PIPE, STDERR_PIPE].map((name) => join(folder, name));
     const made = await this.#deps.exec('mkfifo', ['-m', '600', ...pipes]);
     if (made.exitCode !== 0) throw new Fault('PROCESS_START', made.stderr.trim());
     if (plan.uid === undefined) return;
