@@ -21,7 +21,7 @@ interface Lane {
   inFlight: number;
   /** Milliseconds of the thread the lane may still use before the next lane's turn; below zero = overdrawn. */
   creditMs: number;
-  /** In the round of those that may run. */
+  /** In `#fresh` or `#round`. */
   ready: boolean;
   /** Parts of work that has its place, or needs none. */
   readonly slices: Task[];
@@ -39,12 +39,16 @@ export interface FairQueueDeps {
  * Shares the one thread among users. Each part of their work (a request up to its first wait, its reply when the
  * write is durable, a piece of a long reply, events for a watcher) asks for a slice, and what it took is charged to
  * its user's lane. Lanes take turns by deficit round robin (Shreedhar and Varghese, 1995): who has used more than a
- * quantum waits until the others had theirs. Nothing rests while anybody waits, so a lone user pays nothing; and
- * after TURN_BUDGET_MS the event loop goes round, so that nobody waits long to be read.
+ * quantum waits until the others had theirs. Whoever asked for less than the others could give comes first, for one
+ * quantum (the new flows of RFC 8290, section 4.2): a calm user waits for the task that runs and no other. Nothing
+ * rests while anybody waits, so a lone user pays nothing; and after TURN_BUDGET_MS the event loop goes round, so that
+ * nobody waits long to be read.
  */
 export class FairQueue {
   readonly #deps: FairQueueDeps;
   readonly #lanes = new Map<string, Lane>();
+  /** Lanes that had nothing to do when their last turn came: they are served first. */
+  readonly #fresh: Lane[] = [];
   readonly #round: Lane[] = [];
   #inFlight = 0;
   /** Tasks of all lanes. */
@@ -118,12 +122,12 @@ export class FairQueue {
     return hasPlace && lane.requests.length > 0;
   }
 
-  /** Puts the lane at the end of the round if it has something to do. */
+  /** Makes the lane one of the fresh if it has something to do and does not wait for its turn already. */
   #offer(lane: Lane): void {
     if (lane.ready || !this.#mayRun(lane)) return;
     lane.ready = true;
     lane.creditMs = FAIR_QUANTUM_MS;
-    this.#round.push(lane);
+    this.#fresh.push(lane);
   }
 
   /** Asks for as many calls as there is to do; a turn under way does so at its end. */
@@ -170,16 +174,21 @@ export class FairQueue {
     task.wake();
   }
 
-  /** The first of the round that has something to do, and credit. Each pass gives one more quantum to those that have none. */
+  /**
+   * The first lane that has something to do, and credit. Who is overdrawn goes to the end of the round with one more
+   * quantum; who has nothing to do leaves, a fresh one by way of the round: it is fresh again when the others had
+   * their turn.
+   */
   #nextLane(): Lane | undefined {
     for (;;) {
-      const lane = this.#round[0];
+      const from = this.#fresh.length > 0 ? this.#fresh : this.#round;
+      const lane = from[0];
       if (!lane) return undefined;
-      const mayRun = this.#mayRun(lane);
-      if (mayRun && lane.creditMs > 0) return lane;
-      this.#round.shift();
-      if (mayRun) {
-        lane.creditMs += FAIR_QUANTUM_MS;
+      const hasCredit = lane.creditMs > 0;
+      if (hasCredit && this.#mayRun(lane)) return lane;
+      from.shift();
+      if (!hasCredit) lane.creditMs += FAIR_QUANTUM_MS;
+      if (!hasCredit || from === this.#fresh) {
         this.#round.push(lane);
       } else {
         lane.ready = false;

@@ -50,7 +50,7 @@ export const CA_CERTIFICATE_DAYS = 3_650;
 /** Milliseconds of the thread a user gets before the next user's turn, while others wait. */
 export const FAIR_QUANTUM_MS = 1;
 /** Work on requests ends after this long, so that the event loop reads what has arrived; then it goes on. */
-export const TURN_BUDGET_MS = 2;
+export const TURN_BUDGET_MS = 1;
 /** What a new connection will have cost when its TLS handshake is done: charged to its address when it is accepted. */
 export const HANDSHAKE_COST_MS = 1;
 /** Parts of requests that run in one turn of the event loop at most. */
@@ -63,6 +63,8 @@ export const DRAIN_DEADLINE_MS = 5_000;
 export const ALLOCATION_REPAIR_INTERVAL_MS = 180_000;
 /** A leaked address or port is freed when this many passes in a row saw nobody hold it. */
 export const ALLOCATION_LEAK_PASSES = 3;
+/** With several servers a deleted ServiceCIDR stays this long: another one may still give an address of it away. */
+export const SERVICE_CIDR_GRACE_MS = 10_000;
 /** Payload of one SPDY frame of a port-forward; a larger one ends the connection. */
 export const SPDY_FRAME_MAX_BYTES = 1024 * 1024;
 /** Decompressed header block of a SPDY stream. */
