@@ -48,3 +48,9 @@ export const NATIVE_RING_SLOTS = 512;
 export const NATIVE_RING_DRAIN = 64;
 /** A native thread makes nothing in steady state: V8's usual 32 MiB of young objects would only be memory held. */
 export const NATIVE_THREAD_HEAP = { maxYoungGenerationSizeMb: 2 } as const;
+/** Answers of the table that wait for those who watch (`log`), a receiver or thread; beyond that they are not told of. A power of two. */
+export const WATCH_RING_SLOTS = 4096;
+/** Answers told of before others have their turn. */
+export const WATCH_DRAIN = 256;
+/** How long answers are gathered: the thread of the chain is woken for many at once. */
+export const WATCH_GATHER_MS = 10;

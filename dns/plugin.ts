@@ -2,6 +2,7 @@ import type { SnapshotSource } from '../endpoints/snapshot.ts';
 import type { Clock } from '../src/base/clock.ts';
 import type { Logger } from '../src/base/log.ts';
 import type { Registry } from '../src/base/metrics.ts';
+import type { AnswerWatcher } from './answer-summary.ts';
 import type { GatePolicy } from './cluster/table/client-gate.ts';
 import type { PackedTable } from './cluster/table/packed-table.ts';
 import type { ReaderOptions, TableSurroundings } from './cluster/table/reader-options.ts';
@@ -54,6 +55,8 @@ export interface Plugin {
    * was answered that way is told by `answeredFromTable`.
    */
   readonly gate?: readonly GatePolicy[] | undefined;
+  /** In place of `transparent`: which answers of the table it is told of, soon after they were sent. */
+  readonly watch?: AnswerWatcher | undefined;
   /** So many more questions of the block and this listener were answered past it. Called before metrics are read. */
   answeredFromTable?(count: number, listener: string): void;
   /** Put into the answers of the compiled table for those who ask which server this is (`nsid`). */

@@ -1,6 +1,7 @@
 import type { AskingClient } from '../cluster/table/raw-question.ts';
 import type { CompiledNames } from '../plugin.ts';
 import type { Peer } from '../query.ts';
+import type { WatchedAnswers } from './watched-answers.ts';
 
 /** Receives one datagram. `reply` may be called later, more than once or never; bytes belong to the receiver. */
 export type DatagramHandler = (bytes: Uint8Array, client: Peer, reply: (bytes: Uint8Array) => void) => void;
@@ -19,6 +20,8 @@ export interface FastPath {
   readonly cookieSecret: Uint8Array;
   /** Memory where such a reader counts; part of what is told of this path from now on. */
   countsMemory(): Float64Array;
+  /** Who is told of the answers of one such reader; undefined = nobody watches. */
+  watchedAnswers(): WatchedAnswers | undefined;
 }
 
 /**

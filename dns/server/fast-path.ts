@@ -1,19 +1,24 @@
 import type { Clock } from '../../src/base/clock.ts';
 import { countsMemory, sumOfCounts } from '../cluster/table/answer-counts.ts';
+import { WATCHERS_MAX } from '../cluster/table/answer-ring.ts';
 import { PackedReader } from '../cluster/table/packed-reader.ts';
 import type { AskingClient } from '../cluster/table/raw-question.ts';
+import type { AnswerWatcher } from '../answer-summary.ts';
 import type { BlockSettings } from '../block-settings.ts';
-import type { CompiledNames, FastSample } from '../plugin.ts';
+import type { CompiledNames, FastSample, Plugin } from '../plugin.ts';
 import { isWithin, parentName } from '../wire/name.ts';
 import type { BlockTable, OpenBlock } from './blocks.ts';
 import { CookieMaker } from './cookie-maker.ts';
 import type { FastPath } from './datagram-engine.ts';
+import { WatchedAnswers } from './watched-answers.ts';
 
 export interface TablePathOptions {
   readonly listener: string;
   readonly proto: FastSample['proto'];
   readonly block: BlockSettings;
   readonly cookieSecret: Uint8Array;
+  /** Told of what is answered. */
+  readonly watchers: readonly AnswerWatcher[];
 }
 
 /** How one listener answers over each of its transports. */
@@ -31,13 +36,22 @@ export class TablePath implements FastPath, Disposable {
   readonly #reader: PackedReader;
   readonly #subscription: Disposable;
   readonly #memories: Float64Array[];
+  readonly #watch: (slots?: number) => WatchedAnswers | undefined;
+  readonly #watched: WatchedAnswers | undefined;
 
   constructor(deps: { clock: Clock }, options: TablePathOptions, names: CompiledNames) {
-    const { listener, proto, block, cookieSecret } = options;
+    const { listener, proto, block, cookieSecret, watchers } = options;
+    this.#watch = (slots) =>
+      watchers.length > 0 ? new WatchedAnswers(deps.clock, watchers, proto, slots) : undefined;
+    this.#watched = this.#watch(1); // told of each at once
     this.names = names;
     this.cookieSecret = cookieSecret;
     const cookies = new CookieMaker(deps, cookieSecret);
-    this.#reader = new PackedReader(names.table.buffers, names.options, { cookies, stream: proto === 'tcp' });
+    this.#reader = new PackedReader(names.table.buffers, names.options, {
+      cookies,
+      watched: this.#watched?.memory,
+      stream: proto === 'tcp',
+    });
     this.#memories = [this.#reader.counts.memory];
     const words = (): Float64Array => sumOfCounts(this.#memories);
     this.sample = { listener, proto, block, zones: names.options.blockZones, words };
@@ -49,13 +63,18 @@ export class TablePath implements FastPath, Disposable {
   }
 
   settle(seconds: number): void {
-    this.#reader.counts.settle(seconds);
+    this.#reader.settle(seconds);
+    this.#watched?.drain();
   }
 
   countsMemory(): Float64Array {
     const memory = countsMemory(this.names.options.blockZones.length, true);
     this.#memories.push(memory);
     return memory;
+  }
+
+  watchedAnswers(): WatchedAnswers | undefined {
+    return this.#watch();
   }
 
   [Symbol.dispose](): void {
@@ -69,14 +88,16 @@ export class TablePath implements FastPath, Disposable {
  */
 export function fastPathsOf(
   deps: { clock: Clock },
-  options: Omit<TablePathOptions, 'proto' | 'block'> & { readonly hasDatagrams: boolean },
+  options: Omit<TablePathOptions, 'proto' | 'block' | 'watchers'> & { readonly hasDatagrams: boolean },
   table: BlockTable,
 ): FastPaths | undefined {
   for (const block of new Set(table.blocks)) {
     const at = block.plugins.findIndex((plugin) => plugin.compiled !== undefined);
     const inFront = block.plugins.slice(0, at);
     if (at < 0 || block.settings.filters.length > 0) continue;
-    if (!inFront.every(({ transparent, gate }) => transparent === true || gate !== undefined)) continue;
+    if (!inFront.every(bypassed)) continue;
+    const watchers = inFront.flatMap(({ watch }) => watch ?? []);
+    if (watchers.length > WATCHERS_MAX) continue;
     const gates = inFront.flatMap(({ gate }) => (gate ? [gate] : []));
     if (gates.length > 1) continue;
     const zonesInFront = inFront.flatMap((plugin) => plugin.ownsZones ?? []);
@@ -89,7 +110,7 @@ export function fastPathsOf(
       nsid: inFront.find(({ serverId }) => serverId !== undefined)?.serverId,
     });
     if (!names) continue;
-    const path = { ...options, block: block.settings };
+    const path = { ...options, block: block.settings, watchers };
     const { hasDatagrams } = options;
     return {
       datagram: hasDatagrams ? new TablePath(deps, { ...path, proto: 'udp' }, names) : undefined,
@@ -97,6 +118,10 @@ export function fastPathsOf(
     };
   }
   return undefined;
+}
+
+function bypassed({ transparent, gate, watch }: Plugin): boolean {
+  return transparent === true || gate !== undefined || watch !== undefined;
 }
 
 /** Zones that another block of the listener answers, alone or beside this one. */

@@ -89,6 +89,10 @@ class PortableDatagram implements DatagramEngine {
 class Asking implements AskingClient {
   from: RemoteInfo = { address: '', family: 'IPv4', port: 0, size: 0 };
 
+  get port(): number {
+    return this.from.port;
+  }
+
   get six(): boolean {
     return this.from.family === 'IPv6' && plainAddress(this.from.address) === this.from.address;
   }

@@ -1,4 +1,4 @@
-import type { Edns, EdnsOption, Message, Question, ResourceRecord } from './message.ts';
+import type { Edns, EdnsOption, Message, MessageFlags, Question, ResourceRecord } from './message.ts';
 import { className, opcodeName, rcodeName, typeName, type RecordType } from './numbers.ts';
 import { READ_FIELD } from './rdata-codec.ts';
 import { fieldsOf } from './rdata-schema.ts';
@@ -58,14 +58,7 @@ function decodeHeader(reader: WireReader): { message: Message; counts: number[] 
   const low = reader.u8();
   const message: Message = {
     id,
-    response: (high & 0x80) !== 0,
-    opcode: opcodeName((high >> 3) & 15),
-    authoritative: (high & 4) !== 0,
-    truncated: (high & 2) !== 0,
-    recursionDesired: (high & 1) !== 0,
-    recursionAvailable: (low & 0x80) !== 0,
-    authenticData: (low & 0x20) !== 0,
-    checkingDisabled: (low & 0x10) !== 0,
+    ...decodeFlags(high, low),
     rcode: rcodeName(low & 15),
     questions: [],
     answers: [],
@@ -75,7 +68,21 @@ function decodeHeader(reader: WireReader): { message: Message; counts: number[] 
   return { message, counts: [reader.u16(), reader.u16(), reader.u16(), reader.u16()] };
 }
 
-function decodeQuestion(reader: WireReader): Question {
+/** The third and the fourth octet of a header. */
+export function decodeFlags(high: number, low: number): MessageFlags {
+  return {
+    response: (high & 0x80) !== 0,
+    opcode: opcodeName((high >> 3) & 15),
+    authoritative: (high & 4) !== 0,
+    truncated: (high & 2) !== 0,
+    recursionDesired: (high & 1) !== 0,
+    recursionAvailable: (low & 0x80) !== 0,
+    authenticData: (low & 0x20) !== 0,
+    checkingDisabled: (low & 0x10) !== 0,
+  };
+}
+
+export function decodeQuestion(reader: WireReader): Question {
   return { name: reader.name(), type: typeName(reader.u16()), class: className(reader.u16()) };
 }
 

@@ -7,6 +7,8 @@ export interface Logger {
   warn(event: string, fields?: LogFields): void;
   info(event: string, fields?: LogFields): void;
   debug(event: string, fields?: LogFields): void;
+  /** A line that was asked for by name (a log of questions): at every level, written as information. */
+  always(event: string, fields?: LogFields): void;
   /** A logger that adds these fields (for example {part: 'dns'}) to each line. */
   with(fields: LogFields): Logger;
 }
@@ -23,16 +25,19 @@ export type LogSink = (record: LogRecord) => void;
 const RANK: Readonly<Record<LogLevel, number>> = { error: 0, warn: 1, info: 2, debug: 3 };
 
 export function createLogger(sink: LogSink, level: LogLevel = 'info', base: LogFields = {}): Logger {
+  const write = (at: LogLevel, event: string, fields?: LogFields): void =>
+    sink({ level: at, event, fields: fields ? { ...base, ...fields } : base });
   const emit =
     (at: LogLevel) =>
     (event: string, fields?: LogFields): void => {
-      if (RANK[at] <= RANK[level]) sink({ level: at, event, fields: fields ? { ...base, ...fields } : base });
+      if (RANK[at] <= RANK[level]) write(at, event, fields);
     };
   return {
     error: emit('error'),
     warn: emit('warn'),
     info: emit('info'),
     debug: emit('debug'),
+    always: (event, fields) => write('info', event, fields),
     with: (fields) => createLogger(sink, level, { ...base, ...fields }),
   };
 }

@@ -1,4 +1,5 @@
 import { AnswerCounts, countsMemory } from './answer-counts.ts';
+import { type AnswerRingMemory, AnswerRingWriter } from './answer-ring.ts';
 import { passesGate } from './client-gate.ts';
 import {
   A_RECORD_BYTES,
@@ -41,6 +42,8 @@ export interface ReaderExtras {
   /** Where answers are counted; default memory of its own. */
   readonly counts?: Float64Array;
   readonly cookies?: CookieAnswers | undefined;
+  /** Where answers are put down that somebody watches. */
+  readonly watched?: AnswerRingMemory | undefined;
   /** Answers may be as long as `out`: for TCP. */
   readonly stream?: boolean;
 }
@@ -51,6 +54,7 @@ export interface ReaderExtras {
  */
 export class PackedReader {
   readonly counts: AnswerCounts;
+  readonly #watched: AnswerRingWriter | undefined;
   readonly #options: ReaderOptions;
   readonly #stream: boolean;
   readonly #question: RawQuestion;
@@ -73,6 +77,7 @@ export class PackedReader {
     this.#stream = extras.stream ?? false;
     this.#question = new RawQuestion({ nsid: options.nsid, cookies: extras.cookies });
     this.counts = new AnswerCounts(extras.counts ?? countsMemory(options.blockZones.length, false));
+    this.#watched = extras.watched && new AnswerRingWriter(extras.watched);
   }
 
   useBuffers(buffers: TableBuffers): void {
@@ -96,10 +101,29 @@ export class PackedReader {
       if (Atomics.load(control, CONTROL.SEQUENCE) !== before) continue;
       if (end === 0) return 0;
       const size = question.writeOpt(bytes, out, end, this.#options);
-      if (size > 0) this.counts.add(zone.blockZone, question, client?.six === true, length, out, size);
+      if (size > 0) this.#tell(zone, bytes, length, out, size, client);
       return size;
     }
     return 0;
+  }
+
+  /** All answers since the last call took this long each. True when those who watch them sleep and must be woken. */
+  settle(seconds: number): boolean {
+    this.counts.settle(seconds);
+    return this.#watched?.settle(seconds) === true;
+  }
+
+  #tell(
+    zone: ReaderZone,
+    bytes: Uint8Array,
+    length: number,
+    out: Uint8Array,
+    size: number,
+    client: AskingClient | undefined,
+  ): void {
+    const question = this.#question;
+    this.counts.add(zone.blockZone, question, client?.six === true, length, out, size);
+    if (this.#watched && client) this.#watched.add(question, bytes, length, out, size, client);
   }
 
   #passes(client: AskingClient | undefined): boolean {

@@ -1,5 +1,6 @@
 import { UDP_PAYLOAD_BYTES, UDP_PLAIN_BYTES } from '../../limits.ts';
 import { EDNS_OPTION } from '../../wire/numbers.ts';
+import { equalFolded } from './layout.ts';
 
 export const HEADER_BYTES = 12;
 
@@ -22,6 +23,7 @@ const OUR_COOKIE_BYTES = 24;
 export interface AskingClient {
   /** IPv6, and not an IPv4 client of a dual-stack socket. */
   readonly six: boolean;
+  readonly port: number;
   /** Writes the address (4 or 16 bytes); returns its length. */
   writeAddress(into: Uint8Array): number;
 }
@@ -88,6 +90,17 @@ export class RawQuestion {
     this.dnssecOk = false;
     this.optBytes = 0;
     return this.hasOpt ? this.#readOpt(bytes, length, client) : this.questionEnd === length;
+  }
+
+  /** True when the name is `zone` (folded wire form) or lies below it. */
+  isWithin(bytes: Uint8Array, zone: Uint8Array): boolean {
+    const start = this.nameEnd - zone.length;
+    if (start < HEADER_BYTES || !equalFolded(bytes, start, zone, 0, zone.length)) return false;
+    if (zone.length === 1) return true;
+    // the end of a label may look like one
+    for (let i = this.labels - 1; i >= 0 && this.starts[i]! >= start; i--)
+      if (this.starts[i] === start) return true;
+    return false;
   }
 
   /** Header and question of the answer: AA set, RD and CD copied. Returns the end; 0 = out is too small. */

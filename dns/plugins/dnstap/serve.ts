@@ -1,7 +1,8 @@
 import type { Plugin, PluginDeps, SentReply, UpstreamExchange } from '../../plugin.ts';
 import { sharedCounter } from '../../plugin-metrics.ts';
 import { encodeMessage } from '../../wire/encode.ts';
-import { formatLine } from '../log/format.ts';
+import { lineFormat } from '../log/format.ts';
+import { summaryOf } from '../log/summary.ts';
 import { DnstapListener, type ListenerOptions } from './listener.ts';
 import { dnstapPayload, type PayloadOptions, type TapMessage } from './payload.ts';
 import { DnstapSender, type SenderOptions } from './sender.ts';
@@ -22,8 +23,9 @@ export async function openDnstap(deps: PluginDeps, options: DnstapOptions): Prom
   });
   const onDrop = (): void => dropped.inc({ server: deps.listener });
   const out = await openOutput(deps, options.way, onDrop);
+  const format = lineFormat(options.extra);
   const tell = (messages: readonly TapMessage[], about: SentReply): void => {
-    const extra = options.extra === '' ? '' : formatLine(options.extra, about);
+    const extra = options.extra === '' ? '' : format(summaryOf(about), about.query);
     for (const message of messages) out.send(dnstapPayload(message, extra, options));
   };
   return {

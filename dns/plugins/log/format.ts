@@ -1,5 +1,7 @@
 import { joinHostPort } from '../../../src/net/ip.ts';
-import type { SentReply } from '../../plugin.ts';
+import type { AnswerSummary, RepliedWith } from '../../answer-summary.ts';
+import { UDP_PLAIN_BYTES } from '../../limits.ts';
+import type { Query } from '../../query.ts';
 import { opcodeNumber, rcodeNumber } from '../../wire/numbers.ts';
 
 /** CoreDNS's common log format. */
@@ -8,50 +10,75 @@ export const COMMON =
 export const COMBINED = `${COMMON} "{>opcode}"`;
 
 const EMPTY = '-';
+/** What a client takes over a stream: whatever fits one message. */
+const STREAM_BUFFER_BYTES = 65_535;
 
-/** Replaces `{label}`s; unknown labels and facts that are not there become `-`. */
-export function formatLine(format: string, sent: SentReply): string {
-  return format.replace(/\{(\/?>?[\w/.-]+)\}/g, (_all, label: string) => {
-    if (label.startsWith('/')) return sent.query.metadata.get(label.slice(1))?.() || EMPTY;
-    return valueOf(label, sent);
-  });
-}
+/** Writes a line about an answer; the query is known where a chain made it. */
+export type LineFormat = (answer: AnswerSummary, query: Query | undefined) => string;
 
-function valueOf(label: string, { query, reply, requestBytes, replyBytes, durationMs }: SentReply): string {
-  const { question, client, request, server } = query;
-  const bracketed = (address: string): string => joinHostPort(address, 0).replace(/:0$/, '');
-  const values: Readonly<Record<string, () => string | number>> = {
-    type: () => question.type,
-    name: () => question.name,
-    class: () => question.class,
-    proto: () => query.transport,
-    remote: () => bracketed(client.address),
-    port: () => client.port,
-    local: () => bracketed(server.address),
-    size: () => requestBytes.length,
-    rcode: () => reply?.rcode ?? EMPTY,
-    rsize: () => replyBytes?.length ?? 0,
-    duration: () => `${(durationMs / 1000).toFixed(9).replace(/0+$/, '')}s`,
-    '>id': () => request.id,
-    '>opcode': () => opcodeNumber(request.opcode),
-    '>do': () => String(request.edns?.dnssecOk ?? false),
-    // What the client takes: of a stream whatever fits one message.
-    '>bufsize': () => (query.transport === 'udp' ? (request.edns?.udpSize ?? 512) : 65_535),
-    '>rflags': () => (reply ? flagsOf(reply) : EMPTY),
-    '>rcode': () => (reply ? rcodeNumber(reply.rcode) : EMPTY),
+type LabelValue = (answer: AnswerSummary) => string | number;
+
+const VALUES: Readonly<Record<string, LabelValue>> = {
+  type: ({ question }) => question.type,
+  name: ({ question }) => question.name.toLowerCase(),
+  class: ({ question }) => question.class,
+  // as CoreDNS: TLS and HTTPS are TCP
+  proto: ({ transport }) => (transport === 'udp' ? 'udp' : 'tcp'),
+  remote: ({ client }) => bracketed(client.address),
+  port: ({ client }) => client.port,
+  size: ({ requestBytes }) => requestBytes,
+  rcode: ({ reply }) => reply?.rcode ?? EMPTY,
+  rsize: ({ replyBytes }) => replyBytes,
+  duration: ({ durationMs }) => secondsText(durationMs),
+  '>id': ({ id }) => id,
+  '>opcode': ({ opcode }) => opcodeNumber(opcode),
+  '>do': ({ edns }) => String(edns?.dnssecOk ?? false),
+  '>bufsize': ({ transport, edns }) =>
+    transport === 'udp' ? Math.max(edns?.udpSize ?? 0, UDP_PLAIN_BYTES) : STREAM_BUFFER_BYTES,
+  '>rflags': ({ reply }) => (reply ? flagsOf(reply) : EMPTY),
+  '>rcode': ({ reply }) => (reply ? rcodeNumber(reply.rcode) : EMPTY),
+};
+
+/** Reads a format once: `{label}`s are replaced; unknown labels and facts that are not there become `-`. */
+export function lineFormat(format: string): LineFormat {
+  const parts = format.split(/(\{\/?>?[\w/.-]+\})/).map(partOf);
+  return (answer, query) => {
+    let line = '';
+    for (const part of parts) line += typeof part === 'string' ? part : part(answer, query);
+    return line;
   };
-  return Object.hasOwn(values, label) ? String(values[label]!()) : EMPTY;
 }
 
-function flagsOf(reply: NonNullable<SentReply['reply']>): string {
-  const flags = [
-    reply.response && 'qr',
-    reply.authoritative && 'aa',
-    reply.truncated && 'tc',
-    reply.recursionDesired && 'rd',
-    reply.recursionAvailable && 'ra',
-    reply.authenticData && 'ad',
-    reply.checkingDisabled && 'cd',
-  ];
-  return flags.filter((flag) => flag !== false).join(',');
+/** True when lines need what only a chain knows: facts of other plugins, the address that was asked. */
+export function needsChain(format: string): boolean {
+  return /\{(\/[\w/.-]+|local)\}/.test(format);
+}
+
+function partOf(text: string): string | ((answer: AnswerSummary, query: Query | undefined) => string) {
+  const label = /^\{(\/?>?[\w/.-]+)\}$/.exec(text)?.[1];
+  if (label === undefined) return text;
+  if (label.startsWith('/')) return (_answer, query) => query?.metadata.get(label.slice(1))?.() || EMPTY;
+  if (label === 'local') return (_answer, query) => (query ? bracketed(query.server.address) : EMPTY);
+  const value = Object.hasOwn(VALUES, label) ? VALUES[label] : undefined;
+  return value ? (answer) => String(value(answer)) : EMPTY;
+}
+
+function bracketed(address: string): string {
+  return address.includes(':') ? joinHostPort(address, 0).slice(0, -2) : address;
+}
+
+/** As few digits as there are, nanoseconds at most. */
+function secondsText(durationMs: number): string {
+  return `${(durationMs / 1000).toFixed(9).replace(/\.?0+$/, '')}s`;
+}
+
+function flagsOf(reply: RepliedWith): string {
+  let flags = reply.response ? 'qr' : '';
+  if (reply.authoritative) flags += ',aa';
+  if (reply.truncated) flags += ',tc';
+  if (reply.recursionDesired) flags += ',rd';
+  if (reply.recursionAvailable) flags += ',ra';
+  if (reply.authenticData) flags += ',ad';
+  if (reply.checkingDisabled) flags += ',cd';
+  return flags;
 }

@@ -1,10 +1,13 @@
-import { expectArgs, readOptions, readWord } from '../../corefile/options.ts';
+import { expectArgs, readInteger, readOptions, readWord } from '../../corefile/options.ts';
 import type { Directive } from '../../plugin.ts';
 import { foldName, parseName } from '../../wire/name.ts';
 import { COMBINED, COMMON } from './format.ts';
 import { LOG_CLASSES, openLog, type LogClass } from './serve.ts';
 
-/** `log [NAMES...] [FORMAT] { class CLASSES... }`. */
+/** Of so many answers one can be logged. */
+const SAMPLE_MOST = 1_000_000;
+
+/** `log [NAMES...] [FORMAT] { class CLASSES..., sample N }`. */
 export const log: Directive = {
   name: 'log',
   repeatable: true,
@@ -18,7 +21,12 @@ export const log: Directive = {
       return name === undefined ? [] : [foldName(name)];
     });
     const classes = new Set<LogClass>();
+    let oneIn = 1;
     readOptions(context, {
+      sample: (line) => {
+        if (expectArgs(context, line, 1, 1))
+          oneIn = readInteger(context, line.args[0]!, 1, SAMPLE_MOST) ?? oneIn;
+      },
       class: (line) => {
         if (!expectArgs(context, line, 1, Infinity)) return;
         for (const token of line.args) {
@@ -30,6 +38,6 @@ export const log: Directive = {
     if (classes.size === 0) classes.add('all');
     const text = (format ?? COMMON).replaceAll('{common}', COMMON).replaceAll('{combined}', COMBINED);
     const scope = names.length > 0 ? names : ['.'];
-    return (deps) => openLog(deps, { names: scope, format: text, classes });
+    return (deps) => openLog(deps, { names: scope, format: text, classes, oneIn });
   },
 };

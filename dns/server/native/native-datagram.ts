@@ -24,6 +24,7 @@ import type {
   FastPath,
   OpenDatagramEngine,
 } from '../datagram-engine.ts';
+import type { WatchedAnswers } from '../watched-answers.ts';
 import { type ReceiverData, type ReceiverTable, TOTAL } from './receiver-memory.ts';
 import { SlowRing, slowRingMemory } from './slow-ring.ts';
 
@@ -127,6 +128,8 @@ class Receiver implements AsyncDisposable {
   readonly #ring: SlowRing;
   readonly #sender: DatagramSender;
   readonly #followed: Disposable | undefined;
+  /** Of this table and of the one before, whose last answers may still come. */
+  #watched: readonly (WatchedAnswers | undefined)[] = [];
   #table: ReceiverTable | undefined;
   #following: Disposable | undefined;
   #open = true;
@@ -150,7 +153,7 @@ class Receiver implements AsyncDisposable {
     const data: ReceiverData = { fd, wildcard, totals: this.totals, ring };
     // the socket stays open between two threads: what comes waits in the kernel
     this.worker = new SupervisedWorker(
-      { ...deps, metrics, heard: () => this.#drain(), started: (tell) => tell(this.#table) },
+      { ...deps, metrics, heard: () => this.#heard(), started: (tell) => tell(this.#table) },
       {
         name: RECEIVER,
         module: siblingModule(import.meta.url, './receiver-worker'),
@@ -169,14 +172,18 @@ class Receiver implements AsyncDisposable {
     const { table, options } = fast.names;
     const { cookieSecret } = fast;
     const counts = fast.countsMemory();
-    this.#tell({ buffers: table.buffers, options, cookieSecret, counts });
-    this.#following = table.onBuffers((buffers) => this.#tell({ buffers, options, cookieSecret, counts }));
+    const watched = fast.watchedAnswers();
+    this.#watched = [this.#watched.at(-1), watched];
+    const told = { options, cookieSecret, counts, watched: watched?.memory };
+    this.#tell({ ...told, buffers: table.buffers });
+    this.#following = table.onBuffers((buffers) => this.#tell({ ...told, buffers }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#open = false;
     this.#following?.[Symbol.dispose]();
     await this.worker[Symbol.asyncDispose]();
+    for (const watched of this.#watched) watched?.drain();
     this.#followed?.[Symbol.dispose]();
     this.#socket[Symbol.dispose]();
   }
@@ -184,6 +191,11 @@ class Receiver implements AsyncDisposable {
   #tell(table: ReceiverTable | undefined): void {
     this.#table = table;
     this.worker.tell(table);
+  }
+
+  #heard(): void {
+    for (const watched of this.#watched) watched?.heard();
+    this.#drain();
   }
 
   #drain(): void {

@@ -23,6 +23,7 @@ import type { Peer } from '../../query.ts';
 import type { FastPath } from '../datagram-engine.ts';
 import { StreamConnection } from '../stream-connection.ts';
 import type { OpenStreamEngine, StreamDeps, StreamEngine, StreamOptions } from '../stream-engine.ts';
+import type { WatchedAnswers } from '../watched-answers.ts';
 import type { ReceiverTable } from './receiver-memory.ts';
 import {
   STREAM_CONTROL,
@@ -82,6 +83,8 @@ class NativeStream implements StreamEngine {
   readonly #control = new Int32Array(new SharedArrayBuffer(STREAM_CONTROL.WORDS * 4));
   readonly #handedOver = new Set<StreamConnection>();
   #worker: SupervisedWorker<StreamOrder, StreamReply> | undefined;
+  /** Of this table and of the one before, whose last answers may still come. */
+  #watched: readonly (WatchedAnswers | undefined)[] = [];
   #table: ReceiverTable | undefined;
   #following: Disposable | undefined;
   #tls: SentTls | undefined;
@@ -117,10 +120,13 @@ class NativeStream implements StreamEngine {
     if (fast && this.#options.settings?.queriesMax === undefined) {
       const { cookieSecret, names } = fast;
       const counts = fast.countsMemory();
+      const watched = fast.watchedAnswers();
+      this.#watched = [this.#watched.at(-1), watched];
       const { options, table } = names;
-      this.#table = { buffers: table.buffers, options, cookieSecret, counts };
+      const told = { options, cookieSecret, counts, watched: watched?.memory };
+      this.#table = { ...told, buffers: table.buffers };
       this.#following = table.onBuffers((buffers) => {
-        this.#table = { buffers, options, cookieSecret, counts };
+        this.#table = { ...told, buffers };
         this.#worker?.tell({ kind: 'table', table: this.#table });
       });
     }
@@ -146,6 +152,7 @@ class NativeStream implements StreamEngine {
     this.#open = false;
     this.#following?.[Symbol.dispose]();
     await this.#worker?.[Symbol.asyncDispose]();
+    for (const watched of this.#watched) watched?.drain();
     this.#sessions?.freeAll();
     this.#listener[Symbol.dispose]();
     for (const connection of this.#handedOver) connection.destroy();
@@ -202,6 +209,9 @@ class NativeStream implements StreamEngine {
       case 'accept failed':
         this.#metrics?.acceptFailed(STREAM, reply.errno);
         return log.warn('accept failed', { port, errno: reply.errno });
+      case 'watched':
+        for (const watched of this.#watched) watched?.heard();
+        return;
       case 'broken':
         return log.error('connection failed', { port, reason: reply.reason });
     }

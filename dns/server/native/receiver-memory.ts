@@ -1,3 +1,4 @@
+import type { AnswerRingMemory } from '../../cluster/table/answer-ring.ts';
 import type { TableBuffers } from '../../cluster/table/layout.ts';
 import type { ReaderOptions } from '../../cluster/table/reader-options.ts';
 import type { SlowRingMemory } from './slow-ring.ts';
@@ -20,4 +21,6 @@ export interface ReceiverTable {
   readonly cookieSecret: Uint8Array;
   /** Where the thread counts its answers. */
   readonly counts: Float64Array;
+  /** Where it puts down answers that somebody watches. */
+  readonly watched: AnswerRingMemory | undefined;
 }

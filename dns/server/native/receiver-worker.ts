@@ -69,7 +69,7 @@ class Receiver {
     totals[TOTAL.RECEIVED]! += count;
     totals[TOTAL.FAST]! += fast;
     totals[TOTAL.SEND_ERRORS]! += refused;
-    reader?.counts.settle((performance.now() - startedMs) / 1000);
+    if (reader?.settle((performance.now() - startedMs) / 1000)) wake = true;
     if (wake) this.#seat.post(null);
   }
 
@@ -81,9 +81,9 @@ class Receiver {
   }
 }
 
-function readerOf({ buffers, options, cookieSecret, counts }: ReceiverTable): PackedReader {
+function readerOf({ buffers, options, cookieSecret, counts, watched }: ReceiverTable): PackedReader {
   const cookies = new CookieMaker({ clock: systemClock }, cookieSecret);
-  return new PackedReader(buffers, options, { cookies, counts });
+  return new PackedReader(buffers, options, { cookies, counts, watched });
 }
 
 /** Who sent the datagram of a slot. */
@@ -94,6 +94,10 @@ class Asking implements AskingClient {
   constructor(batch: DatagramBatch, slot: number) {
     this.#batch = batch;
     this.#slot = slot;
+  }
+
+  get port(): number {
+    return this.#batch.portOf(this.#slot);
   }
 
   get six(): boolean {

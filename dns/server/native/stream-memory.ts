@@ -41,12 +41,13 @@ export type StreamOrder =
 
 /**
  * What the thread tells. `accept failed`: errno, once until it works again; clients wait in the kernel. `broken`: a fault
- * of ours that ended one connection.
+ * of ours that ended one connection. `watched`: answers that somebody watches were put down.
  */
 export type StreamReply =
   | { readonly kind: 'handed over'; readonly connection: HandedOver }
   | { readonly kind: 'accept failed'; readonly errno: string }
-  | { readonly kind: 'broken'; readonly reason: string };
+  | { readonly kind: 'broken'; readonly reason: string }
+  | { readonly kind: 'watched' };
 
 /** A connection that asked what the table does not answer: it goes on elsewhere, for good. */
 export interface HandedOver {

@@ -50,6 +50,7 @@ export class StreamRoom implements BridgeRoom {
   readonly greetings = new Handshakes<GreetingMember>();
   readonly handOver: (connection: HandedOver) => void;
   readonly broken: (error: unknown) => void;
+  readonly #watched: () => void;
   reader: PackedReader | undefined;
   draining = false;
 
@@ -58,17 +59,24 @@ export class StreamRoom implements BridgeRoom {
       readonly loop: EpollLoop;
       readonly handOver: (connection: HandedOver) => void;
       readonly broken: (error: unknown) => void;
+      readonly watched: () => void;
     },
     limits: StreamLimits,
   ) {
     this.loop = deps.loop;
     this.handOver = deps.handOver;
     this.broken = deps.broken;
+    this.#watched = deps.watched;
     this.limits = limits;
   }
 
   get farewellMs(): number {
     return this.limits.writeMs;
+  }
+
+  /** What was answered since the last time took so long each. */
+  settle(seconds: number): void {
+    if (this.reader?.settle(seconds)) this.#watched();
   }
 
   /** Before a further member: cuts off the one that has been idle for longest; insertion order approximates it well enough. */

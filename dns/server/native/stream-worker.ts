@@ -53,6 +53,7 @@ class StreamThread {
       handOver: (connection: HandedOver) =>
         seat.post({ kind: 'handed over', connection }, [connection.unread.buffer as ArrayBuffer]),
       broken: (error: unknown) => seat.post({ kind: 'broken', reason: messageOf(error) }),
+      watched: () => seat.post({ kind: 'watched' }),
     };
     this.#room = new StreamRoom(deps, data.limits);
   }
@@ -123,15 +124,16 @@ class StreamThread {
   }
 }
 
-function readerOf({ buffers, options, cookieSecret, counts }: ReceiverTable): PackedReader {
+function readerOf({ buffers, options, cookieSecret, counts, watched }: ReceiverTable): PackedReader {
   const cookies = new CookieMaker({ clock: systemClock }, cookieSecret);
-  return new PackedReader(buffers, options, { cookies, counts, stream: true });
+  return new PackedReader(buffers, options, { cookies, counts, watched, stream: true });
 }
 
 function clientOf(peer: SocketAddress): StreamClient {
   const { address } = peer;
   return {
     peer,
+    port: peer.port,
     six: address.includes(':'),
     writeAddress: (into) => {
       const bytes = parseAddress(address);

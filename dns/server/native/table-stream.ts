@@ -147,7 +147,7 @@ export class TableStream implements ReadyHandler, RoomMember {
       if (end > outputBytes / 2) end = this.#send(end);
     }
     this.#send(end);
-    reader?.counts.settle((performance.now() - startedMs) / 1000);
+    this.#room.settle((performance.now() - startedMs) / 1000);
     if (!this.#isOpen) return;
     this.#rest = at < bytes.length ? bytes.slice(at) : NOTHING;
     if (this.#unsent.length > 0) return this.#waitForRoom();
@@ -216,9 +216,9 @@ export class TableStream implements ReadyHandler, RoomMember {
   }
 
   #handOver(unread: Uint8Array, end: number): void {
-    const { reader, handOver } = this.#room;
+    const { handOver } = this.#room;
     this.#send(end);
-    reader?.counts.settle(0);
+    this.#room.settle(0);
     if (!this.#isOpen) return;
     if (this.#unsent.length > 0) {
       // goes with nothing unsent: of TLS a record may be half on its way

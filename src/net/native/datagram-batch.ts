@@ -85,6 +85,11 @@ export class DatagramBatch {
     return this.#in.isSix(slot);
   }
 
+  /** The port that the datagram of slot came from. */
+  portOf(slot: number): number {
+    return this.#in.portOf(slot);
+  }
+
   /** Writes the address of the sender of slot, an IPv4 client's as 4 bytes; returns its length. */
   copyAddress(slot: number, into: Uint8Array): number {
     return this.#in.copyAddress(slot, into);

@@ -115,6 +115,12 @@ export class DatagramHeaders {
     return words[address] !== 0 || words[address + 1] !== 0 || words[address + 2] !== V4_MAPPED_WORD;
   }
 
+  portOf(slot: number): number {
+    const { bytes } = this.#arena;
+    const at = this.#names + slot * NAME_BYTES + SOCKADDR.PORT;
+    return (bytes[at]! << 8) | bytes[at + 1]!;
+  }
+
   copyAddress(slot: number, into: Uint8Array): number {
     const { bytes } = this.#arena;
     const name = this.#names + slot * NAME_BYTES;

@@ -35,6 +35,7 @@ function readerOf(on: TestServer, options: { readonly stream?: boolean } = {}): 
 
 const client: AskingClient = {
   six: false,
+  port: 40_000,
   writeAddress: (into) => {
     into.set(parseAddress(CLIENT)!);
     return 4;

@@ -42,7 +42,13 @@ function tablePath(): ReturnType<DatagramEngineFixture['tablePath']> {
   const names = plugin!.compiled!({ ownsZone: () => true, foreignZones: [], rotate: false })!;
   const path = new TablePath(
     deps,
-    { listener: 'dns://:53', proto: 'udp', block: {} as never, cookieSecret: new Uint8Array(16) },
+    {
+      listener: 'dns://:53',
+      proto: 'udp',
+      block: {} as never,
+      cookieSecret: new Uint8Array(16),
+      watchers: [],
+    },
     names,
   );
   return { path, question: QUESTION, counted: () => zoneCounts(path.sample.words(), 0).positive };
@@ -71,6 +77,7 @@ describe('the native engine', () => {
       cookieSecret: path.cookieSecret,
       names: { ...path.names, options: { ...path.names.options, zones } },
       countsMemory: () => path.countsMemory(),
+      watchedAnswers: () => undefined,
     };
     engine.useFastPath(broken);
     const client = createSocket('udp4');
@@ -146,6 +153,7 @@ describe('the native engine', () => {
       cookieSecret: path.cookieSecret,
       names: { options: path.names.options, table: endless as never },
       countsMemory: () => path.countsMemory(),
+      watchedAnswers: () => undefined,
     });
     const client = createSocket('udp4');
     await new Promise<void>((resolve) => {

@@ -27,7 +27,9 @@ const FILES: readonly (readonly [string, string, boolean])[] = [
   ['a block between the root and the zone', `. {\n${KUBERNETES}\n}\nlocal {\nerrors\n}`, false],
   ['a block that does not hold the zone', `example.org {\n${KUBERNETES}\n}`, false],
   ['a block below the zone', `. {\n${KUBERNETES}\n}\nsvc.cluster.local {\nerrors\n}`, false],
-  ['a plugin in front that must see all', `. {\nlog\n${KUBERNETES}\n}`, false],
+  ['a plugin in front that must see all', `. {\nminimal\n${KUBERNETES}\n}`, false],
+  ['a log in front', `. {\nlog\n${KUBERNETES}\n}`, true],
+  ['a log of what the chain knows', `. {\nlog . {local}\n${KUBERNETES}\n}`, false],
   ['a plugin in front that owns the zone', `. {\nk8s_external local\n${KUBERNETES}\n}`, false],
 ];
 

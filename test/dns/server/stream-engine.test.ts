@@ -42,6 +42,7 @@ describe('the native stream engine', () => {
         names: broken,
         cookieSecret: new Uint8Array(16),
         countsMemory: () => new Float64Array(1),
+        watchedAnswers: () => undefined,
       };
       engine!.useFastPath!(path as never); // a table that no thread can read
       const question = encodeMessage(questionOf('none.ns.svc.k. A'));
