@@ -20,7 +20,7 @@ import { ResourceQuotas } from './admission/resource-quota.ts';
 import { serviceAccountAdmission } from './admission/service-account.ts';
 import { storageProtection } from './admission/storage-protection.ts';
 import { Claims } from './allocate/claims.ts';
-import { ServiceAllocation } from './allocate/service-allocation.ts';
+import { openServiceParts } from './allocate/open.ts';
 import { AuditLog } from './audit/audit-log.ts';
 import { type Auditor, auditor } from './audit/audit.ts';
 import { escalationCheck } from './authorize/escalation.ts';
@@ -93,7 +93,6 @@ export async function assemble(
   const registry = new KindRegistry([...builtinKinds(), ...systemKinds()]);
   const conversions = new Conversions(() => webhookClient);
   const objects = new ObjectStore({ store, hub, clock, conversions, seal: encryption.seal });
-  const allocation = new ServiceAllocation({ claims, random }, options);
   const plugins: AdmissionPlugin[] = [];
   const admission = new AdmissionChain(plugins);
   const queue = new FairQueue({ nowMs: () => clock.monotonicMs(), nextTurn: setImmediate });
@@ -112,13 +111,14 @@ export async function assemble(
   const access = openAccess(core, pki, options.issuer ?? DEFAULT_ISSUER);
   const webhookClient = stack.use(new WebhookClient(core));
   const webhooks = new Webhooks(core, webhookClient, deps.metrics);
-  plugins.push(...admissionPlugins(core, access, webhooks), allocation);
+  const services = await openServiceParts(core, claims, options, stack);
+  plugins.push(...admissionPlugins(core, access, webhooks), services.allocation);
   await Promise.all([ensureNamespaces(core), reconcilePolicy(core), ensurePriorityClasses(core)]);
   const quotas = ResourceQuotas.open(core);
   if (quotas) plugins.push(stack.use(quotas).plugin);
   const custom = CustomResources.open(core);
   if (custom) stack.use(custom);
-  startLoops(core, { pki, access, allocation }, stack);
+  startLoops(core, { pki, access, services }, stack);
   const audit = options.audit && (await openAudit(deps, options.audit, stack));
   const drain = new Drain();
   let address = '';
@@ -129,7 +129,7 @@ export async function assemble(
     : undefined;
   address = listener?.address ?? '';
   const advertised = options.advertise ?? listener?.address;
-  const [pool] = allocation.pools;
+  const { primary: pool } = services;
   if (pool && advertised !== undefined) {
     const shared = options.sharedStore === true;
     stack.use(await KubernetesService.open(core, { pool, advertised, shared }));

@@ -31,6 +31,10 @@ export class KeyedLoop implements AsyncDisposable {
     this.#queue.add(key);
   }
 
+  markAfter(key: string, delayMs: number): void {
+    this.#queue.addAfter(key, delayMs);
+  }
+
   /** Marks keys for everything there and every change; keyOf undefined = not of interest. */
   follow(
     cache: ResourceCache,

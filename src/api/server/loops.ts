@@ -4,9 +4,8 @@ import { messageOf } from '../../base/fault.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Access } from './access.ts';
 import { furnishNamespace } from './admission/service-account.ts';
-import { followServices } from './allocate/follow-services.ts';
+import { followAllocations, type ServiceParts } from './allocate/open.ts';
 import { repairAllocations } from './allocate/repair.ts';
-import type { ServiceAllocation } from './allocate/service-allocation.ts';
 import { aggregate } from './bootstrap/reconcile-policy.ts';
 import type { ResourceCache } from './cache/resource-cache.ts';
 import { processSigningRequest } from './identity/csr.ts';
@@ -18,7 +17,7 @@ import type { Core } from './verbs/context.ts';
 /** What the server keeps right by itself, without controllers: small level-triggered loops over its own caches. */
 export function startLoops(
   core: Core,
-  parts: { readonly pki: Pki; readonly access: Access; readonly allocation: ServiceAllocation },
+  parts: { readonly pki: Pki; readonly access: Access; readonly services: ServiceParts },
   stack: AsyncDisposableStack,
 ): void {
   const cacheOf = (group: string, plural: string): ResourceCache | undefined => {
@@ -27,8 +26,7 @@ export function startLoops(
   };
   const loop = (name: string, process: (key: string) => Promise<void>): KeyedLoop =>
     stack.use(new KeyedLoop(core, name, process));
-  const services = cacheOf('', 'services');
-  if (services) stack.use(followServices(services, parts.allocation));
+  stack.use(followAllocations(core, parts.services, loop));
 
   const namespaces = cacheOf('', 'namespaces');
   if (namespaces) {
@@ -49,7 +47,7 @@ export function startLoops(
     );
   }
   stack.use(
-    every(core, ALLOCATION_REPAIR_INTERVAL_MS, 'repair', () => repairAllocations(core, parts.allocation)),
+    every(core, ALLOCATION_REPAIR_INTERVAL_MS, 'repair', () => repairAllocations(core, parts.services)),
   );
   stack.use(compactionLoop(core));
 }

@@ -227,7 +227,7 @@ describe('services', () => {
     );
     const outside = await service('outside', { ports, clusterIP: '10.0.0.1' });
     expect(outside.body.message).toContain(
-      'the provided IP (10.0.0.1) is not in the valid range. The range of valid IPs is 10.96.0.0/16',
+      'failed to allocate IP 10.0.0.1: the provided network does not match the current range',
     );
     await test.call('DELETE', `${SERVICES}/fixed`);
     expect((await service('again', { ports, clusterIP: '10.96.0.10' })).status).toBe(201);

@@ -5,6 +5,7 @@ import { cidrText, ipAddress, portName, portNumber } from '../formats.ts';
 import {
   arrayAt,
   ensureObject,
+  equalJson,
   isObject,
   type JsonObject,
   numberAt,
@@ -128,9 +129,20 @@ export const IP_ADDRESS_RULES: KindRules = {
       .filter((name) => stringAt(parent, name) === '')
       .map((name) => required(`spec.parentRef.${name}`));
   },
-  validateUpdate: (object, old) =>
-    immutable(objectAt(object, 'spec')['parentRef'], objectAt(old, 'spec')['parentRef'], 'spec.parentRef'),
+  validateUpdate: (object, old) => {
+    const [parent, before] = [object, old].map((one) => objectAt(objectAt(one, 'spec'), 'parentRef'));
+    return equalJson(parent, before)
+      ? []
+      : [invalid('spec.parentRef', parentFields(parent), 'field is immutable')];
+  },
 };
+
+/** As upstream prints the reference: with the names of Go's fields. */
+function parentFields(parent: unknown): JsonObject {
+  return Object.fromEntries(
+    ['Group', 'Resource', 'Namespace', 'Name'].map((field) => [field, stringAt(parent, field.toLowerCase())]),
+  );
+}
 
 function validateServiceCidr(object: UnknownObject): FieldError[] {
   const cidrs = arrayAt(object['spec'], 'cidrs');
@@ -158,8 +170,15 @@ function validateServiceCidr(object: UnknownObject): FieldError[] {
   return errors;
 }
 
+/** Of a range nothing changes, but that of one family may get the other one. */
+function validateServiceCidrUpdate(object: UnknownObject, old: UnknownObject): FieldError[] {
+  const now = arrayAt(object['spec'], 'cidrs');
+  const before = arrayAt(old['spec'], 'cidrs');
+  if (now.length < before.length) return immutable(now, before, 'spec.cidrs');
+  return before.flatMap((one, index) => immutable(now[index], one, `spec.cidrs[${index}]`));
+}
+
 export const SERVICE_CIDR_RULES: KindRules = {
   validate: validateServiceCidr,
-  validateUpdate: (object, old) =>
-    immutable(objectAt(object, 'spec')['cidrs'], objectAt(old, 'spec')['cidrs'], 'spec.cidrs'),
+  validateUpdate: validateServiceCidrUpdate,
 };

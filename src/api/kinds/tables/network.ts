@@ -145,7 +145,7 @@ function parentText(object: UnknownObject): string {
   return resource === '' ? '<none>' : `${resource}${group ? `.${group}` : ''}/${name}`;
 }
 
-export const IP_ADDRESS_PRINTER: Printer = printer([NAME, text('ParentRef', parentText), AGE]);
+export const IP_ADDRESS_PRINTER: Printer = printer([NAME, text('ParentRef', parentText)]);
 
 export const SERVICE_CIDR_PRINTER: Printer = printer([
   NAME,

@@ -9,8 +9,8 @@ const PREFIX = '/weft/claims/';
 const SOMEBODY = '';
 
 /**
- * Locks in the store, one key for each address or port a Service holds. Only their creation matters: of two
- * servers that pick the same one at the same time, one fails and the client tries again.
+ * Locks in the store, one key for each node port a Service holds. Only their creation matters: of two servers
+ * that pick the same one at the same time, one fails and the client tries again.
  */
 export class Claims {
   readonly #store: Store;
@@ -71,7 +71,7 @@ export class Claims {
   }
 
   /** Names and owners now, for the repair loop. */
-  entries(): [string, string][] {
+  entries(): readonly (readonly [string, string])[] {
     return [...this.#taken];
   }
 }

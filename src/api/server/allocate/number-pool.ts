@@ -1,29 +1,49 @@
-/**
- * Numbers 0..size-1 with owners. Automatic picks come from above the static band first, so that what people
- * choose by hand (low numbers) rarely collides (KEP-3070, KEP-3668).
- */
-export class NumberPool {
+/** Which of the numbers 0..size-1 an automatic pick may be. */
+export interface PickRange {
   readonly size: number;
+  /** The lowest numbers, that people choose by hand, are picked last (KEP-3070, KEP-3668). */
   readonly staticBand: number;
+}
+
+/** A free number at random, from above the static band first; undefined when there is none. */
+export function pickNumber(
+  { size, staticBand }: PickRange,
+  random: () => number,
+  isFree: (index: number) => boolean,
+): number | undefined {
+  const band = Math.min(staticBand, size);
+  return pickBetween(band, size, random, isFree) ?? pickBetween(0, band, random, isFree);
+}
+
+function pickBetween(
+  from: number,
+  to: number,
+  random: () => number,
+  isFree: (index: number) => boolean,
+): number | undefined {
+  const count = to - from;
+  if (count <= 0) return undefined;
+  const start = Math.floor(random() * count);
+  for (let step = 0; step < count; step++) {
+    const index = from + ((start + step) % count);
+    if (isFree(index)) return index;
+  }
+  return undefined;
+}
+
+/** Numbers 0..size-1 with owners. */
+export class NumberPool {
+  readonly #range: PickRange;
   readonly #owners = new Map<number, string>();
   readonly #random: () => number;
 
-  constructor(size: number, staticBand: number, random: () => number) {
-    this.size = size;
-    this.staticBand = Math.min(staticBand, size);
+  constructor(range: PickRange, random: () => number) {
+    this.#range = range;
     this.#random = random;
-  }
-
-  get used(): number {
-    return this.#owners.size;
   }
 
   ownerOf(index: number): string | undefined {
     return this.#owners.get(index);
-  }
-
-  owners(): IterableIterator<[number, string]> {
-    return this.#owners.entries();
   }
 
   /** False when somebody else has it. Taking what one has is fine. */
@@ -41,19 +61,6 @@ export class NumberPool {
 
   /** A free number, undefined when there is none. */
   pick(isFree: (index: number) => boolean): number | undefined {
-    return (
-      this.#pickBetween(this.staticBand, this.size, isFree) ?? this.#pickBetween(0, this.staticBand, isFree)
-    );
-  }
-
-  #pickBetween(from: number, to: number, isFree: (index: number) => boolean): number | undefined {
-    const count = to - from;
-    if (count <= 0) return undefined;
-    const start = Math.floor(this.#random() * count);
-    for (let step = 0; step < count; step++) {
-      const index = from + ((start + step) % count);
-      if (!this.#owners.has(index) && isFree(index)) return index;
-    }
-    return undefined;
+    return pickNumber(this.#range, this.#random, (index) => !this.#owners.has(index) && isFree(index));
   }
 }

@@ -1,21 +1,16 @@
 import { type FieldError, invalid as fieldInvalid } from '../../kinds/field-error.ts';
 import { arrayAt, isObject, type JsonObject } from '../../kinds/json-value.ts';
 import type { UnknownObject } from '../../kinds/meta.ts';
-import { familyOf } from '../../../net/ip.ts';
+import { type Family, familyOf } from '../../../net/ip.ts';
 import { invalid } from '../status.ts';
-import type { AddressPool } from './address-pool.ts';
 
 /**
- * The pools of a Service's families, primary first, by spec.ipFamilies, the given addresses and the policy;
+ * The families of a Service, primary first, by spec.ipFamilies, the given addresses and the policy;
  * fills spec.ipFamilyPolicy. Throws 422 for what this cluster does not have.
  */
-export function poolsOf(
-  available: readonly AddressPool[],
-  service: UnknownObject,
-  spec: JsonObject,
-): AddressPool[] {
+export function familiesOf(available: readonly Family[], service: UnknownObject, spec: JsonObject): Family[] {
   const given = arrayAt(spec, 'clusterIPs').map(String);
-  const named = arrayAt(spec, 'ipFamilies').map(String);
+  const named = arrayAt(spec, 'ipFamilies') as Family[];
   const families = named.length > 0 ? named : given.flatMap((address) => familyOf(address) ?? []);
   const headless = spec['clusterIP'] === 'None';
   const selectorless = headless && !(isObject(spec['selector']) && Object.keys(spec['selector']).length > 0);
@@ -30,24 +25,18 @@ export function poolsOf(
   if (policy === 'SingleStack' && given.length > 1 && !headless) {
     refuse('must be RequireDualStack or PreferDualStack when multiple cluster IPs are specified');
   }
-  const pools = families.map((family, index) => {
-    const pool = available.find((one) => one.family === family);
-    if (!pool)
-      errors.push(fieldInvalid(`spec.ipFamilies[${index}]`, family, 'not configured on this cluster'));
-    return pool;
-  });
+  for (const [index, family] of families.entries()) {
+    if (available.includes(family)) continue;
+    errors.push(
+      named.length > 0
+        ? fieldInvalid(`spec.ipFamilies[${index}]`, family, 'not configured on this cluster')
+        : fieldInvalid(`spec.clusterIPs[${index}]`, given, `${family} is not configured on this cluster`),
+    );
+  }
   if (errors.length > 0) {
     throw invalid({ group: '', kind: 'Service' }, service.metadata.name, errors);
   }
-  return withOthers(pools, available, policy === 'SingleStack' ? 1 : available.length);
-}
-
-function withOthers(
-  chosen: readonly (AddressPool | undefined)[],
-  available: readonly AddressPool[],
-  wanted: number,
-): AddressPool[] {
-  const pools = chosen.filter((pool) => pool !== undefined);
-  for (const pool of available) if (pools.length < wanted && !pools.includes(pool)) pools.push(pool);
-  return pools.slice(0, Math.max(wanted, 1));
+  const wanted = policy === 'SingleStack' ? 1 : available.length;
+  const all = [...families, ...available.filter((family) => !families.includes(family))];
+  return all.slice(0, Math.max(wanted, 1));
 }
