@@ -122,7 +122,9 @@ async function serve(
     );
     // One commit answers many writes at once: their replies take turns, too.
     if (!READ_VERBS.has(info.verb)) await deps.nextSlice(user);
-    return reply && isLongList(info, reply) ? untilSent(reply, held.move()) : reply;
+    if (!reply || !isLongList(info, reply)) return reply;
+    const place = held.move();
+    return { ...reply, done: () => place.dispose(), nextSlice: () => deps.nextSlice(user) };
   }
   for (const path of deps.paths) {
     const reply = await path(request, user);
@@ -134,10 +136,6 @@ async function serve(
 /** Megabytes that a client may leave unread. Watches are counted by their own slots. */
 function isLongList(info: RequestInfo, { body }: Reply): boolean {
   return info.verb === 'list' && !(body instanceof Uint8Array && body.length <= PLACE_KEPT_ABOVE_BYTES);
-}
-
-function untilSent(reply: Reply, held: DisposableStack): Reply {
-  return { ...reply, done: () => held.dispose() };
 }
 
 const STREAMS: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward']);

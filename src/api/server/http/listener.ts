@@ -21,6 +21,8 @@ export const API_PORT_IN_USE = 'API_PORT_IN_USE';
 
 /** Long bodies go out in pieces of this size: the first is on its way while the next is encrypted. */
 const PIECE_BYTES = 64 * 1024;
+/** After so many of them (some 0.3 ms) the rest of the body waits for its user's turn. */
+const PIECES_PER_SLICE = 4;
 
 /** One for all: an AbortSignal without a reason makes an error with its stack for each request that ends. */
 const CLIENT_GONE = new Error('the client is gone');
@@ -212,12 +214,25 @@ export class ApiListener implements AsyncDisposable {
       response.writeHead(reply.status, { ...reply.headers, 'content-length': reply.body.length });
       whenClosed(response, reply);
       if (request.method === 'HEAD') response.end();
-      else writeBody(response, reply.body);
+      else if (reply.body.length <= PIECE_BYTES) response.end(reply.body);
+      else await this.#writeLong(response, reply.body, reply.nextSlice);
       return;
     }
     response.writeHead(reply.status, reply.headers);
     response.flushHeaders();
     await this.#pump(response, gone.signal, reply);
+  }
+
+  /** To encrypt megabytes takes milliseconds, in which nobody else would be served. */
+  async #writeLong(response: ServerResponse, body: Uint8Array, nextSlice: Reply['nextSlice']): Promise<void> {
+    using _unit = this.#deps.drain.track();
+    let at = 0;
+    for (let piece = 1; body.length - at > PIECE_BYTES; piece++, at += PIECE_BYTES) {
+      response.write(body.subarray(at, at + PIECE_BYTES));
+      if (piece % PIECES_PER_SLICE === 0) await nextSlice?.();
+      if (response.destroyed) return;
+    }
+    response.end(body.subarray(at));
   }
 
   async #onUpgrade(message: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
@@ -264,12 +279,6 @@ export class ApiListener implements AsyncDisposable {
 function whenClosed(stream: ServerHttp2Stream | ServerResponse, { release, done }: Reply): void {
   if (release) stream.once('close', release);
   if (done) stream.once('close', done);
-}
-
-function writeBody(response: ServerResponse, body: Uint8Array): void {
-  const last = Math.max(0, Math.ceil(body.length / PIECE_BYTES) - 1) * PIECE_BYTES;
-  for (let at = 0; at < last; at += PIECE_BYTES) response.write(body.subarray(at, at + PIECE_BYTES));
-  response.end(last === 0 ? body : body.subarray(last));
 }
 
 function streamSink(stream: ServerHttp2Stream | ServerResponse, closed: AbortSignal): ByteSink {

@@ -22,6 +22,8 @@ export interface Reply {
   readonly release?: () => void;
   /** Must be called once, when the server keeps nothing of the reply any more: it has left, or never will. */
   readonly done?: () => void;
+  /** Waits for the turn of the reply's user: a long body is written in slices. */
+  readonly nextSlice?: () => Promise<void>;
 }
 
 const JSON_HEADERS = Object.freeze({ 'content-type': 'application/json' });
