@@ -26,6 +26,8 @@ export const GENERATE_NAME_ATTEMPTS_MAX = 8;
 export const COMPACTION_INTERVAL_MS = 300_000;
 /** What a watch sends goes out in pieces of about this size; others have the event loop in between. */
 export const WATCH_CHUNK_BYTES = 32 * 1024;
+/** What watches begin with is serialized once for all of them up to this size; beyond, each makes its own pieces. */
+export const SHARED_BEGINNING_MAX_BYTES = 4 * 1024 * 1024;
 /** Watches of one user that send what is there at the same time; the next ones begin when these have sent it. */
 export const WATCH_STARTS_PER_USER = 8;
 /** A watch whose reader takes longer lets the next one begin. */

@@ -1,4 +1,5 @@
 import { HISTORY_EVENTS_MAX } from '../limits.ts';
+import { type Beginning, Beginnings } from './beginnings.ts';
 import { SortedEntries } from './sorted-entries.ts';
 import type { FieldsOf, StoredObject } from './stored-object.ts';
 
@@ -39,6 +40,9 @@ export class ResourceCache {
   /** Every event with a greater revision is in the history. */
   #historyStart: number;
   #lastChange = 0;
+  readonly #beginnings = new Beginnings();
+  /** Counts changes of the entries. */
+  #state = 0;
 
   constructor(prefix: string, revision: number) {
     this.prefix = prefix;
@@ -70,14 +74,30 @@ export class ResourceCache {
     return this.#entries.range(prefix, after);
   }
 
+  /**
+   * What watches of the prefix begin with now.
+   * @param encoding tells beginnings of one prefix apart
+   */
+  beginning(
+    prefix: string,
+    encoding: string,
+    piecesOf: (entries: readonly StoredObject[]) => Iterator<Uint8Array>,
+  ): Beginning {
+    return this.#beginnings.open(`${encoding} ${prefix}`, this.#state, () =>
+      piecesOf([...this.range(prefix)]),
+    );
+  }
+
   /** Puts what a load found there, without an event. */
   seed(entry: StoredObject): void {
+    this.#state++;
     this.#entries.set(entry);
     this.#byKey.set(entry.key, entry);
     this.#lastChange = Math.max(this.#lastChange, entry.revision);
   }
 
   apply(event: CacheEvent): void {
+    this.#state++;
     if (event.type === 'DELETED') {
       this.#entries.delete(event.entry.key);
       this.#byKey.delete(event.entry.key);
@@ -118,6 +138,7 @@ export class ResourceCache {
 
   /** After a gap in the feed: forget everything, end all watches. */
   reset(revision: number): void {
+    this.#state++;
     this.#entries.clear();
     this.#byKey.clear();
     this.#history = [];

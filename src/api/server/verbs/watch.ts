@@ -3,6 +3,7 @@ import type { Clock } from '../../../base/clock.ts';
 import { hasCode } from '../../../base/fault.ts';
 import { type Store, STORE_COMPACTED } from '../../../store/store.ts';
 import type { WatchHub } from '../cache/hub.ts';
+import type { Beginning } from '../cache/beginnings.ts';
 import type { CacheEvent, EventType } from '../cache/resource-cache.ts';
 import type { StoredObject } from '../cache/stored-object.ts';
 import type { ByteSink } from '../http/byte-sink.ts';
@@ -14,7 +15,8 @@ import {
   WATCH_TIMEOUT_MIN_MS,
 } from '../limits.ts';
 import { expired, StatusError } from '../status.ts';
-import { bookmarkFrame, type Encoder, eventFrame, rawFrames } from './encoder.ts';
+import { beginningOf } from './beginning.ts';
+import { bookmarkFrame, type Encoder, eventFrame } from './encoder.ts';
 import type { ListScope } from './list.ts';
 import { type ListOptions, parseRevision } from './list-options.ts';
 
@@ -126,9 +128,9 @@ class WatchStream implements Disposable {
       using _beginning = await this.#deps.begin();
       if (this.#ended) return;
       const revision = hub.revision;
-      const entries = [...cache.range(this.#scope.prefix)];
+      using beginning = beginningOf(this.#scope, this.#encoder, (entry) => this.#frameOf('ADDED', entry));
       this.#listen();
-      await this.#sendInitial(entries, revision);
+      await this.#sendInitial(beginning, revision);
     } else {
       const from = asked === undefined || asked === 0 ? hub.revision : asked;
       const past = cache.since(from);
@@ -153,34 +155,20 @@ class WatchStream implements Disposable {
     );
   }
 
-  async #sendInitial(entries: readonly StoredObject[], revision: number): Promise<void> {
-    const { selection, cache } = this.#scope;
-    let batch: StoredObject[] = [];
-    let sizeBytes = 0;
-    const { views } = this.#scope;
-    for (const entry of views ? await views(entries) : entries) {
+  async #sendInitial({ pieces }: Beginning, revision: number): Promise<void> {
+    let isFirst = true;
+    for await (const piece of pieces) {
+      if (!isFirst) {
+        await this.#sink.drained();
+        await this.#deps.nextSlice();
+      }
+      isFirst = false;
       if (this.#ended) return;
-      if (!selection.everything && !selection.matches(entry, cache.fieldsOf)) continue;
-      batch.push(entry);
-      sizeBytes += entry.sizeBytes();
-      if (sizeBytes < WATCH_CHUNK_BYTES) continue;
-      this.#sink.write(this.#added(batch));
-      batch = [];
-      sizeBytes = 0;
-      await this.#sink.drained();
-      await this.#deps.nextSlice();
+      this.#sink.write(piece);
     }
     if (this.#options.sendInitialEvents && this.#options.allowWatchBookmarks) {
-      const end = bookmarkFrame(this.#encoder, revision, true);
-      this.#sink.write(Buffer.concat([this.#added(batch), end]));
-    } else if (batch.length > 0) {
-      this.#sink.write(this.#added(batch));
+      this.#sink.write(bookmarkFrame(this.#encoder, revision, true));
     }
-  }
-
-  #added(entries: readonly StoredObject[]): Buffer {
-    if (this.#encoder.raw) return rawFrames('ADDED', entries);
-    return Buffer.concat(entries.map((entry) => this.#frameOf('ADDED', entry)));
   }
 
   /** The past is older than the memory: it comes from the store, up to where the live events begin. */
