@@ -45,19 +45,22 @@ export interface CertificateFiles {
   readonly key: string;
 }
 
-/** On one core, for each of the receivers; with certificate files it is asked over TLS. */
+/**
+ * On one core, for each of the receivers; with certificate files it is asked over TLS. `log`: a line for the Corefile; what it writes
+ * goes nowhere.
+ */
 export async function startServer(
   services: number,
   engine: Engine,
   receivers = 1,
-  tls?: CertificateFiles,
+  { tls, log = '' }: { readonly tls?: CertificateFiles; readonly log?: string } = {},
 ): Promise<{ child: ChildProcess; port: number }> {
   const script = new URL('./server.ts', import.meta.url).pathname;
   const cores = receivers === 1 ? '0' : `0-${receivers - 1}`;
-  const files = tls ? [tls.cert, tls.key] : [];
+  const files = [tls?.cert ?? '', tls?.key ?? '', log];
   const args = [script, services, 0, engine, receivers, ...files].map(String);
   const child = spawn('taskset', ['-c', cores, process.execPath, ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', log === '' ? 'inherit' : 'ignore'],
   });
   const port = await new Promise<number>((resolve, reject) => {
     child.stdout.on('data', (chunk: Buffer) => {

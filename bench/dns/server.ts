@@ -1,11 +1,12 @@
 /**
- * The server under test: `node bench/dns/server.ts services endpoints engine receivers [cert key]`. The kubeadm Corefile's chain with
- * metrics on, over UDP and TCP or, with certificate files, over TLS; prints its port.
+ * The server under test: `node bench/dns/server.ts services endpoints engine receivers [cert key [log]]`. The kubeadm Corefile's
+ * chain with metrics on, over UDP and TCP or, with certificate files, over TLS; with a line for the Corefile that logs questions
+ * to standard error. Prints its port.
  */
 import { DnsServer } from '../../dns/server/dns-server.ts';
 import { dnsEngines } from '../../dns/server/engine.ts';
 import { systemClock } from '../../src/base/clock.ts';
-import { silentLogger } from '../../src/base/log.ts';
+import { createLogger, formatText } from '../../src/base/log.ts';
 import { Registry } from '../../src/base/metrics.ts';
 import { clusterOf } from './cluster.ts';
 
@@ -13,9 +14,14 @@ const [services = 10_000, endpoints = 0] = process.argv.slice(2, 4).map(Number);
 const native = process.argv[4] === 'native';
 const receivers = Number(process.argv[5] ?? 1);
 const clock = systemClock;
-const [cert, key] = process.argv.slice(6);
+const [cert, key, logLine = ''] = process.argv.slice(6);
+const log = createLogger(
+  (record) => void process.stderr.write(`${formatText(record, Date.now())}\n`),
+  'error',
+);
 const corefile = `${cert ? `tls://.:0 {\n  tls ${cert} ${key}` : '. {'}
   errors
+  ${logLine}
   kubernetes cluster.local in-addr.arpa ip6.arpa {
     pods insecure
     fallthrough in-addr.arpa ip6.arpa
@@ -29,10 +35,10 @@ const server = await DnsServer.open(
   {
     snapshots: clusterOf(services, endpoints),
     clock,
-    log: silentLogger,
+    log,
     metrics: new Registry(),
     random: Math.random,
-    ...dnsEngines(native ? 'native' : 'portable', { clock, log: silentLogger }, { receivers }),
+    ...dnsEngines(native ? 'native' : 'portable', { clock, log }, { receivers }),
   },
   { corefile: { text: corefile }, dnsPort: 0, defaultBind: ['127.0.0.1'] },
 );

@@ -65,7 +65,7 @@ async function cpuOf(server: Served, work: () => number | Promise<number>): Prom
 async function startAll(): Promise<Served[]> {
   const all: Served[] = [];
   for (const engine of ['native', 'portable'] as const) {
-    const { child, port } = await startServer(services, engine, 1, pair);
+    const { child, port } = await startServer(services, engine, 1, { tls: pair });
     all.push(served(`weft ${engine}`, child, port));
   }
   const nsd = peers(pair).find(({ name }) => name === 'nsd');
