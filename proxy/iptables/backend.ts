@@ -7,12 +7,8 @@ import { Iptables, type IptablesVariant } from '../../src/net/iptables.ts';
 import type { OpenNetlink } from '../../src/net/netlink/socket.ts';
 import { writeSysctl } from '../../src/net/sysctl.ts';
 import type { Applied, Backend, PacketCounts, PortCounts } from '../backend.ts';
-import {
-  COUNTED_PORTS_MAX,
-  FIRST_SLICE_PORTS,
-  INTACT_CHECK_INTERVAL_MS,
-  STALE_CHAINS_INTERVAL_MS,
-} from '../limits.ts';
+import { KernelSync } from '../kernel-sync.ts';
+import { COUNTED_PORTS_MAX, FIRST_SLICE_PORTS, STALE_CHAINS_INTERVAL_MS } from '../limits.ts';
 import { PacedReading } from '../paced-reading.ts';
 import { growingSlices } from '../slices.ts';
 import { AffinitySets } from './affinity-store.ts';
@@ -51,10 +47,9 @@ export class IptablesBackend implements Backend {
   readonly #traffic = new RuleTraffic();
   readonly #reading: PacedReading;
   readonly #counters: RuleCounters;
-  #ruleset: Ruleset | undefined;
-  #written: Record<string, number> = {};
-  #retried = false;
-  #checkedMs = 0;
+  readonly #sync: KernelSync<Ruleset>;
+  /** Rules by table, in this apply. */
+  #rulesWritten: Record<string, number> = {};
   #staleRemovedMs = 0;
 
   private constructor(deps: IptablesDeps, options: IptablesBackendOptions) {
@@ -65,6 +60,11 @@ export class IptablesBackend implements Backend {
     this.#reading = new PacedReading(deps.clock);
     this.#counters = new RuleCounters({ ...deps, iptables: this.#iptables });
     this.family = options.family;
+    this.#sync = new KernelSync(deps, options.family, {
+      replace: (view, signal) => this.#replace(view, signal),
+      update: (ruleset, view, keys, signal) => this.#update(ruleset, view, keys, signal),
+      missing: (_ruleset, view, signal) => this.#missing(view, signal),
+    });
   }
 
   /** Rejects with a Fault when iptables is missing or this process may not use it. */
@@ -80,21 +80,10 @@ export class IptablesBackend implements Backend {
     previous: ReadonlyMap<string, ServicePortView>,
     signal: AbortSignal,
   ): Promise<Applied> {
-    const startMs = this.#deps.clock.monotonicMs();
-    this.#written = { filter: 0, nat: 0 };
-    this.#retried = false;
-    const full = !(changes.complete && (await this.#update(view, changes.ports, signal)));
-    if (full) await this.#replace(view, signal);
-    else await this.#affinity.release(previous, view);
-    const durationMs = this.#deps.clock.monotonicMs() - startMs;
-    return {
-      full,
-      changedPorts: full ? view.ports.size : changes.ports.size,
-      durationMs,
-      refused: [],
-      retried: this.#retried,
-      rules: this.#ruleCounts(),
-    };
+    this.#rulesWritten = {};
+    const applied = await this.#sync.apply(view, changes, signal);
+    if (!applied.full) await this.#affinity.release(previous, view);
+    return { ...applied, rules: this.#ruleCounts() };
   }
 
   /** Each table in one transaction: the jumps into our chains (kube-proxy's too), then the chains. */
@@ -105,11 +94,11 @@ export class IptablesBackend implements Backend {
     }
     await this.#affinity.removeOthers([]);
     await this.#counters.remove();
-    this.#ruleset = undefined;
+    this.#sync.forget();
   }
 
   async counters(signal: AbortSignal): Promise<readonly PortCounts[]> {
-    const ruleset = this.#ruleset;
+    const ruleset = this.#sync.written;
     if (!ruleset || ruleset.portCount > COUNTED_PORTS_MAX) return [];
     return await this.#reading.read(() => this.#traffic.read(this.#iptables, ruleset, signal));
   }
@@ -127,17 +116,16 @@ export class IptablesBackend implements Backend {
   async #restore(text: string, signal: AbortSignal): Promise<void> {
     await this.#iptables.restoreText(text, signal);
     for (const [, table = '', rules = ''] of text.matchAll(/^\*(\S+)\n(.*?)^COMMIT$/gms))
-      this.#written[table] = (this.#written[table] ?? 0) + (rules.match(/^-[AI] /gm)?.length ?? 0);
+      this.#rulesWritten[table] = (this.#rulesWritten[table] ?? 0) + (rules.match(/^-[AI] /gm)?.length ?? 0);
   }
 
   #ruleCounts(): NonNullable<Applied['rules']> {
-    const { filter = 0, nat = 0 } = this.#written;
-    const held = this.#ruleset?.ruleCount ?? { filter: 0, nat: 0 };
+    const { filter = 0, nat = 0 } = this.#rulesWritten;
+    const held = this.#sync.written?.ruleCount ?? { filter: 0, nat: 0 };
     return { filter: { held: held.filter, written: filter }, nat: { held: held.nat, written: nat } };
   }
 
-  async #replace(view: NodeView, signal: AbortSignal): Promise<void> {
-    this.#ruleset = undefined;
+  async #replace(view: NodeView, signal: AbortSignal): Promise<Ruleset> {
     await this.#affinity.decide(view.ports.values(), signal);
     await this.#affinity.prepare(view.ports.values(), signal);
     const counted = await this.#counters.prepare(signal);
@@ -156,14 +144,16 @@ export class IptablesBackend implements Backend {
     await this.#restore(CANARIES + withJumps(ruleset.renderAll(kept), jumps), signal);
     for (const slice of rest) await this.#restore(ruleset.change(view, slice, { removeStale: true }), signal);
     if (this.#affinity.store === 'ipset') await this.#affinity.removeOthers(view.ports.values());
-    this.#ruleset = ruleset;
     this.#staleRemovedMs = this.#deps.clock.monotonicMs();
+    return ruleset;
   }
 
-  /** False when the kernel does not hold what was written before: then all must be written anew. */
-  async #update(view: NodeView, keys: ReadonlySet<string>, signal: AbortSignal): Promise<boolean> {
-    const ruleset = this.#ruleset;
-    if (!ruleset || !(await this.#isIntact(view, keys.size > 0, signal))) return false;
+  async #update(
+    ruleset: Ruleset,
+    view: NodeView,
+    keys: ReadonlySet<string>,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     if (keys.size === 0 && !ruleset.hasStale) return true;
     const ports = Array.from(keys, (key) => view.ports.get(key));
     const { store } = this.#affinity;
@@ -174,32 +164,16 @@ export class IptablesBackend implements Backend {
     const nowMs = this.#deps.clock.monotonicMs();
     const removeStale = !ruleset.isLarge || nowMs - this.#staleRemovedMs >= STALE_CHAINS_INTERVAL_MS;
     if (removeStale) this.#staleRemovedMs = nowMs;
-    // until the restore is through, the shadow is ahead of the kernel: a failure must start anew
-    this.#ruleset = undefined;
-    try {
-      const text = ruleset.change(view, keys, { removeStale });
-      if (text !== '') await this.#restore(text, signal);
-    } catch (error) {
-      if (signal.aborted) throw error;
-      this.#retried = true;
-      this.#deps.log.warn('a partial restore failed: writing all rules anew', { error });
-      return false;
-    }
-    this.#ruleset = ruleset;
+    const text = ruleset.change(view, keys, { removeStale });
+    if (text !== '') await this.#restore(text, signal);
     return true;
   }
 
-  /** Looks whether somebody else flushed the tables: at each idle sync, and now and then in busy times. */
-  async #isIntact({ node }: NodeView, busy: boolean, signal: AbortSignal): Promise<boolean> {
-    const nowMs = this.#deps.clock.monotonicMs();
-    if (busy && nowMs - this.#checkedMs < INTACT_CHECK_INTERVAL_MS) return true;
-    this.#checkedMs = nowMs;
-    for (const { table, chain, rule } of sentinels(node)) {
-      if (await this.#iptables.hasRule(table, chain, rule, signal)) continue;
-      this.#deps.log.warn('somebody else changed the tables: writing all rules anew', { table, chain });
-      return false;
-    }
-    return await this.#iptables.chainExists('mangle', KUBE.canary, signal);
+  async #missing({ node }: NodeView, signal: AbortSignal): Promise<string | undefined> {
+    for (const { table, chain, rule } of sentinels(node))
+      if (!(await this.#iptables.hasRule(table, chain, rule, signal))) return `${table} ${chain}`;
+    const hasCanary = await this.#iptables.chainExists('mangle', KUBE.canary, signal);
+    return hasCanary ? undefined : `mangle ${KUBE.canary}`;
   }
 
   /** Lets 127.0.0.1:nodePort leave loopback after its translation; KUBE-FIREWALL keeps outsiders out. */

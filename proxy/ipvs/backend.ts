@@ -11,7 +11,8 @@ import type { OpenNetlink } from '../../src/net/netlink/socket.ts';
 import type { Applied, Backend, PortCounts } from '../backend.ts';
 import { hasJump, removal, withJumps } from '../iptables/own-chains.ts';
 import type { IpvsOptions } from '../kernel-options.ts';
-import { DRAIN_CHECK_INTERVAL_MS, FIRST_SLICE_PORTS, INTACT_CHECK_INTERVAL_MS } from '../limits.ts';
+import { KernelSync } from '../kernel-sync.ts';
+import { DRAIN_CHECK_INTERVAL_MS, FIRST_SLICE_PORTS } from '../limits.ts';
 import { PacedReading } from '../paced-reading.ts';
 import { growingSlices } from '../slices.ts';
 import { DummyDevice } from './dummy-device.ts';
@@ -62,8 +63,7 @@ export class IpvsBackend implements Backend {
   readonly #device: DummyDevice;
   readonly #traffic = new ServerTraffic();
   readonly #reading: PacedReading;
-  #written: Written | undefined;
-  #checkedMs = 0;
+  readonly #sync: KernelSync<Written>;
   #drainedMs = 0;
 
   private constructor(deps: IpvsDeps, options: IpvsBackendOptions) {
@@ -74,6 +74,11 @@ export class IpvsBackend implements Backend {
     this.#kernel = openKernelCalls(deps.openNetlink);
     this.#iptables = new Iptables(deps, options);
     this.#device = new DummyDevice(this.#kernel.links, options.family);
+    this.#sync = new KernelSync(deps, options.family, {
+      replace: (view, signal) => this.#replace(view, signal),
+      update: (written, view, keys) => this.#update(written, view, keys),
+      missing: (written, _view, signal) => this.#missing(written, signal),
+    });
   }
 
   /**
@@ -90,16 +95,13 @@ export class IpvsBackend implements Backend {
     _previous: unknown,
     signal: AbortSignal,
   ): Promise<Applied> {
-    const startMs = this.#deps.clock.monotonicMs();
-    const full = !(changes.complete && (await this.#update(view, changes.ports, signal)));
-    if (full) await this.#replace(view, signal);
+    const applied = await this.#sync.apply(view, changes, signal);
     await this.#retireDrained();
-    const durationMs = this.#deps.clock.monotonicMs() - startMs;
-    return { full, changedPorts: full ? view.ports.size : changes.ports.size, durationMs, refused: [] };
+    return applied;
   }
 
   async cleanup(signal: AbortSignal): Promise<void> {
-    this.#written = undefined;
+    this.#sync.forget();
     const { ipvs, ipsets } = this.#kernel;
     const names = ownSets(this.family, await ipsets.names());
     const addresses = await this.#device.addresses();
@@ -118,7 +120,7 @@ export class IpvsBackend implements Backend {
   }
 
   async counters(signal: AbortSignal): Promise<readonly PortCounts[]> {
-    const ruleset = this.#written?.ruleset;
+    const ruleset = this.#sync.written?.ruleset;
     if (!ruleset) return [];
     return await this.#reading.read(() => this.#traffic.read(this.#kernel.ipvs, ruleset, signal));
   }
@@ -129,8 +131,7 @@ export class IpvsBackend implements Backend {
   }
 
   /** Compares with what the kernel holds, and fills an empty one by slices. */
-  async #replace(view: NodeView, signal: AbortSignal): Promise<void> {
-    this.#written = undefined;
+  async #replace(view: NodeView, signal: AbortSignal): Promise<Written> {
     const { ipvs, ipsets } = this.#kernel;
     await probeIpvs(ipvs, this.#options.ipvs.scheduler);
     await this.#device.ensure();
@@ -155,25 +156,11 @@ export class IpvsBackend implements Backend {
     const stale = [...plan.keys].filter((key) => !ruleset.server(key) && this.#mayDelete(key));
     await this.#device.unbind([...bound].filter((address) => !ruleset.addresses.has(address)));
     await this.#writeServers(ruleset, plan.bring(stale, () => undefined).last);
-    this.#written = { ruleset, plan };
-    this.#checkedMs = this.#deps.clock.monotonicMs();
+    return { ruleset, plan };
   }
 
-  /** False when the kernel does not hold what was written before: then all must be compared anew. */
-  async #update(view: NodeView, keys: ReadonlySet<string>, signal: AbortSignal): Promise<boolean> {
-    const written = this.#written;
-    if (!written || !(await this.#isIntact(keys.size > 0, signal))) return false;
-    if (keys.size === 0) return true;
-    // until all is through, the shadow is ahead of the kernel: a failure must start anew
-    this.#written = undefined;
-    try {
-      await this.#write(written, written.ruleset.change(view, keys));
-    } catch (error) {
-      if (signal.aborted) throw error;
-      this.#deps.log.warn('the kernel refused a change: comparing all with it', { error });
-      return false;
-    }
-    this.#written = written;
+  async #update(written: Written, view: NodeView, keys: ReadonlySet<string>): Promise<boolean> {
+    if (keys.size > 0) await this.#write(written, written.ruleset.change(view, keys));
     return true;
   }
 
@@ -207,25 +194,13 @@ export class IpvsBackend implements Backend {
     await this.#iptables.restoreText(withJumps(rules, jumps), signal);
   }
 
-  /** Looks whether somebody else took things away: at each idle sync, and now and then in busy times. */
-  async #isIntact(busy: boolean, signal: AbortSignal): Promise<boolean> {
-    const nowMs = this.#deps.clock.monotonicMs();
-    if (busy && nowMs - this.#checkedMs < INTACT_CHECK_INTERVAL_MS) return true;
-    this.#checkedMs = nowMs;
-    const missing = await this.#missing(signal);
-    if (missing !== undefined)
-      this.#deps.log.warn('somebody else changed what was written: comparing all', { missing });
-    return missing === undefined;
-  }
-
-  async #missing(signal: AbortSignal): Promise<string | undefined> {
+  async #missing({ ruleset }: Written, signal: AbortSignal): Promise<string | undefined> {
     for (const { table, chain, rule } of ipvsJumps())
       if (!(await this.#iptables.hasRule(table, chain, rule, signal))) return `${table} ${chain}`;
     const bound = await this.#device.addresses();
     const held = await this.#kernel.ipvs.servers();
-    const { ruleset } = this.#written ?? {};
-    for (const address of ruleset?.addresses.keys ?? []) if (!bound.has(address)) return address;
-    for (const key of ruleset?.serverKeys ?? []) if (!held.has(key)) return key;
+    for (const address of ruleset.addresses.keys) if (!bound.has(address)) return address;
+    for (const key of ruleset.serverKeys) if (!held.has(key)) return key;
     return undefined;
   }
 
@@ -240,7 +215,7 @@ export class IpvsBackend implements Backend {
   }
 
   async #retireDrained(): Promise<void> {
-    const plan = this.#written?.plan;
+    const plan = this.#sync.written?.plan;
     const nowMs = this.#deps.clock.monotonicMs();
     if (!plan || plan.draining.length === 0 || nowMs - this.#drainedMs < DRAIN_CHECK_INTERVAL_MS) return;
     this.#drainedMs = nowMs;

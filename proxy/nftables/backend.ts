@@ -9,7 +9,8 @@ import { NETLINK, type OpenNetlink } from '../../src/net/netlink/socket.ts';
 import { Nft } from '../../src/net/nft.ts';
 import type { Applied, Backend, PortCounts } from '../backend.ts';
 import { growingSlices } from '../slices.ts';
-import { FIRST_SLICE_PORTS, INTACT_CHECK_INTERVAL_MS, NETLINK_ELEMENTS_MAX } from '../limits.ts';
+import { KernelSync } from '../kernel-sync.ts';
+import { FIRST_SLICE_PORTS, NETLINK_ELEMENTS_MAX } from '../limits.ts';
 import { type Departed, forgetClients, forgetClientsByNft } from './affinity.ts';
 import { encodeElements, STATE_KEY } from './encode.ts';
 import {
@@ -41,6 +42,13 @@ const PROGRAM_VERSION = 4;
 /** The state of a table that is still being filled. */
 const UNFINISHED = 'unfinished';
 
+/** What was written, to differ from. */
+interface Written {
+  readonly ruleset: Ruleset;
+  readonly counted: boolean;
+  state: string;
+}
+
 /**
  * Keeps one nftables table a family. Each apply is one transaction with the elements that differ, written by netlink
  * where that can be (nft takes 20 ms to start, to read what there is and to end, the kernel 0.3); the table is never
@@ -53,14 +61,9 @@ export class NftablesBackend implements Backend {
   readonly #deps: NftablesDeps;
   readonly #nft: Nft;
   #elements: NftElements | undefined;
-  #ruleset: Ruleset | undefined;
   readonly #masqueradeMark: number;
-  #written: string | undefined;
-  #retried = false;
+  readonly #sync: KernelSync<Written>;
   #cleanupFailed = false;
-  #checkedMs = 0;
-  /** Decided with the table. */
-  #counted = false;
   readonly #traffic = new TableTraffic();
 
   constructor(deps: NftablesDeps, options: NftablesBackendOptions) {
@@ -68,6 +71,11 @@ export class NftablesBackend implements Backend {
     this.#nft = new Nft(deps);
     this.#masqueradeMark = options.masqueradeMark;
     this.family = options.family;
+    this.#sync = new KernelSync(deps, options.family, {
+      replace: (view, signal) => this.#replace(view, signal),
+      update: (written, view, keys, signal) => this.#update(written, view, keys, signal),
+      missing: (written, _view, signal) => this.#missing(written, signal),
+    });
   }
 
   /** Rejects with a Fault when nft is missing or the kernel refuses it. */
@@ -84,28 +92,23 @@ export class NftablesBackend implements Backend {
     _previous: unknown,
     signal: AbortSignal,
   ): Promise<Applied> {
-    const startMs = this.#deps.clock.monotonicMs();
-    this.#retried = false;
     this.#cleanupFailed = false;
-    const full = !(changes.complete && (await this.#update(view, changes.ports, signal)));
-    if (full) await this.#replace(view, signal);
-    const durationMs = this.#deps.clock.monotonicMs() - startMs;
-    const changedPorts = full ? view.ports.size : changes.ports.size;
-    const outcome = { retried: this.#retried, cleanupFailed: this.#cleanupFailed };
-    return { full, changedPorts, durationMs, refused: [], ...outcome };
+    const applied = await this.#sync.apply(view, changes, signal);
+    return { ...applied, cleanupFailed: this.#cleanupFailed };
   }
 
   async cleanup(signal: AbortSignal): Promise<void> {
     const family = this.#nftFamily;
     await this.#nft.deleteTable(family, TABLE, signal);
     await this.#nft.deleteTable(family, 'kube-proxy', signal);
-    this.#ruleset = undefined;
-    this.#written = undefined;
+    this.#sync.forget();
   }
 
   async counters(): Promise<readonly PortCounts[]> {
-    if (!this.#elements || !this.#ruleset || !this.#counted) return [];
-    return await this.#traffic.read(this.#elements, this.#ruleset);
+    const { written } = this.#sync;
+    return this.#elements && written?.counted
+      ? await this.#traffic.read(this.#elements, written.ruleset)
+      : [];
   }
 
   /** The kernel keeps the rules: they go on serving until `cleanup`. */
@@ -118,26 +121,23 @@ export class NftablesBackend implements Backend {
   }
 
   /** Writes the table anew, unless the kernel already holds exactly this. */
-  async #replace(view: NodeView, signal: AbortSignal): Promise<void> {
-    this.#ruleset = undefined;
+  async #replace(view: NodeView, signal: AbortSignal): Promise<Written> {
     const ruleset = new Ruleset(view);
-    this.#counted = countsTraffic(view);
+    const counted = countsTraffic(view);
+    const context = this.#context(view, counted);
     const held = await this.#readState(signal);
-    if (held === undefined) await this.#fill(view, ruleset, signal);
+    if (held === undefined) await this.#fill(view, ruleset, context, signal);
     else {
       // what the kernel holds goes on serving until all of the new is there
       ruleset.change(view, view.ports.keys());
-      const state = stateOf(this.#context(view), ruleset);
-      if (held !== state)
-        await this.#nft.transaction(renderTable(this.#context(view), ruleset, state), signal);
+      const state = stateOf(context, ruleset);
+      if (held !== state) await this.#nft.transaction(renderTable(context, ruleset, state), signal);
     }
-    this.#ruleset = ruleset;
-    this.#written = stateOf(this.#context(view), ruleset);
+    return { ruleset, counted, state: stateOf(context, ruleset) };
   }
 
   /** A first sync goes by growing slices: the first services answer long before the last ones are written. */
-  async #fill(view: NodeView, ruleset: Ruleset, signal: AbortSignal): Promise<void> {
-    const context = this.#context(view);
+  async #fill(view: NodeView, ruleset: Ruleset, context: RenderContext, signal: AbortSignal): Promise<void> {
     const slices = growingSlices([...view.ports.keys()], FIRST_SLICE_PORTS);
     for (const [index, keys] of slices.entries()) {
       const delta = ruleset.change(view, keys);
@@ -151,26 +151,19 @@ export class NftablesBackend implements Backend {
     }
   }
 
-  /** False when the kernel does not hold what was written before: then all must be written anew. */
-  async #update(view: NodeView, keys: ReadonlySet<string>, signal: AbortSignal): Promise<boolean> {
-    const ruleset = this.#ruleset;
-    if (!ruleset || !(await this.#isIntact(keys.size > 0, signal))) return false;
-    const delta = ruleset.change(view, keys);
+  async #update(
+    written: Written,
+    view: NodeView,
+    keys: ReadonlySet<string>,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const context = this.#context(view, written.counted);
+    const delta = written.ruleset.change(view, keys);
     if (delta.outgrown) return false;
-    const state = stateOf(this.#context(view), ruleset);
-    if (state === this.#written) return true;
-    // until the transaction is through, the shadow is ahead of the kernel: a failure must start anew
-    this.#ruleset = undefined;
-    try {
-      await this.#writeDelta(this.#context(view), delta, state, signal);
-    } catch (error) {
-      if (signal.aborted) throw error;
-      this.#retried = true;
-      this.#deps.log.warn('the kernel refused a change: writing the table anew', { error });
-      return false;
-    }
-    this.#ruleset = ruleset;
-    this.#written = state;
+    const state = stateOf(context, written.ruleset);
+    if (state === written.state) return true;
+    await this.#writeDelta(context, delta, state, signal);
+    written.state = state;
     if (delta.departed.size > 0) await this.#forgetClients(delta.departed, signal);
     return true;
   }
@@ -203,19 +196,13 @@ export class NftablesBackend implements Backend {
     ]);
   }
 
-  /** Looks whether somebody else flushed the table: at each idle sync, and now and then in busy times. */
-  async #isIntact(busy: boolean, signal: AbortSignal): Promise<boolean> {
-    const nowMs = this.#deps.clock.monotonicMs();
-    if (busy && nowMs - this.#checkedMs < INTACT_CHECK_INTERVAL_MS) return true;
-    this.#checkedMs = nowMs;
-    const intact = (await this.#readState(signal)) === this.#written;
-    if (!intact)
-      this.#deps.log.warn('somebody else changed the table: writing it anew', { family: this.family });
-    return intact;
+  async #missing({ state }: Written, signal: AbortSignal): Promise<string | undefined> {
+    const held = await this.#readState(signal);
+    return held === state ? undefined : `table ${this.#nftFamily} ${TABLE}`;
   }
 
-  #context({ node }: NodeView): RenderContext {
-    return { family: this.family, masqueradeMark: this.#masqueradeMark, node, counted: this.#counted };
+  #context({ node }: NodeView, counted: boolean): RenderContext {
+    return { family: this.family, masqueradeMark: this.#masqueradeMark, node, counted };
   }
 
   #renderState(state: string): string {
