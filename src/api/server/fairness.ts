@@ -6,6 +6,7 @@ import {
   SLICES_PER_TURN_MAX,
   TURN_BUDGET_MS,
 } from './limits.ts';
+import { RecentUse } from './recent-use.ts';
 import { tooManyRequests } from './status.ts';
 
 interface Task {
@@ -39,17 +40,18 @@ export interface FairQueueDeps {
  * Shares the one thread among users. Each part of their work (a request up to its first wait, its reply when the
  * write is durable, a piece of a long reply, events for a watcher) asks for a slice, and what it took is charged to
  * its user's lane. Lanes take turns by deficit round robin (Shreedhar and Varghese, 1995): who has used more than a
- * quantum waits until the others had theirs. Whoever asked for less than the others could give comes first, for one
- * quantum (the new flows of RFC 8290, section 4.2): a calm user waits for the task that runs and no other. Nothing
- * rests while anybody waits, so a lone user pays nothing; and after TURN_BUDGET_MS the event loop goes round, so that
- * nobody waits long to be read.
+ * quantum waits until the others had theirs. Lanes that had nothing to do come first, for one quantum (the new flows of
+ * RFC 8290, section 4.2), and of them the one that used least of late: a calm user waits for the task that runs and no
+ * other. Nothing rests while anybody waits, so a lone user pays nothing; and after TURN_BUDGET_MS the event loop goes
+ * round, so that nobody waits long to be read.
  */
 export class FairQueue {
   readonly #deps: FairQueueDeps;
   readonly #lanes = new Map<string, Lane>();
-  /** Lanes that had nothing to do when their last turn came: they are served first. */
+  /** Lanes that had nothing to do when their last turn came, in order of their recent use: they are served first. */
   readonly #fresh: Lane[] = [];
   readonly #round: Lane[] = [];
+  readonly #recentUse: RecentUse;
   #inFlight = 0;
   /** Tasks of all lanes. */
   #tasks = 0;
@@ -60,6 +62,7 @@ export class FairQueue {
 
   constructor(deps: FairQueueDeps) {
     this.#deps = deps;
+    this.#recentUse = new RecentUse(deps.nowMs());
   }
 
   get inFlight(): number {
@@ -127,7 +130,9 @@ export class FairQueue {
     if (lane.ready || !this.#mayRun(lane)) return;
     lane.ready = true;
     lane.creditMs = FAIR_QUANTUM_MS;
-    this.#fresh.push(lane);
+    const usedMs = this.#recentUse.of(lane.user);
+    const more = this.#fresh.findIndex((other) => this.#recentUse.of(other.user) > usedMs);
+    this.#fresh.splice(more < 0 ? this.#fresh.length : more, 0, lane);
   }
 
   /** Asks for as many calls as there is to do; a turn under way does so at its end. */
@@ -154,6 +159,7 @@ export class FairQueue {
     if (!this.#running) return;
     const { lane, sinceMs } = this.#running;
     lane.creditMs -= nowMs - sinceMs;
+    this.#recentUse.add(lane.user, nowMs - sinceMs, nowMs);
     this.#running = undefined;
   }
 
@@ -169,6 +175,7 @@ export class FairQueue {
     }
     this.#tasks--;
     lane.creditMs -= task.laterMs;
+    this.#recentUse.add(lane.user, task.laterMs, nowMs);
     this.#turnStartMs = (this.#turnStartMs ?? nowMs) - task.laterMs;
     this.#running = { lane, sinceMs: nowMs };
     task.wake();

@@ -51,6 +51,8 @@ export const CERTIFICATE_DAYS = 365;
 export const CA_CERTIFICATE_DAYS = 3_650;
 /** Milliseconds of the thread a user gets before the next user's turn, while others wait. */
 export const FAIR_QUANTUM_MS = 1;
+/** What a user took of the thread counts for this long, at most twice as long, when it is asked who comes first. */
+export const RECENT_USE_MS = 250;
 /** Work on requests ends after this long, so that the event loop reads what has arrived; then it goes on. */
 export const TURN_BUDGET_MS = 1;
 /** What a new connection will have cost when its TLS handshake is done: charged to its address when it is accepted. */

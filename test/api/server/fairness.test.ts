@@ -70,9 +70,14 @@ async function calmBeside(flood: (turns: Turns) => Promise<unknown>[]): Promise<
     await turns.turn();
   }
   expect(turns.scheduled.length).toBeGreaterThan(0); // the flood was there to the end
-  while (await turns.turn());
+  await ended(turns);
   await Promise.all(flooding);
   return tookMs;
+}
+
+/** Goes on until there is nothing to do. */
+async function ended(turns: Turns): Promise<void> {
+  while (await turns.turn());
 }
 
 const many = <T>(count: number, make: () => T): T[] => Array.from({ length: count }, make);
@@ -94,14 +99,14 @@ describe('a flood of one user', () => {
     const asked = Array.from({ length: REQUESTS_IN_FLIGHT_PER_USER + 1 }, (_, i) =>
       turns.request('flood', 0, true).then((place) => (held[i] = place)),
     );
-    while (await turns.turn());
+    await ended(turns);
     expect(held.length).toBe(REQUESTS_IN_FLIGHT_PER_USER);
     expect(turns.scheduled).toEqual([]); // no busy loop while it waits
     const calm = turns.request('calm', 0);
-    while (await turns.turn());
+    await ended(turns);
     await calm;
     held[0]?.[Symbol.dispose]();
-    while (await turns.turn());
+    await ended(turns);
     await Promise.all(asked);
     expect(held.length).toBe(REQUESTS_IN_FLIGHT_PER_USER + 1);
   });
@@ -117,8 +122,22 @@ describe('two floods', () => {
     while (turns.count('cheap') < 300) expect(await turns.turn()).toBe(true);
     const [cheapMs, dearMs] = [turns.count('cheap') * 0.1, turns.count('dear') * 3];
     expect(Math.abs(cheapMs - dearMs)).toBeLessThanOrEqual(3 + FAIR_QUANTUM_MS);
-    while (await turns.turn());
+    await ended(turns);
     await Promise.all(asked);
+  });
+});
+
+describe('a burst', () => {
+  it('of who used much of late waits for who used little, though both had nothing to do before', async () => {
+    const turns = new Turns();
+    await Promise.all([turns.goOn('busy', 5, 4), ended(turns)]);
+    for (let i = 0; i < 5; i++) {
+      const calmAskedAtMs = turns.nowMs;
+      const asked = [...many(64, () => turns.request('busy', 0.5)), turns.request('calm', 0.5)];
+      await ended(turns);
+      await Promise.all(asked);
+      expect(turns.doneAtMs.get('calm')?.at(-1)).toBe(calmAskedAtMs + 0.5);
+    }
   });
 });
 
@@ -130,7 +149,7 @@ describe('who asks for one thing after the other', () => {
     for (let i = 0; i < 400; i++) eager = eager.then(async () => void (await turns.request('eager', 0.5)));
     while (turns.count('eager') < 200) expect(await turns.turn()).toBe(true);
     expect(turns.count('flood')).toBeGreaterThanOrEqual(200 - (2 * FAIR_QUANTUM_MS) / 0.5);
-    while (await turns.turn());
+    await ended(turns);
     await Promise.all([...asked, eager]);
   });
 });
@@ -149,7 +168,7 @@ describe('a turn of the event loop', () => {
       expect(await turns.turn()).toBe(true);
       expect(turns.count('lone') - before).toBe(expected);
     }
-    while (await turns.turn());
+    await ended(turns);
     await Promise.all(asked);
     expect(turns.queue.inFlight).toBe(0);
     expect(turns.scheduled).toEqual([]);

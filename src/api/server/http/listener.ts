@@ -215,7 +215,7 @@ export class ApiListener implements AsyncDisposable {
       whenClosed(response, reply);
       if (request.method === 'HEAD') response.end();
       else if (reply.body.length <= PIECE_BYTES) response.end(reply.body);
-      else await this.#writeLong(response, reply.body, reply.nextSlice);
+      else await this.#writeLong(response, gone.signal, reply.body, reply.nextSlice);
       return;
     }
     response.writeHead(reply.status, reply.headers);
@@ -224,13 +224,21 @@ export class ApiListener implements AsyncDisposable {
   }
 
   /** To encrypt megabytes takes milliseconds, in which nobody else would be served. */
-  async #writeLong(response: ServerResponse, body: Uint8Array, nextSlice: Reply['nextSlice']): Promise<void> {
+  async #writeLong(
+    response: ServerResponse,
+    gone: AbortSignal,
+    body: Uint8Array,
+    nextSlice: Reply['nextSlice'],
+  ): Promise<void> {
     using _unit = this.#deps.drain.track();
+    const sink = streamSink(response, gone);
     let at = 0;
     for (let piece = 1; body.length - at > PIECE_BYTES; piece++, at += PIECE_BYTES) {
-      response.write(body.subarray(at, at + PIECE_BYTES));
-      if (piece % PIECES_PER_SLICE === 0) await nextSlice?.();
-      if (response.destroyed) return;
+      sink.write(body.subarray(at, at + PIECE_BYTES));
+      if (piece % PIECES_PER_SLICE > 0) continue;
+      await sink.drained();
+      await nextSlice?.();
+      if (gone.aborted) return;
     }
     response.end(body.subarray(at));
   }
