@@ -1,5 +1,5 @@
 import type { Snapshot } from '../../endpoints/snapshot.ts';
-import { parseCidr } from '../../src/net/cidr.ts';
+import { parseCidrOrAddress } from '../../src/net/cidr.ts';
 import { parseAddress } from '../../src/net/ip.ts';
 
 /**
@@ -13,8 +13,7 @@ export class ClientZones {
   constructor(nodes: Snapshot['nodes']) {
     for (const { zone, podCIDRs, addresses } of nodes.values()) {
       if (zone === undefined) continue;
-      for (const text of podCIDRs) this.#add(text, zone);
-      for (const address of addresses) this.#add(`${address}/${address.includes(':') ? 128 : 32}`, zone);
+      for (const text of [...podCIDRs, ...addresses]) this.#add(text, zone);
     }
   }
 
@@ -29,7 +28,7 @@ export class ClientZones {
   }
 
   #add(text: string, zone: string): void {
-    const cidr = parseCidr(text);
+    const cidr = parseCidrOrAddress(text);
     if (!cidr) return;
     const bytes = cidr.network;
     const name = `${bytes.length}/${cidr.prefixBits}`;

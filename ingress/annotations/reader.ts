@@ -1,5 +1,4 @@
-import { type Cidr, parseCidr } from '../../src/net/cidr.ts';
-import { familyOf } from '../../src/net/ip.ts';
+import { type Cidr, parseCidrOrAddress } from '../../src/net/cidr.ts';
 import { isExpression } from '../relay/variables.ts';
 import { isFieldValue, isToken } from '../http/bytes.ts';
 import { compileUserRegex, type UserRegex } from '../compile/user-regex.ts';
@@ -209,8 +208,7 @@ export function parseDurationMs(text: string): number | undefined {
 export function parseCidrList(parts: readonly string[]): Cidr[] | string {
   const cidrs: Cidr[] = [];
   for (const part of parts) {
-    const family = familyOf(part);
-    const cidr = parseCidr(family ? `${part}/${family === 'IPv4' ? 32 : 128}` : part);
+    const cidr = parseCidrOrAddress(part);
     if (!cidr) return part;
     cidrs.push(cidr);
   }

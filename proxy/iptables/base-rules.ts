@@ -1,9 +1,8 @@
 import type { NodeSettings } from '../../endpoints/node-view.ts';
-import { cidrContains, parseCidr } from '../../src/net/cidr.ts';
+import { cidrContains, hostCidr, parseCidr } from '../../src/net/cidr.ts';
 import type { IptablesTable, Match, Rule } from '../../src/net/iptables-rule.ts';
 import { KUBE } from './chain-names.ts';
 import { COUNTER } from './packet-counts.ts';
-import { hostCidr } from './port-rules.ts';
 
 /** A jump from one of the kernel's chains into ours. */
 export interface EntryJump {

@@ -1,5 +1,5 @@
 import type { EndpointAddressPort, NodeSettings, ServicePortView } from '../../endpoints/node-view.ts';
-import { cidrContains, parseCidr } from '../../src/net/cidr.ts';
+import { cidrContains, hostCidr, parseCidr } from '../../src/net/cidr.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
 import type { Match, Rule, Target } from '../../src/net/iptables-rule.ts';
 import { endpointChain, KUBE, portChains, portName } from './chain-names.ts';
@@ -55,10 +55,6 @@ const to = (view: ServicePortView, address: string, port = view.port): Match[] =
 
 export function protocolOf(view: ServicePortView): 'tcp' | 'udp' | 'sctp' {
   return view.protocol === 'TCP' ? 'tcp' : view.protocol === 'UDP' ? 'udp' : 'sctp';
-}
-
-export function hostCidr(address: string): string {
-  return `${address}/${address.includes(':') ? 128 : 32}`;
 }
 
 /** Compiles one port with kube-proxy's chain layout. Pure. */

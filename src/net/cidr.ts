@@ -20,6 +20,16 @@ export function parseCidr(text: string): Cidr | undefined {
   return { family, network: masked(network, prefixBits), prefixBits };
 }
 
+/** A CIDR, or an address alone as the CIDR that holds nothing else. Undefined when it is neither. */
+export function parseCidrOrAddress(text: string): Cidr | undefined {
+  return parseCidr(text.includes('/') ? text : hostCidr(text));
+}
+
+/** `10.0.0.1/32`, `fd00::1/128`: the CIDR that holds nothing but this address. */
+export function hostCidr(address: string): string {
+  return `${address}/${address.includes(':') ? 128 : 32}`;
+}
+
 export function formatCidr(cidr: Cidr): string {
   return `${formatAddress(cidr.network)}/${cidr.prefixBits}`;
 }

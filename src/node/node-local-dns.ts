@@ -3,6 +3,7 @@ import { Fault, hasCode, messageOf } from '../base/fault.ts';
 import type { Logger } from '../base/log.ts';
 import { SyncLoop } from '../base/sync-loop.ts';
 import type { Exec } from '../net/exec.ts';
+import { hostCidr } from '../net/cidr.ts';
 import { canonicalAddress, familyOf, type Family } from '../net/ip.ts';
 import type { IptablesTable, Rule } from '../net/iptables-rule.ts';
 import { Iptables } from '../net/iptables.ts';
@@ -105,10 +106,10 @@ class Ground implements NodeLocal {
       await this.#ip(['link', 'set', interfaceName, 'up']);
     }
     for (const address of addresses) {
-      const width = familyOf(address) === 'IPv4' ? 32 : 128;
-      if (shown.stdout.includes(` ${address}/${width} `)) continue;
-      const flags = width === 128 ? ['nodad'] : [];
-      await this.#ip(['addr', 'replace', `${address}/${width}`, 'dev', interfaceName, ...flags]);
+      const cidr = hostCidr(address);
+      if (shown.stdout.includes(` ${cidr} `)) continue;
+      const flags = familyOf(address) === 'IPv6' ? ['nodad'] : [];
+      await this.#ip(['addr', 'replace', cidr, 'dev', interfaceName, ...flags]);
     }
   }
 

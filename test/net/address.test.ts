@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import ipaddr from 'ipaddr.js';
 import { describe, expect, it } from 'vitest';
-import { cidrAddressAt, cidrContains, formatCidr, parseCidr } from '../../src/net/cidr.ts';
+import {
+  cidrAddressAt,
+  cidrContains,
+  formatCidr,
+  parseCidr,
+  parseCidrOrAddress,
+} from '../../src/net/cidr.ts';
 import {
   canonicalAddress,
   familyOf,
@@ -82,6 +88,19 @@ describe('CIDRs', () => {
     ['10.0.0.0/-1', undefined],
   ])('%s parses to %s', (text, expected) => {
     const cidr = parseCidr(text);
+    expect(cidr && formatCidr(cidr)).toBe(expected);
+  });
+
+  it.each([
+    ['10.1.2.3', '10.1.2.3/32'],
+    ['2001:DB8::5', '2001:db8::5/128'],
+    ['10.1.2.3/8', '10.0.0.0/8'],
+    ['10.1', undefined],
+    ['fe80::1%eth0', undefined],
+    ['*', undefined],
+    ['', undefined],
+  ])('%s is the network %s', (text, expected) => {
+    const cidr = parseCidrOrAddress(text);
     expect(cidr && formatCidr(cidr)).toBe(expected);
   });
 

@@ -1,6 +1,6 @@
 import type { EndpointSlice } from '../../src/api/kinds/endpoint-slice.ts';
 import { kubeAddress } from '../../endpoints/address.ts';
-import { cidrContains, parseCidr } from '../../src/net/cidr.ts';
+import { cidrContains, hostCidr, parseCidr } from '../../src/net/cidr.ts';
 import { splitHostPort } from '../../src/net/ip.ts';
 import { packetOf, type CaseGroup } from '../suites/backend.ts';
 import { NetworkNamespace } from '../support/network-namespace.ts';
@@ -185,10 +185,6 @@ export class PacketWorld implements AsyncDisposable {
 
 function canonical(text: string): string {
   return kubeAddress(text)?.text ?? text;
-}
-
-function hostCidr(address: string): string {
-  return `${address}/${address.includes(':') ? 128 : 32}`;
 }
 
 /** An address that must answer at once. */

@@ -1,5 +1,4 @@
-import { parseCidr, type Cidr } from '../../../src/net/cidr.ts';
-import { familyOf } from '../../../src/net/ip.ts';
+import { type Cidr, parseCidrOrAddress } from '../../../src/net/cidr.ts';
 import { gathering } from '../../corefile/gather.ts';
 import { suggestion, zonesOrBlock } from '../../corefile/options.ts';
 import type { Line, Token } from '../../corefile/syntax.ts';
@@ -78,8 +77,7 @@ function readTypeInto(context: SetupContext, token: Token, types: Set<RecordType
 
 function readNetworkInto(context: SetupContext, token: Token, networks: Cidr[]): void {
   const { text } = token;
-  const family = familyOf(text);
-  const cidr = parseCidr(family ? `${text}/${family === 'IPv6' ? 128 : 32}` : text);
+  const cidr = parseCidrOrAddress(text);
   if (cidr) networks.push(cidr);
   else if (text !== '*') context.fault(token, `"${text}" is not an address, a CIDR or *`);
 }

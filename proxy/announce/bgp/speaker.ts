@@ -1,7 +1,7 @@
 import type { Clock } from '../../../src/base/clock.ts';
 import type { Logger } from '../../../src/base/log.ts';
 import { Gauge, type Registry } from '../../../src/base/metrics.ts';
-import { type Cidr, parseCidr } from '../../../src/net/cidr.ts';
+import { type Cidr, parseCidrOrAddress } from '../../../src/net/cidr.ts';
 import { joinHostPort } from '../../../src/net/ip.ts';
 import { type BgpPeer, BgpSession, type SessionOptions } from './session.ts';
 
@@ -38,7 +38,7 @@ export class BgpSpeaker implements Disposable {
   announce(addresses: readonly string[]): void {
     const prefixes = new Map<string, Cidr>();
     for (const address of addresses) {
-      const prefix = parseCidr(`${address}/${address.includes(':') ? 128 : 32}`);
+      const prefix = parseCidrOrAddress(address);
       if (prefix) prefixes.set(address, prefix);
     }
     for (const session of this.#sessions) session.announce(prefixes);
