@@ -1,4 +1,5 @@
 import type { Secret } from '../../src/api/kinds/config.ts';
+import { regexMatches } from '../compile/user-regex.ts';
 import { secretText } from '../certificates/secrets.ts';
 import type { ClientCertificate } from '../http/exchange.ts';
 import type { Fields } from '../http/fields.ts';
@@ -26,7 +27,8 @@ export function clientCertificateReply(
       return redirect(302, expand(policy.errorPage, request), 'auth-tls-error-page');
     return reply(400, verify === 'NONE' ? 'no client certificate' : 'client certificate not trusted');
   }
-  if (policy.matchCn && !policy.matchCn.test(client?.subject ?? '')) return reply(403, 'auth-tls-match-cn');
+  if (policy.matchCn && !regexMatches(policy.matchCn, client?.subject ?? ''))
+    return reply(403, 'auth-tls-match-cn');
   return undefined;
 }
 

@@ -5,7 +5,7 @@ import { sourceAllowed } from '../relay/decide.ts';
 import type { RoutedRequest } from '../relay/context.ts';
 import type { RequestRecord } from '../relay/record.ts';
 import { type Reply, reply } from '../relay/reply.ts';
-import { isBlocked } from './block-list.ts';
+import { blockedReply } from './block-list.ts';
 import { type Credentials, PasswordVerifier, readBasic, readCredentials } from './basic-auth.ts';
 import { clientCertificateReply } from './client-certificate.ts';
 import type { ExternalAuth } from './external-auth.ts';
@@ -37,10 +37,8 @@ export class Gatekeeper {
 
   admit(request: RoutedRequest, record: RequestRecord): Admitted | Promise<Admitted> {
     const { policy } = request.route;
-    const { settings, head } = request;
-    if (isBlocked(settings.blockedAgents, head.fields.get('user-agent')))
-      return reply(403, 'block-user-agents');
-    if (isBlocked(settings.blockedReferers, head.fields.get('referer'))) return reply(403, 'block-referers');
+    const blocked = blockedReply(request);
+    if (blocked) return blocked;
     if (policy.clientCertificate) {
       const refused = clientCertificateReply(request, policy.clientCertificate, (key) =>
         this.#deps.secret(key),

@@ -1,3 +1,4 @@
+import { regexMatches } from '../compile/user-regex.ts';
 import type { CanaryPolicy } from '../policy.ts';
 import type { RoutedRequest } from '../relay/context.ts';
 import { cookieValue } from '../relay/variables.ts';
@@ -23,7 +24,7 @@ function headerVerdict(policy: CanaryPolicy, request: RoutedRequest): boolean | 
     return value === policy.headerValue ? true : undefined;
   }
   if (policy.headerPattern === 'broken') return false;
-  if (policy.headerPattern) return policy.headerPattern.test(value) ? true : undefined;
+  if (policy.headerPattern) return regexMatches(policy.headerPattern, value) ? true : undefined;
   if (value === 'always') return true;
   return value === 'never' ? false : undefined;
 }

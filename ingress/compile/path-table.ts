@@ -1,4 +1,4 @@
-import type { UserRegex } from './user-regex.ts';
+import { regexCaptures, type UserRegex } from './user-regex.ts';
 import type { Route } from './route.ts';
 
 /** A candidate for one path of a host, before merge. */
@@ -46,9 +46,14 @@ export class PathTable {
   }
 
   *routes(): Generator<Route> {
-    for (const match of this.#exact.values()) yield match.route;
-    for (const { route } of this.#patterns) yield route;
-    yield* this.#matches.keys();
+    for (const { route } of this.entries()) yield route;
+  }
+
+  /** What a table with the same answers is made of. */
+  *entries(): Generator<PathEntry> {
+    for (const { route } of this.#exact.values()) yield { route, regex: undefined };
+    yield* this.#patterns;
+    for (const route of this.#matches.keys()) yield { route, regex: undefined };
   }
 
   match(path: string, trace?: MatchTrace): PathMatch | undefined {
@@ -65,7 +70,7 @@ export class PathTable {
         if (trace) continue;
         break;
       }
-      const captures = regex.captures(path);
+      const captures = regexCaptures(regex, path);
       if (captures) {
         trace?.path(route, 'chosen: longest pattern that matches');
         return { route, captures };

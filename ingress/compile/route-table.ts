@@ -1,7 +1,7 @@
 import { normalPath } from './path-normal.ts';
 import type { MatchTrace, PathMatch, PathTable } from './path-table.ts';
 import type { Route } from './route.ts';
-import type { UserRegex } from './user-regex.ts';
+import { regexMatches, type UserRegex } from './user-regex.ts';
 
 /** One host name (exact, `*.suffix` or any) with its paths and what applies to all of it. Immutable. */
 export interface HostTable {
@@ -71,7 +71,7 @@ export class RouteTable {
     if (dot > 0) trace?.host(`*${name.slice(dot)}`, wildcard ? 'chosen: wildcard host' : 'no such wildcard');
     if (wildcard) return wildcard;
     for (const { regex, host } of this.#aliases) {
-      const matches = regex.test(name);
+      const matches = regexMatches(regex, name);
       trace?.host(`alias pattern of ${host.name}`, matches ? 'chosen: pattern matches' : 'does not match');
       if (matches) return host;
     }

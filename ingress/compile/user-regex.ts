@@ -3,14 +3,12 @@ import { messageOf } from '../../src/base/fault.ts';
 import { REGEX_LENGTH_MAX } from '../limits.ts';
 
 /**
- * A regular expression somebody else wrote. Runs in time linear in the input (RE2), so it can never stall the
- * process; what RE2 does not have (look-around, back references) is refused when it is compiled.
+ * A regular expression somebody else wrote, as plain data: it crosses to other threads, and what it compiles to is made
+ * once in each. Runs in time linear in the input (RE2), so it can never stall the process; what RE2 does not have
+ * (look-around, back references) is refused when it is compiled.
  */
-export interface UserRegex {
+export interface UserRegex extends UserRegexOptions {
   readonly source: string;
-  test(text: string): boolean;
-  /** Captures of a match at the start of text: [whole, $1, ...]; missing groups are ''. */
-  captures(text: string): string[] | undefined;
 }
 
 export interface UserRegexOptions {
@@ -19,30 +17,57 @@ export interface UserRegexOptions {
   readonly anchored: boolean;
 }
 
+interface Compiled {
+  readonly pattern: RE2JS;
+  /** What every match begins with; in lower case where case does not count. */
+  readonly prefix: string;
+}
+
+const compiledOnes = new WeakMap<UserRegex, Compiled>();
+
 export function compileUserRegex(source: string, options: UserRegexOptions): UserRegex | { reason: string } {
   if (source.length > REGEX_LENGTH_MAX) return { reason: `longer than ${REGEX_LENGTH_MAX} characters` };
   try {
-    const flags = options.ignoreCase ? RE2JS.CASE_INSENSITIVE : 0;
-    const pattern = RE2JS.compile(options.anchored ? `^(?:${source})` : source, flags);
-    const literal = options.anchored ? literalPrefix(source) : '';
-    const prefix = options.ignoreCase ? literal.toLowerCase() : literal;
-    const possible = (text: string): boolean =>
-      prefix === '' ||
-      (options.ignoreCase ? text.slice(0, prefix.length).toLowerCase() : text.slice(0, prefix.length)) ===
-        prefix;
-    return {
-      source,
-      test: (text) => possible(text) && pattern.matcher(text).find(),
-      captures(text) {
-        if (!possible(text)) return undefined;
-        const matcher = pattern.matcher(text);
-        if (!matcher.find()) return undefined;
-        return Array.from({ length: matcher.groupCount() + 1 }, (_, i) => matcher.group(i) ?? '');
-      },
-    };
+    const regex: UserRegex = { source, ...options };
+    compiled(regex);
+    return regex;
   } catch (error) {
     return { reason: messageOf(error) };
   }
+}
+
+export function regexMatches(regex: UserRegex, text: string): boolean {
+  const { pattern, prefix } = compiled(regex);
+  return mayMatch(regex, prefix, text) && pattern.matcher(text).find();
+}
+
+/** Captures of the first match: [whole, $1, ...]; missing groups are ''. */
+export function regexCaptures(regex: UserRegex, text: string): string[] | undefined {
+  const { pattern, prefix } = compiled(regex);
+  if (!mayMatch(regex, prefix, text)) return undefined;
+  const matcher = pattern.matcher(text);
+  if (!matcher.find()) return undefined;
+  return Array.from({ length: matcher.groupCount() + 1 }, (_, i) => matcher.group(i) ?? '');
+}
+
+/** Throws what RE2 says of a pattern it does not take. */
+function compiled(regex: UserRegex): Compiled {
+  const known = compiledOnes.get(regex);
+  if (known) return known;
+  const { source, ignoreCase, anchored } = regex;
+  const literal = anchored ? literalPrefix(source) : '';
+  const made: Compiled = {
+    pattern: RE2JS.compile(anchored ? `^(?:${source})` : source, ignoreCase ? RE2JS.CASE_INSENSITIVE : 0),
+    prefix: ignoreCase ? literal.toLowerCase() : literal,
+  };
+  compiledOnes.set(regex, made);
+  return made;
+}
+
+function mayMatch({ ignoreCase }: UserRegex, prefix: string, text: string): boolean {
+  if (prefix === '') return true;
+  const start = text.slice(0, prefix.length);
+  return (ignoreCase ? start.toLowerCase() : start) === prefix;
 }
 
 const META = /[\\^$.|?*+()[\]{}]/;
