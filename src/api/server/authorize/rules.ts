@@ -62,27 +62,25 @@ export function uncovered(held: readonly PolicyRule[], asked: readonly PolicyRul
 }
 
 function atomsOf(rule: PolicyRule): PolicyRule[] {
-  const atoms: PolicyRule[] = [];
-  for (const verb of rule.verbs) {
-    for (const url of rule.nonResourceURLs) {
-      atoms.push({ verbs: [verb], apiGroups: [], resources: [], resourceNames: [], nonResourceURLs: [url] });
-    }
-    for (const group of rule.apiGroups) {
-      for (const resource of rule.resources) {
-        const names = rule.resourceNames.length > 0 ? rule.resourceNames.map((name) => [name]) : [[]];
-        for (const resourceNames of names) {
-          atoms.push({
-            verbs: [verb],
-            apiGroups: [group],
-            resources: [resource],
-            resourceNames,
-            nonResourceURLs: [],
-          });
-        }
-      }
-    }
-  }
-  return atoms;
+  const nothing = { apiGroups: [], resources: [], resourceNames: [], nonResourceURLs: [] };
+  const names = rule.resourceNames.length > 0 ? rule.resourceNames.map((name) => [name]) : [[]];
+  const onResources = rule.apiGroups.flatMap((group) =>
+    rule.resources.flatMap((resource) =>
+      rule.verbs.flatMap((verb) =>
+        names.map((resourceNames) => ({
+          ...nothing,
+          verbs: [verb],
+          apiGroups: [group],
+          resources: [resource],
+          resourceNames,
+        })),
+      ),
+    ),
+  );
+  const onPaths = rule.nonResourceURLs.flatMap((url) =>
+    rule.verbs.map((verb) => ({ ...nothing, verbs: [verb], nonResourceURLs: [url] })),
+  );
+  return [...onResources, ...onPaths];
 }
 
 function covers(held: PolicyRule, atom: PolicyRule): boolean {

@@ -5,12 +5,12 @@ import { rulesOf, uncovered } from '../authorize/rules.ts';
 import type { Core } from '../verbs/context.ts';
 import {
   type BootstrapBinding,
-  type BootstrapRole,
   CLUSTER_ROLE_BINDINGS,
   CLUSTER_ROLES,
   ROLE_BINDINGS,
   ROLES,
 } from './policy.ts';
+import type { BootstrapRole } from './policy/roles.ts';
 import { ensureObject } from './system-objects.ts';
 
 const GROUP = 'rbac.authorization.k8s.io';
@@ -18,13 +18,16 @@ const API_VERSION = `${GROUP}/v1`;
 const LABELS = { 'kubernetes.io/bootstrapping': 'rbac-defaults' };
 const AUTOUPDATE = 'rbac.authorization.kubernetes.io/autoupdate';
 
-/** Creates the default roles and bindings that are missing and adds rules old ones lack, unless told to leave them. */
+/**
+ * Creates the default roles and bindings that are missing and gives back to old ones what they lack, unless
+ * their annotation says to leave them. What somebody added stays.
+ */
 export async function reconcilePolicy(core: Core): Promise<void> {
+  const roles = [...CLUSTER_ROLES, ...ROLES].map(roleObject);
+  const bindings = [...CLUSTER_ROLE_BINDINGS, ...ROLE_BINDINGS].map(bindingObject);
   await Promise.all([
-    ...[...CLUSTER_ROLES, ...ROLES].map((role) => reconcileRole(core, roleObject(role))),
-    ...[...CLUSTER_ROLE_BINDINGS, ...ROLE_BINDINGS].map((binding) =>
-      ensureObject(core, bindingObject(binding)),
-    ),
+    ...roles.map((role) => reconcile(core, role, mendRole)),
+    ...bindings.map((binding) => reconcile(core, binding, mendBinding)),
   ]);
   await aggregate(core);
 }
@@ -55,27 +58,59 @@ function bindingObject(binding: BootstrapBinding): UnknownObject {
     kind: binding.namespace ? 'RoleBinding' : 'ClusterRoleBinding',
     apiVersion: API_VERSION,
     metadata: metadataOf(binding),
-    roleRef: { apiGroup: GROUP, kind: binding.roleKind ?? 'ClusterRole', name: binding.role },
-    subjects: binding.subjects.map((subject) =>
-      subject.kind === 'ServiceAccount' ? subject : { apiGroup: GROUP, ...subject },
-    ),
+    roleRef: { apiGroup: GROUP, kind: binding.namespace ? 'Role' : 'ClusterRole', name: binding.role },
+    ...(binding.subjects.length > 0 && { subjects: binding.subjects.map(subjectObject) }),
   };
 }
 
-async function reconcileRole(core: Core, role: UnknownObject): Promise<void> {
-  const kind = core.registry.findByKind(API_VERSION, role.kind);
+function subjectObject(subject: BootstrapBinding['subjects'][number]): object {
+  return subject.kind === 'ServiceAccount' ? subject : { apiGroup: GROUP, ...subject };
+}
+
+type Mend = (old: UnknownObject, expected: UnknownObject) => UnknownObject;
+
+async function reconcile(core: Core, expected: UnknownObject, mend: Mend): Promise<void> {
+  const kind = core.registry.findByKind(API_VERSION, expected.kind);
   if (!kind) return;
-  const { name, namespace = '' } = role.metadata;
+  const { name, namespace = '' } = expected.metadata;
   const entry = core.objects.get(kind, namespace, name);
-  if (!entry) return await ensureObject(core, role);
-  if (role['aggregationRule'] || entry.object.metadata.annotations?.[AUTOUPDATE] === 'false') return;
-  const missing = uncovered(rulesOf(entry.object), rulesOf(role));
-  if (missing.length === 0) return;
-  const object = {
-    ...entry.object,
-    rules: [...objectsAt(entry.object, 'rules'), ...objectsAt(role, 'rules')],
+  if (!entry) return await ensureObject(core, expected);
+  const { object: old, revision } = entry;
+  if (old.metadata.annotations?.[AUTOUPDATE] === 'false') return;
+  const { labels, annotations } = expected.metadata;
+  const metadata = {
+    ...old.metadata,
+    labels: { ...labels, ...old.metadata.labels },
+    annotations: { ...annotations, ...old.metadata.annotations },
   };
-  await core.objects.put(kind, namespace, name, object, entry.revision);
+  const next = mend({ ...old, metadata }, expected);
+  if (!equalJson(next, old)) await core.objects.put(kind, namespace, name, next, revision);
+}
+
+/** With each single right it does not grant, and the selectors it does not have. */
+function mendRole(old: UnknownObject, expected: UnknownObject): UnknownObject {
+  if (expected['aggregationRule']) {
+    const [has, wanted] = [old, expected].map((role) =>
+      objectsAt(role['aggregationRule'], 'clusterRoleSelectors'),
+    );
+    const aggregationRule = { clusterRoleSelectors: union(has, wanted) };
+    return { ...old, aggregationRule };
+  }
+  const lacking = uncovered(rulesOf(old), rulesOf(expected)).map((rule) =>
+    Object.fromEntries(Object.entries(rule).filter(([, list]) => list.length > 0)),
+  );
+  return { ...old, rules: [...objectsAt(old, 'rules'), ...lacking] };
+}
+
+/** With the subjects it does not have; a binding to another role is made anew. */
+function mendBinding(old: UnknownObject, expected: UnknownObject): UnknownObject {
+  if (!equalJson(old['roleRef'], expected['roleRef'])) return { ...expected, metadata: old.metadata };
+  const subjects = union(objectsAt(old, 'subjects'), objectsAt(expected, 'subjects'));
+  return { ...old, ...(subjects.length > 0 && { subjects }) };
+}
+
+function union(has: readonly unknown[] = [], wanted: readonly unknown[] = []): unknown[] {
+  return [...has, ...wanted.filter((one) => !has.some((other) => equalJson(one, other)))];
 }
 
 /** Writes the sum of the selected roles into each role with an aggregationRule; inner ones first, until nothing changes. */
