@@ -125,8 +125,8 @@ export class Front implements AsyncDisposable {
   }
 
   #listenNative(clients: ClientSocketsDeps, where: NativePlaneOptions): readonly HttpListener[] {
-    const { clock, log, snapshots, resolve, accessLog, metrics, observer, ejected, controllerMetrics } =
-      this.#deps;
+    const { clock, log, snapshots, resolve, accessLog, metrics, observer, ejected } = this.#deps;
+    const { controllerMetrics, configuration } = this.#deps;
     this.#plane = NativePlane.open(
       {
         clock,
@@ -135,6 +135,7 @@ export class Front implements AsyncDisposable {
         snapshots,
         resolve,
         accessLog,
+        responseHeaders: (configMap) => configuration.responseHeaders(configMap),
         clients,
         serverTls: (name) => this.#nativeTls(name),
         refused: (reason) => clients.refused(reason),

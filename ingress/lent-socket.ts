@@ -12,6 +12,9 @@ const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES_MAX);
 /** An accepted connection, as node:net keeps it. */
 type SocketHandle = object;
 
+/** Where a socket comes from that does not connect by itself: accepted, or by the number of its descriptor. */
+type SocketOrigin = { readonly handle: SocketHandle } | { readonly fd: number };
+
 /**
  * A socket that lends what it reads to its reader, for the time of the call. Without a reader it is an ordinary
  * stream.
@@ -19,9 +22,9 @@ type SocketHandle = object;
 export class LentSocket extends net.Socket {
   reader: ((bytes: Buffer) => void) | undefined;
 
-  constructor(handle?: SocketHandle) {
+  constructor(from?: SocketOrigin) {
     const onread = { buffer: readBuffer, callback: (length: number) => this.#read(length) };
-    super({ allowHalfOpen: true, onread, ...(handle && { handle }) } as net.SocketConstructorOpts);
+    super({ allowHalfOpen: true, onread, ...from } as net.SocketConstructorOpts);
     this.setNoDelay(true);
   }
 
@@ -49,6 +52,6 @@ export function acceptLent(server: net.Server, accept: (socket: net.Socket) => v
   if (!listening || !before) return;
   listening.onconnection = function (this: unknown, status, handle) {
     if (status !== 0 || !handle) return before.call(this, status, handle);
-    accept(new LentSocket(handle));
+    accept(new LentSocket({ handle }));
   };
 }

@@ -4,7 +4,17 @@
  * Run: node bench/ingress/engines.ts [requests] [rounds] [rows whose name has this]. Fails where the native engine costs more than the limit beside a row.
  */
 import { execFileSync } from 'node:child_process';
-import { otherRules, perUnit, type Proxy, run, Stage, startBackend, startNginx, startWeft } from './stage.ts';
+import {
+  annotatedRules,
+  otherRules,
+  perUnit,
+  type Proxy,
+  run,
+  Stage,
+  startBackend,
+  startNginx,
+  startWeft,
+} from './stage.ts';
 import { median } from '../median.ts';
 
 const requests = Number(process.argv[2] ?? 60_000);
@@ -21,6 +31,10 @@ interface Row {
   readonly close: boolean;
   readonly secure?: boolean;
   readonly connections: number;
+  /** HTTP/2: the portable engine's, after the native one has looked at the ClientHello. */
+  readonly http2?: boolean;
+  /** The path of `annotatedRules` that is asked for. */
+  readonly path?: string;
   /** Native engine to nginx. */
   readonly ratioMax: number;
 }
@@ -46,16 +60,78 @@ const ROWS: readonly Row[] = [
     connections: 32,
     ratioMax: 1.3,
   },
+  // nginx does less here: it relays as before
+  {
+    name: 'CORS and rewriting',
+    path: '/composed',
+    bodyBytes: 100,
+    share: 0.5,
+    close: false,
+    connections: 64,
+    ratioMax: 2,
+  },
+  {
+    name: 'CORS and rewriting, TLS',
+    path: '/composed',
+    bodyBytes: 100,
+    share: 0.5,
+    close: false,
+    secure: true,
+    connections: 64,
+    ratioMax: 2,
+  },
+  {
+    name: 'handed over',
+    path: '/handed',
+    bodyBytes: 100,
+    share: 0.5,
+    close: false,
+    connections: 64,
+    ratioMax: 5,
+  },
+  {
+    name: 'handed over, TLS',
+    path: '/handed',
+    bodyBytes: 100,
+    share: 0.5,
+    close: false,
+    secure: true,
+    connections: 64,
+    ratioMax: 5,
+  },
+  {
+    name: 'HTTP/2',
+    http2: true,
+    bodyBytes: 100,
+    share: 0.5,
+    close: false,
+    secure: true,
+    connections: 8,
+    ratioMax: 5,
+  },
 ];
 
 /** h2load counts requests: every proxy is given the same number. */
-async function load(proxy: Proxy, { share, close, secure, connections }: Row): Promise<number> {
+async function load(
+  proxy: Proxy,
+  { share, close, secure, connections, http2, path = '/api/thing?x=1' }: Row,
+): Promise<number> {
   const count = Math.round(requests * share);
   if (close) return await loadClosing(proxy, count, connections);
   const port = secure ? proxy.https : proxy.http;
-  const url = `${secure ? 'https' : 'http'}://bench.test:${port}/api/thing?x=1`;
+  const url = `${secure ? 'https' : 'http'}://bench.test:${port}${path}`;
   const to = `--connect-to=${proxy.address}:${port}`;
-  const args = ['-c', LOAD_CORE, 'h2load', '--h1', to, '-t1', `-c${connections}`, `-n${count}`, url];
+  const args = [
+    '-c',
+    LOAD_CORE,
+    'h2load',
+    ...(http2 ? ['-m8'] : ['--h1']),
+    to,
+    '-t1',
+    `-c${connections}`,
+    `-n${count}`,
+    url,
+  ];
   const out = await run('taskset', args);
   const [, total, failed] = /status codes: (\d+) 2xx, \d+ 3xx, (\d+) 4xx/.exec(out) ?? [];
   if (failed !== '0' || Number(total) !== count) throw new Error(`${proxy.name}: ${out}`);
@@ -88,7 +164,7 @@ function pin(proxy: Proxy): void {
 for (const row of ROWS.filter(({ name }) => name.includes(only))) {
   using stage = new Stage();
   await startBackend(stage, row.bodyBytes);
-  const rules = otherRules(1_000);
+  const rules = [...otherRules(1_000), ...annotatedRules()];
   const proxies = [
     await startWeft(stage, rules, [], 'native'),
     await startWeft(stage, rules),

@@ -211,6 +211,39 @@ export function otherRules(count: number): object[] {
   }));
 }
 
+/** Paths of the measured host that the native worker composes, and that it hands over. */
+export function annotatedRules(): object[] {
+  const rule = (path: string, annotations: Readonly<Record<string, string>>): object => ({
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'Ingress',
+    metadata: {
+      name: path.slice(1),
+      annotations: Object.fromEntries(
+        Object.entries({ 'ssl-redirect': 'false', ...annotations }).map(([name, value]) => [
+          `nginx.ingress.kubernetes.io/${name}`,
+          value,
+        ]),
+      ),
+    },
+    spec: {
+      rules: [
+        {
+          host: 'bench.test',
+          http: {
+            paths: [
+              { path, pathType: 'Prefix', backend: { service: { name: 'web', port: { number: 80 } } } },
+            ],
+          },
+        },
+      ],
+    },
+  });
+  return [
+    rule('/composed', { 'enable-cors': 'true', 'rewrite-target': '/x' }),
+    rule('/handed', { 'custom-http-errors': '418' }),
+  ];
+}
+
 function routeManifests(): object[] {
   const backend = { service: { name: 'web', port: { number: 80 } } };
   const paths = ['/', '/api'].map((path) => ({ path, pathType: 'Prefix', backend }));

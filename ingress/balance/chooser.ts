@@ -4,8 +4,7 @@ import type { AffinityPolicy, BalancePolicy } from '../policy.ts';
 import type { RoutedRequest } from '../relay/context.ts';
 import type { Choice } from '../relay/services.ts';
 import { expand } from '../relay/variables.ts';
-import type { EndpointState } from '../upstream/cluster.ts';
-import type { Cluster } from '../upstream/clusters.ts';
+import type { EndpointGroup, EndpointState } from '../upstream/cluster.ts';
 import { affinityCookie, type AffinityCookie, endpointMark, readAffinityCookie } from './affinity.ts';
 import { canaryTakes } from './canary.ts';
 import { inPanic, isAvailable, noteFailure, noteLatency, noteSuccess, slowStartShare } from './health.ts';
@@ -15,7 +14,7 @@ export interface ChooserDeps {
   readonly clock: Clock;
   readonly random: () => number;
   /** Told when passive checks take an endpoint out. */
-  ejected(cluster: Cluster, endpoint: EndpointState): void;
+  ejected(cluster: EndpointGroup, endpoint: EndpointState): void;
 }
 
 /** Decides which backend and which endpoint serve a request. */
@@ -38,7 +37,7 @@ export class Chooser {
     return taken ? { target: canary.target, canary: true } : { target, canary: false };
   }
 
-  choose(request: RoutedRequest, cluster: Cluster, canary: boolean, startedMs: number): Choice {
+  choose(request: RoutedRequest, cluster: EndpointGroup, canary: boolean, startedMs: number): Choice {
     const { affinity, balance } = request.route.policy;
     if (affinity) return new StickyChoice(this.deps, request, cluster, startedMs, affinity, canary);
     return new EndpointChoice(this.deps, request, cluster, startedMs, balance);
@@ -49,7 +48,7 @@ export class Chooser {
 class EndpointChoice implements Choice {
   protected readonly deps: ChooserDeps;
   protected readonly request: RoutedRequest;
-  protected readonly cluster: Cluster;
+  protected readonly cluster: EndpointGroup;
   readonly #startedMs: number;
   readonly #balance: BalancePolicy;
   #current: EndpointState | undefined;
@@ -58,7 +57,7 @@ class EndpointChoice implements Choice {
   constructor(
     deps: ChooserDeps,
     request: RoutedRequest,
-    cluster: Cluster,
+    cluster: EndpointGroup,
     startedMs: number,
     balance: BalancePolicy,
   ) {
@@ -194,7 +193,7 @@ class StickyChoice extends EndpointChoice {
   constructor(
     deps: ChooserDeps,
     request: RoutedRequest,
-    cluster: Cluster,
+    cluster: EndpointGroup,
     startedMs: number,
     policy: AffinityPolicy,
     canary: boolean,

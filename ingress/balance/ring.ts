@@ -1,5 +1,4 @@
-import type { EndpointState } from '../upstream/cluster.ts';
-import type { Cluster } from '../upstream/clusters.ts';
+import type { EndpointGroup, EndpointState } from '../upstream/cluster.ts';
 
 /** Points of each endpoint on the ring: with 160 the shares differ by some 10 %. */
 const POINTS_PER_ENDPOINT = 160;
@@ -57,7 +56,7 @@ export class Ring {
 }
 
 /** The ring over the cluster's endpoints, made once for each set of them. */
-export function ringOf(cluster: Cluster): Ring {
+export function ringOf(cluster: EndpointGroup): Ring {
   const known = cluster.derived.get('ring');
   if (known instanceof Ring) return known;
   const ring = new Ring(cluster.endpoints);

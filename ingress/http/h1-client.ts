@@ -299,7 +299,8 @@ function isSafeToRepeat(method: string): boolean {
   return method !== 'POST' && method !== 'PATCH' && method !== 'LOCK';
 }
 
-function requestHeadText(request: OutgoingRequest): string {
+/** The head an endpoint gets, as text of one byte a character. */
+export function requestHeadText(request: OutgoingRequest): string {
   let text = `${request.method} ${request.target} HTTP/1.${request.version === 11 ? 1 : 0}\r\nHost: ${request.authority}\r\n`;
   text += fieldLinesWithoutFraming(request.fields);
   if (request.bodyLength === UNKNOWN_LENGTH) text += 'Transfer-Encoding: chunked\r\n';

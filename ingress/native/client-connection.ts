@@ -256,6 +256,8 @@ export class ClientConnection implements ReadyHandler {
   }
 
   #readHead(): void {
+    // what was pipelined is looked at before more is read
+    if (this.#held && !this.#awaitsRest) return this.#scan(this.#context.receiveAt + this.#unhold());
     const end = this.#receive();
     if (end < 0) return this.close();
     if (end > 0) this.#scan(end);
@@ -344,7 +346,8 @@ export class ClientConnection implements ReadyHandler {
     this.#state = State.HEAD;
     if (this.#context.draining) return this.drain();
     this.#deadline.arm(this.#context.settings.server.idleMs);
-    if (this.#held) return this.#scan(this.#context.receiveAt + this.#unhold());
+    // in a turn of its own: thousands of them may be answered without waiting for anybody
+    if (this.#held) return this.#context.loop.defer(this);
     if (this.#readable) this.#readHead();
   }
 

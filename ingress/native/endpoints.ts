@@ -2,7 +2,7 @@ import { inPanic, isAvailable } from '../balance/health.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import type { HealthPolicy } from '../policy.ts';
 import { socketName } from '../../src/net/native/stream-socket.ts';
-import { EndpointState } from '../upstream/cluster.ts';
+import { type EndpointGroup, EndpointState } from '../upstream/cluster.ts';
 import type { Address } from '../wire.ts';
 import type { UpstreamConnection } from './upstream-connection.ts';
 
@@ -20,14 +20,16 @@ export class WorkerEndpoint extends EndpointState {
 }
 
 /** A backend with its endpoints now. */
-export class WorkerCluster {
-  readonly id: string;
+export class WorkerCluster implements EndpointGroup {
+  /** Its clusterId. */
+  readonly key: string;
   endpoints: readonly WorkerEndpoint[] = [];
-  /** State of round robin. */
-  #cursor = 0;
+  readonly reason = undefined;
+  cursor = 0;
+  readonly derived = new Map<string, unknown>();
 
-  constructor(id: string) {
-    this.id = id;
+  constructor(key: string) {
+    this.key = key;
   }
 
   /** Endpoints that stay keep their books and connections; those that left lose their idle ones now. */
@@ -39,6 +41,7 @@ export class WorkerCluster {
       known.delete(made.id);
       return kept ?? made;
     });
+    this.derived.clear();
     for (const endpoint of known.values()) {
       endpoint.gone = true;
       for (const connection of endpoint.idle.slice()) connection.close();
@@ -55,7 +58,7 @@ export class WorkerCluster {
     const nowMs = clock.monotonicMs();
     const panic = inPanic(endpoints, nowMs, health);
     for (let i = 0; i < endpoints.length; i++) {
-      const endpoint = endpoints[this.#cursor++ % endpoints.length]!;
+      const endpoint = endpoints[this.cursor++ % endpoints.length]!;
       if (endpoint.active >= health.endpointRequestsMax) continue;
       if (panic || isAvailable(endpoint, nowMs)) return endpoint;
     }

@@ -2,66 +2,96 @@ import type { Route } from '../compile/route.ts';
 import type { RoutePolicy } from '../policy.ts';
 import type { GlobalSettings } from '../settings.ts';
 
-/** Why all requests go to the portable engine under these settings; undefined = the fast path may serve. */
+/**
+ * What the worker does of what settings and annotations ask for. Requests are either relayed in place, which allocates nothing;
+ * or composed: read, judged and written by the portable engine's own functions, in the worker; or given to the portable
+ * engine, connection and all, where an answer needs state, waiting, or another protocol.
+ */
+
+/** Why all requests go to the portable engine under these settings; undefined = the worker may serve. */
 export function slowSettings(settings: GlobalSettings): string | undefined {
   if (settings.useProxyProtocol) return 'use-proxy-protocol';
-  if (settings.useForwardedHeaders) return 'use-forwarded-headers';
-  if (settings.forwardedHeader) return 'enable-forwarded-header';
   if (settings.tracing) return 'enable-opentelemetry';
   if (settings.explainAllow) return 'weft-explain-allow';
-  if (settings.globalAllow ?? settings.globalDeny.length > 0) return 'source ranges';
-  if (settings.blockedAgents.length > 0) return 'block-user-agents';
-  if (settings.blockedReferers.length > 0) return 'block-referers';
-  if (settings.hideHeaders.length > 0) return 'hide-headers';
-  if (settings.proxySetHeaders.length > 0) return 'proxy-set-headers';
-  if (settings.addHeaders.length > 0) return 'add-headers';
   return undefined;
 }
 
-/** Why requests of a route go to the portable engine; undefined = the fast path serves them. */
-export function slowRoute(route: Route): string | undefined {
-  if (route.target.kind !== 'service') return 'no service behind it';
-  if (route.canary) return 'canary';
-  if (route.pathType === 'Regex') return 'pattern';
-  return slowPolicy(route.policy) ?? slowUpstream(route.policy);
+/** All requests are composed under these settings. */
+export function composesAll(settings: GlobalSettings): boolean {
+  const lists = [
+    settings.globalAllow ?? [],
+    settings.globalDeny,
+    settings.blockedAgents,
+    settings.blockedReferers,
+    settings.hideHeaders,
+    settings.proxySetHeaders,
+    settings.addHeaders,
+  ];
+  return (
+    settings.useForwardedHeaders ||
+    settings.forwardedHeader ||
+    settings.globalAllow !== undefined ||
+    lists.some(({ length }) => length > 0)
+  );
 }
 
-/** Requests without TLS are redirected: the portable engine answers them. */
+/** Why requests of a route go to the portable engine; undefined = the worker serves them. */
+export function slowRoute({ target, policy, canary }: Route): string | undefined {
+  if (target.kind !== 'service') return 'no service behind it';
+  if (canary && canary.target.kind !== 'service') return 'no service behind its canary';
+  const { access, balance, upstream, retry } = policy;
+  const slow: Readonly<Record<string, boolean>> = {
+    auth: (access.basic ?? access.external) !== undefined,
+    limits: policy.limits !== undefined,
+    'custom errors': policy.errors !== undefined,
+    mirror: policy.mirror !== undefined,
+    'health checks': balance.check !== undefined,
+    'backend-protocol': upstream.protocol !== 'HTTP' || upstream.httpVersion !== 11,
+    'proxy-next-upstream by status': [...retry.conditions].some((each) => each.startsWith('http_')),
+  };
+  return Object.keys(slow).find((name) => slow[name]);
+}
+
+/** Requests of a route of the worker are composed. */
+export function isComposed({ policy, canary, pathType }: Route): boolean {
+  return (
+    canary !== undefined ||
+    pathType === 'Regex' ||
+    asksBefore(policy) ||
+    asksOfTheWay(policy) ||
+    asksOfTheAnswer(policy)
+  );
+}
+
+/** Requests without TLS are redirected. */
 export function redirectsPlain({ policy, hostHasTls }: Route): boolean {
   return policy.forceSslRedirect || (policy.sslRedirect && hostHasTls);
 }
 
-function slowPolicy(policy: RoutePolicy): string | undefined {
-  const { access, response } = policy;
-  const slow: Readonly<Record<string, unknown>> = {
-    closed: policy.closed,
-    'rewrite-target': policy.rewriteTarget,
-    redirect: policy.redirect,
-    'app-root': policy.appRoot,
-    'source ranges': access.allow ?? access.deny.length > 0,
-    auth: access.basic ?? access.external,
-    'auth-tls-match-cn': policy.clientCertificate?.matchCn,
-    cors: policy.cors,
-    limits: policy.limits,
-    affinity: policy.affinity,
-    'custom errors': policy.errors,
-    mirror: policy.mirror,
-    'response fields': response.customHeaders ?? response.redirectRewrite,
-    'cookie rewriting': response.cookieDomain.length + response.cookiePath.length > 0,
-  };
-  return Object.keys(slow).find((name) => slow[name] !== undefined && slow[name] !== false);
+/** The endpoint is chosen by more than its turn. */
+export function choosesByRequest({ affinity, balance }: RoutePolicy): boolean {
+  return (
+    affinity !== undefined ||
+    balance.hashBy !== undefined ||
+    balance.algorithm !== 'round_robin' ||
+    balance.health.slowStartMs > 0
+  );
 }
 
-function slowUpstream({ balance, upstream, retry }: RoutePolicy): string | undefined {
-  const slow: Readonly<Record<string, boolean>> = {
-    'load-balance': balance.algorithm !== 'round_robin' || balance.hashBy !== undefined,
-    'health checks': balance.check !== undefined,
-    'slow start': balance.health.slowStartMs > 0,
-    'backend-protocol': upstream.protocol !== 'HTTP' || upstream.httpVersion !== 11,
-    'upstream-vhost': upstream.vhost !== undefined,
-    'x-forwarded-prefix': upstream.forwardedPrefix !== undefined,
-    'connection-proxy-header': upstream.connectionHeader !== undefined,
-    'proxy-next-upstream by status': [...retry.conditions].some((each) => each.startsWith('http_')),
-  };
-  return Object.keys(slow).find((name) => slow[name]);
+function asksBefore({ closed, redirect, appRoot, access }: RoutePolicy): boolean {
+  const closes = closed ?? redirect ?? appRoot ?? access.allow;
+  return closes !== undefined || access.deny.length > 0;
+}
+
+function asksOfTheWay(policy: RoutePolicy): boolean {
+  const { vhost, forwardedPrefix, connectionHeader } = policy.upstream;
+  const rewrites = policy.rewriteTarget ?? vhost ?? forwardedPrefix ?? connectionHeader;
+  return rewrites !== undefined || choosesByRequest(policy);
+}
+
+function asksOfTheAnswer({ cors, response }: RoutePolicy): boolean {
+  const { customHeaders, redirectRewrite, cookieDomain, cookiePath } = response;
+  return (
+    (cors ?? customHeaders ?? redirectRewrite) !== undefined || cookieDomain.length + cookiePath.length > 0
+  );
 }

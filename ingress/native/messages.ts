@@ -1,4 +1,5 @@
-import type { Route } from '../compile/route.ts';
+import type { CanaryRoute, Route } from '../compile/route.ts';
+import type { UserRegex } from '../compile/user-regex.ts';
 import type { RoutePolicy } from '../policy.ts';
 import type { FailedTry } from '../relay/failed-try.ts';
 import type { GlobalSettings } from '../settings.ts';
@@ -9,13 +10,15 @@ import type { NameAnswered, NameAsked } from './tls-messages.ts';
 
 /** What the main thread and a worker tell each other. Everything here survives a structured clone. */
 
-/** A route of the fast path with its policy; others without one, for they decide whose path it is. */
+/** A route of the worker with its policy; others without one, for they decide whose path it is. */
 export interface SentRoute extends Omit<Route, 'policy' | 'canary'> {
   readonly policy: RoutePolicy | undefined;
+  readonly canary: CanaryRoute | undefined;
+  /** Its path is a pattern. */
+  readonly regex: UserRegex | undefined;
   /** The cluster of its backend; undefined = requests are handed over. */
   readonly cluster: string | undefined;
-  /** Clients without TLS are redirected. */
-  readonly secureOnly: boolean;
+  readonly canaryCluster: string | undefined;
 }
 
 export interface SentHost {
@@ -24,8 +27,13 @@ export interface SentHost {
   readonly name: string;
   readonly routes: readonly SentRoute[];
   readonly fallback: SentRoute | undefined;
-  /** All of it is handed over: patterns, redirects. */
+  /** All of it is handed over: it is redirected to another host. */
   readonly portable: boolean;
+}
+
+export interface SentHeaders {
+  readonly configMap: string;
+  readonly fields: readonly (readonly [name: string, value: string])[];
 }
 
 export interface SentCluster {
@@ -45,6 +53,8 @@ export interface TableUpdate {
   readonly catchAll: SentRoute | undefined;
   /** Hosts that no exact or wildcard name takes may match a pattern: handed over. */
   readonly patterns: boolean;
+  /** ConfigMaps of custom headers that are others now, by `namespace/name`. */
+  readonly responseHeaders: readonly SentHeaders[];
   /** Clusters it routes to that are new. */
   readonly clusters: readonly SentCluster[];
 }

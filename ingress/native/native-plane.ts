@@ -6,14 +6,16 @@ import type { EngineMetrics } from '../../src/net/engine-metrics.ts';
 import { openStreamListener, type StreamListener } from '../../src/net/native/stream-listener.ts';
 import type { SnapshotSource } from '../../endpoints/snapshot.ts';
 import type { RouteTable } from '../compile/route-table.ts';
-import type { Route } from '../compile/route.ts';
+import type { Target } from '../compile/route.ts';
 import type { ServerTls } from '../certificates/server-names.ts';
 import type { ListenAddress } from '../controller-options.ts';
+import { LentSocket } from '../lent-socket.ts';
 import { ClientSockets, type ClientSocketsDeps } from '../listen/client-sockets.ts';
 import type { HttpListener } from '../listen/listener.ts';
 import type { TallyLabels } from '../observe/tallies.ts';
+import type { ResponseHeaders } from '../relay/response-policy.ts';
 import type { GlobalSettings } from '../settings.ts';
-import { type Cluster, ClusterSet, type ResolveName } from '../upstream/clusters.ts';
+import { ClusterSet, type ResolveName } from '../upstream/clusters.ts';
 import { LISTEN_BACKLOG } from './limits.ts';
 import type { FromWorker, HandedOver, Order } from './messages.ts';
 import { TlsManners } from './tls-manners.ts';
@@ -27,6 +29,8 @@ export interface NativePlaneDeps {
   readonly snapshots: SnapshotSource;
   readonly resolve: ResolveName;
   readonly accessLog: ((line: string) => void) | undefined;
+  /** The fields of a custom-headers ConfigMap. */
+  readonly responseHeaders: ResponseHeaders;
   /** Serves what is handed over. */
   readonly clients: ClientSocketsDeps;
   /** How TLS is spoken by a server name, empty = none; undefined = the portable engine does. */
@@ -119,7 +123,9 @@ export class NativePlane implements AsyncDisposable {
       clock: deps.clock,
       log: deps.log,
       metrics: deps.metrics,
-      cluster: (route: Route) => this.#clusterOf(route),
+      responseHeaders: deps.responseHeaders,
+      cluster: ({ key, backend }: Target & { kind: 'service' }, serviceUpstream: boolean) =>
+        this.#clusters.get(key, backend, serviceUpstream),
       serverTls: (name: string) => {
         const server = deps.serverTls(name);
         return server && this.#manners.of(server);
@@ -204,7 +210,9 @@ export class NativePlane implements AsyncDisposable {
   #adopt({ fd, listener, address, port, tls, bytes, served, order }: HandedOver): void {
     this.#deps.handedOver(order.kind);
     try {
-      const socket = new net.Socket({ fd, allowHalfOpen: true, readable: true, writable: true });
+      // node:tls reads what it is given the ordinary way
+      const socket =
+        order.kind === 'handshake' ? new net.Socket({ fd, allowHalfOpen: true }) : new LentSocket({ fd });
       this.#clients[listener]!.adopt(socket, {
         address,
         port,
@@ -217,11 +225,6 @@ export class NativePlane implements AsyncDisposable {
     } catch (error) {
       this.#deps.log.debug('a connection could not be taken over', { reason: messageOf(error) });
     }
-  }
-
-  #clusterOf({ target, policy }: Route): Cluster {
-    if (target.kind !== 'service') throw new Error('a route of the fast path has a service');
-    return this.#clusters.get(target.key, target.backend, policy.upstream.serviceUpstream);
   }
 }
 

@@ -1,13 +1,17 @@
 import type { HostTable, RouteTable } from '../compile/route-table.ts';
-import type { Route } from '../compile/route.ts';
+import type { PathEntry } from '../compile/path-table.ts';
+import type { Target } from '../compile/route.ts';
+import type { ResponseHeaders } from '../relay/response-policy.ts';
 import type { GlobalSettings } from '../settings.ts';
 import { clusterId, type Cluster } from '../upstream/clusters.ts';
-import { redirectsPlain, slowRoute, slowSettings } from './fast-policy.ts';
-import type { SentCluster, SentHost, SentRoute, TableUpdate } from './messages.ts';
+import { slowRoute, slowSettings } from './fast-policy.ts';
+import type { SentCluster, SentHeaders, SentHost, SentRoute, TableUpdate } from './messages.ts';
 
 export interface PublicationDeps {
-  /** The cluster behind a route of the fast path. */
-  cluster(route: Route): Cluster;
+  /** The cluster behind a route of the worker. */
+  cluster(target: Target & { kind: 'service' }, serviceUpstream: boolean): Cluster;
+  /** The fields of a custom-headers ConfigMap. */
+  readonly responseHeaders: ResponseHeaders;
 }
 
 /** What one worker has been told, and what is to be told next: a change costs the hosts it touches. */
@@ -15,6 +19,8 @@ export class Publication {
   readonly #deps: PublicationDeps;
   #sent: ReadonlyMap<string, HostTable> = new Map();
   #known = new Set<string>();
+  /** What was told of ConfigMaps that routes name, as text. */
+  readonly #headers = new Map<string, string>();
   #version = 0;
 
   constructor(deps: PublicationDeps) {
@@ -30,6 +36,7 @@ export class Publication {
   reset(): void {
     this.#sent = new Map();
     this.#known = new Set();
+    this.#headers.clear();
   }
 
   forget(clusters: readonly string[]): void {
@@ -38,7 +45,7 @@ export class Publication {
 
   next(table: RouteTable, settings: GlobalSettings): TableUpdate {
     const clusters: SentCluster[] = [];
-    const sent = (route: Route): SentRoute => this.#route(route, clusters);
+    const sent = (entry: PathEntry): SentRoute => this.#route(entry, clusters);
     const hosts: SentHost[] = [];
     for (const [key, host] of table.hosts)
       if (this.#sent.get(key) !== host) hosts.push(hostMessage(key, host, sent));
@@ -51,23 +58,48 @@ export class Publication {
       fast: slowSettings(settings) === undefined,
       hosts,
       removed,
-      catchAll: table.catchAll && sent(table.catchAll),
+      catchAll: table.catchAll && sent({ route: table.catchAll, regex: undefined }),
       patterns: table.hasPatterns,
+      responseHeaders: this.#changedHeaders(),
       clusters,
     };
   }
 
-  #route(route: Route, clusters: SentCluster[]): SentRoute {
-    const { policy, canary: _, ...rest } = route;
-    const secureOnly = redirectsPlain(route);
-    if (slowRoute(route) !== undefined) return { ...rest, policy: undefined, cluster: undefined, secureOnly };
-    const cluster = this.#deps.cluster(route);
+  #route({ route, regex }: PathEntry, clusters: SentCluster[]): SentRoute {
+    const { policy, canary, ...rest } = route;
+    const whose = { ...rest, policy: undefined, canary: undefined, regex };
+    if (slowRoute(route) !== undefined) return { ...whose, cluster: undefined, canaryCluster: undefined };
+    const { customHeaders } = policy.response;
+    if (customHeaders !== undefined && !this.#headers.has(customHeaders))
+      this.#headers.set(customHeaders, '');
+    const { serviceUpstream } = policy.upstream;
+    const cluster = this.#cluster(route.target, serviceUpstream, clusters);
+    const canaryCluster = canary && this.#cluster(canary.target, serviceUpstream, clusters);
+    return { ...whose, policy, canary, cluster, canaryCluster };
+  }
+
+  #changedHeaders(): SentHeaders[] {
+    const changed: SentHeaders[] = [];
+    for (const [configMap, told] of this.#headers) {
+      const fields = this.#deps.responseHeaders(configMap);
+      const now = JSON.stringify(fields);
+      if (now === told) continue;
+      this.#headers.set(configMap, now);
+      changed.push({ configMap, fields });
+    }
+    return changed;
+  }
+
+  /** The id of the cluster behind a target; a new one is told. */
+  #cluster(target: Target, serviceUpstream: boolean, clusters: SentCluster[]): string | undefined {
+    if (target.kind !== 'service') return undefined;
+    const cluster = this.#deps.cluster(target, serviceUpstream);
     const id = clusterId(cluster.key, cluster.serviceUpstream);
     if (!this.#known.has(id)) {
       this.#known.add(id);
       clusters.push(clusterMessage(cluster));
     }
-    return { ...rest, policy, cluster: id, secureOnly };
+    return id;
   }
 }
 
@@ -78,7 +110,7 @@ export function clusterMessage(cluster: Cluster): SentCluster {
   };
 }
 
-/** Some request to the host may be one for the fast path. */
+/** Some request to the host may be one for the worker. */
 export function hasFastRoute({ paths, fallback, redirectTo }: HostTable): boolean {
   if (redirectTo !== undefined) return false;
   if (fallback && slowRoute(fallback) === undefined) return true;
@@ -86,11 +118,10 @@ export function hasFastRoute({ paths, fallback, redirectTo }: HostTable): boolea
   return false;
 }
 
-function hostMessage(key: string, host: HostTable, sent: (route: Route) => SentRoute): SentHost {
-  const routes = [...host.paths.routes()];
-  // patterns are tried between prefixes by length: such a host is matched in one place only
-  const portable = host.redirectTo !== undefined || routes.some(({ pathType }) => pathType === 'Regex');
-  const { name } = host;
-  if (portable) return { key, name, routes: [], fallback: undefined, portable };
-  return { key, name, routes: routes.map(sent), fallback: host.fallback && sent(host.fallback), portable };
+function hostMessage(key: string, host: HostTable, sent: (entry: PathEntry) => SentRoute): SentHost {
+  const { name, paths, fallback, redirectTo } = host;
+  const portable = redirectTo !== undefined;
+  const routes = portable ? [] : Array.from(paths.entries(), sent);
+  const rest = portable || !fallback ? undefined : sent({ route: fallback, regex: undefined });
+  return { key, name, routes, fallback: rest, portable };
 }

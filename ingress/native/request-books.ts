@@ -1,12 +1,13 @@
 import { normalPath } from '../compile/path-normal.ts';
 import type { Route } from '../compile/route.ts';
-import type { AbortReason, ConnectionFacts } from '../http/exchange.ts';
+import type { AbortReason } from '../http/exchange.ts';
 import { frameRequest } from '../http/framing.ts';
 import { scanRequestHead } from '../http/head.ts';
 import { jsonLine, upstreamInfoLine } from '../observe/access-log.ts';
 import { contextOf } from '../relay/context.ts';
 import { RequestRecord } from '../relay/record.ts';
 import type { ClientConnection } from './client-connection.ts';
+import { factsOf } from './connection-facts.ts';
 import type { KeptRequest } from './kept-request.ts';
 import type { Method } from './request-scan.ts';
 import type { WorkerContext } from './worker-context.ts';
@@ -15,16 +16,18 @@ import type { WorkerContext } from './worker-context.ts';
 export class RequestBooks {
   requestBytes = 0;
   upstreamBytes = 0;
+  startedMs = 0;
   connectedMs = 0;
   tryStartedMs = 0;
   aborted: AbortReason | undefined;
   why: string | undefined;
   /** The id we made, while the log asks for it. */
   requestId = '';
+  /** The key of the canary's backend that took it, else empty. */
+  canary = '';
   readonly #context: WorkerContext;
   #route: Route | undefined;
   #method: Method | undefined;
-  #startedMs = 0;
   #headMs = 0;
   #status = 0;
   #endpoint = '';
@@ -43,7 +46,7 @@ export class RequestBooks {
   begin(route: Route, method: Method): void {
     this.#route = route;
     this.#method = method;
-    this.#startedMs = this.#context.nowMs();
+    this.startedMs = this.#context.nowMs();
     this.requestBytes = 0;
     this.upstreamBytes = 0;
     this.#headMs = 0;
@@ -53,6 +56,7 @@ export class RequestBooks {
     this.aborted = undefined;
     this.why = undefined;
     this.requestId = '';
+    this.canary = '';
     if (this.#failed.length > 0) this.#failed = [];
   }
 
@@ -78,8 +82,8 @@ export class RequestBooks {
   end(status: number, bytes: number, kept: KeptRequest, client: ClientConnection): void {
     const route = this.#route!;
     const nowMs = this.#context.nowMs();
-    const tally = this.#context.tallies.find(route, this.method.name, status, '');
-    tally.requestSeconds.observe((nowMs - this.#startedMs) / 1000);
+    const tally = this.#context.tallies.find(route, this.method.name, status, this.canary);
+    tally.requestSeconds.observe((nowMs - this.startedMs) / 1000);
     tally.requestBytes.observe(this.requestBytes);
     tally.responseBytes.observe(bytes);
     if (this.#headMs > 0) {
@@ -107,14 +111,14 @@ export class RequestBooks {
     if (settings.accessLogSkipPaths.includes(request.path)) return;
     const record = this.#record(head.fields.get('x-request-id') ?? this.requestId);
     const line = settings.accessLog === 'json' ? jsonLine : upstreamInfoLine;
-    const seconds = (nowMs - this.#startedMs) / 1000;
+    const seconds = (nowMs - this.startedMs) / 1000;
     this.#context.log(line({ record, request, status, bytes, seconds, timeMs: this.#context.clock.nowMs() }));
   }
 
   #record(requestId: string): RequestRecord {
-    const record = new RequestRecord(this.#startedMs, requestId);
-    const { aborted, why, upstreamBytes, requestBytes } = this;
-    Object.assign(record, { aborted, why, upstreamBytes, requestBytes });
+    const record = new RequestRecord(this.startedMs, requestId);
+    const { aborted, why, upstreamBytes, requestBytes, canary } = this;
+    Object.assign(record, { aborted, why, upstreamBytes, requestBytes, canary });
     for (const { endpoint, startedMs, detail } of this.#failed) {
       record.tryStarted(endpoint, startedMs);
       record.tryFailed(detail);
@@ -125,16 +129,4 @@ export class RequestBooks {
     if (this.#detail !== undefined) record.tryFailed(this.#detail);
     return record;
   }
-}
-
-function factsOf({ address, port, listener, tls }: ClientConnection): ConnectionFacts {
-  return {
-    clientAddress: address,
-    clientPort: port,
-    peerAddress: address,
-    localPort: listener.port,
-    secure: tls !== undefined,
-    tls,
-    proxiedPort: undefined,
-  };
 }

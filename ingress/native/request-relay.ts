@@ -1,8 +1,9 @@
 import { errnoName } from '../../src/net/native/errno.ts';
 import { noteFailure } from '../balance/health.ts';
+import { NO_BODY } from '../http/message.ts';
 import type { FailedTry } from '../relay/failed-try.ts';
+import { type Reply, reply } from '../relay/reply.ts';
 import type { UpstreamFailure } from '../upstream/stream.ts';
-import { certificateFields } from './certificate-fields.ts';
 import { BROKEN } from './chunk-scan.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { WorkerEndpoint } from './endpoints.ts';
@@ -11,6 +12,7 @@ import { COUNT } from './messages.ts';
 import { ownReply } from './own-reply.ts';
 import { RequestBody } from './request-body.ts';
 import { RequestBooks } from './request-books.ts';
+import { RequestShape } from './request-shape.ts';
 import { Scanned } from './request-scan.ts';
 import { ResponseRelay } from './response-relay.ts';
 import { UpstreamConnection, type UpstreamUser } from './upstream-connection.ts';
@@ -26,6 +28,7 @@ export class RequestRelay implements UpstreamUser {
   active = false;
   keepAlive = false;
   readonly books: RequestBooks;
+  readonly shape: RequestShape;
   /** Whose requests it relays; another one's after that one has gone. */
   client: ClientConnection;
   upstream: UpstreamConnection | undefined;
@@ -36,14 +39,13 @@ export class RequestRelay implements UpstreamUser {
   readonly #kept: KeptRequest;
   readonly #body = new RequestBody();
   #sent = false;
-  /** Lines that tell of the client's certificate. */
-  #certificate: Uint8Array = EMPTY;
 
   constructor(context: WorkerContext, client: ClientConnection) {
     this.#context = context;
     this.client = client;
     this.#kept = new KeptRequest(context.keptSlots);
     this.books = new RequestBooks(context);
+    this.shape = new RequestShape(context);
     this.#response = new ResponseRelay(context, this);
   }
 
@@ -61,47 +63,40 @@ export class RequestRelay implements UpstreamUser {
     return this.#body.discardBytes;
   }
 
-  /** The value of Strict-Transport-Security that its answer must have. */
-  get transportSecurity(): string | undefined {
-    const isWanted = this.client.tls !== undefined && this.#fast!.route.hostHasTls;
-    return isWanted ? this.#context.settings.hsts?.value : undefined;
-  }
-
   /** Takes the request that was scanned last, in [from, end). False = for the portable engine. */
   start(from: number, end: number): boolean {
-    const { arena, request, table, counts } = this.#context;
+    const { arena, request, table } = this.#context;
+    const { shape } = this;
     const fast = table.find(arena.bytes, request);
-    if (!fast || (fast.secureOnly && !this.client.tls) || !this.#identify(fast)) return false;
-    const { proxy, balance } = fast.route.policy;
+    if (!fast || !shape.begin(fast, this.client, from)) return false;
+    const { bodyBytesMax } = fast.route.policy.proxy;
     const { bodyLength } = request;
-    if (proxy.bodyBytesMax > 0 && bodyLength > proxy.bodyBytesMax) return false;
-    const endpoint = fast.cluster.pick(balance.health, this.#context.clock);
-    if (!endpoint) return false;
+    if (bodyBytesMax > 0 && bodyLength > bodyBytesMax) return false;
     const body = this.#body;
     const bodyEnd = body.begin(bodyLength, arena.bytes, request.end, end);
-    if (bodyEnd < 0 || (proxy.bodyBytesMax > 0 && body.content > proxy.bodyBytesMax)) return false;
+    if (bodyEnd < 0 || (bodyBytesMax > 0 && body.content > bodyBytesMax)) return false;
+    // the portable engine knows how to be rid of a body
+    if (shape.reply && bodyLength !== NO_BODY) return false;
+    const endpoint = shape.reply ? undefined : shape.pick();
+    if (!shape.reply && !endpoint) return false;
+    this.#begin(fast, from, bodyEnd, end);
+    if (endpoint) this.#open(endpoint, from, bodyEnd, false);
+    else if (shape.reply) this.#refuseOrRedirect(shape.reply);
+    return true;
+  }
+
+  #begin(fast: FastRoute, from: number, bodyEnd: number, end: number): void {
+    const { request, counts } = this.#context;
     this.#fast = fast;
     this.keepAlive = !request.close;
     this.active = true;
     counts[COUNT.REQUESTS]!++;
     this.books.begin(fast.route, request.method);
-    this.books.requestBytes = body.content;
+    this.books.requestBytes = this.#body.content;
+    this.books.canary = this.shape.canary;
     this.client.hold(bodyEnd, end);
     this.#kept.begin();
     this.#kept.add(from, bodyEnd);
-    this.#open(endpoint, from, bodyEnd, false);
-    return true;
-  }
-
-  /** False = the portable engine has to say what is wrong with the client's certificate. */
-  #identify({ route }: FastRoute): boolean {
-    const { clientCertificate } = route.policy;
-    this.#certificate = EMPTY;
-    if (!clientCertificate) return true;
-    if (this.#context.request.claimsCertificate) return false;
-    const lines = certificateFields(this.client.tls, clientCertificate);
-    if (lines) this.#certificate = lines;
-    return lines !== undefined;
   }
 
   /** Takes body bytes. What it cannot use yet is held by the client: a failed try may overwrite the arena. */
@@ -210,6 +205,7 @@ export class RequestRelay implements UpstreamUser {
   /** The answer has been given to the client. */
   ended(reusable: boolean): void {
     const { upstream, client, keepAlive, discardBytes } = this;
+    if (this.#endpoint) this.shape.answered(this.#endpoint, this.books.startedMs);
     this.upstream = undefined;
     if (upstream) upstream.release(reusable && this.requestEnded);
     const clean = this.requestEnded;
@@ -252,7 +248,7 @@ export class RequestRelay implements UpstreamUser {
 
   /** Sends the request in [from, bodyEnd), which was scanned last. */
   #open(endpoint: WorkerEndpoint, from: number, bodyEnd: number, fresh: boolean): void {
-    const { arena, request, writer, writeAt, settings } = this.#context;
+    const { arena, request, writeAt, settings } = this.#context;
     this.books.tryStarted(endpoint.id);
     this.#endpoint = endpoint;
     this.#response.reset();
@@ -260,10 +256,8 @@ export class RequestRelay implements UpstreamUser {
       endpoint.active++;
       endpoint.requests++;
     }
-    const { fields } = this.client;
-    const generateId = settings.generateRequestId;
-    const headEnd = writer.write(request, from, writeAt, fields, this.#certificate, generateId);
-    if (settings.accessLog !== 'off') this.books.requestId = writer.madeId;
+    const headEnd = this.shape.writeHead(from);
+    if (settings.accessLog !== 'off') this.books.requestId = this.shape.requestId;
     arena.bytes.copyWithin(headEnd, request.end, bodyEnd);
     const sizeBytes = headEnd + bodyEnd - request.end - writeAt;
     const kept = fresh ? undefined : this.#takeIdle(endpoint, !request.method.idempotent);
@@ -327,7 +321,8 @@ export class RequestRelay implements UpstreamUser {
     const nowMs = this.#context.nowMs();
     if (!endpoint || !noteFailure(endpoint, nowMs, health)) return;
     const forMs = endpoint.ejectedUntilMs - nowMs;
-    this.#context.post({ kind: 'ejected', cluster: this.route.cluster.id, endpoint: endpoint.id, forMs });
+    const cluster = this.shape.cluster.key;
+    this.#context.post({ kind: 'ejected', cluster, endpoint: endpoint.id, forMs });
   }
 
   #failed(failure: FailedTry['failure'], detail: string): void {
@@ -364,13 +359,33 @@ export class RequestRelay implements UpstreamUser {
 
   #answer(status: number, why: string): void {
     if (this.#response.begun) return this.cut();
-    this.books.why = why;
-    const { head, body } = ownReply(status, why, this.#context.clock.nowMs(), this.transportSecurity);
-    this.#response.sentBytes = body.length;
-    this.client.stopBody();
-    this.client.outbox.sendBytes(Buffer.concat([head, body]));
-    this.finished(status);
-    this.client.finish(false);
+    this.keepAlive = false;
+    this.#reply(reply(status, why));
+  }
+
+  /** To a request without a body. */
+  #refuseOrRedirect(answer: Reply): void {
+    this.#response.reset();
+    this.keepAlive = this.keepAlive && !this.client.lastRequest;
+    this.#reply(answer);
+  }
+
+  #reply(answer: Reply): void {
+    const { client, books, keepAlive } = this;
+    books.why = answer.why;
+    const bytes = ownReply(answer, {
+      nowMs: this.#context.clock.nowMs(),
+      keepAlive,
+      bodyless: books.method.name === 'HEAD',
+      shape: (status, fields) => this.shape.ownAnswer(status, fields),
+    });
+    this.#response.sentBytes = answer.body.length;
+    client.stopBody();
+    const failed = client.outbox.sendBytes(bytes) < 0;
+    this.finished(answer.status);
+    if (failed) client.close();
+    else if (keepAlive) client.requestDone(0);
+    else client.finish(this.requestEnded);
   }
 
   #dropUpstream(): void {

@@ -89,7 +89,8 @@ export class ResponseRelay {
     const { response, arena, writeAt } = this.#context;
     const { bytes } = arena;
     const body = response.end;
-    const security = this.#relay.transportSecurity;
+    if (this.#relay.shape.isComposed) return this.#unusual(from, end);
+    const security = this.#relay.shape.transportSecurity;
     // ours takes the place of the endpoint's
     if (security !== undefined && response.hasTransportSecurity) return this.#unusual(from, end);
     this.#begin(response.status, response.bodyLength, !response.close);
@@ -244,7 +245,7 @@ export class ResponseRelay {
     if (head.status !== 100)
       this.#toClient(
         latin1(
-          `HTTP/1.1 ${head.status} ${reasonPhrase(head.status)}\r\n${fieldLines(responseFields(head, []))}\r\n`,
+          `HTTP/1.1 ${head.status} ${reasonPhrase(head.status)}\r\n${fieldLines(responseFields(head, this.#context.settings.hideHeaders))}\r\n`,
         ),
       );
     const next = from + scanned.end;
@@ -254,9 +255,8 @@ export class ResponseRelay {
   #written(head: ResponseHead, body: number, end: number): number {
     this.#begin(head.status, head.bodyLength, head.keepAlive);
     const chunked = this.#left === UNKNOWN_LENGTH || this.#left === UNTIL_CLOSE;
-    const fields = responseFields(head, []);
-    const security = this.#relay.transportSecurity;
-    if (security !== undefined) fields.set('Strict-Transport-Security', security);
+    const fields = responseFields(head, this.#context.settings.hideHeaders);
+    this.#relay.shape.answer(head.status, fields);
     const text =
       `HTTP/1.1 ${head.status} ${head.reason}\r\n${fieldLines(fields)}` +
       `${chunked ? 'Transfer-Encoding: chunked\r\n' : ''}${this.#relay.keepAlive ? '' : 'Connection: close\r\n'}\r\n`;

@@ -6,9 +6,11 @@ import type { Scratch } from '../../src/net/native/outbox.ts';
 import type { BridgeRoom } from '../../src/net/native/tls-bridge.ts';
 import type { TlsSessions } from '../../src/net/native/tls-sessions.ts';
 import type { Tallies } from '../observe/tallies.ts';
+import { RequestIds } from '../relay/request-id.ts';
 import type { GlobalSettings } from '../settings.ts';
 import { IdleBudget } from '../upstream/pool.ts';
 import type { ClientConnection } from './client-connection.ts';
+import { Composer } from './composer.ts';
 import { KeptSlots } from './kept-slots.ts';
 import {
   CLIENTS_REMEMBERED_MAX,
@@ -59,6 +61,7 @@ export class WorkerContext implements BridgeRoom {
   readonly response = new ResponseScan();
   readonly writer: RequestWriter;
   readonly table = new WorkerTable();
+  readonly composer: Composer;
   readonly names: TlsNames;
   readonly sessions: TlsSessions;
   readonly tallies: Tallies;
@@ -94,6 +97,12 @@ export class WorkerContext implements BridgeRoom {
     this.scratch = { arena: this.arena, at: this.arena.allocate(RECEIVE_BYTES), sizeBytes: RECEIVE_BYTES };
     this.keptSlots = new KeptSlots(this.arena, counts);
     this.writer = new RequestWriter(this.arena.bytes);
+    this.composer = new Composer({
+      clock,
+      random: Math.random,
+      requestIds: new RequestIds(),
+      table: this.table,
+    });
   }
 
   /** Throws before the first table: nobody is served before it. */

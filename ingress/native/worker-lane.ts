@@ -4,11 +4,11 @@ import type { Logger } from '../../src/base/log.ts';
 import type { EngineMetrics } from '../../src/net/engine-metrics.ts';
 import type { StreamListener } from '../../src/net/native/stream-listener.ts';
 import type { RouteTable } from '../compile/route-table.ts';
-import type { Route } from '../compile/route.ts';
+import type { ResponseHeaders } from '../relay/response-policy.ts';
 import type { GlobalSettings } from '../settings.ts';
 import { clusterId, type Cluster } from '../upstream/clusters.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
-import { clusterMessage, hasFastRoute, Publication } from './publication.ts';
+import { clusterMessage, hasFastRoute, Publication, type PublicationDeps } from './publication.ts';
 import type { SentTls } from './tls-messages.ts';
 import { StandIn } from './stand-in.ts';
 import { WorkerThread } from './worker-thread.ts';
@@ -17,8 +17,9 @@ export interface WorkerLaneDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: EngineMetrics | undefined;
-  /** The cluster behind a route of the fast path. */
-  cluster(route: Route): Cluster;
+  /** The cluster behind a route of the worker. */
+  readonly cluster: PublicationDeps['cluster'];
+  readonly responseHeaders: ResponseHeaders;
   heard(message: FromWorker): void;
   /** How TLS is spoken by a server name; undefined = the portable engine does. */
   serverTls(name: string): SentTls | undefined;
@@ -45,7 +46,7 @@ export class WorkerLane implements AsyncDisposable {
   constructor(deps: WorkerLaneDeps, sockets: readonly LaneSocket[], cpu: number | undefined) {
     this.#deps = deps;
     this.#sockets = sockets;
-    this.#publication = new Publication({ cluster: (route) => deps.cluster(route) });
+    this.#publication = new Publication(deps);
     this.thread = new WorkerThread(
       {
         clock: deps.clock,

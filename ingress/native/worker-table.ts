@@ -3,15 +3,19 @@ import { PathTable } from '../compile/path-table.ts';
 import { type HostTable, RouteTable } from '../compile/route-table.ts';
 import type { Route } from '../compile/route.ts';
 import { WorkerCluster } from './endpoints.ts';
-import type { SentCluster, SentHost, SentRoute, TableUpdate } from './messages.ts';
+import { composesAll, isComposed, redirectsPlain } from './fast-policy.ts';
+import type { SentCluster, SentHeaders, SentHost, SentRoute, TableUpdate } from './messages.ts';
 import type { RequestScan } from './request-scan.ts';
 import { RouteMemory } from './route-memory.ts';
 
-/** Where a request of the fast path goes. */
+/** Where a request of the worker goes. */
 export interface FastRoute {
   readonly route: Route;
   readonly cluster: WorkerCluster;
-  /** For clients with TLS; others are redirected by the portable engine. */
+  readonly canaryCluster: WorkerCluster | undefined;
+  /** Its requests are composed. */
+  readonly composed: boolean;
+  /** For clients with TLS; others are redirected. */
   readonly secureOnly: boolean;
 }
 
@@ -26,12 +30,25 @@ export class WorkerTable {
   readonly #hosts = new Map<string, HostTable>();
   readonly #clusters = new Map<string, WorkerCluster>();
   readonly #fast = new WeakMap<Route, FastRoute>();
+  readonly #headers = new Map<string, SentHeaders['fields']>();
   readonly #memory = new RouteMemory<FastRoute>();
   #table: RouteTable = RouteTable.empty;
   /** False = every request is for the portable engine. */
   isFast = false;
+  /** Every request of the worker is composed. */
+  composesAll = false;
   #bytes: Uint8Array = new Uint8Array();
   #scan: RequestScan | undefined;
+
+  /** As the portable engine has them, where they are the worker's. */
+  get routes(): RouteTable {
+    return this.#table;
+  }
+
+  /** The fields of a custom-headers ConfigMap. */
+  responseHeaders(configMap: string): SentHeaders['fields'] {
+    return this.#headers.get(configMap) ?? [];
+  }
 
   /** undefined = for the portable engine. */
   find(bytes: Uint8Array, scan: RequestScan): FastRoute | undefined {
@@ -43,6 +60,7 @@ export class WorkerTable {
 
   update(change: TableUpdate, nowMs: number): void {
     this.setClusters(change.clusters, nowMs);
+    for (const { configMap, fields } of change.responseHeaders) this.#headers.set(configMap, fields);
     for (const key of change.removed) this.#hosts.delete(key);
     for (const host of change.hosts) this.#hosts.set(host.key, this.#hostOf(host));
     const catchAll = change.catchAll && this.#routeOf(change.catchAll);
@@ -53,6 +71,7 @@ export class WorkerTable {
     }
     this.#table = new RouteTable(change.version, hosts, [], change.patterns ? undefined : catchAll);
     this.isFast = change.fast;
+    this.composesAll = composesAll(change.settings);
     this.#memory.clear();
   }
 
@@ -86,18 +105,25 @@ export class WorkerTable {
   #hostOf({ name, routes, fallback, portable }: SentHost): HostTable {
     return {
       name,
-      paths: new PathTable(routes.map((route) => ({ route: this.#routeOf(route), regex: undefined }))),
+      paths: new PathTable(routes.map((sent) => ({ route: this.#routeOf(sent), regex: sent.regex }))),
       fallback: fallback && this.#routeOf(fallback),
       // whatever is not a route is handed over
       redirectTo: portable ? name : undefined,
     };
   }
 
-  #routeOf({ policy, cluster, secureOnly, ...rest }: SentRoute): Route {
+  #routeOf({ cluster, canaryCluster, ...sent }: SentRoute): Route {
+    const { policy } = sent;
     // without a policy nobody looks further than at its path
-    const route = { ...rest, policy, canary: undefined } as Route;
+    const route = sent as Route;
     if (policy && cluster !== undefined)
-      this.#fast.set(route, { route, cluster: this.#cluster(cluster), secureOnly });
+      this.#fast.set(route, {
+        route,
+        cluster: this.#cluster(cluster),
+        canaryCluster: canaryCluster === undefined ? undefined : this.#cluster(canaryCluster),
+        composed: isComposed(route),
+        secureOnly: redirectsPlain(route),
+      });
     return route;
   }
 }

@@ -34,6 +34,18 @@ export class EndpointState {
   }
 }
 
+/** What a balancer needs of a backend. */
+export interface EndpointGroup {
+  readonly key: string;
+  readonly endpoints: readonly EndpointState[];
+  /** Why there are no endpoints. */
+  readonly reason: string | undefined;
+  /** State of round robin. */
+  cursor: number;
+  /** Derived by balancers: forgotten when the endpoints change. */
+  readonly derived: Map<string, unknown>;
+}
+
 /** What endpoints a backend has and, when there are none, why. */
 export interface EndpointsOf {
   readonly addresses: readonly Address[];

@@ -5,7 +5,7 @@ import type { Logger } from '../../src/base/log.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
 import type { BackendRef } from '../compile/route.ts';
 import type { Address } from '../wire.ts';
-import { EndpointState, endpointsOf, type EndpointsOf } from './cluster.ts';
+import { type EndpointGroup, EndpointState, endpointsOf, type EndpointsOf } from './cluster.ts';
 
 /** Looks a name up in DNS; rejects when it does not exist. */
 export type ResolveName = (name: string) => Promise<{ addresses: readonly string[]; ttlSeconds: number }>;
@@ -32,19 +32,16 @@ export function clusterId(key: string, serviceUpstream: boolean): string {
 }
 
 /** A backend with its endpoints now. The endpoints array is replaced when it changes, the states in it stay. */
-export class Cluster {
+export class Cluster implements EndpointGroup {
   readonly key: string;
   readonly backend: BackendRef;
   readonly serviceUpstream: boolean;
   endpoints: readonly EndpointState[] = [];
-  /** Why there are no endpoints. */
   reason: string | undefined;
   portNumber = 0;
   /** Grows when the endpoints change: rings and other derived things are built anew. */
   generation = 0;
-  /** State of round robin. */
   cursor = 0;
-  /** Derived by balancers: forgotten when the endpoints change. */
   readonly derived = new Map<string, unknown>();
   externalName: { readonly name: string; readonly port: number } | undefined;
   resolveTimer: Disposable | undefined;

@@ -24,7 +24,7 @@ beforeAll(async () => {
       ingress({ annotations: { 'proxy-body-size': '0' } }),
       ingress({ host: 'exact.test', path: '/one', pathType: 'Exact' }),
       ingress({ host: '*.wild.test', path: '/deep' }),
-      ingress({ host: 'slow.test', annotations: { 'rewrite-target': '/x' } }),
+      ingress({ host: 'slow.test', annotations: { 'custom-http-errors': '418' } }),
     ],
     { deps: { metrics } },
   );

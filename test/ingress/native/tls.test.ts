@@ -40,7 +40,7 @@ beforeAll(async () => {
       secret('ca', { 'ca.crt': (await selfSignedCertificate('ca', ['ca'], Date.now())).cert }),
       ingress({ tls: 'web', annotations: { 'proxy-body-size': '0' } }),
       ingress({ host: '*.wild.test', tls: 'wild' }),
-      ingress({ host: 'slow.test', annotations: { 'rewrite-target': '/x' } }),
+      ingress({ host: 'slow.test', annotations: { 'custom-http-errors': '418' } }),
       ingress({ host: 'asks.test', annotations: { 'auth-tls-secret': 'default/ca' } }),
       ingress({ host: 'through.test', annotations: { 'ssl-passthrough': 'true' } }),
     ],

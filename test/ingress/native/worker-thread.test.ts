@@ -45,6 +45,7 @@ function openPlane(workers = 1, registry = new Registry()): NativePlane {
         refused: () => {},
       },
       serverTls: () => undefined,
+      responseHeaders: () => [],
       refused: () => {},
       tallied: () => {},
       ejected: () => {},

@@ -187,7 +187,9 @@ function tableTo(backends: readonly StreamListener[], settings: GlobalSettings):
     acmeChallenge: false,
     id: 'shop/web web.test / Prefix',
     cluster: CLUSTER,
-    secureOnly: false,
+    regex: undefined,
+    canary: undefined,
+    canaryCluster: undefined,
   };
   return {
     kind: 'table',
@@ -198,6 +200,7 @@ function tableTo(backends: readonly StreamListener[], settings: GlobalSettings):
     removed: [],
     catchAll: undefined,
     patterns: false,
+    responseHeaders: [],
     clusters: [{ id: CLUSTER, addresses: backends.map(({ port }) => ({ host: HOST, port })) }],
   };
 }
