@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { Command } from 'commander';
 import { createApiClient } from '../api/client/api-client.ts';
 import type { ApiClient } from '../api/client/client.ts';
 import { loadKubeconfig } from '../api/client/kubeconfig.ts';
@@ -11,6 +12,18 @@ import { exec } from '../net/exec.ts';
 import type { HttpExchange } from '../net/http-exchange.ts';
 import { type CliContext, EXIT_USAGE, ExitError } from './context.ts';
 import { defaultDataDir, upKubeconfig } from './data-dir.ts';
+
+/** Flags of every command that asks an API server for objects. */
+export interface ApiFlags {
+  readonly kubeconfig?: string;
+  readonly namespace?: string;
+}
+
+export function apiFlags(command: Command): Command {
+  return command
+    .option('--kubeconfig <file>', 'how to reach the API (default: $KUBECONFIG, then what `weft up` wrote)')
+    .option('-n, --namespace <name>', 'namespace (default: the one of the kubeconfig)');
+}
 
 export interface ApiAccess extends AsyncDisposable {
   readonly client: ApiClient;

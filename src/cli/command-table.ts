@@ -40,9 +40,9 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'look a name up as a pod would',
     load: () => import('./resolve.ts'),
   },
-  { name: 'get', summary: 'list objects as a table', load: () => import('./objects.ts') },
+  { name: 'get', summary: 'list objects as a table', load: () => import('./get.ts') },
   { name: 'apply', summary: 'apply manifests', load: () => import('./objects.ts') },
-  { name: 'delete', summary: 'delete an object', load: () => import('./objects.ts') },
+  { name: 'delete', summary: 'delete objects', load: () => import('./objects.ts') },
   { name: 'logs', summary: 'print what a container wrote', load: () => import('./logs.ts') },
   { name: 'store', summary: 'export, import, compact or check a store', load: () => import('./store.ts') },
   {

@@ -47,11 +47,11 @@ export const register: RegisterCommand = (program, context) => {
     });
 };
 
-/** A pod as people type it: NAME, or pod/NAME as `kubectl get -o name` prints it. Throws ExitError 64 for other kinds. */
+/** A pod as people type it: NAME, or pod/NAME as `weft get -o name` prints it. Throws ExitError 64 for other kinds. */
 export function podName(text: string): string {
   const [name = '', kind = 'pod', ...rest] = text.split('/').toReversed();
   if (/^(po|pods?)$/.test(kind) && name !== '' && rest.length === 0) return name;
-  throw new ExitError(EXIT_USAGE, `${text}: name a pod, as \`kubectl get pods\` lists them`);
+  throw new ExitError(EXIT_USAGE, `${text}: name a pod, as \`weft get pods\` lists them`);
 }
 
 /** The query string of the log subresource. Throws ExitError 64 for a flag that is no number or duration. */

@@ -20,6 +20,7 @@ import { packageVersion } from './package-version.ts';
 import { renderServices } from './service-table.ts';
 import { Progress } from './progress.ts';
 import { renderFaults } from './fault-table.ts';
+import { FIELD_MANAGER } from './field-manager.ts';
 import { openScratch } from './scratch.ts';
 import { startFault } from './start-fault.ts';
 import { stopped } from './stopped.ts';
@@ -189,7 +190,7 @@ async function applyAll(flags: UpFlags, up: Up, context: CliContext): Promise<nu
   await applyObjects(
     { client, clock: systemClock },
     applyOrder(read.objects),
-    { fieldManager: 'weft-up', force: true, namespace: 'default', onApplied },
+    { fieldManager: FIELD_MANAGER, force: true, namespace: 'default', onApplied },
     context.stop,
   );
   const waiting = await waitUntilReady(up, progress, {

@@ -4,6 +4,8 @@ import { ApiError } from './client.ts';
 export interface DiscoveredResource extends Resource {
   readonly verbs: readonly string[];
   readonly shortNames: readonly string[];
+  /** Names for several kinds at once, as `all`. */
+  readonly categories: readonly string[];
 }
 
 interface ResourceList {
@@ -13,6 +15,7 @@ interface ResourceList {
     readonly namespaced: boolean;
     readonly verbs: readonly string[];
     readonly shortNames?: readonly string[];
+    readonly categories?: readonly string[];
   }[];
 }
 
@@ -57,7 +60,7 @@ async function groupResources(
   }
   return (list.resources ?? [])
     .filter(({ name }) => !name.includes('/'))
-    .map(({ name, kind, namespaced, verbs, shortNames = [] }) => ({
+    .map(({ name, kind, namespaced, verbs, shortNames = [], categories = [] }) => ({
       group,
       version,
       plural: name,
@@ -65,5 +68,6 @@ async function groupResources(
       namespaced,
       verbs,
       shortNames,
+      categories,
     }));
 }

@@ -1,0 +1,133 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { podName } from '../../src/cli/logs.ts';
+import { kindAndName } from '../../src/cli/kinds-by-name.ts';
+import { canMakeNamespaces, type Output, OwnNetwork } from '../support/own-network.ts';
+import { ROOT } from '../support/source-files.ts';
+import { WeftProcess } from '../support/weft-process.ts';
+
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 200_000 });
+
+const MANIFEST = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: mill}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: loom, namespace: mill}
+spec: {selector: {app: loom}, ports: [{port: 80}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: loom, namespace: mill}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: loom}}
+  template:
+    metadata: {labels: {app: loom}}
+    spec:
+      containers:
+        - {name: loom, image: loom, env: [{name: HOST, valueFrom: {fieldRef: {fieldPath: status.podIP}}}]}
+`;
+const able = canMakeNamespaces();
+let host: OwnNetwork;
+let folder: string;
+let up: WeftProcess;
+let env: NodeJS.ProcessEnv;
+const weft = (args: string): Output =>
+  host.run(`${ROOT}bin/weft`, args.split(' '), { timeoutMs: 60_000, env });
+
+/** `weft up` with three objects of one manifest, and the commands of another shell. */
+beforeAll(async () => {
+  if (!able) return;
+  folder = mkdtempSync(join(tmpdir(), 'weft-objects-'));
+  writeFileSync(join(folder, 'mill.yaml'), MANIFEST);
+  env = { ...process.env, KUBECONFIG: '', HOME: folder, XDG_STATE_HOME: join(folder, 'state') };
+  host = new OwnNetwork('objects');
+  up = new WeftProcess(host, ['up', '--apply', join(folder, 'mill.yaml')], env);
+  await up.ready();
+});
+afterAll(async () => {
+  if (!able) return;
+  await up.stop();
+  host[Symbol.dispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe.runIf(able)('the verbs of a machine without kubectl', () => {
+  it('applies what weft up applied: one owner, no conflict', () => {
+    const { stdout, stderr, status } = weft(`apply ${folder}/mill.yaml`);
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/^namespace\/mill .*\nservice\/loom unchanged\ndeployment\/loom unchanged\n$/);
+    expect(status).toBe(0);
+  });
+
+  it.each([
+    [
+      'get deploy,svc -n mill',
+      /^NAME +READY.*\ndeployment\.apps\/loom +0\/0.*\n\nNAME +TYPE.*\nservice\/loom +ClusterIP/,
+    ],
+    ['get all -n mill', /service\/loom[^]*deployment\.apps\/loom/],
+    ['get service/loom -n mill', /^NAME +TYPE.*\nloom +ClusterIP/],
+    ['get svc,deploy -n mill -o name', /^service\/loom\ndeployment\.apps\/loom\n$/],
+    ['get svc,deploy -n mill -o yaml', /^apiVersion: v1\nkind: List\n[^]*kind: Deployment/],
+    ['get pods -n mill', /^No resources found\.\n$/],
+  ])('weft %s', (args, output) => {
+    const { stdout, stderr, status } = weft(args);
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(output);
+    expect(status).toBe(0);
+  });
+
+  it.each([
+    ['get foo', 1, /no kind called "foo"/],
+    ['get svc,foo', 1, /no kind called "foo"/],
+    ['get svc -o table', 64, /-o table: use wide, yaml, json or name/],
+    ['get svc/loom loom', 64, /use KIND NAME or KIND\/NAME/],
+    ['delete', 64, /Give KIND NAME, or manifests with -f/],
+    ['delete svc', 64, /delete which of svc\?/],
+    ['delete svc,deploy loom', 64, /name one kind/],
+  ])('weft %s is refused', (args, exitCode, message) => {
+    const { stdout, stderr, status } = weft(args);
+    expect(stderr).toMatch(message);
+    expect(stdout).toBe('');
+    expect(status).toBe(exitCode);
+  });
+
+  it('deletes what manifests name, from the last to the first, and says what is gone already', () => {
+    expect(weft('delete deploy/loom -n mill').stdout).toBe('deployment/loom deleted\n');
+    const { stdout, stderr, status } = weft(`delete -f ${folder}/mill.yaml`);
+    expect(stdout).toBe('service/loom deleted\nnamespace/mill deleted\n');
+    expect(stderr).toMatch(/mill\.yaml:13 .*deployments\.apps "loom" not found/);
+    expect(status).toBe(1);
+  });
+});
+
+if (!able)
+  it('the verbs of a machine without kubectl', (context) => context.skip('network namespaces need root'));
+
+describe('names of objects', () => {
+  it.each([
+    [
+      ['pods', undefined],
+      ['pods', undefined],
+    ],
+    [
+      ['pods', 'a'],
+      ['pods', 'a'],
+    ],
+    [
+      ['pods/a', undefined],
+      ['pods', 'a'],
+    ],
+  ] as const)('%j', ([kind, name], expected) => {
+    expect(kindAndName(kind, name)).toEqual(expected);
+  });
+
+  it('weft logs names the command of weft that lists pods', () => {
+    expect(() => podName('deploy/front')).toThrow(/weft get pods/);
+  });
+});
