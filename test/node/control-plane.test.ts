@@ -9,8 +9,11 @@ import { WeftProcess } from '../support/weft-process.ts';
 const able = canMakeNamespaces();
 
 test.runIf(able).each([
-  ['0.0.0.0:6443', 'https://127.0.0.1:6443'],
-  ['[::]:6443', 'https://[::1]:6443'],
+  ['0.0.0.0:6443', /server: https:\/\/127\.0\.0\.1:6443$/m],
+  ['[::]:6443', /server: https:\/\/\[::1\]:6443$/m],
+  // the port it was given, not the 0 that asked for any
+  ['0.0.0.0:0', /server: https:\/\/127\.0\.0\.1:[1-9]\d+$/m],
+  ['[::]:0', /server: https:\/\/\[::1\]:[1-9]\d+$/m],
 ])(
   'a host without a network is told an address of itself: %s',
   async (listen, server) => {
@@ -19,11 +22,14 @@ test.runIf(able).each([
     const kubeconfig = join(folder, 'kubeconfig');
     await using weft = new WeftProcess(host, ['server', '--data-dir', folder, '--api-listen', listen]);
     await weft.ready();
-    expect(readFileSync(kubeconfig, 'utf8')).toContain(server);
+    expect(readFileSync(kubeconfig, 'utf8')).toMatch(server);
     const got = host.run(`${ROOT}bin/weft`, ['get', 'namespaces', '--kubeconfig', kubeconfig], {
       timeoutMs: 60_000,
     });
     expect(got).toMatchObject({ status: 0, stdout: expect.stringMatching(/^default /m) });
+    const { port } = new URL(/server: (.*)/.exec(readFileSync(kubeconfig, 'utf8'))?.[1] ?? '');
+    const slices = ['get', 'endpointslices', '-n', 'default', '-o', 'yaml', '--kubeconfig', kubeconfig];
+    expect(host.run(`${ROOT}bin/weft`, slices, { timeoutMs: 60_000 }).stdout).toContain(`port: ${port}`);
     expect(await weft.stop()).toBe(0);
     rmSync(folder, { recursive: true });
   },

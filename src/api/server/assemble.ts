@@ -72,6 +72,8 @@ export interface Parts {
   readonly drain: Drain;
   readonly listener: ApiListener | undefined;
   readonly pki: Pki;
+  /** `address:port` that clients elsewhere are told; undefined without a listener. */
+  readonly advertised: string | undefined;
   readonly attachKubelet: KubeletAccess['attach'];
 }
 
@@ -110,7 +112,12 @@ export async function assemble(
   };
   const access = openAccess(core, pki, options.issuer ?? DEFAULT_ISSUER);
   const webhookClient = stack.use(new WebhookClient(core));
-  const webhooks = new Webhooks(core, webhookClient, deps.metrics);
+  const webhooks = new Webhooks({
+    core,
+    client: webhookClient,
+    decide: access.decide,
+    metrics: deps.metrics,
+  });
   const services = await openServiceParts(core, claims, options, stack);
   plugins.push(...admissionPlugins(core, access, webhooks), services.allocation);
   await Promise.all([ensureNamespaces(core), reconcilePolicy(core), ensurePriorityClasses(core)]);
@@ -128,13 +135,19 @@ export async function assemble(
     ? stack.use(await openListener({ handler, clock, log, drain }, options.listen, pki, queue))
     : undefined;
   address = listener?.address ?? '';
-  const advertised = options.advertise ?? listener?.address;
+  const advertised = advertisedAddress(options.advertise, listener?.address);
   const { primary: pool } = services;
   if (pool && advertised !== undefined) {
     const shared = options.sharedStore === true;
     stack.use(await KubernetesService.open(core, { pool, advertised, shared }));
   }
-  return { handler, drain, listener, pki, attachKubelet: (kubelet) => kubelets.attach(kubelet) };
+  return { handler, drain, listener, pki, advertised, attachKubelet: (kubelet) => kubelets.attach(kubelet) };
+}
+
+/** What clients elsewhere are told; a port of 0 stands for the one that was given. */
+function advertisedAddress(wanted: string | undefined, listening: string | undefined): string | undefined {
+  if (wanted === undefined || listening === undefined) return wanted ?? listening;
+  return wanted.replace(/:0$/, listening.slice(listening.lastIndexOf(':')));
 }
 
 /** A new connection waits for the turn of its address: no flood of handshakes holds up who is connected. */
@@ -167,7 +180,7 @@ function admissionPlugins(core: Core, access: Access, webhooks: Webhooks): Admis
     csrRestriction(access.authorize),
     nodeRestriction,
     escalationCheck(access),
-    validatingPolicies(core),
+    validatingPolicies(core, access.decide),
     webhooks.validating,
   ];
 }

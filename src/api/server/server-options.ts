@@ -17,7 +17,7 @@ export interface ApiServerDeps {
 export interface ApiServerOptions {
   /** Absent = in-process callers only. */
   readonly listen?: { readonly host: string; readonly port: number };
-  /** `address:port` behind the `kubernetes` Service; default: where the server listens. */
+  /** `address:port` behind the `kubernetes` Service; port 0: the one it listens on; default: where the server listens. */
   readonly advertise?: string;
   /** `iss` of ServiceAccount tokens. */
   readonly issuer?: string;

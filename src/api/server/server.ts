@@ -26,15 +26,10 @@ export class ApiServer implements AsyncDisposable {
   static async open(deps: ApiServerDeps, options: ApiServerOptions): Promise<ApiServer> {
     await using stack = new AsyncDisposableStack();
     const parts = await assemble(deps, options, stack);
-    return new ApiServer(deps, parts, stack.move(), options.advertise);
+    return new ApiServer(deps, parts, stack.move());
   }
 
-  private constructor(
-    deps: ApiServerDeps,
-    parts: Parts,
-    owned: AsyncDisposableStack,
-    advertise: string | undefined,
-  ) {
+  private constructor(deps: ApiServerDeps, parts: Parts, owned: AsyncDisposableStack) {
     this.#attachKubelet = parts.attachKubelet;
     this.#deps = deps;
     this.#handler = parts.handler;
@@ -45,7 +40,7 @@ export class ApiServer implements AsyncDisposable {
     this.address = parts.listener?.address;
     this.adminKubeconfig = this.address
       ? kubeconfigText({
-          server: `https://${advertise ?? this.address}`,
+          server: `https://${parts.advertised ?? this.address}`,
           caPem: this.caPem,
           user: 'kubernetes-admin',
           credentials: parts.pki.admin,
