@@ -107,7 +107,7 @@ export function addServeFlags(command: Command): Command {
     .addOption(
       new Option('--engine <name>', 'how HTTP/1.1 is served: native by system calls in a thread of its own')
         .choices(ENGINES)
-        .default('portable'),
+        .default('auto', 'auto: native where the host lets it'),
     )
     .option('--workers <count>', 'threads of the native engine', workerCount, 1)
     .option('--worker-cpus <list>', 'processors that these threads are bound to, in turn: 0,1', cpuList);
