@@ -41,7 +41,7 @@ const client: AskingClient = {
 };
 
 /** Every kind of question that the table answers, for every service. */
-function questions(): Uint8Array[] {
+export function loadQuestions(): Uint8Array[] {
   const all = Array.from({ length: SERVICES }, (_, i) => [
     questionOf(`s${i}.ns.svc.k A`),
     questionOf(`s${i}.ns.svc.k AAAA`, { edns: EDNS }),
@@ -56,15 +56,20 @@ function questions(): Uint8Array[] {
   return all.flat().map((message) => encodeMessage(message));
 }
 
-/** Asks the table so often; bytes of JavaScript heap that one answer takes, the compiler of V8 apart. */
-export function heapBytesPerAnswer(warmUp: number, answers: number): number {
-  const names = new ClusterNames(
+/** The table that answers them. */
+export function loadNames(): ClusterNames {
+  return new ClusterNames(
     { snapshots: clusterOf(OBJECTS), clock: systemClock },
     { zones: ['k', 'in-addr.arpa'] },
   );
+}
+
+/** Asks the table so often; bytes of JavaScript heap that one answer takes, the compiler of V8 apart. */
+export function heapBytesPerAnswer(warmUp: number, answers: number): number {
+  const names = loadNames();
   const cookies = new CookieMaker({ clock: systemClock }, new Uint8Array(16));
   const reader = new PackedReader(names.view.table.buffers, names.readerOptions, { cookies });
-  const asked = questions();
+  const asked = loadQuestions();
   const out = new Uint8Array(1232);
   const load = (count: number): void => {
     for (let i = 0; i < count; i++) {
