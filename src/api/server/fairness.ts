@@ -3,6 +3,7 @@ import {
   REQUESTS_IN_FLIGHT_MAX,
   REQUESTS_IN_FLIGHT_PER_USER,
   REQUESTS_QUEUED_PER_USER,
+  SHARED_TURN_BUDGET_MS,
   SLICES_PER_TURN_MAX,
   TURN_BUDGET_MS,
 } from './limits.ts';
@@ -42,8 +43,8 @@ export interface FairQueueDeps {
  * its user's lane. Lanes take turns by deficit round robin (Shreedhar and Varghese, 1995): who has used more than a
  * quantum waits until the others had theirs. Lanes that had nothing to do come first, for one quantum (the new flows of
  * RFC 8290, section 4.2), and of them the one that used least of late: a calm user waits for the task that runs and no
- * other. Nothing rests while anybody waits, so a lone user pays nothing; and after TURN_BUDGET_MS the event loop goes
- * round, so that nobody waits long to be read.
+ * other. Nothing rests while anybody waits, so a lone user pays nothing; and after TURN_BUDGET_MS, sooner beside others, the
+ * event loop goes round, so that nobody waits long to be read.
  */
 export class FairQueue {
   readonly #deps: FairQueueDeps;
@@ -81,6 +82,7 @@ export class FairQueue {
     if (lane.requests.length >= REQUESTS_QUEUED_PER_USER) {
       throw tooManyRequests('too many requests, please try again later.', 1);
     }
+    this.#recentUse.asked(user, this.#deps.nowMs());
     await this.#added(lane, lane.requests, 0);
     return { [Symbol.dispose]: () => this.#leave(lane) };
   }
@@ -148,12 +150,16 @@ export class FairQueue {
     this.#charge(nowMs);
     this.#turnStartMs ??= nowMs;
     if (this.#armed > 0) {
-      if (nowMs - this.#turnStartMs < TURN_BUDGET_MS) this.#runNext(nowMs);
+      if (nowMs - this.#turnStartMs < this.#budgetMs) this.#runNext(nowMs);
       return;
     }
     this.#turnStartMs = undefined;
     this.#arm();
   };
+
+  get #budgetMs(): number {
+    return this.#recentUse.isShared ? SHARED_TURN_BUDGET_MS : TURN_BUDGET_MS;
+  }
 
   #charge(nowMs: number): void {
     if (!this.#running) return;

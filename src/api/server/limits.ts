@@ -15,7 +15,7 @@ export const HISTORY_EVENTS_MAX = 1_024;
 /** A watcher whose unsent bytes exceed this is closed; it lists again. */
 export const WATCH_BUFFER_MAX_BYTES = 16 * 1024 * 1024;
 /** Parsed objects kept beside their bytes, over all resources. */
-export const PARSED_OBJECTS_MAX = 2_048;
+export const PARSED_OBJECTS_MAX = 512;
 /** A read of a revision the server has not reached waits this long, then gets 504. */
 export const FUTURE_REVISION_WAIT_MS = 3_000;
 /** Compare-and-swap attempts of one PATCH, delete or status write before 409. */
@@ -51,10 +51,12 @@ export const CERTIFICATE_DAYS = 365;
 export const CA_CERTIFICATE_DAYS = 3_650;
 /** Milliseconds of the thread a user gets before the next user's turn, while others wait. */
 export const FAIR_QUANTUM_MS = 1;
-/** What a user took of the thread counts for this long, at most twice as long, when it is asked who comes first. */
+/** What a user took of the thread counts for this long, at most twice as long, when it is asked who comes first, and so do its requests when it is asked whether it is alone. */
 export const RECENT_USE_MS = 250;
 /** Work on requests ends after this long, so that the event loop reads what has arrived; then it goes on. */
-export const TURN_BUDGET_MS = 1;
+export const TURN_BUDGET_MS = 2;
+/** The same when requests of several users came of late: rounds of the loop cost a lone user an eighth of its creates. */
+export const SHARED_TURN_BUDGET_MS = 1;
 /** What a new connection will have cost when its TLS handshake is done: charged to its address when it is accepted. */
 export const HANDSHAKE_COST_MS = 1;
 /** Parts of requests that run in one turn of the event loop at most. */

@@ -3,6 +3,7 @@ import { FairQueue } from '../../../src/api/server/fairness.ts';
 import {
   FAIR_QUANTUM_MS,
   REQUESTS_IN_FLIGHT_PER_USER,
+  SHARED_TURN_BUDGET_MS,
   SLICES_PER_TURN_MAX,
   TURN_BUDGET_MS,
 } from '../../../src/api/server/limits.ts';
@@ -156,11 +157,13 @@ describe('who asks for one thing after the other', () => {
 
 describe('a turn of the event loop', () => {
   it.for([
-    ['cheap work goes on until its number', 0.001, SLICES_PER_TURN_MAX],
-    ['dearer work until its time', 0.125, TURN_BUDGET_MS / 0.125],
-    ['one long request ends it', 2 * TURN_BUDGET_MS, 1],
-  ] as const)('%s', async ([, costMs, expected]) => {
+    ['cheap work goes on until its number', 0.001, SLICES_PER_TURN_MAX, ''],
+    ['dearer work until its time', 0.125, TURN_BUDGET_MS / 0.125, ''],
+    ['one long request ends it', 2 * TURN_BUDGET_MS, 1, ''],
+    ['beside another user it is shorter', 0.125, SHARED_TURN_BUDGET_MS / 0.125, 'other'],
+  ] as const)('%s', async ([, costMs, expected, other]) => {
     const turns = new Turns();
+    if (other) void turns.request(other, costMs);
     const asked = many(600, () => turns.request('lone', costMs));
     await turns.turn();
     for (let i = 0; i < 5; i++) {
