@@ -9,8 +9,9 @@ it(
   'answers of the table, and of a thread that receives questions, allocate nothing',
   { timeout: 240_000 },
   async () => {
-    const { stdout } = await promisify(execFile)(process.execPath, [SCRIPT, '500000']);
-    expect(stdout).toContain('| table | 500000 |');
-    expect(stdout).toContain('| thread and its client, all answers logged | 5000');
+    const { stdout } = await promisify(execFile)(process.execPath, [SCRIPT, '300000']);
+    expect(stdout).toContain('| table | 300000 |');
+    expect(stdout).toMatch(/thread and its client \| 30\d{4} /);
+    expect(stdout).toMatch(/all answers logged \| 30\d{4} /);
   },
 );
