@@ -120,13 +120,19 @@ async function fromApi(
     await informer.synced(signal);
   };
   try {
+    // an informer goes on asking; who asks once is told at once
+    if (!options.follow) await client.read('/version', signal);
     await Promise.all([
       ...MODEL.map((resource) => follow(resource, options.model)),
       ...INGRESS.map((resource) => follow(resource, options.ingress)),
     ]);
   } catch (error) {
     if (stop.aborted) throw new ExitError(0, 'stopped');
-    throw new ExitError(EXIT_FAILURE, `the API server did not answer: ${messageOf(error)}`);
+    throw new ExitError(
+      EXIT_FAILURE,
+      `the API server did not answer: ${messageOf(error)}. Start it, name another kubeconfig with --kubeconfig, or ` +
+        'give manifests.',
+    );
   }
   const stack = opening.move();
   return {

@@ -15,6 +15,7 @@ export function startFault(
   unnamed = 'choose another one (see --help)',
 ): ExitError {
   const whole = messageOf(error);
+  if (hasCode(error, 'ALREADY_RUNNING')) return new ExitError(EXIT_FAILURE, whole);
   const message = whole.replace(/\.$/, '');
   const [flag] = listen.find(([, { host, port }]) => message.includes(joinHostPort(host, port))) ?? [];
   const other = flag === undefined ? unnamed : `choose another one with ${flag}`;

@@ -30,6 +30,17 @@ const weft = (args: string): Output =>
     env: { ...process.env, HOME: folder, KUBECONFIG: '' },
   });
 
+/** A kubeconfig whose server is not there. */
+function deadKubeconfig(): string {
+  const path = join(folder, 'kubeconfig');
+  const clusters = [{ name: 'c', cluster: { server: 'http://127.0.0.1:1' } }];
+  const contexts = [{ name: 'c', context: { cluster: 'c', user: 'u' } }];
+  const users = [{ name: 'u', user: {} }];
+  const config = { apiVersion: 'v1', kind: 'Config', 'current-context': 'c', clusters, contexts, users };
+  writeFileSync(path, JSON.stringify(config));
+  return path;
+}
+
 describe.runIf(able)('mistakes on the command line', () => {
   it.each([
     ['dns --from /not/there', /--from.*\/not\/there.*no such file or folder/],
@@ -60,19 +71,25 @@ describe.runIf(able)('mistakes on the command line', () => {
     expect(status).toBe(0);
   });
 
+  it.each(['check', 'explain GET http://shop.example/', 'diff --to .'])(
+    'weft ingress %s without an API server says so at the first refusal',
+    (command) => {
+      const { status, stdout, stderr } = weft(`ingress ${command} --kubeconfig ${deadKubeconfig()}`);
+      expect(stderr).toMatch(/^weft: the API server did not answer: GET \/version: connect ECONNREFUSED/);
+      expect(stderr).toMatch(/--kubeconfig, or give manifests/);
+      expect(stdout).toBe('');
+      expect(status).toBe(1);
+    },
+  );
+
   it('a second weft node on one host', async () => {
-    const kubeconfig = join(folder, 'kubeconfig');
-    const clusters = [{ name: 'c', cluster: { server: 'http://127.0.0.1:1' } }];
-    const contexts = [{ name: 'c', context: { cluster: 'c', user: 'u' } }];
-    const users = [{ name: 'u', user: {} }];
-    const config = { apiVersion: 'v1', kind: 'Config', 'current-context': 'c', clusters, contexts, users };
-    writeFileSync(kubeconfig, JSON.stringify(config));
+    const kubeconfig = deadKubeconfig();
     const args = `node --kubeconfig ${kubeconfig} --data-dir ${folder}`;
     await using _first = new WeftProcess(host, args.split(' '));
     const claims = (): string => host.run('cat', ['/proc/net/unix']).stdout;
     await waitFor('the first one', () => claims().includes('@weft node'), 60_000);
     const { status, stderr } = weft(args);
-    expect(stderr).toMatch(/^weft: weft node runs on this host already \(process \d+\); stop it first/m);
+    expect(stderr).toMatch(/^weft: weft node runs on this host already \(process \d+\); stop it first$/m);
     expect(status).toBe(1);
     expect(claims()).toContain('@weft node');
   });
