@@ -9,6 +9,7 @@ import {
 } from '../quantity.ts';
 import { CelError } from './budget.ts';
 import type { FunctionTable } from './functions.ts';
+import { compareVersions } from './functions-semver.ts';
 import { CelOpaque, type CelValue, typeName } from './values.ts';
 
 const textOf = (value: CelValue | undefined): string => (typeof value === 'string' ? value : '');
@@ -76,7 +77,9 @@ function query(value: CelValue | undefined): CelValue {
   return found;
 }
 
+/** Of two quantities or two versions. */
 function order(a: CelValue | undefined, b: CelValue | undefined): number {
+  if (a instanceof CelOpaque && a.type === 'kubernetes.Semver') return compareVersions(a, b);
   return compareQuantities(opaque(a, 'kubernetes.Quantity').text, opaque(b, 'kubernetes.Quantity').text) ?? 0;
 }
 

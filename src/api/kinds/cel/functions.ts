@@ -1,6 +1,9 @@
 import { type CelBudget, CelError } from './budget.ts';
+import { AUTHORIZER_FUNCTIONS } from './functions-authorizer.ts';
+import { FORMAT_FUNCTIONS } from './functions-format.ts';
 import { LIST_FUNCTIONS } from './functions-lists.ts';
 import { NET_FUNCTIONS } from './functions-net.ts';
+import { SEMVER_FUNCTIONS } from './functions-semver.ts';
 import { STRING_FUNCTIONS } from './functions-strings.ts';
 import { TIME_FUNCTIONS } from './functions-time.ts';
 import { checkedInt } from './operators.ts';
@@ -27,7 +30,15 @@ export type FunctionTable = Readonly<
 >;
 
 /** `sets.contains(a, b)` is one name, not a method of a variable. */
-export const NAMESPACES: ReadonlySet<string> = new Set(['sets', 'math', 'optional', 'cel', 'strings', 'ip']);
+export const NAMESPACES: ReadonlySet<string> = new Set([
+  'sets',
+  'math',
+  'optional',
+  'cel',
+  'strings',
+  'ip',
+  'format',
+]);
 
 function fail(what: string, value: CelValue | undefined): never {
   throw new CelError(`no such overload: ${what}(${value === undefined ? '' : typeName(value)})`);
@@ -145,7 +156,16 @@ function isZero(value: CelValue): boolean {
 }
 
 export const FUNCTIONS: ReadonlyMap<string, CelFunction> = new Map(
-  [CORE, STRING_FUNCTIONS, LIST_FUNCTIONS, NET_FUNCTIONS, TIME_FUNCTIONS].flatMap((table) =>
+  [
+    CORE,
+    STRING_FUNCTIONS,
+    LIST_FUNCTIONS,
+    NET_FUNCTIONS,
+    TIME_FUNCTIONS,
+    SEMVER_FUNCTIONS,
+    FORMAT_FUNCTIONS,
+    AUTHORIZER_FUNCTIONS,
+  ].flatMap((table) =>
     Object.entries(table).map(([name, [least, most, apply]]) => [name, { least, most, apply }] as const),
   ),
 );

@@ -1,6 +1,6 @@
 import { CelError } from './budget.ts';
 import { CEL_DEPTH_MAX, CEL_EXPRESSION_MAX_BYTES } from './limits.ts';
-import { type Token, tokenize } from './tokens.ts';
+import { RESERVED, type Token, tokenize } from './tokens.ts';
 import type { CelValue } from './values.ts';
 
 export type CelNode = { readonly at: number } & (
@@ -182,6 +182,7 @@ class Parser {
       case 'bytes':
         return { type: 'literal', value: Buffer.from(text, 'utf8'), at };
       case 'ident': {
+        if (RESERVED.has(text)) throw new CelError(`reserved identifier: ${text}`, at);
         const constant = CONSTANTS.get(text);
         if (constant !== undefined) return { type: 'literal', value: constant, at };
         if (this.#accept('('))

@@ -173,6 +173,8 @@ function identifier(name: string, at: number, scope: Scope): Compiled {
 }
 
 function selection(node: CelNode & { type: 'select' }, scope: Scope): Compiled {
+  const qualified = node.target.type === 'ident' ? `${node.target.name}.${node.field}` : '';
+  if (scope.declared.has(qualified)) return identifier(qualified, node.at, scope);
   const target = compile(node.target, scope);
   const schema = fieldSchema(target.schema, node.field, node.at);
   const run: Step = (frame) => {
@@ -274,13 +276,16 @@ function logical(left: Step, right: Step, decides: boolean): Step {
   };
 }
 
+const isVariable = (name: string, { declared, locals }: Scope): boolean =>
+  declared.has(name) || locals.has(name);
+
 function call(node: CelNode & { type: 'call' }, scope: Scope): Compiled {
   const macro = compileMacro(node, scope, compile);
   if (macro) return macro;
   const { name, args, at } = node;
   let { target } = node;
   let full = name;
-  if (target?.type === 'ident' && NAMESPACES.has(target.name) && !scope.declared.has(target.name)) {
+  if (target?.type === 'ident' && NAMESPACES.has(target.name) && !isVariable(target.name, scope)) {
     full = `${target.name}.${name}`;
     target = undefined;
   }

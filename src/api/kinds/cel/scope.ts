@@ -1,5 +1,6 @@
 import type { Schema } from '../schema/schema.ts';
 import { type CelBudget, CelError } from './budget.ts';
+import { RESERVED } from './tokens.ts';
 import { type CelKey, type CelMap, CelOptional, type CelValue, typeName } from './values.ts';
 
 /** One evaluation: variables by name, slots for those of macros. */
@@ -67,7 +68,9 @@ export function fieldSchema(target: Schema | undefined, field: string, at: numbe
     if (target.type === 'int-or-string' || target.type === 'quantity') return undefined;
     throw new CelError(`type '${target.type}' does not support field selection`, at);
   }
-  const found = target.field(field) ?? target.field(unescapedField(field));
+  // Of a declared object such fields are written escaped.
+  const plain = target.type === 'object' && RESERVED.has(field) ? undefined : target.field(field);
+  const found = plain ?? target.field(unescapedField(field));
   if (!found) throw new CelError(`undefined field '${field}'`, at);
   return found;
 }

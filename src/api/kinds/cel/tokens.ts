@@ -20,8 +20,8 @@ const STRING =
 const RAW_STRING = /([rR][bB]?|[bB][rR])('''[\s\S]*?'''|"""[\s\S]*?"""|'[^'\n]*'|"[^"\n]*")/y;
 const OPERATOR = /\|\||&&|==|!=|<=|>=|[-+*/%!<>?:.,()[\]{}]/y;
 
-/** Words that are neither names nor fields. */
-const RESERVED: ReadonlySet<string> = new Set(
+/** Words that are no names of variables. */
+export const RESERVED: ReadonlySet<string> = new Set(
   'as break const continue else for function if import let loop package namespace return var void while'.split(
     ' ',
   ),
@@ -67,7 +67,6 @@ function next(
   }
   const ident = match(IDENT);
   if (ident) {
-    if (RESERVED.has(ident[0])) throw new CelError(`reserved identifier: ${ident[0]}`, at);
     return [{ type: 'ident', text: ident[0], at }, ident[0].length];
   }
   const quoted = match(QUOTED_IDENT);

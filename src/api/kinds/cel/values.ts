@@ -1,8 +1,6 @@
 import { timeMs } from '../decode/time.ts';
 import { isObject } from '../json-value.ts';
-import type { Quantity } from '../quantity.ts';
 import type { Schema } from '../schema/schema.ts';
-import type { Cidr } from '../../../net/cidr.ts';
 import { parseDurationMs } from './durations.ts';
 
 export class CelTimestamp {
@@ -35,9 +33,18 @@ export class CelOptional {
 
 /** Values of Kubernetes' own libraries. */
 export class CelOpaque {
-  readonly type: 'kubernetes.URL' | 'net.IP' | 'net.CIDR' | 'kubernetes.Quantity';
+  readonly type:
+    | 'kubernetes.URL'
+    | 'net.IP'
+    | 'net.CIDR'
+    | 'kubernetes.Quantity'
+    | 'kubernetes.Semver'
+    | 'kubernetes.NamedFormat'
+    | `kubernetes.authorization.${'Authorizer' | 'PathCheck' | 'GroupCheck' | 'ResourceCheck' | 'Decision'}`;
+  /** What values of one type are equal by. */
   readonly text: string;
-  readonly data: URL | string | Cidr | Quantity;
+  /** Known to the library of the type. */
+  readonly data: unknown;
   constructor(type: CelOpaque['type'], text: string, data: CelOpaque['data']) {
     this.type = type;
     this.text = text;

@@ -1,4 +1,4 @@
-import { ADMISSION_VARIABLES } from '../cel/admission-variables.ts';
+import { ADMISSION_VARIABLES, MESSAGE_VARIABLES } from '../cel/admission-variables.ts';
 import { compileCel } from '../cel/program.ts';
 import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts';
 import { dnsSubdomain, qualifiedName } from '../formats.ts';
@@ -204,7 +204,8 @@ function checkExpressions(
 ): void {
   for (const [field, wanted] of Object.entries(fields)) {
     const text = stringAt(source, field);
-    const made = text.trim() === '' ? undefined : compileCel(text, ADMISSION_VARIABLES);
+    const variables = field === 'messageExpression' ? MESSAGE_VARIABLES : ADMISSION_VARIABLES;
+    const made = text.trim() === '' ? undefined : compileCel(text, variables);
     if (made && !made.ok)
       errors.push(invalid(`${path}.${field}`, text, `compilation failed: ${made.message}`));
     const type = literalType(text.trim());

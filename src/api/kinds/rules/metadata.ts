@@ -140,6 +140,7 @@ function presence(value: unknown): unknown {
   return value === null || value === '' ? undefined : value;
 }
 
-function maskTrailingDash(name: string): string {
+/** A prefix of names may end as no name may. */
+export function maskTrailingDash(name: string): string {
   return name.length > 1 && name.endsWith('-') ? `${name.slice(0, -2)}a` : name;
 }

@@ -24,9 +24,7 @@ export interface Decision {
 }
 
 /** Undefined = no opinion; the next one is asked. */
-export type Authorizer = (
-  attributes: AccessAttributes,
-) => Promise<Decision | undefined> | Decision | undefined;
+export type Authorizer = (attributes: AccessAttributes) => Decision | undefined;
 
 export const MASTERS = 'system:masters';
 
@@ -37,10 +35,10 @@ export const mastersAuthorizer: Authorizer = ({ user }) =>
 /** The first opinion counts; none is a no. */
 export function unionAuthorizer(
   authorizers: readonly Authorizer[],
-): (attributes: AccessAttributes) => Promise<Decision> {
-  return async (attributes) => {
+): (attributes: AccessAttributes) => Decision {
+  return (attributes) => {
     for (const authorizer of authorizers) {
-      const decision = await authorizer(attributes);
+      const decision = authorizer(attributes);
       if (decision) return decision;
     }
     return { allowed: false, reason: '' };

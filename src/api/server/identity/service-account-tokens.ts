@@ -6,6 +6,7 @@ import type { UnknownObject } from '../../kinds/meta.ts';
 import type { KindRegistry } from '../../kinds/registry.ts';
 import type { UserInfo } from '../http/request.ts';
 import type { ObjectStore } from '../verbs/object-store.ts';
+import { serviceAccountUser } from './service-account-user.ts';
 
 /** What a token is bound to: it dies with the object. */
 export interface TokenBinding {
@@ -167,9 +168,8 @@ export class TokenAuthority {
     const pod = valueAt(own, 'pod');
     const node = valueAt(own, 'node');
     return {
-      username: `system:serviceaccount:${namespace}:${name}`,
+      ...serviceAccountUser(namespace, name),
       uid,
-      groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`],
       extra: {
         ...(typeof claims.jti === 'string' && {
           'authentication.kubernetes.io/credential-id': [`JTI=${claims.jti}`],

@@ -295,6 +295,33 @@ describe('ValidatingAdmissionPolicy', () => {
     expect([eve.status, eve.body.reason]).toEqual([403, 'Forbidden']);
   });
 
+  it('asks who may what, of the user or of an account', async () => {
+    const roles = '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings';
+    const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'edit' };
+    const subjects = [
+      { kind: 'User', name: 'ann' },
+      { kind: 'ServiceAccount', namespace: 'default', name: 'robot' },
+    ];
+    await server.call('POST', roles, { metadata: { name: 'editors' }, roleRef, subjects });
+    await install('asking', {
+      validations: [
+        { expression: 'authorizer.requestResource.check("delete").allowed()', message: 'you may not' },
+        {
+          expression:
+            'authorizer.serviceAccount("default", object.data.as).group("").resource("secrets").namespace("default").check("get").allowed()',
+          message: 'it may not',
+        },
+      ],
+    });
+    const ann = server.as('ann', 'system:authenticated');
+    expect((await ann('POST', MAPS, map('z1', { as: 'robot' }))).status).toBe(201);
+    expect((await ann('POST', MAPS, map('z2', { as: 'other' }))).body.message).toContain('it may not');
+    const message = { messageExpression: 'string(authorizer.path("/").check("get").allowed())' };
+    const asks = policy('talks', { validations: [{ expression: 'true', ...message }] });
+    const { body } = await server.call('POST', `${ADMISSION}/validatingadmissionpolicies`, asks);
+    expect(body.message).toContain("undeclared reference to 'authorizer'");
+  });
+
   it('sees old objects and the namespace, and warns when that is the action', async () => {
     await install(
       'frozen',

@@ -4,6 +4,10 @@ import { type CelProgram, compileCel } from '../../../kinds/cel/program.ts';
 import { ADMISSION_VARIABLES } from '../../../kinds/cel/admission-variables.ts';
 import { celFromJson, type CelValue } from '../../../kinds/cel/values.ts';
 import { type JsonObject, objectsAt, stringAt } from '../../../kinds/json-value.ts';
+import type { AccessAttributes, Decision } from '../../authorize/authorizer.ts';
+import { serviceAccountUser } from '../../identity/service-account-user.ts';
+import type { AdmissionRequest } from '../admission.ts';
+import { authorizerVariables, type CelAccess } from '../../../kinds/cel/functions-authorizer.ts';
 import type { UnknownObject } from '../../../kinds/meta.ts';
 
 const PROGRAMS_KEPT_MAX = 1_024;
@@ -21,22 +25,46 @@ export function programOf(text: string): CelProgram | string {
   return known;
 }
 
+/** Who may what, for the variable `authorizer`. */
+export type Decide = (attributes: AccessAttributes) => Decision;
+
 export interface Subject {
   readonly object: UnknownObject | undefined;
   readonly oldObject: UnknownObject | undefined;
   readonly request: JsonObject;
   readonly namespaceObject: UnknownObject | undefined;
+  readonly authorizer: Readonly<Record<string, CelValue>>;
 }
 
 export type Variables = Record<string, CelValue>;
 
-export function variablesOf({ object, oldObject, request, namespaceObject }: Subject): Variables {
+export function variablesOf({ object, oldObject, request, namespaceObject, authorizer }: Subject): Variables {
   return {
+    ...authorizer,
     object: celFromJson(object ?? null),
     oldObject: celFromJson(oldObject ?? null),
     request: celFromJson(request),
     namespaceObject: celFromJson(namespaceObject ?? null),
   };
+}
+
+/** `authorizer` for the user of a request. */
+export function authorizerOf(decide: Decide, request: AdmissionRequest): Readonly<Record<string, CelValue>> {
+  const { kind, subresource, namespace, name, user } = request;
+  const ask = ({ serviceAccount, verb, path, ...of }: CelAccess): Decision =>
+    decide({
+      user: serviceAccount ? serviceAccountUser(serviceAccount.namespace, serviceAccount.name) : user,
+      verb,
+      group: of.group ?? '',
+      version: '*',
+      resource: of.resource ?? '',
+      subresource: of.subresource ?? '',
+      namespace: of.namespace ?? '',
+      name: of.name ?? '',
+      path,
+      fieldSelector: of.fieldSelector ?? '',
+    });
+  return authorizerVariables(ask, { group: kind.group, resource: kind.plural, subresource, namespace, name });
 }
 
 export type Evaluated =

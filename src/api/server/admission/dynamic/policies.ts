@@ -15,7 +15,15 @@ import type { Core } from '../../verbs/context.ts';
 import { served } from '../../verbs/versions.ts';
 import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts';
 import { objectOf, objectsOf } from '../objects.ts';
-import { conditionsHold, evaluate, newBudget, type Variables, variablesOf } from './expressions.ts';
+import {
+  authorizerOf,
+  conditionsHold,
+  type Decide,
+  evaluate,
+  newBudget,
+  type Variables,
+  variablesOf,
+} from './expressions.ts';
 import { inVersion, isExempt, matchedKind, matchSourceOfPolicy, namespaceObject } from './matching.ts';
 import { requestData } from './request-data.ts';
 
@@ -27,7 +35,7 @@ interface Finding {
 }
 
 /** ValidatingAdmissionPolicies with their bindings (KEP-3488). Expressions are bounded; a fault follows failurePolicy. */
-export function validatingPolicies(core: Core): AdmissionPlugin {
+export function validatingPolicies(core: Core, decide: Decide): AdmissionPlugin {
   return {
     name: 'ValidatingAdmissionPolicy',
     validate(request) {
@@ -35,13 +43,18 @@ export function validatingPolicies(core: Core): AdmissionPlugin {
       for (const binding of objectsOf(core, GROUP, 'validatingadmissionpolicybindings', '')) {
         const name = stringAt(binding['spec'], 'policyName');
         const policy = objectOf(core, GROUP, 'validatingadmissionpolicies', '', name);
-        if (policy) judge(core, request, policy, binding);
+        if (policy) judge({ core, decide }, request, policy, binding);
       }
     },
   };
 }
 
-function judge(core: Core, request: AdmissionRequest, policy: UnknownObject, binding: UnknownObject): void {
+function judge(
+  { core, decide }: { readonly core: Core; readonly decide: Decide },
+  request: AdmissionRequest,
+  policy: UnknownObject,
+  binding: UnknownObject,
+): void {
   const [spec, bound] = [objectAt(policy, 'spec'), objectAt(binding, 'spec')];
   const kind = matchedKind(core, matchSourceOfPolicy(spec['matchConstraints']), request);
   if (!kind) return;
@@ -52,6 +65,7 @@ function judge(core: Core, request: AdmissionRequest, policy: UnknownObject, bin
     oldObject: inVersion(request.old, request.kind, kind),
     request: requestData(request, kind, ''),
     namespaceObject: namespaceObject(core, request.namespace),
+    authorizer: authorizerOf(decide, request),
   };
   let made: Variables | undefined;
   const variables = (): Variables => (made ??= variablesOf(subject));

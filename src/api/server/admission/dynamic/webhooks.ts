@@ -20,7 +20,7 @@ import { badRequest, internalError, StatusError } from '../../status.ts';
 import type { Core } from '../../verbs/context.ts';
 import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts';
 import { objectsOf } from '../objects.ts';
-import { conditionsHold, variablesOf } from './expressions.ts';
+import { authorizerOf, conditionsHold, type Decide, variablesOf } from './expressions.ts';
 import { inVersion, isExempt, matchedKind, matchSourceOfWebhook, namespaceObject } from './matching.ts';
 import { requestData } from './request-data.ts';
 import type { WebhookClient } from './webhook-client.ts';
@@ -45,11 +45,14 @@ export class Webhooks {
   };
   readonly #core: Core;
   readonly #client: WebhookClient;
+  readonly #decide: Decide;
   readonly #failures: Counter<'name'>;
 
-  constructor(core: Core, client: WebhookClient, metrics: Registry) {
+  constructor(deps: { core: Core; client: WebhookClient; decide: Decide; metrics: Registry }) {
+    const { core, client, decide, metrics } = deps;
     this.#core = core;
     this.#client = client;
+    this.#decide = decide;
     this.#failures = new Counter({
       name: 'apiserver_admission_webhook_fail_open_count',
       help: 'Calls that failed and were ignored, as the webhook asks',
@@ -144,6 +147,7 @@ export class Webhooks {
         oldObject: inVersion(request.old, request.kind, kind),
         request: requestData(request, kind, ''),
         namespaceObject: namespaceObject(this.#core, request.namespace),
+        authorizer: authorizerOf(this.#decide, request),
       }),
     );
     if (held.ok) return held.holds ? { webhook, name, kind } : undefined;
