@@ -103,5 +103,5 @@ describe.runIf(installed)('when members are lost', () => {
     await expectFault(openStore(deps, 'etcd:ftp://127.0.0.1'), 'STORE_OPEN_FAILED');
     await expectFault(openStore(deps, 'etcd:'), 'STORE_OPEN_FAILED');
     await expectFault(openStore(deps, 'postgres:x'), 'STORE_OPEN_FAILED');
-  }, 20_000);
+  });
 });

@@ -57,7 +57,7 @@ describe('the disk', () => {
       expect(failure).toMatch(/STORE_FULL no space left for .* nothing was written/);
     expect(lines.filter((line) => line.startsWith('put ')).length).toBeGreaterThan(500);
     expect(text).toContain('readable 4');
-  }, 30_000);
+  });
 
   it('when at its quota refuses with STORE_FULL and takes writes again after a compaction', async () => {
     await using store = await openSqliteStore(deps, { path, sizeMaxBytes: 1_000_000 });
@@ -97,7 +97,7 @@ describe('the disk', () => {
       .map((line) => Number(line.split(' ')[3]));
     await using store = await openSqliteStore(deps, { path });
     expect(await store.currentRevision()).toBeGreaterThanOrEqual(Math.max(...acknowledged));
-  }, 30_000);
+  });
 
   it('is synced before each acknowledgement', async ({ skip }) => {
     const why =
@@ -118,7 +118,7 @@ describe('the disk', () => {
       acknowledged++;
     }
     expect(acknowledged).toBeGreaterThan(15);
-  }, 30_000);
+  });
 
   it.for([
     [

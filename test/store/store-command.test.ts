@@ -145,7 +145,7 @@ describe('weft store', () => {
     expect(acknowledged).toBeGreaterThan(before);
     await using copy = await openSqliteStore(deps, { path: at('copy.db') });
     expect(await copy.currentRevision()).toBeGreaterThan(100);
-  }, 40_000);
+  });
 
   it('moves a store to etcd', async ({ skip }) => {
     if (!etcdInstalled()) return skip('etcd is not installed');
