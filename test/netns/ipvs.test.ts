@@ -55,7 +55,7 @@ function keyOf(title: string): string {
   return groups.some(({ cases }) => cases.some((each) => each.id === id)) ? id : title;
 }
 
-const missing = missingTools().filter((tool) => ['ip', 'iptables', 'ipset', 'ipvsadm'].includes(tool));
+const missing = missingTools(['ip', 'iptables', 'ipset', 'ipvsadm']);
 let reason = noVirtualMachine() ?? (missing.length > 0 ? `missing tools: ${missing.join(', ')}` : undefined);
 
 describe('ipvs on a kernel that has it', () => {

@@ -1,30 +1,14 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { canMakeNamespaces, type OwnNetwork } from '../support/own-network.ts';
-import { missingTools } from '../support/system-tools.ts';
+import { hostLacks } from '../support/host-lacks.ts';
+import type { OwnNetwork } from '../support/own-network.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { WeftProcess } from '../support/weft-process.ts';
+import type { WeftProcess } from '../support/weft-process.ts';
 import { get, learned, macOf, startWeb, TestCluster, untilGot } from './cluster.ts';
 
 const DEADLINE_MS = 300_000;
 const DUAL_STACK = ['--service-cidr', '10.96.0.0/16', '--service-cidr', 'fd00:96::/112'];
-
-function needed(...tools: readonly string[]): string | undefined {
-  if (!canMakeNamespaces()) return 'network namespaces need root';
-  const missing = missingTools().filter((tool) => tools.includes(tool));
-  return missing.length > 0 ? `missing: ${missing.join(', ')}` : undefined;
-}
-
-function startNode(
-  cluster: TestCluster,
-  host: OwnNetwork,
-  name: string,
-  ...flags: readonly string[]
-): WeftProcess {
-  const args = ['node', '--kubeconfig', cluster.kubeconfig, '--hostname-override', name, ...flags];
-  return new WeftProcess(host, args, { ...process.env, WEFT_LOG_LEVEL: 'info' });
-}
 
 /** A dual-stack LoadBalancer service over one server. */
 function balanced(name: string, backend: { readonly ipv4: string; readonly ipv6: string }): unknown[] {
@@ -57,7 +41,7 @@ function balanced(name: string, backend: { readonly ipv4: string; readonly ipv6:
 test(
   'one node answers ARP and NDP for an address; another takes over when it dies',
   async (context) => {
-    const reason = needed('ip', 'curl', 'nft');
+    const reason = hostLacks('ip', 'curl', 'nft');
     if (reason !== undefined) context.skip(reason);
     const pools = ['--lb-pool', '192.0.2.100-192.0.2.101', '--lb-pool', 'fd00::100-fd00::101'];
     await using cluster = await TestCluster.open('nd-l2', ...DUAL_STACK, ...pools);
@@ -69,8 +53,8 @@ test(
     for (const address of ['192.0.2.20', 'fd00::20']) startWeb(client, address, 'web');
     for (const host of [alpha, beta]) host.run('sysctl', ['-w', 'net.ipv6.conf.all.forwarding=1']);
     const flags = ['--proxy-mode', 'nftables', '--masquerade-all', '--announce-interface', 'eth0'];
-    await using a = startNode(cluster, alpha, 'alpha', ...flags);
-    await using b = startNode(cluster, beta, 'beta', ...flags);
+    await using a = cluster.startNode(alpha, 'alpha', ...flags);
+    await using b = cluster.startNode(beta, 'beta', ...flags);
     await Promise.all([a.ready(), b.ready()]);
     cluster.apply(...balanced('web', { ipv4: '192.0.2.20', ipv6: 'fd00::20' }));
     const outside = cluster.server;
@@ -126,7 +110,7 @@ function bgpFlags(last: number, mode: string): readonly string[] {
 test(
   'a BGP router spreads over the nodes, keeps routes over a restart, drops those of a dead one',
   async (context) => {
-    const reason = needed('ip', 'curl', 'nft', 'bird');
+    const reason = hostLacks('ip', 'curl', 'nft', 'bird');
     if (reason !== undefined) context.skip(reason);
     const pools = ['--lb-pool', '203.0.113.10-203.0.113.20', '--lb-pool', 'fd00:b9::10-fd00:b9::20'];
     await using cluster = await TestCluster.open('nd-bgp', ...DUAL_STACK, ...pools);
@@ -139,7 +123,7 @@ test(
     writeFileSync(config, BIRD);
     router.start('bird', ['-f', '-c', config, '-s', control, '-P', join(cluster.folder, 'bird.pid')]);
     const start = (host: OwnNetwork, name: string, last: number, mode = 'nftables'): WeftProcess =>
-      startNode(cluster, host, name, ...bgpFlags(last, mode));
+      cluster.startNode(host, name, ...bgpFlags(last, mode));
     const a = start(alpha, 'alpha', 11);
     await using b = start(beta, 'beta', 12);
     await Promise.all([a.ready(), b.ready()]);

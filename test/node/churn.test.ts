@@ -1,11 +1,11 @@
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { canMakeNamespaces, type OwnNetwork } from '../support/own-network.ts';
+import { hostLacks } from '../support/host-lacks.ts';
+import type { OwnNetwork } from '../support/own-network.ts';
 import { ROOT } from '../support/source-files.ts';
-import { missingTools } from '../support/system-tools.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { WeftProcess } from '../support/weft-process.ts';
+import type { WeftProcess } from '../support/weft-process.ts';
 import { get, learned, macOf, TestCluster, untilGot, web } from './cluster.ts';
 
 /** Of each of two phases: before an address moves, and after. `WEFT_CHURN_SECONDS=30 vitest run test/node/churn.test.ts` is the long run. */
@@ -127,10 +127,8 @@ function countSink(pods: OwnNetwork): () => number {
   return () => Number(counted.exec(pods.run('nft', ['list', 'table', 'ip', 'sink']).stdout)?.[1]);
 }
 
-function whyNot({ mode, tools, module }: (typeof MODES)[number], host: OwnNetwork): string | undefined {
-  const needed = ['ip', 'curl', 'nft', 'wrk', ...tools];
-  const missing = missingTools().filter((tool) => needed.includes(tool));
-  if (missing.length > 0) return `missing: ${missing.join(', ')}`;
+/** What a mode needs of the kernel. */
+function kernelLacks({ mode, module }: (typeof MODES)[number], host: OwnNetwork): string | undefined {
   if (module !== undefined && host.run('ipvsadm', ['-Ln']).status !== 0)
     return `mode ${mode} needs ${module}, which this kernel lacks`;
   return undefined;
@@ -140,11 +138,12 @@ test.for(MODES)(
   'mode $mode: endpoints come and go, a daemon is killed, an address moves: no connection fails',
   { timeout: DEADLINE_MS },
   async (row, context) => {
-    if (!canMakeNamespaces()) context.skip('network namespaces need root');
+    const reason = hostLacks('ip', 'curl', 'nft', 'wrk', ...row.tools);
+    if (reason !== undefined) context.skip(reason);
     const pool = ['--lb-pool', '192.0.2.100-192.0.2.100'];
     await using cluster = await TestCluster.open(`nd-churn-${row.mode.slice(0, 2)}`, ...pool);
-    const reason = whyNot(row, cluster.server);
-    if (reason !== undefined) context.skip(reason);
+    const without = kernelLacks(row, cluster.server);
+    if (without !== undefined) context.skip(without);
     const hosts = { alpha: cluster.host('alpha', 11), beta: cluster.host('beta', 12) };
     const addresses = { alpha: '192.0.2.11', beta: '192.0.2.12' };
     const client = cluster.host('client', 20);
@@ -152,11 +151,9 @@ test.for(MODES)(
     const sunk = countSink(pods);
     const servers = Load.script(pods, 'churn-servers.ts', ...PODS);
     const start = (name: 'alpha' | 'beta'): WeftProcess => {
-      const who = ['--hostname-override', name, '--data-dir', join(cluster.folder, name)];
       const how = ['--proxy-mode', row.mode, '--announce-interface', 'eth0'];
       const pace = ['iptables', 'ipvs'].map((mode) => [`--${mode}-min-sync-period`, '10ms']).flat();
-      const args = ['node', '--kubeconfig', cluster.kubeconfig, ...who, ...how, ...pace];
-      return new WeftProcess(hosts[name], args, { ...process.env, WEFT_LOG_LEVEL: 'info' });
+      return cluster.startNode(hosts[name], name, ...how, ...pace);
     };
     await using a = start('alpha');
     await using b = start('beta');

@@ -43,6 +43,13 @@ export class TestCluster implements AsyncDisposable {
     return this.lan.host(name, `192.0.2.${last}/24`, `fd00::${last}/64`);
   }
 
+  /** A `weft node` on this host, with what it writes kept in a folder of its name. */
+  startNode(host: OwnNetwork, name: string, ...flags: readonly string[]): WeftProcess {
+    const own = ['--hostname-override', name, '--data-dir', join(this.folder, name)];
+    const args = ['node', '--kubeconfig', this.kubeconfig, ...own, ...flags];
+    return new WeftProcess(host, args, { ...process.env, WEFT_LOG_LEVEL: 'info' });
+  }
+
   async killServer(): Promise<void> {
     await this.#process.stop('SIGKILL');
   }

@@ -1,9 +1,8 @@
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { canMakeNamespaces, type OwnNetwork } from '../support/own-network.ts';
-import { missingTools } from '../support/system-tools.ts';
+import { hostLacks } from '../support/host-lacks.ts';
+import type { OwnNetwork } from '../support/own-network.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { WeftProcess } from '../support/weft-process.ts';
+import type { WeftProcess } from '../support/weft-process.ts';
 import { get, startWeb, TestCluster, untilGot, web } from './cluster.ts';
 
 const VIP = '10.96.7.7';
@@ -23,39 +22,19 @@ async function askAll(host: OwnNetwork, url: string, wanted: string, over: () =>
   return failures;
 }
 
-function needed(...tools: readonly string[]): string | undefined {
-  if (!canMakeNamespaces()) return 'network namespaces need root';
-  const missing = missingTools().filter((tool) => tools.includes(tool));
-  return missing.length > 0 ? `missing: ${missing.join(', ')}` : undefined;
-}
-
-function startNode(
-  cluster: TestCluster,
-  host: OwnNetwork,
-  name: string,
-  ...flags: readonly string[]
-): WeftProcess {
-  const data = ['--data-dir', join(cluster.folder, name)];
-  return new WeftProcess(
-    host,
-    ['node', '--kubeconfig', cluster.kubeconfig, '--hostname-override', name, ...data, ...flags],
-    { ...process.env, WEFT_LOG_LEVEL: 'info' },
-  );
-}
-
 describe.each(['nftables', 'iptables', 'userspace'])('weft node in mode %s', (mode) => {
   const tool = mode === 'nftables' ? 'nft' : mode === 'iptables' ? 'iptables' : 'ip';
 
   test(
     'serves VIPs and node ports, registers, answers on kube-proxy’s ports',
     async (context) => {
-      const reason = needed('ip', 'curl', tool);
+      const reason = hostLacks('ip', 'curl', tool);
       if (reason !== undefined) context.skip(reason);
       await using cluster = await TestCluster.open(`nd-${mode.slice(0, 2)}`);
       const alpha = cluster.host('alpha', 11);
       const beta = cluster.host('beta', 12);
       startWeb(beta, '192.0.2.12', 'beta');
-      await using node = startNode(cluster, alpha, 'alpha', '--register', '--proxy-mode', mode);
+      await using node = cluster.startNode(alpha, 'alpha', '--register', '--proxy-mode', mode);
       await node.ready();
       cluster.apply(
         ...web('web', VIP, ['192.0.2.12'], {
@@ -83,13 +62,13 @@ describe.each(['nftables', 'iptables', 'userspace'])('weft node in mode %s', (mo
 test(
   'what the API said last is served while the API is away, and its news when it is back',
   async (context) => {
-    const reason = needed('ip', 'curl', 'nft', 'dig');
+    const reason = hostLacks('ip', 'curl', 'nft', 'dig');
     if (reason !== undefined) context.skip(reason);
     await using cluster = await TestCluster.open('nd-loss');
     const alpha = cluster.host('alpha', 11);
     startWeb(alpha, '192.0.2.11', 'alpha');
     const dns = ['--dns-address', '169.254.20.10'];
-    await using node = startNode(cluster, alpha, 'alpha', '--proxy-mode', 'nftables', ...dns);
+    await using node = cluster.startNode(alpha, 'alpha', '--proxy-mode', 'nftables', ...dns);
     await node.ready();
     cluster.apply(...web('web', VIP, ['192.0.2.11']));
     await untilGot(alpha, `http://${VIP}/`, 'alpha');
@@ -110,13 +89,13 @@ test(
 test(
   'restarts and kill -9 cost no connection',
   async (context) => {
-    const reason = needed('ip', 'curl', 'nft');
+    const reason = hostLacks('ip', 'curl', 'nft');
     if (reason !== undefined) context.skip(reason);
     await using cluster = await TestCluster.open('nd-again');
     const alpha = cluster.host('alpha', 11);
     const beta = cluster.host('beta', 12);
     startWeb(beta, '192.0.2.12', 'beta');
-    const start = (): WeftProcess => startNode(cluster, alpha, 'alpha', '--proxy-mode', 'nftables');
+    const start = (): WeftProcess => cluster.startNode(alpha, 'alpha', '--proxy-mode', 'nftables');
     const first = start();
     await first.ready();
     cluster.apply(...web('web', VIP, ['192.0.2.12']));
@@ -138,14 +117,13 @@ test(
 test(
   'two nodes, one with pods: reached by name and by VIP from the other',
   async (context) => {
-    const reason = needed('ip', 'curl', 'nft', 'dig');
+    const reason = hostLacks('ip', 'curl', 'nft', 'dig');
     if (reason !== undefined) context.skip(reason);
     await using cluster = await TestCluster.open('nd-pods');
     const alpha = cluster.host('alpha', 11);
     const beta = cluster.host('beta', 12);
     const flags = ['--proxy-mode', 'nftables', '--pod-routes'];
-    await using a = startNode(
-      cluster,
+    await using a = cluster.startNode(
       alpha,
       'alpha',
       ...flags,
@@ -155,7 +133,7 @@ test(
       '--dns-address',
       '192.0.2.11',
     );
-    await using b = startNode(cluster, beta, 'beta', ...flags, '--kubelet', '--pod-cidr', '10.244.2.0/24');
+    await using b = cluster.startNode(beta, 'beta', ...flags, '--kubelet', '--pod-cidr', '10.244.2.0/24');
     await a.ready();
     await b.ready();
     const code = `require('http').createServer((q, s) => s.end('pod')).listen(8080, process.env.POD_IP)`;
@@ -197,11 +175,11 @@ test(
 test(
   'a port that cannot be served is told on its Service, until it can',
   async (context) => {
-    const reason = needed('ip');
+    const reason = hostLacks('ip');
     if (reason !== undefined) context.skip(reason);
     await using cluster = await TestCluster.open('nd-refused');
     const alpha = cluster.host('alpha', 11);
-    await using node = startNode(cluster, alpha, 'alpha', '--proxy-mode', 'userspace');
+    await using node = cluster.startNode(alpha, 'alpha', '--proxy-mode', 'userspace');
     await node.ready();
     const ports = (protocol: string) => ({ ports: [{ name: 'http', port: 80, targetPort: 8080, protocol }] });
     cluster.apply(...web('web', VIP, ['192.0.2.11'], ports('SCTP')));

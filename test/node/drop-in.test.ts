@@ -2,8 +2,7 @@ import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { client } from '../support/kubectl.ts';
-import { canMakeNamespaces } from '../support/own-network.ts';
-import { missingTools } from '../support/system-tools.ts';
+import { hostLacks } from '../support/host-lacks.ts';
 import { WeftProcess } from '../support/weft-process.ts';
 import { startWeb, TestCluster, untilGot, web } from './cluster.ts';
 
@@ -44,9 +43,8 @@ function kubeProxyConfig(cluster: TestCluster): string {
 test(
   'weft node serves with what a cluster allows kube-proxy, and no more',
   async (context) => {
-    if (!canMakeNamespaces()) context.skip('network namespaces need root');
-    const missing = missingTools().filter((tool) => ['ip', 'curl', 'nft'].includes(tool));
-    if (missing.length > 0) context.skip(`missing: ${missing.join(', ')}`);
+    const reason = hostLacks('ip', 'curl', 'nft');
+    if (reason !== undefined) context.skip(reason);
     await using cluster = await TestCluster.open('nd-dropin');
     const alpha = cluster.host('alpha', 11);
     startWeb(alpha, '192.0.2.11', 'alpha');

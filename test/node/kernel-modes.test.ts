@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { waitFor } from '../support/wait-for.ts';
 import { get, untilGot } from './cluster.ts';
-import { needed, ProxyHost, VIP } from './support/proxy-host.ts';
+import { hostLacks } from '../support/host-lacks.ts';
+import { ProxyHost, VIP } from './support/proxy-host.ts';
 
 const DEADLINE_MS = 300_000;
 
@@ -9,7 +10,7 @@ describe.each(['nftables', 'iptables'])('weft proxy in mode %s', (mode) => {
   test(
     '--once writes and leaves, --cleanup removes all, --render touches nothing',
     (context) => {
-      const reason = needed('ip', 'curl', 'nft', 'iptables');
+      const reason = hostLacks('ip', 'curl', 'nft', 'iptables');
       if (reason !== undefined) context.skip(reason);
       using host = new ProxyHost(`km-once-${mode.slice(0, 2)}`);
       const flags = ['--from', host.manifest, '--proxy-mode', mode, '--hostname-override', 'alpha'];
@@ -31,7 +32,7 @@ describe.each(['nftables', 'iptables'])('weft proxy in mode %s', (mode) => {
   test(
     'rules that somebody else removed are written again at the next sync',
     async (context) => {
-      const reason = needed('ip', 'curl', 'nft', 'iptables');
+      const reason = hostLacks('ip', 'curl', 'nft', 'iptables');
       if (reason !== undefined) context.skip(reason);
       using host = new ProxyHost(`km-flush-${mode.slice(0, 2)}`);
       await using proxy = host.start(mode);
@@ -49,7 +50,7 @@ describe.each(['nftables', 'iptables'])('weft proxy in mode %s', (mode) => {
 test(
   'a process started in another mode than the one killed before it removes what that one wrote',
   async (context) => {
-    const reason = needed('ip', 'curl', 'nft', 'iptables');
+    const reason = hostLacks('ip', 'curl', 'nft', 'iptables');
     if (reason !== undefined) context.skip(reason);
     using host = new ProxyHost('km-left');
     const traces = (): Record<string, boolean> => ({
@@ -72,7 +73,7 @@ test(
 test(
   'kernel modes switch on a live node without a failed connection; sockets take over and give back',
   async (context) => {
-    const reason = needed('ip', 'curl', 'nft', 'iptables');
+    const reason = hostLacks('ip', 'curl', 'nft', 'iptables');
     if (reason !== undefined) context.skip(reason);
     using host = new ProxyHost('km-switch');
     await using proxy = host.start('iptables');

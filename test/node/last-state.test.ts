@@ -9,8 +9,7 @@ import { silentLogger } from '../../src/base/log.ts';
 import { LastState } from '../../src/node/last-state.ts';
 import { FakeApi } from '../api/client/fake-api.ts';
 import { FakeClock, settle } from '../support/fake-clock.ts';
-import { canMakeNamespaces } from '../support/own-network.ts';
-import { missingTools } from '../support/system-tools.ts';
+import { hostLacks } from '../support/host-lacks.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { WeftProcess } from '../support/weft-process.ts';
 import { get, startWeb, TestCluster, untilGot, web } from './cluster.ts';
@@ -93,9 +92,8 @@ test('a damaged file and one of another server are not used', async () => {
 test(
   'a daemon that starts while the API is away serves VIPs, names and Ingresses as they were',
   async (context) => {
-    if (!canMakeNamespaces()) context.skip('network namespaces need root');
-    const missing = missingTools().filter((tool) => ['ip', 'curl', 'nft', 'dig'].includes(tool));
-    if (missing.length > 0) context.skip(`missing: ${missing.join(', ')}`);
+    const reason = hostLacks('ip', 'curl', 'nft', 'dig');
+    if (reason !== undefined) context.skip(reason);
     await using cluster = await TestCluster.open('nd-last');
     const alpha = cluster.host('alpha', 11);
     startWeb(alpha, '192.0.2.11', 'alpha');

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { SystemdNotifier } from '../../src/node/systemd-notifier.ts';
 import { silentLogger } from '../../src/base/log.ts';
-import { canMakeNamespaces, type OwnNetwork } from '../support/own-network.ts';
+import { hostLacks } from '../support/host-lacks.ts';
+import type { OwnNetwork } from '../support/own-network.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { missingTools } from '../support/system-tools.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { WeftProcess } from '../support/weft-process.ts';
 import { TestCluster } from './cluster.ts';
@@ -20,8 +20,8 @@ async function listen(host: OwnNetwork, path: string): Promise<{ readonly text: 
 }
 
 test('systemd is told of readiness, the watchdog, a reload and the end', async (context) => {
-  if (!canMakeNamespaces()) context.skip('network namespaces need root');
-  if (missingTools().includes('socat')) context.skip('missing: socat');
+  const reason = hostLacks('ip', 'socat');
+  if (reason !== undefined) context.skip(reason);
   await using cluster = await TestCluster.open('nd-systemd');
   const alpha = cluster.host('alpha', 11);
   const path = join(cluster.folder, 'notify');

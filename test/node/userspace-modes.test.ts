@@ -4,7 +4,8 @@ import type { OwnNetwork } from '../support/own-network.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { WeftProcess } from '../support/weft-process.ts';
 import { get, startWeb, untilGot, web } from './cluster.ts';
-import { needed, ProxyHost, VIP } from './support/proxy-host.ts';
+import { hostLacks } from '../support/host-lacks.ts';
+import { ProxyHost, VIP } from './support/proxy-host.ts';
 
 const DEADLINE_MS = 900_000;
 /** A busy machine is slow, not wrong. */
@@ -77,7 +78,7 @@ test.for(['bind', 'redirect', 'tproxy'])(
   'no connection fails while the mode changes to userspace and back, capture %s',
   { timeout: DEADLINE_MS },
   async (capture, context) => {
-    const reason = needed('ip', 'curl', 'nft', 'iptables');
+    const reason = hostLacks('ip', 'curl', 'nft', 'iptables');
     if (reason !== undefined) context.skip(reason);
     using host = new ProxyHost(`um-${capture.slice(0, 4)}`);
     const outside = outsideOf(host);
@@ -111,7 +112,7 @@ test.for(captures)(
   'mode userspace captures service addresses for one listener, engine %s by %s',
   { timeout: DEADLINE_MS },
   async ([engine, way], context) => {
-    const reason = needed('ip', 'curl', 'nft');
+    const reason = hostLacks('ip', 'curl', 'nft');
     if (reason !== undefined) context.skip(reason);
     using host = new ProxyHost(`um-${engine.slice(0, 3)}-${way.slice(0, 3)}`);
     const items = [
@@ -180,7 +181,7 @@ require('net').createServer((socket) => socket.once('data', (data) => socket.end
 test(
   'capture by tproxy keeps both addresses of a connection, and --cleanup removes what a killed process left',
   async (context) => {
-    const reason = needed('ip', 'curl', 'nft');
+    const reason = hostLacks('ip', 'curl', 'nft');
     if (reason !== undefined) context.skip(reason);
     using host = new ProxyHost('um-left');
     const outside = outsideOf(host);

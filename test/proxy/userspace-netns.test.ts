@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { service, slice } from '../endpoints/kube-objects.ts';
-import { missingTools } from '../support/system-tools.ts';
+import { hostLacks } from '../support/host-lacks.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const WEFT = new URL('../../bin/weft', import.meta.url).pathname;
@@ -55,9 +55,8 @@ function ended(child: ChildProcess): Promise<unknown> {
 }
 
 test('addresses outside loopback are this host own while they are served', async (context) => {
-  if (process.getuid?.() !== 0) context.skip('network namespaces need root');
-  const missing = missingTools().filter((tool) => ['ip', 'curl'].includes(tool));
-  if (missing.length > 0) context.skip(`missing: ${missing.join(', ')}`);
+  const reason = hostLacks('ip', 'curl');
+  if (reason !== undefined) context.skip(reason);
   const folder = mkdtempSync(join(tmpdir(), 'weft-us-'));
   using namespaces = openNamespaces();
   const path = join(folder, 'web.json');

@@ -6,8 +6,8 @@ import { silentLogger } from '../../../src/base/log.ts';
 import { exec, type Exec } from '../../../src/net/exec.ts';
 import { openNodeLocal } from '../../../src/node/node-local-dns.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
-import { canMakeNamespaces, OwnNetwork } from '../../support/own-network.ts';
-import { missingTools } from '../../support/system-tools.ts';
+import { hostLacks } from '../../support/host-lacks.ts';
+import { OwnNetwork } from '../../support/own-network.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { WeftProcess } from '../../support/weft-process.ts';
 
@@ -28,9 +28,8 @@ const COREFILE = `.:53 {
 }`;
 
 function needsNamespaces(ctx: TestContext): void {
-  if (!canMakeNamespaces()) ctx.skip('needs root and network namespaces');
-  const missing = missingTools().filter((tool) => ['dig', 'iptables', 'ip'].includes(tool));
-  if (missing.length > 0) ctx.skip(`not installed: ${missing.join(', ')}`);
+  const reason = hostLacks('dig', 'iptables', 'ip');
+  if (reason !== undefined) ctx.skip(reason);
 }
 
 describe('node-local DNS', () => {

@@ -3,9 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { Lan } from '../../support/lan.ts';
-import { canMakeNamespaces, type OwnNetwork } from '../../support/own-network.ts';
+import type { OwnNetwork } from '../../support/own-network.ts';
 import { ROOT } from '../../support/source-files.ts';
-import { missingTools } from '../../support/system-tools.ts';
 import { WeftProcess } from '../../support/weft-process.ts';
 import { startWeb, web } from '../cluster.ts';
 
@@ -73,11 +72,4 @@ export class ProxyHost implements Disposable {
     this.lan[Symbol.dispose]();
     rmSync(this.folder, { recursive: true, force: true });
   }
-}
-
-/** Why a test cannot run here. */
-export function needed(...tools: readonly string[]): string | undefined {
-  if (!canMakeNamespaces()) return 'network namespaces need root';
-  const missing = missingTools().filter((tool) => tools.includes(tool));
-  return missing.length > 0 ? `missing: ${missing.join(', ')}` : undefined;
 }
