@@ -11,11 +11,17 @@ export interface ThreadCounts {
   readonly shed?: () => number;
   /** What found no room in the thread's arena, and was given memory of its own. */
   readonly arenaFull?: () => number;
+  /** TLS handshakes that came to nothing. */
+  readonly handshakeFailures?: () => number;
 }
 
 const COUNTED: Readonly<Record<keyof ThreadCounts, readonly [name: string, help: string]>> = {
   sendErrors: ['send_errors_total', 'Datagrams that the kernel refused to send'],
   shed: ['shed_total', 'Requests dropped because the ring to the slow path was full, oldest first'],
+  handshakeFailures: [
+    'handshake_failures_total',
+    'TLS handshakes that failed, took too long, had to make room, or whose client was not let in',
+  ],
   arenaFull: ['arena_full_total', 'Requests that found no room in the arena of their thread'],
 };
 

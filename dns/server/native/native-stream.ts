@@ -82,6 +82,7 @@ class NativeStream implements StreamEngine {
   readonly #sessions: TlsSessions | undefined;
   readonly #control = new Int32Array(new SharedArrayBuffer(STREAM_CONTROL.WORDS * 4));
   readonly #handedOver = new Set<StreamConnection>();
+  readonly #followed: Disposable | undefined;
   #worker: SupervisedWorker<StreamOrder, StreamReply> | undefined;
   /** Of this table and of the one before, whose last answers may still come. */
   #watched: readonly (WatchedAnswers | undefined)[] = [];
@@ -101,6 +102,11 @@ class NativeStream implements StreamEngine {
     this.#sessions = tls && TlsSessions.sized(STREAM_DESCRIPTORS);
     this.#deps = deps;
     this.#metrics = deps.metrics && EngineMetrics.on(deps.metrics);
+    this.#followed =
+      tls &&
+      this.#metrics?.follow(STREAM, {
+        handshakeFailures: () => Atomics.load(this.#control, STREAM_CONTROL.HANDSHAKE_FAILURES),
+      });
     this.#options = options;
     this.#listener = listener;
     const { address, port } = listener;
@@ -153,6 +159,7 @@ class NativeStream implements StreamEngine {
     this.#following?.[Symbol.dispose]();
     await this.#worker?.[Symbol.asyncDispose]();
     for (const watched of this.#watched) watched?.drain();
+    this.#followed?.[Symbol.dispose]();
     this.#sessions?.freeAll();
     this.#listener[Symbol.dispose]();
     for (const connection of this.#handedOver) connection.destroy();

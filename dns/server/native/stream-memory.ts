@@ -2,8 +2,8 @@ import type { SocketAddress } from '../../../src/net/native/socket-address.ts';
 import type { TlsFiles } from '../../block-settings.ts';
 import type { ReceiverTable } from './receiver-memory.ts';
 
-/** Words that a thread that serves connections and its owner share: how many it has. */
-export const STREAM_CONTROL = { OPEN: 0, WORDS: 1 } as const;
+/** Words that a thread that serves connections and its owner share: how many it has, and handshakes that came to nothing. */
+export const STREAM_CONTROL = { OPEN: 0, HANDSHAKE_FAILURES: 1, WORDS: 2 } as const;
 
 export interface StreamLimits {
   readonly connectionsMax: number;

@@ -31,7 +31,10 @@ export interface RoomMember {
 }
 
 /** One whose handshake is not done. */
-export interface GreetingMember extends RoomMember, Handshake {}
+export interface GreetingMember extends RoomMember, Handshake {
+  /** Ends it, and counts that it came to nothing. */
+  refuse(): void;
+}
 
 /** What the connections of one thread have in common: memory that is lent for an event, and who there is. */
 export class StreamRoom implements BridgeRoom {
@@ -50,6 +53,8 @@ export class StreamRoom implements BridgeRoom {
   readonly greetings = new Handshakes<GreetingMember>();
   readonly handOver: (connection: HandedOver) => void;
   readonly broken: (error: unknown) => void;
+  /** A handshake came to nothing. */
+  readonly refused: () => void;
   readonly #watched: () => void;
   reader: PackedReader | undefined;
   draining = false;
@@ -60,12 +65,14 @@ export class StreamRoom implements BridgeRoom {
       readonly handOver: (connection: HandedOver) => void;
       readonly broken: (error: unknown) => void;
       readonly watched: () => void;
+      readonly refused: () => void;
     },
     limits: StreamLimits,
   ) {
     this.loop = deps.loop;
     this.handOver = deps.handOver;
     this.broken = deps.broken;
+    this.refused = deps.refused;
     this.#watched = deps.watched;
     this.limits = limits;
   }

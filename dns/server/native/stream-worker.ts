@@ -54,6 +54,7 @@ class StreamThread {
         seat.post({ kind: 'handed over', connection }, [connection.unread.buffer as ArrayBuffer]),
       broken: (error: unknown) => seat.post({ kind: 'broken', reason: messageOf(error) }),
       watched: () => seat.post({ kind: 'watched' }),
+      refused: () => void Atomics.add(data.control, STREAM_CONTROL.HANDSHAKE_FAILURES, 1),
     };
     this.#room = new StreamRoom(deps, data.limits);
   }

@@ -38,14 +38,17 @@ export class TlsGreeting implements ReadyHandler, GreetingMember {
     this.#tls = tls;
     this.#client = client;
     this.#clientAuth = clientAuth;
-    this.#deadline = new WheelTimer(() => this.close());
+    this.#deadline = new WheelTimer(() => this.refuse());
   }
 
   /** The room holds the connection until it ends. */
   static take(room: StreamRoom, socket: StreamSocket, client: StreamClient, manner: TlsManner): void {
     const tls = TlsStream.accept(socket, manner.context, manner.sessions);
-    if (typeof tls === 'number') return socket.close();
-    room.greetings.stalled()?.close();
+    if (typeof tls === 'number') {
+      room.refused();
+      return socket.close();
+    }
+    room.greetings.stalled()?.refuse();
     const greeting = new TlsGreeting(room, socket, tls, client, manner.clientAuth);
     room.members.add(greeting);
     room.greetings.add(greeting);
@@ -63,6 +66,11 @@ export class TlsGreeting implements ReadyHandler, GreetingMember {
     this.close();
   }
 
+  refuse(): void {
+    if (this.#isOpen) this.#room.refused();
+    this.close();
+  }
+
   close(): void {
     if (!this.#isOpen) return;
     this.#leave();
@@ -74,10 +82,10 @@ export class TlsGreeting implements ReadyHandler, GreetingMember {
     const failure = this.#tls.handshake();
     this.waitsSinceMs = performance.now();
     if (failure === -ERRNO.EAGAIN) return;
-    if (failure < 0) return this.close();
+    if (failure < 0) return this.refuse();
     const { client } = this.#tls;
     if (!mayAsk(this.#clientAuth, { given: client !== undefined, trusted: client?.verdict === 'OK' }))
-      return this.close();
+      return this.refuse();
     this.#serve();
   }
 
