@@ -1,6 +1,5 @@
 import type { NodeView } from '../endpoints/node-view.ts';
 import type { Clock } from '../src/base/clock.ts';
-import { Fault } from '../src/base/fault.ts';
 import type { Logger } from '../src/base/log.ts';
 import type { Registry } from '../src/base/metrics.ts';
 import type { EngineName } from '../src/net/engine.ts';
@@ -53,7 +52,7 @@ interface ModeEntry {
 }
 
 /** One row a mode; the only place that knows them all. */
-const MODES: Readonly<Partial<Record<ProxyMode, ModeEntry>>> = {
+const MODES: Readonly<Record<ProxyMode, ModeEntry>> = {
   userspace: {
     open: (deps, options) => UserspaceBackend.open(deps, options),
     render: renderDoors,
@@ -68,26 +67,20 @@ const MODES: Readonly<Partial<Record<ProxyMode, ModeEntry>>> = {
 /** Modes that are there, for messages and cleanup. */
 export const MODE_NAMES = Object.keys(MODES) as readonly ProxyMode[];
 
-function entryOf(mode: ProxyMode): ModeEntry {
-  const entry = MODES[mode];
-  if (!entry) throw new Fault('MODE_UNKNOWN', `there is no proxy mode ${mode}; use ${MODE_NAMES.join(', ')}`);
-  return entry;
-}
-
 export async function openBackend(
   mode: ProxyMode,
   deps: BackendDeps,
   options: BackendOptions,
 ): Promise<Backend> {
-  const backend = await entryOf(mode).open(deps, options);
+  const backend = await MODES[mode].open(deps, options);
   // sockets know their own flows
   return mode === 'userspace' ? backend : new StaleFlowBackend(deps, backend);
 }
 
 export function renderMode(mode: ProxyMode, view: NodeView, options: BackendOptions): string {
-  return entryOf(mode).render(view, options);
+  return MODES[mode].render(view, options);
 }
 
 export function modeEvaluator(mode: ProxyMode, views: readonly NodeView[]): Evaluator {
-  return MODES[mode]?.evaluator(views) ?? viewEvaluator(views, mode);
+  return MODES[mode].evaluator(views);
 }

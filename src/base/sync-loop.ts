@@ -1,5 +1,4 @@
 import type { Clock } from './clock.ts';
-import { messageOf } from './fault.ts';
 import type { Logger } from './log.ts';
 
 export interface SyncLoopOptions {
@@ -68,11 +67,7 @@ export class SyncLoop implements AsyncDisposable {
     } catch (error) {
       failed = true;
       if (!this.#abort.signal.aborted) {
-        this.#deps.log.error('sync failed', {
-          error,
-          retryMs: this.#options.retryIntervalMs,
-          reason: messageOf(error),
-        });
+        this.#deps.log.error('sync failed', { error, retryMs: this.#options.retryIntervalMs });
       }
     }
     // from here on a mark schedules for itself: between two steps it would be lost

@@ -35,14 +35,11 @@ export class WorkQueue<K> implements Disposable {
       this.#again.add(key);
       return;
     }
+    // who waits for a key has left none behind
     const taker = this.#takers.shift();
-    if (taker && this.#waiting.size === 0) {
-      this.#processing.add(key);
-      taker(key);
-      return;
-    }
-    if (taker) this.#takers.unshift(taker);
-    this.#waiting.add(key);
+    if (!taker) return void this.#waiting.add(key);
+    this.#processing.add(key);
+    taker(key);
   }
 
   /** Adds the key after delayMs. An earlier add wins; a later call replaces the delay. */
