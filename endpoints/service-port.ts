@@ -20,7 +20,7 @@ export interface LoadBalancerAddress {
 }
 
 /**
- * A service with everything that stands behind it: the one value that DNS, proxy, ingress and mesh read.
+ * A service with everything that stands behind it: the one value that DNS, proxy and ingress read.
  * Immutable: a change of the Service or of one of its slices replaces the value.
  */
 export interface ServiceEntry {

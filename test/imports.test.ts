@@ -2,6 +2,22 @@ import { posix } from 'node:path';
 import { expect, it } from 'vitest';
 import { programFiles, textOf } from './support/source-files.ts';
 
+/** What a process is composed of. */
+const ROOMS = [
+  'base',
+  'net',
+  'store',
+  'api/kinds',
+  'api/server',
+  'api/client',
+  'endpoints',
+  'dns',
+  'proxy',
+  'ingress',
+  'controllers',
+  'kubelet',
+];
+
 /** Which room may import which, with the reason. `src/x` is written x; api rooms are api/kinds, api/server, api/client. */
 const TABLE: Readonly<Record<string, { may: readonly string[]; because: string }>> = {
   base: { may: [], because: 'it has no domain' },
@@ -27,7 +43,6 @@ const TABLE: Readonly<Record<string, { may: readonly string[]; because: string }
     may: ['base', 'net', 'endpoints', 'api/kinds'],
     because: 'reads the Snapshot and Ingress objects',
   },
-  mesh: { may: ['base', 'net', 'endpoints', 'api/kinds'], because: 'as ingress' },
   controllers: {
     may: ['base', 'net', 'api/kinds', 'api/client', 'endpoints'],
     because: 'the way back is the API alone',
@@ -36,43 +51,8 @@ const TABLE: Readonly<Record<string, { may: readonly string[]; because: string }
     may: ['base', 'net', 'api/kinds', 'api/client', 'api/streams', 'endpoints'],
     because: 'the way back is the API alone',
   },
-  node: {
-    may: [
-      'base',
-      'net',
-      'store',
-      'api/kinds',
-      'api/server',
-      'api/client',
-      'endpoints',
-      'dns',
-      'proxy',
-      'ingress',
-      'mesh',
-      'controllers',
-      'kubelet',
-    ],
-    because: 'the composition root: everything but the command line',
-  },
-  cli: {
-    may: [
-      'base',
-      'net',
-      'store',
-      'api/kinds',
-      'api/server',
-      'api/client',
-      'endpoints',
-      'dns',
-      'proxy',
-      'ingress',
-      'mesh',
-      'controllers',
-      'kubelet',
-      'node',
-    ],
-    because: 'the only place where everything meets',
-  },
+  node: { may: ROOMS, because: 'the composition root: everything but the command line' },
+  cli: { may: [...ROOMS, 'node'], because: 'the only place where everything meets' },
 };
 
 /** Edges the table must see at least, so that a broken reader cannot pass empty. */

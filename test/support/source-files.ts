@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 /** Folders that hold the program itself. */
-export const PROGRAM = ['src/', 'endpoints/', 'dns/', 'proxy/', 'ingress/', 'mesh/'];
+export const PROGRAM = ['src/', 'endpoints/', 'dns/', 'proxy/', 'ingress/'];
 
 /** Paths of all tracked or new files that git does not ignore. */
 export function projectFiles(): string[] {
