@@ -16,6 +16,12 @@ export const TOKEN = table(
   (byte) => isAlphaNumeric(byte) || (byte < 128 && "!#$%&'*+-.^_`|~".includes(String.fromCharCode(byte))),
 );
 
+/**
+ * A method as we take it: capital letters, `-` and `_`, as nginx does. All registered ones are of these (RFC 9110 section 16.1); one in
+ * small letters is another method by the letter, and the same one to backends that rules are to protect.
+ */
+export const METHOD = table((byte) => (byte >= 65 && byte <= 90) || byte === 45 || byte === 95);
+
 /** field-content: VCHAR, obs-text, SP and HTAB; no other control (RFC 9110 section 5.5). */
 export const FIELD_CONTENT = table((byte) => byte === HT || (byte >= SP && byte !== 127));
 
@@ -27,6 +33,11 @@ export const HEX = Uint8Array.from({ length: 256 }, (_, byte) => {
   const digit = Number.parseInt(String.fromCharCode(byte), 16);
   return Number.isNaN(digit) ? 255 : digit;
 });
+
+/** True when text may be the method of a request. */
+export function isMethod(text: string): boolean {
+  return /^[A-Z_-]+$/.test(text);
+}
 
 /** True when text is a non-empty token. */
 export function isToken(text: string): boolean {

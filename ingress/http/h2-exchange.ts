@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { ConnectionFacts, Exchange, ExchangeHandler } from './exchange.ts';
 import { fieldName, Fields, Role } from './fields.ts';
 import { isAuthority } from './framing.ts';
-import { isFieldValue, isToken } from './bytes.ts';
+import { isFieldValue, isMethod, isToken } from './bytes.ts';
 import { NO_BODY, type RequestHead, UNKNOWN_LENGTH } from './message.ts';
 
 const nobody: ExchangeHandler = {
@@ -78,7 +78,7 @@ function pseudoFault(
   target: string,
   protocol: string | undefined,
 ): { status: number; reason: string } | undefined {
-  if (!isToken(method) || !/^(\/[^\u0000-\u0020#\u007f]*|\*)$/.test(target))
+  if (!isMethod(method) || !/^(\/[^\u0000-\u0020#\u007f]*|\*)$/.test(target))
     return { status: 400, reason: 'bad pseudo header field' };
   if (method === 'CONNECT' && protocol === undefined) return { status: 405, reason: 'CONNECT is not served' };
   if (protocol !== undefined && (method !== 'CONNECT' || protocol !== 'websocket'))

@@ -1,4 +1,4 @@
-import { COLON, CR, FIELD_CONTENT, HT, LF, SP, TARGET, TOKEN } from './bytes.ts';
+import { COLON, CR, FIELD_CONTENT, HT, LF, METHOD, SP, TARGET, TOKEN } from './bytes.ts';
 import { type FieldName, fieldName, Fields } from './fields.ts';
 import type { BadHead } from './message.ts';
 
@@ -38,7 +38,7 @@ export function scanRequestHead(bytes: Buffer, start: number, limits: HeadLimits
   for (let skipped = 0; at + 1 < end && bytes[at] === CR && bytes[at + 1] === LF && skipped < 2; skipped++)
     at += 2;
   const first = at;
-  while (at < end && TOKEN[bytes[at]!] === 1) at++;
+  while (at < end && METHOD[bytes[at]!] === 1) at++;
   const methodEnd = at;
   if (at === end) return incompleteLine(at - first, limits);
   if (bytes[at] === CR && at + 1 === end && at === first) return undefined;

@@ -115,6 +115,22 @@ describe('refused with one answer, and the connection closed', () => {
     ['100,000 names', get(Array.from({ length: 100_000 }, (_, n) => `a${n}:`).join('\r\n')), 431],
     ['a target of 9 KiB', `GET /${'a'.repeat(9_000)} HTTP/1.1\r\nHost: web.test\r\n\r\n`, 414],
     ['a method without an end', 'A'.repeat(10_000), 400],
+    ['a method in small letters', 'get / HTTP/1.1\r\nHost: web.test\r\n\r\n', 400],
+    ['a method in both', `Post / HTTP/1.1\r\nHost: web.test\r\n\r\n${HIDDEN}`, 400],
+    ['a method with a mark', 'G!T / HTTP/1.1\r\nHost: web.test\r\n\r\n', 400],
+    ['a bare LF before the request line', `\n${HIDDEN}`, 400],
+    ['a version of two digits', `GET / HTTP/1.01\r\nHost: web.test\r\n\r\n${HIDDEN}`, 400],
+    ['TE with a parameter', post('Transfer-Encoding: chunked;x=1', `0\r\n\r\n${HIDDEN}`), 400],
+    ['TE after a no-break space', post('Transfer-Encoding: \xa0chunked', `0\r\n\r\n${HIDDEN}`), 400],
+    ['TE with a comma behind', post('Transfer-Encoding: chunked,', `0\r\n\r\n${HIDDEN}`), 501],
+    ['CL in scientific notation', post('Content-Length: 4e1', HIDDEN), 400],
+    ['CL twice, the same', post('Content-Length: 0\r\nContent-Length: 0', HIDDEN), 400],
+    ['Host with letters for a port', 'GET / HTTP/1.1\r\nHost: web.test:abc\r\n\r\n', 400],
+    ['Host twice, the same', 'GET / HTTP/1.1\r\nHost: web.test\r\nHost: web.test\r\n\r\n', 400],
+    ['an absolute target without a host', 'GET http:///x HTTP/1.1\r\nHost: web.test\r\n\r\n', 400],
+    ['chunk size of 2^64-1', chunked('ffffffffffffffff\r\nx'), 400],
+    ['chunk size negative', chunked('-1\r\nx\r\n0\r\n\r\n'), 400],
+    ['chunk extension with a bare CR', chunked('1;a\rb\r\nx\r\n0\r\n\r\n'), 400],
   ];
 
   test.for(rows)('%s', async ([, bytes, status]) => {
@@ -163,6 +179,37 @@ describe('read as the RFCs say', () => {
     );
     expect(backend.last.headers).toMatchObject({ host: 'web.test', 'x-forwarded-for': '127.0.0.1' });
     expect(backend.last.headers).not.toHaveProperty('x-secret');
+  });
+
+  test('what comes after a request that ends the connection is not read', async () => {
+    for (const value of ['close', 'keep-alive, close', 'Close']) {
+      const { text, closed } = await talk(rig.http, get(`Connection: ${value}`) + HIDDEN);
+      expect([statusesOf(text), closed]).toEqual([[200], true]);
+    }
+    expect(backend.received.map(({ target }) => target)).toEqual(['/', '/', '/']);
+  });
+
+  test('an offer of HTTP/2 or TLS in clear text is not taken up', async () => {
+    for (const offer of ['h2c', 'TLS/1.3', 'HTTP/2.0'])
+      await talk(
+        rig.http,
+        get(`Connection: Upgrade, HTTP2-Settings\r\nUpgrade: ${offer}\r\nHTTP2-Settings: AAMAAABk`),
+      );
+    expect(backend.received).toHaveLength(3);
+    for (const { headers } of backend.received)
+      expect([headers.upgrade, headers['http2-settings']]).toEqual([undefined, undefined]);
+  });
+
+  test('trailers that frame or name a host are no part of the next request', async () => {
+    const { text } = await talk(
+      rig.http,
+      chunked('0\r\nContent-Length: 40\r\nHost: evil.test\r\n\r\n') + HIDDEN,
+    );
+    expect(statusesOf(text)).toEqual([200, 200]);
+    expect(backend.received.map(({ target, trailers }) => [target, trailers])).toEqual([
+      ['/', {}],
+      ['/hidden', {}],
+    ]);
   });
 
   test('Proxy never reaches a backend, nor do names with an underscore', async () => {

@@ -63,6 +63,7 @@ describe('requests that would be two in HTTP/1.1', () => {
         [':authority', 'web.test:80'],
       ],
     ],
+    ['a method in small letters', plainRequest('/', 'get')],
     ['an unknown :protocol', [...plainRequest('/', 'CONNECT'), [':protocol', 'tcp']]],
   ];
   test.for(rows)('%s', async ([, fields]) => {
