@@ -39,6 +39,8 @@ export interface AdmissionPlugin {
   readonly name: string;
   admit?(request: AdmissionRequest): Promise<void> | void;
   validate?(request: AdmissionRequest): Promise<void> | void;
+  /** Exec, attach, port-forward, proxy: operation CONNECT, the object is their options. */
+  connect?(request: AdmissionRequest): Promise<void> | void;
   /** Runs last, just before the store. */
   reserve?(request: AdmissionRequest): Promise<Reservation | undefined> | Reservation | undefined;
 }
@@ -61,6 +63,13 @@ export class AdmissionChain {
     for (const plugin of this.#plugins) {
       const validated = plugin.validate?.(request);
       if (validated) await validated;
+    }
+  }
+
+  async connect(request: AdmissionRequest): Promise<void> {
+    for (const plugin of this.#plugins) {
+      const judged = plugin.connect?.(request);
+      if (judged) await judged;
     }
   }
 

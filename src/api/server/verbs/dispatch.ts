@@ -4,6 +4,7 @@ import type { ApiRequest, UserInfo } from '../http/request.ts';
 import type { RequestInfo } from '../http/request-info.ts';
 import { unknownPath } from '../http/unknown-path.ts';
 import { methodNotAllowed, noSuchPath } from '../status.ts';
+import { admitted } from './connect.ts';
 import type { Core } from './context.ts';
 import { warningHeader } from './options.ts';
 import { get, listOrWatch } from './read.ts';
@@ -56,7 +57,7 @@ async function answer(routes: Routes, call: Call): Promise<Reply | undefined> {
       routes.subresources.get(`*/${info.subresource}`);
     const declared = kind.subresources.find((one) => one.name === info.subresource);
     if (!handler || !declared) throw noSuchPath();
-    return await handler(call);
+    return await admitted(handler)(call);
   }
   if (kind.virtual) {
     const handler = routes.virtual.get(`${info.group}/${kind.kind}`);

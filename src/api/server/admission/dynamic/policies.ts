@@ -36,17 +36,15 @@ interface Finding {
 
 /** ValidatingAdmissionPolicies with their bindings (KEP-3488). Expressions are bounded; a fault follows failurePolicy. */
 export function validatingPolicies(core: Core, decide: Decide): AdmissionPlugin {
-  return {
-    name: 'ValidatingAdmissionPolicy',
-    validate(request) {
-      if (isExempt(request)) return;
-      for (const binding of objectsOf(core, GROUP, 'validatingadmissionpolicybindings', '')) {
-        const name = stringAt(binding['spec'], 'policyName');
-        const policy = objectOf(core, GROUP, 'validatingadmissionpolicies', '', name);
-        if (policy) judge({ core, decide }, request, policy, binding);
-      }
-    },
+  const validate = (request: AdmissionRequest): void => {
+    if (isExempt(request)) return;
+    for (const binding of objectsOf(core, GROUP, 'validatingadmissionpolicybindings', '')) {
+      const name = stringAt(binding['spec'], 'policyName');
+      const policy = objectOf(core, GROUP, 'validatingadmissionpolicies', '', name);
+      if (policy) judge({ core, decide }, request, policy, binding);
+    }
   };
+  return { name: 'ValidatingAdmissionPolicy', validate, connect: validate };
 }
 
 function judge(

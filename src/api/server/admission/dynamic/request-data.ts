@@ -6,7 +6,9 @@ const gvkOf = ({ group, version, kind }: GroupVersionKind): JsonObject => ({ gro
 
 /** The `request` of an AdmissionReview and of CEL, without the objects. */
 export function requestData(request: AdmissionRequest, matched: KindInfo, uid: string): JsonObject {
-  const { kind, subresource, user, name, namespace, operation, dryRun, options } = request;
+  const { kind, subresource, user, name, namespace, operation, dryRun, options, object } = request;
+  // Of a connection the options are the object, and their kind is the kind asked for.
+  const connects = operation === 'CONNECT' ? { group: '', version: 'v1', kind: object?.kind } : undefined;
   const resourceOf = (one: KindInfo): JsonObject => ({
     group: one.group,
     version: one.version,
@@ -14,10 +16,10 @@ export function requestData(request: AdmissionRequest, matched: KindInfo, uid: s
   });
   return {
     uid,
-    kind: gvkOf(bodyKind(matched, subresource)),
+    kind: connects ?? gvkOf(bodyKind(matched, subresource)),
     resource: resourceOf(matched),
     ...(subresource && { subResource: subresource }),
-    requestKind: gvkOf(bodyKind(kind, subresource)),
+    requestKind: connects ?? gvkOf(bodyKind(kind, subresource)),
     requestResource: resourceOf(kind),
     ...(subresource && { requestSubResource: subresource }),
     name,
@@ -30,7 +32,7 @@ export function requestData(request: AdmissionRequest, matched: KindInfo, uid: s
       ...(user.extra && { extra: user.extra }),
     },
     dryRun,
-    options,
+    options: connects ? null : options,
   };
 }
 

@@ -38,10 +38,12 @@ export class Webhooks {
   readonly mutating: AdmissionPlugin = {
     name: 'MutatingAdmissionWebhook',
     admit: (request) => this.#mutate(request),
+    connect: (request) => this.#mutate(request),
   };
   readonly validating: AdmissionPlugin = {
     name: 'ValidatingAdmissionWebhook',
     validate: (request) => this.#judge(request),
+    connect: (request) => this.#judge(request),
   };
   readonly #core: Core;
   readonly #client: WebhookClient;
@@ -97,7 +99,12 @@ export class Webhooks {
     return this.#applyPatch(hook, request, request.object, patch);
   }
 
-  #applyPatch(hook: Hook, { kind }: AdmissionRequest, object: UnknownObject, patch: string): boolean {
+  #applyPatch(
+    hook: Hook,
+    { kind, operation }: AdmissionRequest,
+    object: UnknownObject,
+    patch: string,
+  ): boolean {
     let patched: unknown;
     try {
       const operations = JSON.parse(Buffer.from(patch, 'base64').toString('utf8')) as unknown;
@@ -107,16 +114,14 @@ export class Webhooks {
         `the patch of admission webhook ${JSON.stringify(hook.name)} failed: ${messageOf(error)}`,
       );
     }
+    if (operation === 'CONNECT') return replaced(object, objectAt({ patched }, 'patched'));
     const lenient = { fieldValidation: 'Ignore', warn: () => {} } as const;
     const read = decodeObject(hook.kind, { value: patched, duplicates: [] }, undefined, lenient);
     const made = inVersion(read, hook.kind, kind) ?? read;
     const { name, namespace, uid } = object.metadata;
     Object.assign(made.metadata, { name }, namespace && { namespace }, uid && { uid });
     kind.defaults(made);
-    if (equalJson(made, object)) return false;
-    for (const key of Object.keys(object)) delete object[key];
-    Object.assign(object, made);
-    return true;
+    return replaced(object, made);
   }
 
   async #judge(request: AdmissionRequest): Promise<void> {
@@ -188,6 +193,14 @@ export class Webhooks {
     }
     if (response['allowed'] !== true) throw denial(name, objectAt(response, 'status'));
   }
+}
+
+/** Makes the object like another one, in place; false when it is. */
+function replaced(object: UnknownObject, made: JsonObject | UnknownObject): boolean {
+  if (equalJson(made, object)) return false;
+  for (const key of Object.keys(object)) delete object[key];
+  Object.assign(object, made);
+  return true;
 }
 
 const CODE_MIN = 400;
