@@ -23,6 +23,8 @@ export interface ProxySourceOptions {
   /** The server's address, whatever the kubeconfig says. */
   readonly master?: string | undefined;
   readonly follow: boolean;
+  /** A server that refuses the first call is a fault, nothing to wait for. */
+  readonly atOnce?: boolean;
   /** How long the first lists may take. */
   readonly deadlineMs: number;
   readonly metrics: Registry;
@@ -82,6 +84,7 @@ async function fromApi(context: CliContext, options: ProxySourceOptions): Promis
     const deps = { clock: systemClock, log, random: Math.random, metrics: options.metrics };
     const required: Promise<void>[] = [];
     const signal = AbortSignal.any([stop, AbortSignal.timeout(options.deadlineMs)]);
+    if (options.atOnce) await client.read('/version', signal);
     for (const { resource, labelSelector } of followedFor(options)) {
       const selected = labelSelector === undefined ? {} : { labelSelector };
       const informer = stack.use(openInformer(client, resource, selected, deps));

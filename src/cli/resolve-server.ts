@@ -5,6 +5,7 @@ import type { Pod } from '../api/kinds/pod.ts';
 import type { Service } from '../api/kinds/service.ts';
 import { messageOf } from '../base/fault.ts';
 import { familyOf, splitHostPort } from '../net/ip.ts';
+import { DNS_NAMESPACE, DNS_SERVICE } from '../node/cluster-dns.ts';
 import { connect } from './api-access.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError } from './context.ts';
 import type { AskTransport } from './resolve-ask.ts';
@@ -14,8 +15,6 @@ interface ServerAddress {
   readonly port: number;
 }
 
-const DNS_NAMESPACE = 'kube-system';
-const DNS_SERVICE = 'kube-dns';
 const PORTS: Readonly<Record<AskTransport, number>> = { udp: 53, tcp: 53, tls: 853, https: 443 };
 
 /** ADDRESS or ADDRESS:PORT. */

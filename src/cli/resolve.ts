@@ -3,6 +3,7 @@ import { parseType, type RecordType } from '../../dns/wire/numbers.ts';
 import { reverseNameOf } from '../../dns/cluster/reverse-name.ts';
 import { messageOf } from '../base/fault.ts';
 import { parseAddress } from '../net/ip.ts';
+import { clusterDomainOf, DEFAULT_CLUSTER_DOMAIN } from './cluster-domain.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
 import { manifestPath, repeated } from './flags.ts';
 import { readBatch } from './read-batch.ts';
@@ -24,7 +25,8 @@ interface ResolveFlags {
   readonly pod?: string;
   readonly search?: readonly string[];
   readonly ndots?: string;
-  readonly clusterDomain: string;
+  /** Undefined: the cluster says. */
+  readonly clusterDomain?: string;
   readonly kubeconfig?: string;
   readonly from?: readonly string[];
   readonly strict?: boolean;
@@ -33,6 +35,9 @@ interface ResolveFlags {
   readonly json?: boolean;
   readonly batch?: string;
 }
+
+/** With the zone of the cluster found out. */
+type SettledFlags = ResolveFlags & { readonly clusterDomain: string };
 
 const EXAMPLES = `
 Examples:
@@ -64,7 +69,7 @@ export const register: RegisterCommand = (program, context) => {
     .option('--pod <namespace/name>', 'take search path and ndots from this pod')
     .option('--search <domain>', 'search this domain too, after those of the cluster (repeatable)', repeated)
     .option('--ndots <n>', 'names with fewer dots go through the search path first (default: 5)')
-    .option('--cluster-domain <name>', 'DNS zone of the cluster', 'cluster.local')
+    .option('--cluster-domain <name>', 'DNS zone of the cluster (default: what the cluster says)')
     .option('--kubeconfig <file>', 'how to reach the API (default: $KUBECONFIG, then what `weft up` wrote)')
     .option(
       '--from <path...>',
@@ -87,11 +92,12 @@ async function run(
   context: CliContext,
   name: string | undefined,
   type: string | undefined,
-  flags: ResolveFlags,
+  told: ResolveFlags,
 ): Promise<void> {
-  if ((name === undefined) === (flags.batch === undefined))
+  if ((name === undefined) === (told.batch === undefined))
     throw new ExitError(EXIT_USAGE, 'give either a name or --batch FILE');
   if (name !== undefined) mustBeName(name);
+  const flags = { ...told, clusterDomain: await domainOf(context, told) };
   const settings = await searchSettings(context, flags);
   const types = name === undefined ? [] : typesOf(name, type);
   await using asker = await openAskerFor(context, flags);
@@ -101,7 +107,14 @@ async function run(
   if (lookup.found === undefined) throw new ExitError(EXIT_FAILURE, notFound(lookup, asker));
 }
 
-async function openAskerFor(context: CliContext, flags: ResolveFlags): Promise<Asker> {
+/** A server that was named, and manifests, say nothing of their zone. */
+async function domainOf(context: CliContext, flags: ResolveFlags): Promise<string> {
+  if (flags.clusterDomain !== undefined) return flags.clusterDomain;
+  if (flags.server !== undefined || flags.from !== undefined) return DEFAULT_CLUSTER_DOMAIN;
+  return await clusterDomainOf(context, flags.kubeconfig);
+}
+
+async function openAskerFor(context: CliContext, flags: SettledFlags): Promise<Asker> {
   if (flags.from) return await openOfflineAsker(context, { ...flags, from: flags.from });
   const transport = transportOf(flags);
   const at = flags.server
@@ -117,7 +130,7 @@ function transportOf(flags: ResolveFlags): AskTransport {
   return chosen[0] ?? 'udp';
 }
 
-async function searchSettings(context: CliContext, flags: ResolveFlags): Promise<SearchSettings> {
+async function searchSettings(context: CliContext, flags: SettledFlags): Promise<SearchSettings> {
   const base =
     flags.pod === undefined
       ? namespaceSearch(flags.namespace, flags.clusterDomain)
@@ -157,7 +170,7 @@ async function runBatch(
   context: CliContext,
   asker: Asker,
   settings: SearchSettings,
-  flags: ResolveFlags,
+  flags: SettledFlags,
 ): Promise<void> {
   for (const line of (await readBatch(flags.batch!, context)).split('\n')) {
     if (line.trim() === '') continue;
@@ -169,7 +182,7 @@ async function runBatch(
 async function batchAnswer(
   asker: Asker,
   settings: SearchSettings,
-  flags: ResolveFlags,
+  flags: SettledFlags,
   line: string,
 ): Promise<unknown> {
   try {

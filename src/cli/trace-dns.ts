@@ -11,6 +11,7 @@ import { messageOf } from '../base/fault.ts';
 import { Registry } from '../base/metrics.ts';
 import { nodeCorefile } from '../node/node-corefile.ts';
 import { asksUp, connect } from './api-access.ts';
+import { DEFAULT_CLUSTER_DOMAIN } from './cluster-domain.ts';
 import { type CliContext, EXIT_USAGE, ExitError } from './context.ts';
 import { openProxySource } from './proxy-source.ts';
 import { namespaceSearch, searchCandidates } from './resolve-search.ts';
@@ -21,6 +22,8 @@ interface AskedName {
   /** A pod, `namespace/name`: its search list counts for a name without a final dot. */
   readonly client: string | undefined;
   readonly conf: string | undefined;
+  /** Zone of the cluster, where `conf` does not say it. */
+  readonly clusterDomain: string;
   readonly strict: boolean;
 }
 
@@ -35,8 +38,6 @@ export interface NameTrace {
 }
 
 const SYNC_DEADLINE_MS = 30_000;
-/** What `weft up` answers by. */
-const UP_COREFILE = nodeCorefile({ clusterDomain: 'cluster.local', pods: 'verified', upstreams: [] });
 
 /** `weft trace --dns NAME`: what the cluster's DNS would say to NAME, step by step, along the client's search list. */
 export async function traceDns(
@@ -61,7 +62,7 @@ export async function explainAlong(
   { from, kubeconfig }: ObjectAccess,
 ): Promise<NameTrace> {
   const ofUp = from.length === 0 && asksUp(context.env, kubeconfig);
-  const options = clusterOptions(asked, context, ofUp ? UP_COREFILE : DEFAULT_COREFILE);
+  const options = clusterOptions(asked, context, builtInCorefile(asked, ofUp));
   const { name, type } = readQuestion(asked.question);
   const tracker = new Tracker({ log: context.log }, { pods: options.pods === 'verified' });
   const source = await openProxySource(context, {
@@ -69,6 +70,7 @@ export async function explainAlong(
     from: from.length > 0 ? from : undefined,
     kubeconfig: kubeconfig ?? '',
     follow: false,
+    atOnce: true,
     deadlineMs: SYNC_DEADLINE_MS,
     metrics: new Registry(),
     pods: options.pods === 'verified',
@@ -85,6 +87,12 @@ export async function explainAlong(
     if (explanation.rcode === 'NOERROR') break;
   }
   return { type, steps };
+}
+
+/** What `weft up` answers by, or what kubeadm installs, for the zone of this cluster. */
+function builtInCorefile({ clusterDomain }: AskedName, ofUp: boolean): string {
+  if (ofUp) return nodeCorefile({ clusterDomain, pods: 'verified', upstreams: [] });
+  return DEFAULT_COREFILE.replaceAll(DEFAULT_CLUSTER_DOMAIN, clusterDomain);
 }
 
 /** Of the Corefile's first `kubernetes` stanza. */

@@ -15,6 +15,7 @@ import { messageOf } from '../base/fault.ts';
 import { Registry } from '../base/metrics.ts';
 import { familyOf } from '../net/ip.ts';
 import { asksUp, connect } from './api-access.ts';
+import { clusterDomainOf, DEFAULT_CLUSTER_DOMAIN } from './cluster-domain.ts';
 import { type CliContext, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
 import { addKubeProxyFlags, readProxyConfig, type KubeProxyFlags } from './proxy-flags.ts';
 import { openProxySource } from './proxy-source.ts';
@@ -29,6 +30,7 @@ interface TraceFlags extends KubeProxyFlags {
   readonly to?: string;
   readonly dns?: string;
   readonly conf?: string;
+  readonly clusterDomain?: string;
   readonly batch?: string;
   readonly json?: boolean;
   readonly node?: string;
@@ -38,7 +40,6 @@ interface TraceFlags extends KubeProxyFlags {
 }
 
 const SYNC_DEADLINE_MS = 30_000;
-const CLUSTER_DOMAIN = 'cluster.local';
 
 export const register: RegisterCommand = (program, context) => {
   const command = program
@@ -54,6 +55,7 @@ export const register: RegisterCommand = (program, context) => {
       '--conf <file>',
       'the Corefile that names are looked up by (default: the one of `weft up`, else the one kubeadm installs)',
     )
+    .option('--cluster-domain <name>', 'DNS zone of the cluster (default: what the cluster says)')
     .option('--batch <file>', 'one JSON question a line, one JSON answer a line; - is standard input')
     .option('--json', 'print the answer as JSON')
     .option('--node <name>', 'whose proxy (default: this host)')
@@ -82,8 +84,9 @@ async function run(flags: TraceFlags, context: CliContext): Promise<void> {
   if ([flags.to, flags.batch, flags.dns].filter((flag) => flag !== undefined).length !== 1)
     throw new ExitError(EXIT_USAGE, 'give one of --to, --dns and --batch');
   const { paths, who } = splitFrom(flags.from ?? []);
+  const clusterDomain = await domainOf(flags, context, paths);
   if (flags.dns !== undefined) {
-    const asked = { question: flags.dns, client: who, conf: flags.conf };
+    const asked = { question: flags.dns, client: who, conf: flags.conf, clusterDomain };
     const how = { json: flags.json === true, strict: flags.strict === true };
     return await traceDns(
       context,
@@ -91,8 +94,8 @@ async function run(flags: TraceFlags, context: CliContext): Promise<void> {
       { from: paths, kubeconfig: stringFlag(flags['kubeconfig']) },
     );
   }
-  const named = nameTarget(flags.to ?? '', CLUSTER_DOMAIN);
-  if (named) return await traceNamed(flags, context, named);
+  const named = nameTarget(flags.to ?? '', clusterDomain);
+  if (named) return await traceNamed({ ...flags, clusterDomain }, context, named);
   if (flags.to !== undefined && isWebUrl(flags.to)) {
     const asked = { url: flags.to, client: who, json: flags.json === true, strict: flags.strict === true };
     return await traceUrl(context, asked, { from: paths, kubeconfig: stringFlag(flags['kubeconfig']) });
@@ -107,11 +110,25 @@ async function run(flags: TraceFlags, context: CliContext): Promise<void> {
   context.stdout.write(flags.json ? `${JSON.stringify(trace, undefined, 2)}\n` : traceText(trace));
 }
 
+/** The zone of the cluster, which nobody is asked for where addresses alone are traced. */
+async function domainOf(flags: TraceFlags, context: CliContext, paths: readonly string[]): Promise<string> {
+  if (flags.clusterDomain !== undefined) return flags.clusterDomain;
+  const target = flags.to ?? '';
+  const names = flags.dns !== undefined || isWebUrl(target) || nameTarget(target, '') !== undefined;
+  if (!names || paths.length > 0) return DEFAULT_CLUSTER_DOMAIN;
+  return await clusterDomainOf(context, stringFlag(flags['kubeconfig']));
+}
+
 /** DNS first, then the way of a packet to the first address it gave. */
-async function traceNamed(flags: TraceFlags, context: CliContext, target: NameTarget): Promise<void> {
+async function traceNamed(
+  flags: TraceFlags & { readonly clusterDomain: string },
+  context: CliContext,
+  target: NameTarget,
+): Promise<void> {
   const { paths, who } = splitFrom(flags.from ?? []);
   const access = { from: paths, kubeconfig: stringFlag(flags['kubeconfig']) };
-  const how = { client: who, conf: flags.conf, strict: flags.strict === true };
+  const { conf, clusterDomain, strict = false } = flags;
+  const how = { client: who, conf, clusterDomain, strict };
   const dns = await explainAlong(context, { question: target.name, ...how }, access);
   const address = dns.steps.at(-1)?.addresses[0];
   const proxy =
@@ -186,6 +203,7 @@ async function load(
     from: paths.length > 0 ? paths : undefined,
     kubeconfig: config.kubeconfig,
     follow: false,
+    atOnce: true,
     deadlineMs: SYNC_DEADLINE_MS,
     metrics: new Registry(),
     pods: true,

@@ -4,8 +4,10 @@ import type { EndpointSlice } from '../api/kinds/endpoint-slice.ts';
 import type { Service } from '../api/kinds/service.ts';
 import { Fault } from '../base/fault.ts';
 
-const NAMESPACE = 'kube-system';
-const NAME = 'kube-dns';
+export const DNS_NAMESPACE = 'kube-system';
+export const DNS_SERVICE = 'kube-dns';
+/** On that Service: the zone its server answers for. */
+export const CLUSTER_DOMAIN_ANNOTATION = 'weft.dev/cluster-domain';
 const FIELD_MANAGER = 'weft-up';
 
 /**
@@ -14,15 +16,20 @@ const FIELD_MANAGER = 'weft-up';
  */
 export async function publishClusterDns(
   client: ApiClient,
-  where: { readonly clusterIP: string; readonly listen: { readonly host: string; readonly port: number } },
+  where: {
+    readonly clusterIP: string;
+    readonly listen: { readonly host: string; readonly port: number };
+    readonly clusterDomain: string;
+  },
 ): Promise<void> {
   const service: Service = {
     apiVersion: 'v1',
     kind: 'Service',
     metadata: {
-      name: NAME,
-      namespace: NAMESPACE,
+      name: DNS_SERVICE,
+      namespace: DNS_NAMESPACE,
       labels: { 'k8s-app': 'kube-dns', 'kubernetes.io/name': 'CoreDNS' },
+      annotations: { [CLUSTER_DOMAIN_ANNOTATION]: where.clusterDomain },
     },
     spec: {
       clusterIP: where.clusterIP,
@@ -35,7 +42,11 @@ export async function publishClusterDns(
   const slice: EndpointSlice = {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
-    metadata: { name: `${NAME}-weft`, namespace: NAMESPACE, labels: { 'kubernetes.io/service-name': NAME } },
+    metadata: {
+      name: `${DNS_SERVICE}-weft`,
+      namespace: DNS_NAMESPACE,
+      labels: { 'kubernetes.io/service-name': DNS_SERVICE },
+    },
     addressType: 'IPv4',
     ports: [
       { name: 'dns', port: where.listen.port, protocol: 'UDP' },
@@ -47,17 +58,17 @@ export async function publishClusterDns(
   if (kept !== undefined && kept !== where.clusterIP)
     throw new Fault(
       'SERVICE_RANGE_CHANGED',
-      `the store holds services of another range: ${NAME} has ${kept} and would get ${where.clusterIP}; start with the --service-cidr of before, or with another --data-dir`,
+      `the store holds services of another range: ${DNS_SERVICE} has ${kept} and would get ${where.clusterIP}; start with the --service-cidr of before, or with another --data-dir`,
     );
   const options = { fieldManager: FIELD_MANAGER, force: true };
-  await client.patch(resources.services, NAME, NAMESPACE, 'apply', service, options);
-  await client.patch(resources.endpointSlices, `${NAME}-weft`, NAMESPACE, 'apply', slice, options);
+  await client.patch(resources.services, DNS_SERVICE, DNS_NAMESPACE, 'apply', service, options);
+  await client.patch(resources.endpointSlices, `${DNS_SERVICE}-weft`, DNS_NAMESPACE, 'apply', slice, options);
 }
 
 /** Undefined: the store is new. */
 async function keptClusterIP(client: ApiClient): Promise<string | undefined> {
   try {
-    return (await client.get<Service>(resources.services, NAME, NAMESPACE)).spec?.clusterIP;
+    return (await client.get<Service>(resources.services, DNS_SERVICE, DNS_NAMESPACE)).spec?.clusterIP;
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) return undefined;
     throw error;

@@ -78,7 +78,11 @@ export async function openUp(deps: NodeDeps, options: UpOptions): Promise<Up> {
   stack.use(await openKubelet(deps, control, options));
   deps.onReady('kubelet', `node ${options.nodeName}, pods in ${options.podCidr}`);
   const dns = stack.use(await openDns(deps, tracker, options));
-  await publishClusterDns(control.client, { clusterIP: clusterDnsAddress(options), listen: boundDns(dns) });
+  await publishClusterDns(control.client, {
+    clusterIP: clusterDnsAddress(options),
+    listen: boundDns(dns),
+    clusterDomain: options.clusterDomain,
+  });
   deps.onReady(
     'dns',
     `${joinHostPort(boundDns(dns).host, boundDns(dns).port)} (UDP and TCP), zone ${options.clusterDomain}`,
