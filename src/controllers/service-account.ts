@@ -18,7 +18,7 @@ export function openServiceAccountController(
   const { client, informers } = context;
   const namespaces = informers.informer<Namespace>(resources.namespaces);
   const accounts = informers.informer<KubeObject>(resources.serviceAccounts);
-  const configMaps = informers.informer<ConfigMap>(resources.configMaps);
+  const configMaps = informers.selected<ConfigMap>(resources.configMaps, `metadata.name=${ROOT_CA}`);
   const { rootCaPem } = options;
   const loop = openLoop(context, 'service-account', async (namespace, signal) => {
     const present = namespaces.get(undefined, namespace);
@@ -49,9 +49,7 @@ export function openServiceAccountController(
     accounts.subscribe(({ type, object }) => {
       if (type === 'deleted' && object.metadata.name === 'default') loop.add(object.metadata.namespace ?? '');
     }),
-    configMaps.subscribe(({ object }) => {
-      if (object.metadata.name === ROOT_CA) loop.add(object.metadata.namespace ?? '');
-    }),
+    configMaps.subscribe(({ object }) => loop.add(object.metadata.namespace ?? '')),
   );
 }
 

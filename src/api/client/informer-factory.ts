@@ -1,6 +1,6 @@
 import type { KubeObject } from '../kinds/meta.ts';
 import type { ApiClient, Resource } from './client.ts';
-import type { Informer, InformerOptions } from './informer.ts';
+import type { Informer } from './informer.ts';
 import type { IndexFunction } from './object-cache.ts';
 import { type InformerDeps, openInformer, type SharedInformer } from './open-informer.ts';
 import { collectionPath } from './paths.ts';
@@ -17,6 +17,9 @@ export interface InformerFactory extends AsyncDisposable {
     resource: Resource,
     indices?: Readonly<Record<string, IndexFunction<T>>>,
   ): Informer<T>;
+  /** Follows only what the field selector names: the server sends nothing else, and nothing else is kept. */
+  selected<T extends KubeObject>(resource: Resource, fieldSelector: string): Informer<T>;
+  /** Somebody follows the whole collection. */
   has(resource: Resource): boolean;
   /** Resolves when every informer opened so far has its first complete list. */
   synced(signal?: AbortSignal): Promise<void>;
@@ -25,6 +28,7 @@ export interface InformerFactory extends AsyncDisposable {
 export function openInformerFactory(client: ApiClient, deps: InformerDeps): InformerFactory {
   const open = new Map<string, SharedInformer<KubeObject>>();
   const parts = new SharedParts();
+  const trim = <T extends KubeObject>(object: T): T => parts.share(withoutManagedFields(object));
   return {
     informer<T extends KubeObject>(
       resource: Resource,
@@ -33,15 +37,23 @@ export function openInformerFactory(client: ApiClient, deps: InformerDeps): Info
       const path = collectionPath(resource);
       const present = open.get(path) as SharedInformer<T> | undefined;
       if (!present) {
-        const trim = (object: T): T => parts.share(withoutManagedFields(object));
-        const options: InformerOptions<T> = { indices, trim };
-        const made = openInformer(client, resource, options, deps);
+        const made = openInformer<T>(client, resource, { indices, trim }, deps);
         open.set(path, made);
         deps.memory?.remember(made);
         return made;
       }
       for (const [name, indexFunction] of Object.entries(indices)) present.addIndex(name, indexFunction);
       return present;
+    },
+    selected<T extends KubeObject>(resource: Resource, fieldSelector: string): Informer<T> {
+      const key = `${collectionPath(resource)}?${fieldSelector}`;
+      const present = open.get(key) as SharedInformer<T> | undefined;
+      if (present) return present;
+      // A part of a collection is not remembered as the whole.
+      const { memory: _, ...rest } = deps;
+      const made = openInformer<T>(client, resource, { fieldSelector, trim }, rest);
+      open.set(key, made);
+      return made;
     },
     has: (resource) => open.has(collectionPath(resource)),
     async synced(signal) {

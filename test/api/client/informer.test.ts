@@ -280,6 +280,30 @@ describe('informer factory', () => {
     expect(factory.has(resources.pods)).toBe(false);
     expect(api.requests).toHaveLength(1);
   });
+
+  it('follows what a field selector names apart from the whole collection', async () => {
+    const api = new FakeApi();
+    const clock = new FakeClock();
+    const remembered: string[] = [];
+    const memory = {
+      recall: () => undefined,
+      remember: ({ resource }: { resource: { plural: string } }) => void remembered.push(resource.plural),
+    };
+    const deps = { clock, log: silentLogger, random: () => 0, memory };
+    await using factory = openInformerFactory(createApiClient(api.exchange, { clock }), deps);
+    const bundles = factory.selected<ConfigMap>(resources.configMaps, 'metadata.name=a');
+    expect(factory.selected(resources.configMaps, 'metadata.name=a')).toBe(bundles);
+    expect(factory.has(resources.configMaps)).toBe(false);
+    await factory.synced();
+    expect(remembered).toEqual([]); // it would be taken for the whole collection after a restart
+    expect(api.requests).toHaveLength(1);
+    expect(new URL(api.requests[0]!.target, 'http://fake').searchParams.get('fieldSelector')).toBe(
+      'metadata.name=a',
+    );
+    expect(factory.informer(resources.configMaps)).not.toBe(bundles);
+    await factory.synced();
+    expect(remembered).toEqual(['configmaps']);
+  });
 });
 
 describe('feedSink', () => {
