@@ -23,6 +23,8 @@ export interface Plugin {
   serve(query: Query, next: Handler): Outcome | Promise<Outcome>;
   /** False while the plugin cannot answer yet; absent = always ready. Asked by `ready`. */
   ready?(): boolean;
+  /** URL of the page that the plugin serves over HTTP; printed at the start. */
+  readonly page?: string;
   /**
    * True when answers of the compiled table may bypass this plugin: it neither changes nor must see them
    * (counting excepted). A plugin in front of the table without this sends every question down the slow path.

@@ -2,7 +2,7 @@ import type * as http from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import type { Peer } from '../query.ts';
-import { splitHostPort } from '../../src/net/ip.ts';
+import { joinHostPort, splitHostPort } from '../../src/net/ip.ts';
 import { listening } from './stream-listener.ts';
 
 export interface HttpReply {
@@ -60,6 +60,11 @@ export class HttpEndpoint implements AsyncDisposable {
     response.writeHead(reply.status, { 'content-type': reply.contentType ?? 'text/plain; charset=utf-8' });
     response.end(request.method === 'HEAD' ? undefined : reply.body);
   }
+}
+
+/** `http://127.0.0.1:8181/ready`. */
+export function pageUrl({ address, port }: Peer, path: string): string {
+  return `http://${joinHostPort(address, port)}${path}`;
 }
 
 /** `:8181`, `localhost:8181`, `[::1]:8181`; undefined when the text is no address with a port. */

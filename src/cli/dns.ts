@@ -135,11 +135,13 @@ async function run(context: CliContext, flags: DnsFlags): Promise<void> {
   if (server.failed.aborted) throw new ExitError(EXIT_FAILURE, messageOf(server.failed.reason));
 }
 
-function announce({ stdout }: CliContext, { addresses }: DnsServer): void {
+function announce({ stdout }: CliContext, { addresses, plugins }: DnsServer): void {
   for (const { transport, address, port } of addresses) {
     stdout.write(`dns ${transport} ${joinHostPort(address, port)}\n`);
   }
-  stdout.write('ready\n');
+  // blocks share their pages
+  const pages = plugins.flatMap(({ name, page }) => (page === undefined ? [] : `dns ${name} ${page}\n`));
+  stdout.write(`${[...new Set(pages)].join('')}ready\n`);
 }
 
 async function openGround(

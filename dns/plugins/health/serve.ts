@@ -1,7 +1,7 @@
 import { sleep } from '../../../src/base/clock.ts';
 import type { Plugin, PluginDeps } from '../../plugin.ts';
 import type { Peer } from '../../query.ts';
-import { HttpEndpoint } from '../../server/http-endpoint.ts';
+import { HttpEndpoint, pageUrl } from '../../server/http-endpoint.ts';
 import { SelfProbe } from './self-probe.ts';
 
 /** GET /health says 200 OK for as long as the process runs; `lameduck` keeps serving for a while after the stop. */
@@ -18,6 +18,7 @@ export async function openHealth(
   deps.log.info('health endpoint', { ...bound });
   return {
     name: 'health',
+    page: pageUrl(bound, '/health'),
     transparent: true,
     serve: (query, next) => next(query),
     ...(options.lameduckMs > 0 && { lameduck: () => sleep(deps.clock, options.lameduckMs) }),

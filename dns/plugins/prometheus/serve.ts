@@ -1,7 +1,7 @@
 import { Registry } from '../../../src/base/metrics.ts';
 import type { Plugin, PluginDeps } from '../../plugin.ts';
 import type { Peer } from '../../query.ts';
-import { HttpEndpoint } from '../../server/http-endpoint.ts';
+import { HttpEndpoint, pageUrl } from '../../server/http-endpoint.ts';
 import { AllFastCounters, FastCounters } from './fast-counters.ts';
 import { RequestMetrics } from './metrics.ts';
 import { processMetrics } from './process-metrics.ts';
@@ -34,6 +34,7 @@ export async function openPrometheus(
   deps.log.info('metrics endpoint', { ...bound });
   return {
     name: 'prometheus',
+    page: pageUrl(bound, '/metrics'),
     transparent: true,
     serve: (query, next) => next(query),
     observe: (sent) => metrics.observe(sent),

@@ -1,6 +1,6 @@
 import type { Plugin, PluginDeps } from '../../plugin.ts';
 import type { Handler, Outcome, Peer, Query } from '../../query.ts';
-import { HttpEndpoint, type HttpReply } from '../../server/http-endpoint.ts';
+import { HttpEndpoint, type HttpReply, pageUrl } from '../../server/http-endpoint.ts';
 
 export interface ReadyOptions {
   readonly address: Peer;
@@ -17,18 +17,20 @@ export async function openReady(deps: PluginDeps, options: ReadyOptions): Promis
   const endpoint = deps.host.shared(`http ${address} ${port}`, () => new HttpEndpoint(options.address));
   const bound = await endpoint.opened();
   deps.log.info('readiness endpoint', { ...bound });
-  return new Ready(deps, options, endpoint);
+  return new Ready(deps, options, endpoint, pageUrl(bound, '/ready'));
 }
 
 class Ready implements Plugin {
   readonly name = 'ready';
   readonly transparent = true;
+  readonly page: string;
   readonly #deps: PluginDeps;
   readonly #continuously: boolean;
   readonly #wasReady = new Set<Plugin>();
   readonly #page: Disposable;
 
-  constructor(deps: PluginDeps, { continuously }: ReadyOptions, endpoint: HttpEndpoint) {
+  constructor(deps: PluginDeps, { continuously }: ReadyOptions, endpoint: HttpEndpoint, page: string) {
+    this.page = page;
     this.#deps = deps;
     this.#continuously = continuously;
     this.#page = endpoint.add('/ready', () => this.#reply());
