@@ -5,7 +5,7 @@
  */
 import { parseArgs } from 'node:util';
 import { soak, type SoakSample } from '../test/soak/soak.ts';
-import { median } from './median.ts';
+import { median } from './quantiles.ts';
 
 const { values } = parseArgs({
   options: {

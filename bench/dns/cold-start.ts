@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { encodeMessage } from '../../dns/wire/encode.ts';
 import { queryMessage } from '../../dns/wire/message.ts';
 import { serviceName, serviceObject } from './cluster.ts';
-import { median } from '../median.ts';
+import { median } from '../quantiles.ts';
 
 const CPU_LIMIT_MS = 100;
 const SERVICES = 1000;

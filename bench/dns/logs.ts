@@ -6,8 +6,8 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { median } from '../median.ts';
-import { treeCpuSeconds } from './process-cpu.ts';
+import { median } from '../quantiles.ts';
+import { treeCpuSeconds } from '../processes.ts';
 import { completed, type Engine, startServer, writeQuestions } from './rig.ts';
 
 const SERVICES = 10_000;

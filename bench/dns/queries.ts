@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { peers, writeZones } from './peers.ts';
-import { treeCpuSeconds } from './process-cpu.ts';
+import { treeCpuSeconds } from '../processes.ts';
 import { answering, completed, type Engine, type Questions, startServer, writeQuestions } from './rig.ts';
 
 const CPU_LIMIT_MICROSECONDS = 7.5;

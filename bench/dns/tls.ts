@@ -9,9 +9,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { peers, writeZones } from './peers.ts';
-import { treeCpuSeconds } from './process-cpu.ts';
+import { treeCpuSeconds } from '../processes.ts';
 import { answering, completed, startServer, writeQuestions } from './rig.ts';
-import { median } from '../median.ts';
+import { median } from '../quantiles.ts';
 
 const [seconds = 4, services = 10_000, rounds = 3] = process.argv.slice(2).map(Number);
 const CLIENTS = 16;

@@ -1,7 +1,7 @@
 /** A row of the table of engines: weft beside a peer doing the same work, in one run. */
 import { execFileSync } from 'node:child_process';
-import { treeCpuSeconds } from '../dns/process-cpu.ts';
-import { median } from '../median.ts';
+import { treeCpuSeconds } from '../processes.ts';
+import { median } from '../quantiles.ts';
 
 /** Of the lower of both saturations: load at which latency is looked at. */
 const PACE_SHARE = 0.7;

@@ -1,7 +1,8 @@
 /** The userspace proxy's TCP beside haproxy in mode tcp, before one echo server. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { ready, Rig, script } from '../proxy/relay-rig.ts';
+import { ready } from '../processes.ts';
+import { Rig, script } from '../proxy/relay-rig.ts';
 import { type Contender, type Contest, LOAD_CORE, p99, pin, SERVER_CORE } from './contest.ts';
 
 const ECHO = { address: '127.244.99.1', port: 19_701 };
@@ -9,19 +10,6 @@ const SERVICE_PORT = 19_702;
 const HAPROXY = { address: '127.0.99.2', port: 19_703 };
 const CONNECTIONS = 64;
 const STREAMS = 4;
-const CONFIG = `global
-  nbthread 1
-  maxconn 4096
-defaults
-  mode tcp
-  timeout connect 1s
-  timeout client 60s
-  timeout server 60s
-listen web
-  bind ${HAPROXY.address}:${HAPROXY.port}
-  server a ${ECHO.address}:${ECHO.port}
-`;
-
 /** Calls back with each contest while its contenders run. */
 export async function relayContests(
   seconds: number,
@@ -29,9 +17,8 @@ export async function relayContests(
 ): Promise<void> {
   using rig = new Rig();
   await ready(rig.start(process.execPath, [script('userspace-echo.ts'), ECHO.address, String(ECHO.port)]));
-  const haproxy = rig.start('haproxy', ['-db', '-f', rig.file('haproxy.cfg', CONFIG)]);
   const ours = await rig.weft('native', { protocol: 'TCP', ...ECHO, servicePort: SERVICE_PORT });
-  const theirs = { name: 'haproxy', pid: haproxy.pid ?? 0, ...HAPROXY };
+  const theirs = rig.haproxy(HAPROXY, ECHO);
   for (const { pid } of [ours, theirs]) pin(pid, SERVER_CORE);
   const load = async ({ address, port }: Contender, kind: string, connections: number) => {
     const done = await rig.run('userspace-load.ts', [address, port, connections, seconds, kind]);

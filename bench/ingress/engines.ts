@@ -15,7 +15,7 @@ import {
   startNginx,
   startWeft,
 } from './stage.ts';
-import { median } from '../median.ts';
+import { median } from '../quantiles.ts';
 
 const requests = Number(process.argv[2] ?? 60_000);
 const rounds = Number(process.argv[3] ?? 5);

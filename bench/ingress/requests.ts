@@ -13,7 +13,7 @@ import {
   startNginx,
   startWeft,
 } from './stage.ts';
-import { median } from '../median.ts';
+import { median } from '../quantiles.ts';
 
 const RATIO_LIMIT = 2.2;
 const seconds = Number(process.argv[2] ?? 2);

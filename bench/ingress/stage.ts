@@ -1,11 +1,11 @@
 /** What the ingress benchmarks share: a backend, the three proxies in front of it, load and CPU time. */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { childrenOf, cpuSeconds, ready } from '../processes.ts';
 
-const TICKS_PER_SECOND = 100; // USER_HZ, fixed on Linux
 export const BACKEND = { address: '127.0.77.1', port: 19_800 };
 
 export interface Proxy {
@@ -188,10 +188,7 @@ export async function startWeft(
     '--healthz-port',
     '0',
   ]);
-  await new Promise<void>((resolve, reject) => {
-    child.stdout?.on('data', (chunk: Buffer) => chunk.includes('ready') && resolve());
-    child.on('exit', (code) => reject(new Error(`weft ended with ${code} before it was ready`)));
-  });
+  await ready(child);
   return { ...proxy, pids: () => [child.pid ?? 0] };
 }
 
@@ -288,35 +285,12 @@ function secret(name: string, cert: string, key: string): object {
   };
 }
 
-/** User and system time of these processes so far. */
-export function cpuSeconds(pids: readonly number[]): number {
-  let ticks = 0;
-  for (const pid of pids) {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-    ticks += Number(fields[11]) + Number(fields[12]);
-  }
-  return ticks / TICKS_PER_SECOND;
-}
-
 /** Resident memory in bytes. */
 export function residentBytes(pids: readonly number[]): number {
   let kilobytes = 0;
   for (const pid of pids)
     kilobytes += Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
   return kilobytes * 1024;
-}
-
-function childrenOf(pid: number): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((child) => {
-      try {
-        return Number(readFileSync(`/proc/${child}/stat`, 'utf8').split(') ')[1]?.split(' ')[1]) === pid;
-      } catch {
-        return false; // it ended meanwhile
-      }
-    });
 }
 
 async function listening(address: string, port: number): Promise<void> {
@@ -345,7 +319,7 @@ export async function perUnit(
   work: () => Promise<number>,
 ): Promise<{ microseconds: number; units: number }> {
   const pids = proxy.pids();
-  const before = cpuSeconds(pids);
+  const before = cpuSeconds(...pids);
   const units = await work();
-  return { microseconds: Math.round(((cpuSeconds(pids) - before) / units) * 1e7) / 10, units };
+  return { microseconds: Math.round(((cpuSeconds(...pids) - before) / units) * 1e7) / 10, units };
 }

@@ -8,6 +8,7 @@ import { Tracker } from '../../endpoints/tracker.ts';
 import type { EndpointSlice } from '../../src/api/kinds/endpoint-slice.ts';
 import type { Service } from '../../src/api/kinds/service.ts';
 import { silentLogger } from '../../src/base/log.ts';
+import { quantile } from '../quantiles.ts';
 
 const COMPILE_LIMIT_MS = 1_000;
 const CHANGE_LIMIT_MS = 1;
@@ -69,10 +70,6 @@ function timed(work: () => void): number {
   return performance.now() - startMs;
 }
 
-function quantile(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
-}
-
 const objects = Array.from({ length: serviceCount }, (_, i) => [service(i), slice(i, 0)]).flat();
 const tracker = new Tracker({ log: silentLogger });
 const views = new NodeViewTracker(tracker, node);
@@ -93,7 +90,6 @@ for (let n = 0; n < CHANGES; n++) {
     }),
   );
 }
-changesMs.sort((a, b) => a - b);
 
 const report = {
   services: serviceCount,

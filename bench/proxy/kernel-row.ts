@@ -15,6 +15,7 @@ import { exec } from '../../src/net/exec.ts';
 import { openNetlink } from '../../src/net/netlink/socket.ts';
 import { NetworkNamespace } from '../../test/support/network-namespace.ts';
 import { benchService, benchSlice, clusterIPOf } from './kernel-objects.ts';
+import { quantile } from '../quantiles.ts';
 
 const BACKEND = '10.127.255.1';
 const CONNECTIONS = 3_000;
@@ -80,7 +81,6 @@ async function row(count: number, each: number, changeCount: number): Promise<Re
     await backend.apply(delta.view, delta.changes, delta.previous, signal);
     times.push(performance.now() - from);
   }
-  times.sort((a, b) => a - b);
   const rssMib = Math.round(process.memoryUsage().rss / 1_048_576);
   const from = performance.now();
   for (let i = 0; i < CONNECTIONS; i++) await dial(clusterIPOf(count - 1), PATIENCE_MS);
@@ -134,10 +134,6 @@ function dial(address: string, timeoutMs: number): Promise<void> {
     socket.on('close', () => (connected ? resolve() : reject(new Error('not connected'))));
     socket.resume();
   });
-}
-
-function quantile(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 }
 
 function tenth(value: number): number {

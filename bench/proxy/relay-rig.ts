@@ -1,11 +1,11 @@
-/** What the benchmarks of the userspace proxy share: processes, manifests, CPU time. */
+/** What the benchmarks of the userspace proxy share: processes, manifests, turns. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { median } from '../median.ts';
+import { ready } from '../processes.ts';
+import { median } from '../quantiles.ts';
 
-const TICKS_PER_SECOND = 100; // USER_HZ, fixed on Linux
 const VIPS = { native: '127.96.99.1', portable: '127.96.99.2' } as const;
 
 /** Who passes bytes on, and where clients meet it. */
@@ -45,6 +45,27 @@ export class Rig implements Disposable {
     return path;
   }
 
+  /** haproxy in mode tcp before one endpoint, on one thread. */
+  haproxy(
+    listen: { readonly address: string; readonly port: number },
+    backing: Pick<Backing, 'address' | 'port'>,
+  ): Target {
+    const config = `global
+  nbthread 1
+  maxconn 4096
+defaults
+  mode tcp
+  timeout connect 1s
+  timeout client 60s
+  timeout server 60s
+listen web
+  bind ${listen.address}:${listen.port}
+  server a ${backing.address}:${backing.port}
+`;
+    const child = this.start('haproxy', ['-db', '-f', this.file('haproxy.cfg', config)]);
+    return { name: 'haproxy', pid: child.pid ?? 0, ...listen };
+  }
+
   /** `weft proxy` before one endpoint. */
   async weft(engine: keyof typeof VIPS, backing: Backing): Promise<Target> {
     const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
@@ -76,20 +97,6 @@ export class Rig implements Disposable {
     for (const child of this.#children) child.kill('SIGKILL');
     rmSync(this.#folder, { recursive: true });
   }
-}
-
-/** Resolves with the line `ready`. */
-export function ready(child: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    child.stdout?.on('data', (chunk: Buffer) => chunk.includes('ready') && resolve());
-    child.on('exit', (code) => reject(new Error(`ended with ${code} before it was ready`)));
-  });
-}
-
-/** User and system time of a process and its threads. */
-export function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
 /** Each target in turns, round after round; the median of each. Once unmeasured: the compiler of V8 has to see it. */

@@ -5,7 +5,8 @@
  * Run: node bench/proxy/udp.ts [seconds] [sockets] [rounds] [path of ngx_stream_module.so]
  */
 import { existsSync } from 'node:fs';
-import { compare, cpuSeconds, ready, Rig, script, type Target } from './relay-rig.ts';
+import { cpuSeconds, ready } from '../processes.ts';
+import { compare, Rig, script, type Target } from './relay-rig.ts';
 
 const ECHO = { address: '127.244.99.3', port: 19_711 };
 const SERVICE_PORT = 19_712;

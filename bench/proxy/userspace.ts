@@ -4,7 +4,8 @@
  * on node:net costs. Medians of the rounds.
  * Run: node bench/proxy/userspace.ts [seconds] [connections] [rounds]
  */
-import { compare, cpuSeconds, ready, Rig, script, type Target } from './relay-rig.ts';
+import { cpuSeconds, ready } from '../processes.ts';
+import { compare, Rig, script, type Target } from './relay-rig.ts';
 
 const RATIO_LIMITS = { native: 1, portable: 1.5 } as const;
 const KINDS = ['keep', 'new', 'stream'] as const;
@@ -17,19 +18,6 @@ const FLOOR = { address: '127.0.99.3', port: 19_704 };
 const seconds = Number(process.argv[2] ?? 5);
 const connections = Number(process.argv[3] ?? 64);
 const rounds = Number(process.argv[4] ?? 3);
-
-const HAPROXY_CONFIG = `global
-  nbthread 1
-  maxconn 4096
-defaults
-  mode tcp
-  timeout connect 1s
-  timeout client 60s
-  timeout server 60s
-listen web
-  bind ${HAPROXY.address}:${HAPROXY.port}
-  server a ${ECHO.address}:${ECHO.port}
-`;
 
 interface Done {
   readonly requests: number;
@@ -50,7 +38,6 @@ async function measure(rig: Rig, { pid, address, port }: Target, kind: string): 
 
 using rig = new Rig();
 await ready(rig.start(process.execPath, [script('userspace-echo.ts'), ECHO.address, String(ECHO.port)]));
-const haproxy = rig.start('haproxy', ['-db', '-f', rig.file('haproxy.cfg', HAPROXY_CONFIG)]);
 const floor = rig.start(process.execPath, [
   script('userspace-floor.ts'),
   ...[FLOOR.address, FLOOR.port, ECHO.address, ECHO.port].map(String),
@@ -61,7 +48,7 @@ const targets: Target[] = [
   await rig.weft('native', backing),
   await rig.weft('portable', backing),
   { name: 'floor', pid: floor.pid ?? 0, ...FLOOR },
-  { name: 'haproxy', pid: haproxy.pid ?? 0, ...HAPROXY },
+  rig.haproxy(HAPROXY, ECHO),
 ];
 let missed = 0;
 for (const kind of KINDS) {
