@@ -85,7 +85,7 @@ export class Configuration {
     this.serverNames = new ServerNames(
       {
         certificate: (key) => this.certificates.get(key),
-        clientCa: (key) => secretText(this.objects.secrets.get(key), 'ca.crt'),
+        clientCa: (key) => this.clientCa(key),
         fallback: () =>
           (defaultCertificate === undefined ? undefined : this.certificates.get(defaultCertificate)) ??
           fallback,
@@ -150,6 +150,11 @@ export class Configuration {
     for (const { target, serviceUpstream } of this.#builder.targets())
       if (target.kind === 'service') ids.add(clusterId(target.key, serviceUpstream));
     return ids;
+  }
+
+  /** The authorities of an auth-tls-secret. */
+  clientCa(secretKey: string): string | undefined {
+    return secretText(this.objects.secrets.get(secretKey), 'ca.crt');
   }
 
   /** The entries of a ConfigMap that may stand in a header. */

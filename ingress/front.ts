@@ -135,6 +135,7 @@ export class Front implements AsyncDisposable {
         snapshots,
         resolve,
         accessLog,
+        clientCa: (secretKey) => configuration.clientCa(secretKey),
         responseHeaders: (configMap) => configuration.responseHeaders(configMap),
         clients,
         serverTls: (name) => this.#nativeTls(name),

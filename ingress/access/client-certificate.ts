@@ -15,12 +15,14 @@ export function clientCertificateReply(
   secret: (key: string) => Secret | undefined,
 ): Reply | undefined {
   if (policy.verify === 'off') return undefined;
-  if (!secretText(secret(policy.secret), 'ca.crt'))
-    return reply(503, `auth-tls-secret ${policy.secret} is missing or has no ca.crt`);
+  const authorities = secretText(secret(policy.secret), 'ca.crt');
+  if (!authorities) return reply(503, `auth-tls-secret ${policy.secret} is missing or has no ca.crt`);
   if (request.connection.tls === undefined) return reply(403, 'auth-tls: only over TLS');
   const client = presented(request, policy);
   if (!client && policy.verify === 'on' && request.connection.tls.client?.pem)
     return reply(421, 'client certificate was checked for another host');
+  if (client?.pem && request.connection.tls.checkedBy !== checkedBy(authorities, policy))
+    return reply(421, 'client certificate was checked by rules that hold no more');
   const verify = client?.verify ?? 'NONE';
   if (!isAcceptable(client, policy)) {
     if (policy.errorPage !== undefined)
@@ -30,6 +32,14 @@ export function clientCertificateReply(
   if (policy.matchCn && !regexMatches(policy.matchCn, client?.subject ?? ''))
     return reply(403, 'auth-tls-match-cn');
   return undefined;
+}
+
+/**
+ * The rules a client's certificate is checked by in the handshake, as text. A connection outlives them: its requests are turned
+ * away with 421 once they are others, and a new connection is checked anew.
+ */
+export function checkedBy(authorities: string | undefined, { depthMax }: ClientCertificatePolicy): string {
+  return `${depthMax} ${authorities ?? ''}`;
 }
 
 /** What the client has shown, or not shown, is enough for auth-tls-verify-client. */

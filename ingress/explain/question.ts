@@ -62,6 +62,7 @@ export function readQuestion(asked: AskedRequest): Question | string {
             cipher: '',
             client: undefined,
             clientAuthority: undefined,
+            checkedBy: undefined,
           }
         : undefined,
       proxiedPort: undefined,

@@ -25,6 +25,8 @@ export interface TlsFacts {
   readonly client: ClientCertificate | undefined;
   /** The auth-tls-secret the client certificate was checked against: that of the server name, not of the Host. */
   readonly clientAuthority: string | undefined;
+  /** The rules it was checked by, as checkedBy() writes them; undefined = it was not. */
+  readonly checkedBy: string | undefined;
 }
 
 export interface ClientCertificate {

@@ -104,6 +104,8 @@ export class H1Exchange implements Exchange, ChunkedSink {
     this.#keepAlive =
       this.head.keepAlive &&
       !this.#connection.lastRequest &&
+      // by another connection it may be answered (RFC 9110 section 15.5.20)
+      status !== 421 &&
       (!unknown || this.#chunked) &&
       this.#bodyCanBeDiscarded();
     let text = `HTTP/1.1 ${status} ${reason}\r\n${fieldLines(fields)}`;

@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import type net from 'node:net';
 import tls from 'node:tls';
 import type { Certificate } from '../certificates/certificate-store.ts';
+import { checkedBy } from '../access/client-certificate.ts';
 import { clientFacts } from '../certificates/client-facts.ts';
 import type { ClientHello } from '../certificates/client-hello.ts';
 import type { ServerTls } from '../certificates/server-names.ts';
@@ -59,12 +60,14 @@ export class TlsAcceptor {
     const pending = this.#pending.get(key);
     this.#pending.delete(key);
     if (!pending) return void socket.destroy();
+    const { clientCertificate, clientCa } = pending.server;
     pending.done(socket, {
       serverName: pending.hello.serverName,
       protocol: socket.getProtocol() ?? '',
       cipher: socket.getCipher()?.name ?? '',
       client: pending.server.options.requestCert === true ? shown(socket, pending.server) : undefined,
-      clientAuthority: pending.server.clientCertificate?.secret,
+      clientAuthority: clientCertificate?.secret,
+      checkedBy: clientCertificate && checkedBy(clientCa, clientCertificate),
     });
   }
 }

@@ -17,12 +17,14 @@ const named = new WeakMap<ClientCertificate, { readonly pattern: UserRegex; read
 /**
  * The lines that tell a backend who the client is, where its certificate lets it in; undefined = for the portable engine,
  * which refuses with the right page, or knows a better reason: a certificate counts only where it was checked against the
- * authority of this host.
+ * authority of this host, by the rules of now: `checkedBy`.
  */
 export function certificateFields(
   tls: TlsFacts | undefined,
   policy: ClientCertificatePolicy,
+  checkedBy: string | undefined,
 ): Uint8Array | undefined {
+  if (tls?.client?.pem && tls.checkedBy !== checkedBy) return undefined;
   if (!tls || tls.clientAuthority !== policy.secret) return undefined;
   if (policy.verify !== 'off' && !(isAcceptable(tls.client, policy) && hasName(tls.client, policy)))
     return undefined;

@@ -19,6 +19,8 @@ export interface SentRoute extends Omit<Route, 'policy' | 'canary'> {
   /** The cluster of its backend; undefined = requests are handed over. */
   readonly cluster: string | undefined;
   readonly canaryCluster: string | undefined;
+  /** The rules that certificates of its clients must have been checked by; undefined = none, or there is no authority. */
+  readonly checkedBy: string | undefined;
 }
 
 export interface SentHost {

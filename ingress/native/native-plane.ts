@@ -29,6 +29,8 @@ export interface NativePlaneDeps {
   readonly snapshots: SnapshotSource;
   readonly resolve: ResolveName;
   readonly accessLog: ((line: string) => void) | undefined;
+  /** The authorities of an auth-tls-secret. */
+  readonly clientCa: (secretKey: string) => string | undefined;
   /** The fields of a custom-headers ConfigMap. */
   readonly responseHeaders: ResponseHeaders;
   /** Serves what is handed over. */
@@ -124,6 +126,7 @@ export class NativePlane implements AsyncDisposable {
       log: deps.log,
       metrics: deps.metrics,
       responseHeaders: deps.responseHeaders,
+      clientCa: deps.clientCa,
       cluster: ({ key, backend }: Target & { kind: 'service' }, serviceUpstream: boolean) =>
         this.#clusters.get(key, backend, serviceUpstream),
       serverTls: (name: string) => {

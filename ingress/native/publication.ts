@@ -1,6 +1,8 @@
 import type { HostTable, RouteTable } from '../compile/route-table.ts';
+import { checkedBy } from '../access/client-certificate.ts';
 import type { PathEntry } from '../compile/path-table.ts';
 import type { Target } from '../compile/route.ts';
+import type { RoutePolicy } from '../policy.ts';
 import type { ResponseHeaders } from '../relay/response-policy.ts';
 import type { GlobalSettings } from '../settings.ts';
 import { clusterId, type Cluster } from '../upstream/clusters.ts';
@@ -10,6 +12,8 @@ import type { SentCluster, SentHeaders, SentHost, SentRoute, TableUpdate } from 
 export interface PublicationDeps {
   /** The cluster behind a route of the worker. */
   cluster(target: Target & { kind: 'service' }, serviceUpstream: boolean): Cluster;
+  /** The authorities of an auth-tls-secret. */
+  readonly clientCa: (secretKey: string) => string | undefined;
   /** The fields of a custom-headers ConfigMap. */
   readonly responseHeaders: ResponseHeaders;
 }
@@ -67,7 +71,7 @@ export class Publication {
 
   #route({ route, regex }: PathEntry, clusters: SentCluster[]): SentRoute {
     const { policy, canary, ...rest } = route;
-    const whose = { ...rest, policy: undefined, canary: undefined, regex };
+    const whose = { ...rest, policy: undefined, canary: undefined, regex, checkedBy: undefined };
     if (slowRoute(route) !== undefined) return { ...whose, cluster: undefined, canaryCluster: undefined };
     const { customHeaders } = policy.response;
     if (customHeaders !== undefined && !this.#headers.has(customHeaders))
@@ -75,7 +79,12 @@ export class Publication {
     const { serviceUpstream } = policy.upstream;
     const cluster = this.#cluster(route.target, serviceUpstream, clusters);
     const canaryCluster = canary && this.#cluster(canary.target, serviceUpstream, clusters);
-    return { ...whose, policy, canary, cluster, canaryCluster };
+    return { ...whose, policy, canary, cluster, canaryCluster, checkedBy: this.#checkedBy(policy) };
+  }
+
+  #checkedBy({ clientCertificate }: RoutePolicy): string | undefined {
+    const authorities = clientCertificate && this.#deps.clientCa(clientCertificate.secret);
+    return authorities === undefined ? undefined : checkedBy(authorities, clientCertificate!);
   }
 
   #changedHeaders(): SentHeaders[] {

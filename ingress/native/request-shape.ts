@@ -106,11 +106,11 @@ export class RequestShape {
   }
 
   /** False = the portable engine has to say what is wrong with the client's certificate. */
-  #identify({ route }: FastRoute, client: ClientConnection): boolean {
+  #identify({ route, checkedBy }: FastRoute, client: ClientConnection): boolean {
     const { clientCertificate } = route.policy;
     this.#certificate = NOTHING;
     if (!clientCertificate) return true;
-    const lines = certificateFields(client.tls, clientCertificate);
+    const lines = certificateFields(client.tls, clientCertificate, checkedBy);
     if (lines) this.#certificate = lines;
     return lines !== undefined;
   }

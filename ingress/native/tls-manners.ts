@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { TICKET_KEYS_BYTES } from '../../src/net/native/tls-context.ts';
+import { checkedBy } from '../access/client-certificate.ts';
 import type { ServerTls } from '../certificates/server-names.ts';
 import type { SentTls } from './tls-messages.ts';
 
@@ -23,6 +24,7 @@ export class TlsManners {
       ciphers,
       ticketKeys: randomBytes(TICKET_KEYS_BYTES),
       clientAuthority: clientCertificate?.secret,
+      checkedBy: clientCertificate && checkedBy(clientCa, clientCertificate),
       clients: asked && { authorities: clientCa, depthMax: asked.depthMax },
     };
     this.#sent.set(server, made);

@@ -14,6 +14,8 @@ export interface SentTls {
   readonly ticketKeys: Uint8Array;
   /** The auth-tls-secret of the name. */
   readonly clientAuthority: string | undefined;
+  /** As in TlsFacts. */
+  readonly checkedBy: string | undefined;
   /** How certificates of clients are checked; undefined = they are not asked for any. */
   readonly clients: TlsClients | undefined;
 }

@@ -9,6 +9,8 @@ export interface NameTls {
   /** undefined = connections are handed over before the handshake. */
   readonly context: TlsContext | undefined;
   readonly clientAuthority: string | undefined;
+  /** As in TlsFacts. */
+  readonly checkedBy: string | undefined;
   /** Clients are asked for certificates. */
   readonly asks: boolean;
 }
@@ -21,7 +23,12 @@ export interface NameWaiter {
 /** The protocol the fast path speaks; a client that asks for another is handed over. */
 export const FAST_PROTOCOL = 'http/1.1';
 
-const PORTABLE: NameTls = { context: undefined, clientAuthority: undefined, asks: false };
+const PORTABLE: NameTls = {
+  context: undefined,
+  clientAuthority: undefined,
+  checkedBy: undefined,
+  asks: false,
+};
 
 /**
  * Server names as one worker knows them. The main thread decides which certificate and rules a name has; it is asked once for
@@ -74,7 +81,8 @@ export class TlsNames implements Disposable {
   #nameTls(tls: SentTls): NameTls {
     try {
       const asks = tls.clients !== undefined;
-      return { context: this.#context(tls), clientAuthority: tls.clientAuthority, asks };
+      const { clientAuthority, checkedBy } = tls;
+      return { context: this.#context(tls), clientAuthority, checkedBy, asks };
     } catch (error) {
       this.#post({ kind: 'tls-unusable', reason: messageOf(error) });
       return PORTABLE;

@@ -183,6 +183,7 @@ export class TlsOpening implements ReadyHandler, NameWaiter, Handshake {
         ...tls.facts,
         client: this.#name?.asks === true ? shown(tls) : undefined,
         clientAuthority: this.#name?.clientAuthority,
+        checkedBy: this.#name?.checkedBy,
       },
     });
   }

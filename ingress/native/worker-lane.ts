@@ -19,6 +19,7 @@ export interface WorkerLaneDeps {
   readonly metrics: EngineMetrics | undefined;
   /** The cluster behind a route of the worker. */
   readonly cluster: PublicationDeps['cluster'];
+  readonly clientCa: PublicationDeps['clientCa'];
   readonly responseHeaders: ResponseHeaders;
   heard(message: FromWorker): void;
   /** How TLS is spoken by a server name; undefined = the portable engine does. */

@@ -13,6 +13,8 @@ export interface FastRoute {
   readonly route: Route;
   readonly cluster: WorkerCluster;
   readonly canaryCluster: WorkerCluster | undefined;
+  /** The rules that certificates of its clients must have been checked by. */
+  readonly checkedBy: string | undefined;
   /** Its requests are composed. */
   readonly composed: boolean;
   /** For clients with TLS; others are redirected. */
@@ -112,7 +114,7 @@ export class WorkerTable {
     };
   }
 
-  #routeOf({ cluster, canaryCluster, ...sent }: SentRoute): Route {
+  #routeOf({ cluster, canaryCluster, checkedBy, ...sent }: SentRoute): Route {
     const { policy } = sent;
     // without a policy nobody looks further than at its path
     const route = sent as Route;
@@ -121,6 +123,7 @@ export class WorkerTable {
         route,
         cluster: this.#cluster(cluster),
         canaryCluster: canaryCluster === undefined ? undefined : this.#cluster(canaryCluster),
+        checkedBy,
         composed: isComposed(route),
         secureOnly: redirectsPlain(route),
       });

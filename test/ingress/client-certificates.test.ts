@@ -249,6 +249,74 @@ describe('client certificates', () => {
   });
 });
 
+describe('a kept connection', () => {
+  /** The same request over one connection, before and after a change; undefined = it was closed without an answer. */
+  async function before(
+    change: () => Promise<void>,
+  ): Promise<{ readonly status: number; readonly closed: boolean }> {
+    const socket = tls.connect({
+      port: rig.https,
+      host: '127.0.0.1',
+      servername: 'mtls.test',
+      rejectUnauthorized: false,
+      cert: client.cert,
+      key: client.key,
+    });
+    let [said, closed] = ['', false];
+    socket.on('data', (bytes: Buffer) => (said += bytes.toString('latin1')));
+    socket.on('error', () => {});
+    socket.on('close', () => (closed = true));
+    const get = async (): Promise<number> => {
+      said = '';
+      socket.write('GET / HTTP/1.1\r\nHost: mtls.test\r\n\r\n');
+      await waitFor('an answer', () => closed || said.includes('\r\n\r\n'), PATIENCE_MS);
+      return Number(said.slice(9, 12));
+    };
+    expect(await get()).toBe(200);
+    backend.received.length = 0;
+    await change();
+    const status = await get();
+    if (status === 421) await waitFor('its end', () => closed, PATIENCE_MS);
+    socket.destroy();
+    return { status, closed };
+  }
+  const restore = (): Promise<void> => rig.apply(secret('ca', { 'ca.crt': ca.cert }));
+
+  test('goes on while nothing changes for it', async () => {
+    await guard({});
+    const again = (): Promise<void> => rig.apply(ingress({ host: 'unrelated.test' }));
+    expect((await before(again)).status).toBe(200);
+  });
+
+  test('is turned away once its authority is another, and closed', async () => {
+    await guard({});
+    const change = (): Promise<void> => rig.apply(secret('ca', { 'ca.crt': otherCa.cert }));
+    expect(await before(change)).toEqual({ status: 421, closed: true });
+    await restore();
+    expect(backend.received).toEqual([]);
+  });
+
+  test('gets in nowhere once its authority is gone', async () => {
+    await guard({});
+    const change = (): Promise<void> => rig.remove(secret('ca', {}));
+    expect((await before(change)).status).toBe(503);
+    await restore();
+    expect(backend.received).toEqual([]);
+  });
+
+  test('is turned away once fewer may stand between', async () => {
+    await guard({});
+    expect((await before(() => guard({ 'auth-tls-verify-depth': '0' }))).status).toBe(421);
+    expect(backend.received).toEqual([]);
+  });
+
+  test('is judged by the name that is asked for now', async () => {
+    await guard({});
+    expect((await before(() => guard({ 'auth-tls-match-cn': 'CN=boss' }))).status).toBe(403);
+    expect(backend.received).toEqual([]);
+  });
+});
+
 describe('a ticket', () => {
   interface Session {
     readonly status: number;

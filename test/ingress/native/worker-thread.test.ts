@@ -46,6 +46,7 @@ function openPlane(workers = 1, registry = new Registry()): NativePlane {
       },
       serverTls: () => undefined,
       responseHeaders: () => [],
+      clientCa: () => undefined,
       refused: () => {},
       tallied: () => {},
       ejected: () => {},

@@ -190,6 +190,7 @@ function tableTo(backends: readonly StreamListener[], settings: GlobalSettings):
     regex: undefined,
     canary: undefined,
     canaryCluster: undefined,
+    checkedBy: undefined,
   };
   return {
     kind: 'table',
