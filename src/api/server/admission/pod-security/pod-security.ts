@@ -68,6 +68,11 @@ function policyOf(namespace: UnknownObject, mode: string): Policy | undefined {
   };
 }
 
+/** 25 of `v1.25`; the newest rules for `latest`. */
+function minorOf(version: string): number {
+  return version === 'latest' ? Number.POSITIVE_INFINITY : Number(version.slice('v1.'.length));
+}
+
 function judge(request: AdmissionRequest, namespace: UnknownObject, template: Template): void {
   const enforce = policyOf(namespace, 'enforce');
   const told = enforce && template.isPod ? brokenText(enforce, template) : undefined;
@@ -82,7 +87,7 @@ function judge(request: AdmissionRequest, namespace: UnknownObject, template: Te
 }
 
 function brokenText({ level, version }: Policy, { spec, metadata }: Template): string | undefined {
-  const found = violations(level, spec, metadata);
+  const found = violations(level, { spec, metadata, minor: minorOf(version) });
   return found.length > 0 ? `"${level}:${version}": ${violationText(found)}` : undefined;
 }
 
@@ -112,8 +117,10 @@ const PODS_TOLD_MAX = 3_000;
 
 function warnOfPods(core: Core, request: AdmissionRequest, policy: Policy): void {
   const broken = new Map<string, string[]>();
+  const minor = minorOf(policy.version);
   for (const pod of objectsOf(core, '', 'pods', request.name).slice(0, PODS_TOLD_MAX)) {
-    const found = violations(policy.level, objectAt(pod, 'spec'), objectAt(pod, 'metadata'));
+    const [spec, metadata] = [objectAt(pod, 'spec'), objectAt(pod, 'metadata')];
+    const found = violations(policy.level, { spec, metadata, minor });
     if (found.length === 0) continue;
     const rules = found.map(({ rule }) => rule).join(', ');
     broken.set(rules, [...(broken.get(rules) ?? []), pod.metadata.name]);
