@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Beginning, Beginnings } from '../../../src/api/server/cache/beginnings.ts';
+import { MASTER, openTestServer, watchFrames } from './support.ts';
 
 /** Makes `count` pieces and notes each that was made. */
 function* making(count: number, made: string[], name: string): Generator<Uint8Array> {
@@ -55,3 +56,49 @@ describe('what watches begin with', () => {
     expect(await sent(services)).toEqual(['services0']);
   });
 });
+
+describe('watches of more than one piece', () => {
+  const TABLE = 'application/json;as=Table;g=meta.k8s.io;v=v1';
+  const MAPS = '/api/v1/namespaces/kube-system/configmaps';
+  const QUERY = 'watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true';
+
+  it.each([
+    ['as JSON, made once', '', {}],
+    ['by a selector', '&labelSelector=on', {}],
+    ['as tables', '', { accept: TABLE }],
+  ] as const)(
+    '%s, show everything in order, the end mark, and what came meanwhile',
+    async (_, more, headers) => {
+      await using test = await openTestServer();
+      const data = { filler: 'x'.repeat(2_000) };
+      const create = (name: string): Promise<unknown> =>
+        test.call('POST', MAPS, { metadata: { name, labels: { on: 'yes' } }, data });
+      const names = Array.from({ length: 60 }, (_value, i) => `map-${String(i).padStart(2, '0')}`);
+      await Promise.all(names.map(create));
+      const abort = new AbortController();
+      const open = (): ReturnType<typeof watchFrames> =>
+        watchFrames(test.server.exchange(MASTER), `${MAPS}?${QUERY}${more}`, abort.signal, headers);
+      const read = async (frames: ReturnType<typeof watchFrames>, count: number): Promise<string[]> => {
+        const seen: string[] = [];
+        while (seen.length < count) {
+          const { object } = ((await frames.next()) as { value: { object: Shown } }).value;
+          const name = object.rows ? object.rows[0]?.object.metadata.name : object.metadata.name;
+          if (name?.startsWith('map-') || !name) seen.push(name ?? 'end');
+        }
+        return seen;
+      };
+      const [first, second] = [open(), open()];
+      const start = await read(first, 5);
+      await create('map-99'); // changes the state while both are under way
+      expect([...start, ...(await read(first, 57))]).toEqual([...names, 'end', 'map-99']);
+      const shown = await read(second, 61);
+      expect(shown.slice(0, 60)).toEqual(names);
+      abort.abort();
+    },
+  );
+});
+
+interface Shown {
+  readonly metadata: { readonly name?: string };
+  readonly rows?: readonly { readonly object: { readonly metadata: { readonly name?: string } } }[];
+}
