@@ -185,6 +185,11 @@ function checkFlags(flags: NodeFlags): void {
   }
 }
 
+/** Pods of ours are processes of this host: their addresses are its own, whoever routes between the nodes. */
+function podRoutesOf({ podCidr, podRoutes = false, kubelet = false }: NodeFlags): DaemonOptions['podRoutes'] {
+  return podCidr !== undefined && (podRoutes || kubelet) ? { podCidr, toOthers: podRoutes } : undefined;
+}
+
 async function daemonOptions(
   flags: NodeFlags,
   config: ProxyConfig,
@@ -216,7 +221,7 @@ async function daemonOptions(
             listen: caPem ? { host: host.hostIP, port: flags.kubeletPort, clientCaPem: caPem } : undefined,
           }
         : undefined,
-    podRoutesCidr: flags.podRoutes ? podCidr : undefined,
+    podRoutes: podRoutesOf(flags),
     lastState: flags.lastState ? { folder: join(dataDir, 'last-state'), server: server.href } : undefined,
     announce: announceOptions(flags, {
       nodeName,

@@ -23,7 +23,7 @@ import { type LocalDnsOptions, openLocalDns } from './local-dns.ts';
 import { type KubeletPartOptions, openKubeletPart } from './kubelet-part.ts';
 import type { NodeDeps } from './parts.ts';
 import { openProxyPart, type ProxyPart } from './proxy-part.ts';
-import { PodRoutes } from './pod-routes.ts';
+import { PodRoutes, type PodRoutesOptions } from './pod-routes.ts';
 import { openProxyReports } from './proxy-reports.ts';
 
 export interface DaemonDeps extends NodeDeps {
@@ -42,8 +42,8 @@ export interface DaemonOptions {
   /** Makes and renews the Node object; the kubelet does that itself. */
   readonly registration: NodeAgentOptions | undefined;
   readonly kubelet: KubeletPartOptions | undefined;
-  /** Routes between the pod ranges of the nodes; undefined: the cluster has a pod network already. */
-  readonly podRoutesCidr: string | undefined;
+  /** Undefined: the cluster has a pod network already. */
+  readonly podRoutes: Pick<PodRoutesOptions, 'podCidr' | 'toOthers'> | undefined;
   readonly dns: LocalDnsOptions | undefined;
   readonly ingress: IngressPartOptions | undefined;
   readonly announce: AnnounceOptions | undefined;
@@ -131,13 +131,12 @@ export class NodeDaemon implements AsyncDisposable {
     return this.#stack.use(openInformerFactory(this.#deps.client, deps));
   }
 
-  /** The routes to pods of other nodes. */
+  /** The routes to pods. */
   #openPodRoutes(tracker: Tracker): void {
-    const { podRoutesCidr, nodeName } = this.#options;
-    if (podRoutesCidr !== undefined) {
-      const options = { nodeName, podCidr: podRoutesCidr };
-      this.#stack.use(new PodRoutes({ ...this.#deps, snapshots: tracker }, options));
-      this.#deps.onReady('pod routes', `${podRoutesCidr} is here`);
+    const { podRoutes, nodeName } = this.#options;
+    if (podRoutes !== undefined) {
+      this.#stack.use(new PodRoutes({ ...this.#deps, snapshots: tracker }, { nodeName, ...podRoutes }));
+      this.#deps.onReady('pod routes', `${podRoutes.podCidr} is here`);
     }
   }
 

@@ -18,6 +18,13 @@ export interface PodRoutesDeps {
   readonly exec: Exec;
 }
 
+export interface PodRoutesOptions {
+  readonly nodeName: string;
+  readonly podCidr: string;
+  /** Also the ranges of other nodes; else ours alone. */
+  readonly toOthers: boolean;
+}
+
 /**
  * The pod network of hosts on one link: the pod range of each other node by way of that node, our own range here.
  * Pods of the process runtime then reach one another across nodes without an overlay.
@@ -27,7 +34,7 @@ export class PodRoutes implements AsyncDisposable {
   readonly #loop: SyncLoop;
   readonly #subscription: Disposable;
 
-  constructor(deps: PodRoutesDeps, options: { readonly nodeName: string; readonly podCidr: string }) {
+  constructor(deps: PodRoutesDeps, options: PodRoutesOptions) {
     this.#routes = new HostRoutes(deps, { protocol: ROUTE_PROTOCOL });
     const { snapshots } = deps;
     let seen = 0;
@@ -53,8 +60,10 @@ export class PodRoutes implements AsyncDisposable {
 /** Ranges of other nodes by their first address of that family; a node that is going away keeps its pods. */
 export function podRoutes(
   { nodes }: Pick<Snapshot, 'nodes'>,
-  options: { readonly nodeName: string; readonly podCidr: string },
+  options: PodRoutesOptions,
 ): readonly HostRoute[] {
+  const here = { to: options.podCidr, via: undefined };
+  if (!options.toOthers) return [here];
   const others = [...nodes.values()].filter(({ name }) => name !== options.nodeName);
   const remote = others.flatMap(({ podCIDRs, addresses }) =>
     podCIDRs.flatMap((to): HostRoute[] => {
@@ -62,5 +71,5 @@ export function podRoutes(
       return via === undefined ? [] : [{ to, via }];
     }),
   );
-  return [{ to: options.podCidr, via: undefined }, ...remote];
+  return [here, ...remote];
 }
