@@ -81,7 +81,9 @@ describe('default roles and bindings', () => {
         resourceAttributes: { namespace: 'default', verb, group, resource },
       },
     });
-    expect(body.status.allowed).toBe(allowed);
+    const binding = `system:controller:${account}`;
+    const reason = `RBAC: allowed by ClusterRoleBinding "${binding}" of ClusterRole "${binding}" to ServiceAccount "${account}/kube-system"`;
+    expect(body.status).toEqual({ allowed, ...(allowed && { reason }) });
   });
 
   it('get back what they lack at a start, and keep what was added', async () => {
