@@ -102,7 +102,7 @@ export function answerFrom(
   }
 }
 
-function positive(
+export function positive(
   answers: readonly ResourceRecord[],
   additionals: readonly ResourceRecord[] = [],
 ): ClusterAnswer {

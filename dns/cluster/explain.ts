@@ -3,7 +3,8 @@ import type { ServiceEntry } from '../../endpoints/service-port.ts';
 import { foldName, isWithin, labelsBelow } from '../wire/name.ts';
 import type { RecordType } from '../wire/numbers.ts';
 import { formatRecord } from '../wire/zone-text.ts';
-import { nodeAt, type ClusterAnswer, type ClusterContext } from './answer.ts';
+import { nodeAt, type ClusterAnswer, type ClusterContext, positive } from './answer.ts';
+import { followAlias } from './alias.ts';
 import { endpointName } from './endpoint-name.ts';
 import { answerAt, zoneOf } from './look-up.ts';
 import { isReverseZone, type ClusterOptions } from './options.ts';
@@ -77,11 +78,14 @@ function answerTo(
   };
   const context: ClusterContext = { view, options, serverAddresses: () => serverAddresses, resolve };
   const node = nodeAt(context, zone, name);
+  const question = { name, type, class: 'IN' } as const;
   if (node.kind === 'alias') {
     const where = isWithin(node.target, zone) ? 'from cluster data' : 'by the rest of the Corefile';
     say('rule', `ExternalName: a CNAME to ${node.target}, which is then looked up ${where}`);
+    const end = followAlias(context, zone, question, node.target);
+    return 'answer' in end ? end.answer : positive(end.chain);
   }
-  return answerAt(context, node, zone, { name, type, class: 'IN' });
+  return answerAt(context, node, zone, question);
 }
 
 function verdict(rcode: string, { answers }: ClusterAnswer): string {
@@ -178,7 +182,8 @@ function explainService(
       say('rule', 'no endpoint is ready: such a name does not exist');
     return;
   }
-  say('rule', 'a service with a cluster IP answers with it, ready endpoints or not');
+  if (type !== 'ExternalName')
+    say('rule', 'a service with a cluster IP answers with it, ready endpoints or not');
 }
 
 function endpointText(endpoint: Endpoint, options: ClusterOptions): string {

@@ -54,6 +54,29 @@ describe('explaining a name', () => {
     ]);
   });
 
+  it('follows an ExternalName as far as the data of the cluster goes', async () => {
+    const alias = (name: string, externalName: string) => ({
+      ...SERVICE,
+      metadata: { namespace: 'shop', name },
+      spec: { type: 'ExternalName', externalName },
+    });
+    const objects = [...SHOP, alias('pay', 'pay.example.com'), alias('data', 'db.shop.svc.k')];
+    await using on = await openServer(COREFILE, { cluster: clusterOf(objects) });
+    expect(reasonsOf(on, 'pay.shop.svc.k.').slice(2)).toEqual([
+      'service: shop/pay is ExternalName pay.example.com',
+      'rule: ExternalName: a CNAME to pay.example.com., which is then looked up by the rest of the Corefile',
+      'answer: one record',
+      'record: pay.shop.svc.k. 5 IN CNAME pay.example.com.',
+    ]);
+    expect(reasonsOf(on, 'data.shop.svc.k.').slice(2)).toEqual([
+      'service: shop/data is ExternalName db.shop.svc.k',
+      'rule: ExternalName: a CNAME to db.shop.svc.k., which is then looked up from cluster data',
+      'answer: 2 records',
+      'record: data.shop.svc.k. 5 IN CNAME db.shop.svc.k.',
+      'record: db.shop.svc.k. 5 IN A 10.0.0.1',
+    ]);
+  });
+
   it.each([
     ['web.shop.svc.k.', 'service: there is no service web in shop; there is db'],
     ['db.test.svc.k.', 'namespace: test does not exist'],
