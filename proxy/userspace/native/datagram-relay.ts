@@ -7,9 +7,14 @@ import type { DatagramDoor } from './datagram-door.ts';
 import type { DatagramFlow } from './datagram-flow.ts';
 
 const SHAPE = { slots: UDP_BATCH, slotBytes: UDP_DATAGRAM_BYTES } as const;
-/** This process or its host is short of something; the endpoint has no part in it. */
-const SHORTAGES: ReadonlySet<Failure> = new Set(
-  [ERRNO.EAGAIN, ERRNO.ENOBUFS, ERRNO.ENOMEM, ERRNO.EMFILE, ERRNO.ENFILE].map((errno) => -errno),
+/**
+ * This process or its host is short of something, or does not let a datagram out (EPERM: a filter, or the table of conntrack is
+ * full); the endpoint has no part in it.
+ */
+const OUR_OWN: ReadonlySet<Failure> = new Set(
+  [ERRNO.EAGAIN, ERRNO.EINTR, ERRNO.EPERM, ERRNO.ENOBUFS, ERRNO.ENOMEM, ERRNO.EMFILE, ERRNO.ENFILE].map(
+    (errno) => -errno,
+  ),
 );
 
 /** What the UDP flows of a thread share: the batch on its way to endpoints, and the one on its way back. */
@@ -35,13 +40,13 @@ export class DatagramRelay {
     for (let slot = first; slot < end; slot++) flow.sent(this.inward.lengthOf(slot));
     for (let at = first; at < end;) {
       const sent = this.inward.send(fd, at, end - at);
-      if (sent < 0) {
-        door.drop(end - at);
-        this.#sendErrors[0]! += end - at;
-        if (!SHORTAGES.has(sent)) flow.refused();
-        return;
+      if (sent < 0 && !OUR_OWN.has(sent)) {
+        this.#drop(door, end - at);
+        return flow.refused();
       }
-      at += sent;
+      // the first one of the rest cannot go: the others may
+      if (sent < 0) this.#drop(door, 1);
+      at += Math.max(1, sent);
     }
   }
 
@@ -51,7 +56,7 @@ export class DatagramRelay {
     if (this.#door !== door || this.#waiting === UDP_BATCH) this.flush();
     const count = this.#outward.receive(carried.fd, this.#waiting);
     if (count < 0) {
-      if (count !== -ERRNO.EAGAIN) flow.refused();
+      if (!OUR_OWN.has(count)) flow.refused();
       return;
     }
     this.#door = door;
@@ -71,10 +76,7 @@ export class DatagramRelay {
     for (let at = 0; at < this.#waiting;) {
       const sent = this.#outward.send(fd, at, this.#waiting - at);
       // the first one of the rest cannot go (no route, a filter, no room): the others may
-      if (sent < 0) {
-        this.#door?.drop(1);
-        this.#sendErrors[0]!++;
-      }
+      if (sent < 0 && this.#door) this.#drop(this.#door, 1);
       at += Math.max(1, sent);
     }
     this.#waiting = 0;
@@ -83,7 +85,12 @@ export class DatagramRelay {
 
   /** A flow that came to nothing: only what its endpoint has caused is held against it. */
   lost(flow: UdpFlow, failure: Failure): void {
-    if (SHORTAGES.has(failure)) flow.destroy();
+    if (OUR_OWN.has(failure)) flow.destroy();
     else flow.refused();
+  }
+
+  #drop(door: DatagramDoor, count: number): void {
+    door.drop(count);
+    this.#sendErrors[0]! += count;
   }
 }

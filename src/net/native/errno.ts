@@ -2,6 +2,7 @@ import koffi from 'koffi';
 
 /** Errors of stream calls by their number, the same on x64 and arm64 (asm-generic/errno.h). */
 export const ERRNO = {
+  EPERM: 1,
   EINTR: 4,
   EBADF: 9,
   EAGAIN: 11,
