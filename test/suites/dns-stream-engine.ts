@@ -5,7 +5,7 @@ import type { OpenStreamEngine } from '../../dns/server/stream-engine.ts';
 import { frame } from '../../dns/server/framing.ts';
 import { encodeMessage } from '../../dns/wire/encode.ts';
 import type { Message } from '../../dns/wire/message.ts';
-import type { KubeObject } from '../../src/api/kinds/meta.ts';
+import { namespace, service, slice } from '../endpoints/kube-objects.ts';
 import { TestCertificate } from '../dns/support/certificate.ts';
 import { clusterOf } from '../dns/support/cluster.ts';
 import { fastTotals, openServer, questionOf, type TestServer } from '../dns/support/server.ts';
@@ -22,28 +22,14 @@ export interface StreamEngineFixture {
 const PATIENCE_MS = 30_000;
 const ENDPOINTS = 2000;
 const OBJECTS = [
-  { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'ns' } },
-  {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { namespace: 'ns', name: 'web' },
-    spec: { clusterIP: '10.96.0.1', clusterIPs: ['10.96.0.1'], ports: [{ name: 'http', port: 80 }] },
-  },
-  {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { namespace: 'ns', name: 'all' },
-    spec: { clusterIP: 'None', ports: [{ name: 'http', port: 80 }] },
-  },
-  {
-    apiVersion: 'discovery.k8s.io/v1',
-    kind: 'EndpointSlice',
-    metadata: { namespace: 'ns', name: 'all-1', labels: { 'kubernetes.io/service-name': 'all' } },
-    addressType: 'IPv4',
-    ports: [{ name: 'http', port: 80 }],
-    endpoints: Array.from({ length: ENDPOINTS }, (_, i) => ({ addresses: [`10.1.${i >> 8}.${i & 255}`] })),
-  },
-] as KubeObject[];
+  namespace('ns'),
+  service('ns/web', { clusterIP: '10.96.0.1' }),
+  service('ns/all', { clusterIP: 'None' }),
+  slice('ns/all-1', 'all', {
+    ports: { http: 80 },
+    endpoints: Array.from({ length: ENDPOINTS }, (_, i) => ({ ip: `10.1.${i >> 8}.${i & 255}` })),
+  }),
+];
 /** From the table, from the table, from the chain (a type that the table leaves to it), large, and denied. */
 const WEB = 'web.ns.svc.k. A';
 const QUESTIONS = [WEB, 'web.ns.svc.k. SRV', 'k. SOA', 'all.ns.svc.k. A', 'none.ns.svc.k. A'];

@@ -6,7 +6,7 @@ import { frame } from '../../dns/server/framing.ts';
 import type { OpenStreamEngine } from '../../dns/server/stream-engine.ts';
 import { encodeMessage } from '../../dns/wire/encode.ts';
 import { formatRecord } from '../../dns/wire/zone-text.ts';
-import type { KubeObject } from '../../src/api/kinds/meta.ts';
+import { namespace, service } from '../endpoints/kube-objects.ts';
 import { TestCertificate } from '../dns/support/certificate.ts';
 import { clusterOf } from '../dns/support/cluster.ts';
 import { TestFolder } from '../dns/support/folder.ts';
@@ -16,15 +16,7 @@ import { clientHello } from '../support/client-hello.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const PATIENCE_MS = 60_000;
-const OBJECTS = [
-  { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'ns' } },
-  {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { namespace: 'ns', name: 'web' },
-    spec: { clusterIP: '10.96.0.1', ports: [{ name: 'http', port: 80 }] },
-  },
-] as KubeObject[];
+const OBJECTS = [namespace('ns'), service('ns/web', { clusterIP: '10.96.0.1' })];
 const TABLE = framed('web.ns.svc.k. A');
 const CHAIN = framed('k. SOA');
 

@@ -4,7 +4,7 @@ import { STREAM_QUERIES_IN_FLIGHT, STREAM_UNSENT_BYTES } from '../../../dns/limi
 import { frame, FrameReader } from '../../../dns/server/framing.ts';
 import { encodeMessage } from '../../../dns/wire/encode.ts';
 import { queryMessage, type Message } from '../../../dns/wire/message.ts';
-import type { KubeObject } from '../../../src/api/kinds/meta.ts';
+import { namespace, service, slice } from '../../endpoints/kube-objects.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { TestCertificate } from '../support/certificate.ts';
@@ -24,28 +24,14 @@ const ALL = 'all.ns.svc.k.';
 const ENDPOINTS = 1000;
 
 const OBJECTS = [
-  { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'ns' } },
-  {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { namespace: 'ns', name: 'web' },
-    spec: { clusterIP: '10.96.0.1', ports: [{ port: 80 }] },
-  },
-  {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { namespace: 'ns', name: 'all' },
-    spec: { clusterIP: 'None', ports: [{ port: 80 }] },
-  },
-  {
-    apiVersion: 'discovery.k8s.io/v1',
-    kind: 'EndpointSlice',
-    metadata: { namespace: 'ns', name: 'all-1', labels: { 'kubernetes.io/service-name': 'all' } },
-    addressType: 'IPv4',
-    ports: [{ port: 80 }],
-    endpoints: Array.from({ length: ENDPOINTS }, (_, i) => ({ addresses: [`10.0.${i >> 8}.${i & 255}`] })),
-  },
-] as KubeObject[];
+  namespace('ns'),
+  service('ns/web', { clusterIP: '10.96.0.1' }),
+  service('ns/all', { clusterIP: 'None' }),
+  slice('ns/all-1', 'all', {
+    ports: { http: 80 },
+    endpoints: Array.from({ length: ENDPOINTS }, (_, i) => ({ ip: `10.0.${i >> 8}.${i & 255}` })),
+  }),
+];
 
 const certificate = new TestCertificate();
 afterAll(() => certificate[Symbol.dispose]());

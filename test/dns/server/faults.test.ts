@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { encodeMessage } from '../../../dns/wire/encode.ts';
 import { record, replyTo, type Message } from '../../../dns/wire/message.ts';
 import { EDE, EDNS_OPTION } from '../../../dns/wire/numbers.ts';
-import type { KubeObject } from '../../../src/api/kinds/meta.ts';
+import { namespace, service } from '../../endpoints/kube-objects.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { clusterOf } from '../support/cluster.ts';
@@ -13,15 +13,7 @@ import { askUdp } from '../support/wire-client.ts';
 const PATIENCE_MS = 30_000;
 const EDNS = { udpSize: 1232, version: 0, dnssecOk: false, options: [] };
 
-const OBJECTS = [
-  { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'ns' } },
-  {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { namespace: 'ns', name: 'web' },
-    spec: { clusterIP: '10.96.0.1', ports: [{ port: 80 }] },
-  },
-] as KubeObject[];
+const OBJECTS = [namespace('ns'), service('ns/web', { clusterIP: '10.96.0.1' })];
 
 type Send = (message: Message, change?: (bytes: Uint8Array) => void) => void;
 

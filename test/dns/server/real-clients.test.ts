@@ -8,7 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, type TestContext
 import { dnsEngines } from '../../../dns/server/engine.ts';
 import { frame } from '../../../dns/server/framing.ts';
 import { encodeMessage } from '../../../dns/wire/encode.ts';
-import type { KubeObject } from '../../../src/api/kinds/meta.ts';
+import { namespace, service, slice } from '../../endpoints/kube-objects.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/log.ts';
 import { ROOT } from '../../support/source-files.ts';
@@ -24,28 +24,14 @@ const run = promisify(execFile);
 const PATIENCE_MS = 60_000;
 
 const OBJECTS = [
-  { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'ns' } },
-  {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { namespace: 'ns', name: 'web' },
-    spec: { clusterIP: '10.96.0.1', ports: [{ name: 'http', port: 80 }] },
-  },
-  {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { namespace: 'ns', name: 'all' },
-    spec: { clusterIP: 'None', ports: [{ port: 80 }] },
-  },
-  {
-    apiVersion: 'discovery.k8s.io/v1',
-    kind: 'EndpointSlice',
-    metadata: { namespace: 'ns', name: 'all-1', labels: { 'kubernetes.io/service-name': 'all' } },
-    addressType: 'IPv4',
-    ports: [{ port: 80 }],
-    endpoints: Array.from({ length: 300 }, (_, i) => ({ addresses: [`10.0.${i >> 8}.${i & 255}`] })),
-  },
-] as KubeObject[];
+  namespace('ns'),
+  service('ns/web', { clusterIP: '10.96.0.1' }),
+  service('ns/all', { clusterIP: 'None' }),
+  slice('ns/all-1', 'all', {
+    ports: { http: 80 },
+    endpoints: Array.from({ length: 300 }, (_, i) => ({ ip: `10.0.${i >> 8}.${i & 255}` })),
+  }),
+];
 
 const certificate = new TestCertificate();
 let on: TestServer;
