@@ -153,7 +153,7 @@ class Receiver implements AsyncDisposable {
     const data: ReceiverData = { fd, wildcard, totals: this.totals, ring };
     // the socket stays open between two threads: what comes waits in the kernel
     this.worker = new SupervisedWorker(
-      { ...deps, metrics, heard: () => this.#heard(), started: (tell) => tell(this.#table) },
+      { ...deps, metrics, heard: () => this.#heard(), started: (tell) => this.#started(tell) },
       {
         name: RECEIVER,
         module: siblingModule(import.meta.url, './receiver-worker'),
@@ -191,6 +191,12 @@ class Receiver implements AsyncDisposable {
   #tell(table: ReceiverTable | undefined): void {
     this.#table = table;
     this.worker.tell(table);
+  }
+
+  /** One before it may have ended before it told of what it had put down. */
+  #started(tell: (table: ReceiverTable | undefined) => void): void {
+    tell(this.#table);
+    this.#heard();
   }
 
   #heard(): void {

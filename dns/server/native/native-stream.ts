@@ -192,6 +192,7 @@ class NativeStream implements StreamEngine {
           if (this.#tls) tell({ kind: 'tls', tls: this.#tls });
           tell({ kind: 'table', table: this.#table });
           if (this.#draining) tell({ kind: 'drain' });
+          this.#heardAnswers(); // which it may not have told of
         },
         lost: () => Atomics.store(this.#control, STREAM_CONTROL.OPEN, 0),
       },
@@ -217,11 +218,14 @@ class NativeStream implements StreamEngine {
         this.#metrics?.acceptFailed(STREAM, reply.errno);
         return log.warn('accept failed', { port, errno: reply.errno });
       case 'watched':
-        for (const watched of this.#watched) watched?.heard();
-        return;
+        return this.#heardAnswers();
       case 'broken':
         return log.error('connection failed', { port, reason: reply.reason });
     }
+  }
+
+  #heardAnswers(): void {
+    for (const watched of this.#watched) watched?.heard();
   }
 
   #takeOver({ fd, ends, unread }: HandedOver): void {
