@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createSocket, type Socket as Datagrams } from 'node:dgram';
 import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
@@ -30,11 +31,11 @@ export class SoakWorld implements AsyncDisposable {
   readonly http: Address;
   readonly tcp: Address = { host: VIP, port: SERVICE_PORT };
   readonly #manifests: Manifests;
-  readonly #servers: readonly Server[];
+  readonly #servers: readonly { close(): unknown }[];
 
   private constructor(
     manifests: Manifests,
-    servers: readonly Server[],
+    servers: readonly { close(): unknown }[],
     [dns, ingress, proxy]: readonly [WeftCommand, WeftCommand, WeftCommand],
   ) {
     this.#manifests = manifests;
@@ -48,7 +49,10 @@ export class SoakWorld implements AsyncDisposable {
     const echo = await listening(createServer({ noDelay: true }, echoing));
     const web = await listening(createHttpServer((_request, response) => response.end(BODY)));
     const pages = [await freePort(), await freePort(), await freePort()] as const;
-    const manifests = new Manifests({ echo: portOf(echo), web: portOf(web), metrics: pages[0] });
+    const udp = await echoingDatagrams();
+    const servers = [echo, web, udp];
+    const ports = { echo: portOf(echo), udp: udp.address().port, web: portOf(web), metrics: pages[0] };
+    const manifests = new Manifests(ports);
     const from = ['--from', manifests.objects];
     const commands = [
       new WeftCommand('dns', ['dns', ...from, '--engine=native', '--conf', manifests.corefile], pages[0]),
@@ -80,10 +84,10 @@ export class SoakWorld implements AsyncDisposable {
     ] as const;
     try {
       for (const command of commands) await command.ready();
-      return new SoakWorld(manifests, [echo, web], commands);
+      return new SoakWorld(manifests, servers, commands);
     } catch (error) {
       for (const command of commands) command.kill();
-      for (const server of [echo, web]) server.close();
+      for (const server of servers) server.close();
       manifests[Symbol.dispose]();
       throw error;
     }
@@ -169,11 +173,16 @@ export class WeftCommand {
 
 class Manifests implements Disposable {
   readonly #folder = mkdtempSync(join(tmpdir(), 'weft-soak-'));
-  readonly #ports: { readonly echo: number; readonly web: number };
+  readonly #ports: { readonly echo: number; readonly udp: number; readonly web: number };
   readonly objects = join(this.#folder, 'objects.json');
   readonly corefile = join(this.#folder, 'Corefile');
 
-  constructor(ports: { readonly echo: number; readonly web: number; readonly metrics: number }) {
+  constructor(ports: {
+    readonly echo: number;
+    readonly udp: number;
+    readonly web: number;
+    readonly metrics: number;
+  }) {
     this.#ports = ports;
     writeFileSync(
       this.corefile,
@@ -183,15 +192,21 @@ class Manifests implements Disposable {
   }
 
   write(round: number): void {
-    const { echo, web } = this.#ports;
+    const { echo, udp, web } = this.#ports;
     const backend = { service: { name: 'web', port: { number: 80 } } };
     const others = Array.from({ length: 20 }, (_, i) =>
       service(`other-${round % 5}-${i}`, { clusterIP: `10.97.${round % 5}.${i + 1}`, ports: [{ port: 80 }] }),
     );
     const items = [
       { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } },
-      service('echo', { clusterIP: VIP, ports: [{ name: 'main', port: SERVICE_PORT }] }),
-      slice('echo', echo),
+      service('echo', {
+        clusterIP: VIP,
+        ports: [
+          { name: 'main', port: SERVICE_PORT },
+          { name: 'udp', port: SERVICE_PORT, protocol: 'UDP' },
+        ],
+      }),
+      slice('echo', echo, { name: 'udp', port: udp, protocol: 'UDP' }),
       service('web', { clusterIP: 'None', ports: [{ name: 'main', port: 80 }] }),
       slice('web', web),
       {
@@ -219,13 +234,13 @@ function service(name: string, spec: object): object {
   return { apiVersion: 'v1', kind: 'Service', metadata: { name, namespace: 'shop' }, spec };
 }
 
-function slice(name: string, port: number): object {
+function slice(name: string, port: number, ...more: readonly object[]): object {
   return {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
     metadata: { name: `${name}-1`, namespace: 'shop', labels: { 'kubernetes.io/service-name': name } },
     addressType: 'IPv4',
-    ports: [{ name: 'main', port, protocol: 'TCP' }],
+    ports: [{ name: 'main', port, protocol: 'TCP' }, ...more],
     endpoints: [{ addresses: [POD] }],
   };
 }
@@ -233,6 +248,12 @@ function slice(name: string, port: number): object {
 function echoing(socket: Socket): void {
   socket.on('data', (chunk) => socket.write(chunk));
   socket.on('error', () => socket.destroy());
+}
+
+async function echoingDatagrams(): Promise<Datagrams> {
+  const socket = createSocket('udp4', (bytes, { address, port }) => socket.send(bytes, port, address));
+  await new Promise<void>((resolve) => socket.bind(0, POD, resolve));
+  return socket;
 }
 
 async function listening(server: Server): Promise<Server> {
