@@ -1,6 +1,7 @@
 import type { EntranceKind } from '../decide.ts';
 import type { PortState } from './port-state.ts';
 import type { RelayContext } from './relay-context.ts';
+import { familyOf } from '../../src/net/ip.ts';
 
 /** Where to listen, for whom. */
 export interface DoorOptions {
@@ -31,7 +32,10 @@ export function bindReason(error: NodeJS.ErrnoException, { address, port }: Door
   if (error.code === 'EADDRINUSE')
     return `${where}: another process listens there; stop it or change the service's port`;
   if (error.code === 'EADDRNOTAVAIL')
-    return `${where}: the address is not on this host; grant net_admin so that it can be, or use a kernel proxy mode`;
+    return (
+      `${where}: the address is not on this host; grant net_admin so that it can be, ` +
+      `${familyOf(address) === 'IPv6' ? 'with --engine native, ' : ''}or use a kernel proxy mode`
+    );
   if (error.code === 'EMFILE' || error.code === 'ENFILE')
     return `${where}: out of file descriptors; raise the limit (ulimit -n)`;
   return `${where}: ${error.message}`;

@@ -21,15 +21,17 @@ function ip(...args: string[]): string {
 function openNamespaces(): Disposable {
   for (const name of [HOST, POD]) ip('netns', 'add', name);
   ip('-n', HOST, 'link', 'add', 'veth0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', POD);
-  for (const [name, link, address] of [
-    [HOST, 'veth0', '10.42.1.1/24'],
-    [POD, 'eth0', '10.42.1.7/24'],
+  for (const [name, link, last] of [
+    [HOST, 'veth0', 1],
+    [POD, 'eth0', 7],
   ] as const) {
     ip('-n', name, 'link', 'set', 'lo', 'up');
-    ip('-n', name, 'addr', 'add', address, 'dev', link);
+    ip('-n', name, 'addr', 'add', `10.42.1.${last}/24`, 'dev', link);
+    ip('-n', name, 'addr', 'add', `fd42::${last}/64`, 'dev', link, 'nodad');
     ip('-n', name, 'link', 'set', link, 'up');
   }
   ip('-n', POD, 'route', 'add', 'default', 'via', '10.42.1.1');
+  ip('-n', POD, 'route', 'add', 'default', 'via', 'fd42::1');
   return {
     [Symbol.dispose]: () => {
       for (const name of [HOST, POD]) ip('netns', 'del', name);
@@ -64,11 +66,17 @@ test('addresses outside loopback are this host own while they are served', async
     service('shop/web', { clusterIP: '10.96.0.1', ports: [{ name: 'http', port: 80 }] }),
     service('shop/none', { clusterIP: '10.96.0.2', ports: [{ name: 'http', port: 80 }] }),
     slice('shop/web-1', 'web', { ports: { http: 8080 }, endpoints: [{ ip: '10.42.1.1' }] }),
+    service('shop/six', { clusterIP: 'fd96::1', ipFamilies: ['IPv6'], ports: [{ name: 'http', port: 80 }] }),
+    {
+      ...slice('shop/six-1', 'six', { ports: { http: 8080 }, endpoints: [{ ip: 'fd42::1' }] }),
+      addressType: 'IPv6',
+    },
   ];
   const write = (some: readonly unknown[]) =>
     writeFileSync(path, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: some }));
   write(items);
-  const server = `require('http').createServer((q, s) => s.end(q.socket.remoteAddress)).listen(8080, '10.42.1.1')`;
+  const server = `for (const address of ['10.42.1.1', 'fd42::1'])
+    require('http').createServer((q, s) => s.end(q.socket.remoteAddress)).listen(8080, address)`;
   const backend = inside(HOST, process.execPath, '-e', server);
   const flags = ['--proxy-mode=userspace', '--metrics-bind-address=', '--healthz-bind-address='];
   const proxy = inside(HOST, WEFT, 'proxy', '--from', path, ...flags);
@@ -76,6 +84,8 @@ test('addresses outside loopback are this host own while they are served', async
     await waitFor('the service from the pod', () => ask(POD, '10.96.0.1') === '10.42.1.10', PATIENCE_MS);
     expect(ask(HOST, '10.96.0.1')).toBe('10.42.1.10');
     expect(ask(POD, '10.96.0.2')).toBe('7'); // curl: connection refused
+    await waitFor('the IPv6 service', () => ask(POD, '[fd96::1]') === 'fd42::10', PATIENCE_MS);
+    expect(ask(HOST, '[fd96::1]')).toBe('fd42::10');
     write(items.slice(1));
     await waitFor('the address to go', () => !routes().includes('10.96.0.1 '), PATIENCE_MS);
     expect(routes()).toContain('10.96.0.2 ');

@@ -6,7 +6,11 @@ import { type Family, joinHostPort } from '../../../src/net/ip.ts';
 import { openDatagramSocket } from '../../../src/net/native/datagram-socket.ts';
 import type { EngineMetrics } from '../../../src/net/engine-metrics.ts';
 import { EpollLoop } from '../../../src/net/native/epoll-loop.ts';
-import { openStreamListener, type StreamListener } from '../../../src/net/native/stream-listener.ts';
+import {
+  openStreamListener,
+  type StreamListener,
+  type StreamListenerOptions,
+} from '../../../src/net/native/stream-listener.ts';
 import type { PortCounts } from '../../backend.ts';
 import { LISTEN_BACKLOG, UDP_SOCKET_BYTES } from '../../limits.ts';
 import type { Door, DoorDeps, DoorOptions } from '../door.ts';
@@ -52,7 +56,7 @@ class NativeEngine implements RelayEngine {
 
   openTcp({ state }: DoorDeps, { address, port, entrance }: DoorOptions): Promise<Door> {
     return new Promise((resolve) => {
-      const listener = listenOn(address, port);
+      const listener = listenOn({ address, port, byRoute: true });
       const door = { kind: 'listener', fd: listener.fd, key: state.view.key, entrance } as const;
       resolve(asDoor(this.#handOver(door, listener)));
     });
@@ -60,7 +64,7 @@ class NativeEngine implements RelayEngine {
 
   openUdp({ state }: DoorDeps, { address, port, entrance }: DoorOptions): Promise<Door> {
     return new Promise((resolve) => {
-      const options = { address, port, reusePort: false, bufferBytes: UDP_SOCKET_BYTES };
+      const options = { address, port, reusePort: false, bufferBytes: UDP_SOCKET_BYTES, byRoute: true };
       const socket = bound(() => openDatagramSocket(options));
       const door = { kind: 'datagrams', fd: socket.fd, key: state.view.key, entrance } as const;
       resolve(asDoor(this.#handOver(door, socket)));
@@ -76,7 +80,8 @@ class NativeEngine implements RelayEngine {
 
   catchClients(family: Family, way: CaptureWay): Promise<Catcher> {
     return new Promise((resolve) => {
-      const listener = listenOn(family === 'IPv4' ? '0.0.0.0' : '::', 0, way === 'tproxy');
+      const address = family === 'IPv4' ? '0.0.0.0' : '::';
+      const listener = listenOn({ address, port: 0, transparent: way === 'tproxy' });
       const door = this.#handOver({ kind: 'catcher', fd: listener.fd, family, way }, listener);
       resolve({ port: listener.port, [Symbol.dispose]: () => door[Symbol.dispose]() });
     });
@@ -112,9 +117,10 @@ class NativeEngine implements RelayEngine {
   }
 }
 
-function listenOn(address: string, port: number, transparent = false): StreamListener {
-  const options = { address, port, backlog: LISTEN_BACKLOG, reusePort: false, transparent };
-  return bound(() => openStreamListener(options));
+function listenOn(
+  where: Pick<StreamListenerOptions, 'address' | 'port' | 'byRoute' | 'transparent'>,
+): StreamListener {
+  return bound(() => openStreamListener({ ...where, backlog: LISTEN_BACKLOG, reusePort: false }));
 }
 
 /** Throws the bind's own fault. */

@@ -46,6 +46,7 @@ export const IP_TRANSPARENT = 19;
 export const IPV6_V6ONLY = 26;
 export const IPV6_RECVPKTINFO = 49;
 export const IPV6_TRANSPARENT = 75;
+export const IPV6_FREEBIND = 78;
 /** linux/netfilter_ipv4.h; ip6tables' twin has the same number. */
 export const SO_ORIGINAL_DST = 80;
 export const TCP_NODELAY = 1;

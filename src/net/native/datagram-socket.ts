@@ -23,12 +23,14 @@ import {
 import { callFault } from './datagram-calls.ts';
 import { errnoName, type Failure } from './errno.ts';
 import { type SocketAddress, writeSocketAddress } from './socket-address.ts';
-import { localAddressOf, setOption } from './socket-options.ts';
+import { localAddressOf, setFreebind, setOption } from './socket-options.ts';
 
 export interface DatagramSocketOptions extends SocketAddress {
   /** Others of this process may bind the same port; the kernel spreads clients over them. */
   readonly reusePort: boolean;
   readonly bufferBytes: number;
+  /** An address that is this host's by a route alone, and on no interface. */
+  readonly byRoute?: boolean;
   /** How long a blocking receive waits at most; absent: as long as it takes. */
   readonly receiveTimeoutMs?: number;
 }
@@ -61,7 +63,7 @@ export function openDatagramSocket(options: DatagramSocketOptions): DatagramSock
 
 function configure(
   fd: number,
-  { reusePort, bufferBytes, receiveTimeoutMs }: DatagramSocketOptions,
+  { address, reusePort, bufferBytes, byRoute, receiveTimeoutMs }: DatagramSocketOptions,
   { six, wildcard }: { six: boolean; wildcard: boolean },
 ): void {
   // the kernel may grant smaller buffers: not fatal
@@ -70,6 +72,7 @@ function configure(
   if (receiveTimeoutMs !== undefined)
     must(setOption(fd, SOL_SOCKET, SO_RCVTIMEO, ...timeval(receiveTimeoutMs)), 'SO_RCVTIMEO');
   if (reusePort) must(setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1), 'SO_REUSEPORT');
+  if (byRoute) must(setFreebind(fd, address), 'IPV6_FREEBIND');
   if (six) must(setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, wildcard ? 0 : 1), 'IPV6_V6ONLY');
   if (!wildcard) return;
   must(

@@ -5,6 +5,7 @@ import {
   IPPROTO_IP,
   IPPROTO_IPV6,
   IPPROTO_TCP,
+  IPV6_FREEBIND,
   IPV6_TRANSPARENT,
   SO_ERROR,
   SO_LINGER,
@@ -47,6 +48,11 @@ export function setTransparent(fd: number, address: string): 0 | Failure {
   return familyOf(address) === 'IPv6'
     ? setOption(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1)
     : setOption(fd, IPPROTO_IP, IP_TRANSPARENT, 1);
+}
+
+/** Addresses that no interface has may be bound. A route of type local makes one this host's own, but lets only IPv4 bind it. */
+export function setFreebind(fd: number, address: string): 0 | Failure {
+  return familyOf(address) === 'IPv6' ? setOption(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1) : 0;
 }
 
 /** Takes the error that is pending on a socket: 0, or what a connect ended with. */

@@ -20,7 +20,7 @@ import {
 } from './abi.ts';
 import { type CallResult, errnoName, type Failure, orErrno } from './errno.ts';
 import { type SocketAddress, writeSocketAddress } from './socket-address.ts';
-import { localAddressOf, setNoDelay, setOption, setTransparent } from './socket-options.ts';
+import { localAddressOf, setFreebind, setNoDelay, setOption, setTransparent } from './socket-options.ts';
 import { streamCalls } from './stream-calls.ts';
 
 export interface StreamListenerOptions extends SocketAddress {
@@ -30,6 +30,8 @@ export interface StreamListenerOptions extends SocketAddress {
   readonly reusePort: boolean;
   /** An address that is not this host's (TPROXY). Needs net_admin. */
   readonly transparent?: boolean;
+  /** An address that is this host's by a route alone, and on no interface. */
+  readonly byRoute?: boolean;
   /** `::` takes IPv4 clients too. */
   readonly dualStack?: boolean;
 }
@@ -77,6 +79,7 @@ function bindAndListen(fd: number, options: StreamListenerOptions, six: boolean)
   must('SO_REUSEADDR', setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1));
   if (options.reusePort) must('SO_REUSEPORT', setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1));
   if (options.transparent) must('IP_TRANSPARENT', setTransparent(fd, options.address));
+  if (options.byRoute) must('IPV6_FREEBIND', setFreebind(fd, options.address));
   if (six) must('IPV6_V6ONLY', setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, options.dualStack ? 0 : 1));
   must('TCP_NODELAY', setNoDelay(fd)); // what it accepts inherits it
   const name = new Uint8Array(SOCKADDR.V6_BYTES);
