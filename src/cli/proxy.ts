@@ -115,6 +115,7 @@ async function run(flags: ProxyFlags, context: CliContext): Promise<void> {
     kubeconfig: config.kubeconfig,
     master: flags.master,
     follow: !flags.render && !flags.once,
+    atOnce: flags.render === true, // somebody reads it; --once may be at work while the host boots
     deadlineMs: SYNC_DEADLINE_MS,
     metrics,
   });

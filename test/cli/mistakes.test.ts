@@ -77,6 +77,7 @@ describe.runIf(able)('mistakes on the command line', () => {
     'ingress diff --to .',
     'trace --dns web.shop',
     'trace --to 10.96.0.1:443',
+    'proxy --proxy-mode nftables --render',
     'resolve web.shop',
   ])('weft %s without an API server says so at the first refusal', (command) => {
     const { status, stdout, stderr } = weft(`${command} --kubeconfig ${deadKubeconfig()}`);
