@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,12 +18,13 @@ const shown = shownCommands(readFileSync(`${ROOT}README.md`, 'utf8'));
 let host: OwnNetwork;
 let folder: string;
 let printed = '';
+let started: ChildProcess;
 
 beforeAll(async () => {
   if (!able) return;
   folder = mkdtempSync(join(tmpdir(), 'weft-readme-'));
   host = new OwnNetwork('readme');
-  const started = host.start('sh', ['-c', `cd ${ROOT} && exec npm start`], env());
+  started = host.start('sh', ['-c', `cd ${ROOT} && exec npm start`], env());
   started.stdout?.on('data', (chunk: Buffer) => (printed += chunk.toString()));
   started.stderr?.resume();
   await waitFor('ready', () => /^ready$/m.test(printed), START_DEADLINE_MS);
@@ -52,6 +54,13 @@ describe.runIf(able)('README', () => {
       expect({ line, missing: firstMissing(output, actual), actual }).toMatchObject({ missing: undefined });
     },
   );
+
+  it('whoever stops npm start stops weft', async () => {
+    const listeners = (): string => host.run('ss', ['-Hlnt']).stdout;
+    expect(listeners()).not.toBe('');
+    started.kill('SIGTERM');
+    await waitFor('weft to end', () => listeners() === '');
+  });
 });
 
 if (!able) it('README', (ctx) => ctx.skip('needs root to make network namespaces'));
