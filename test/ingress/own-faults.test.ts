@@ -10,7 +10,8 @@ test('a fault of ours in one request is its 500 and nobody else’s', async () =
   await using rig = await Rig.open(
     [
       ...service('web', backend.endpoint, '127.0.0.3:9'),
-      ingress({ annotations: { 'load-balance': 'ewma' } }),
+      // the limit has the thread with our dice serve it, on every engine
+      ingress({ annotations: { 'load-balance': 'ewma', 'limit-rps': '1000' } }),
     ],
     {
       deps: {
