@@ -24,9 +24,9 @@ import type {
   FastPath,
   OpenDatagramEngine,
 } from '../datagram-engine.ts';
-import type { WatchedAnswers } from '../watched-answers.ts';
 import { type ReceiverData, type ReceiverTable, TOTAL } from './receiver-memory.ts';
 import { SlowRing, slowRingMemory } from './slow-ring.ts';
+import { ThreadTable } from './thread-table.ts';
 
 export interface NativeDatagramDeps {
   readonly clock: Clock;
@@ -128,10 +128,7 @@ class Receiver implements AsyncDisposable {
   readonly #ring: SlowRing;
   readonly #sender: DatagramSender;
   readonly #followed: Disposable | undefined;
-  /** Of this table and of the one before, whose last answers may still come. */
-  #watched: readonly (WatchedAnswers | undefined)[] = [];
-  #table: ReceiverTable | undefined;
-  #following: Disposable | undefined;
+  readonly #table = new ThreadTable((table) => this.worker.tell(table));
   #open = true;
 
   constructor(
@@ -166,41 +163,26 @@ class Receiver implements AsyncDisposable {
   }
 
   useFastPath(fast: FastPath | undefined): void {
-    this.#following?.[Symbol.dispose]();
-    this.#following = undefined;
-    if (!fast) return this.#tell(undefined);
-    const { table, options } = fast.names;
-    const { cookieSecret } = fast;
-    const counts = fast.countsMemory();
-    const watched = fast.watchedAnswers();
-    this.#watched = [this.#watched.at(-1), watched];
-    const told = { options, cookieSecret, counts, watched: watched?.memory };
-    this.#tell({ ...told, buffers: table.buffers });
-    this.#following = table.onBuffers((buffers) => this.#tell({ ...told, buffers }));
+    this.#table.use(fast);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#open = false;
-    this.#following?.[Symbol.dispose]();
+    this.#table[Symbol.dispose]();
     await this.worker[Symbol.asyncDispose]();
-    for (const watched of this.#watched) watched?.drain();
+    this.#table.drain();
     this.#followed?.[Symbol.dispose]();
     this.#socket[Symbol.dispose]();
   }
 
-  #tell(table: ReceiverTable | undefined): void {
-    this.#table = table;
-    this.worker.tell(table);
-  }
-
   /** One before it may have ended before it told of what it had put down. */
   #started(tell: (table: ReceiverTable | undefined) => void): void {
-    tell(this.#table);
+    tell(this.#table.current);
     this.#heard();
   }
 
   #heard(): void {
-    for (const watched of this.#watched) watched?.heard();
+    this.#table.heard();
     this.#drain();
   }
 

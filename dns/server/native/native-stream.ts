@@ -23,7 +23,6 @@ import type { Peer } from '../../query.ts';
 import type { FastPath } from '../datagram-engine.ts';
 import { StreamConnection } from '../stream-connection.ts';
 import type { OpenStreamEngine, StreamDeps, StreamEngine, StreamOptions } from '../stream-engine.ts';
-import type { WatchedAnswers } from '../watched-answers.ts';
 import type { ReceiverTable } from './receiver-memory.ts';
 import {
   STREAM_CONTROL,
@@ -34,6 +33,7 @@ import {
   type StreamReply,
 } from './stream-memory.ts';
 import { readSentTls } from './sent-tls.ts';
+import { ThreadTable } from './thread-table.ts';
 
 /**
  * TCP and TLS by epoll: a thread accepts, and answers from the compiled table. Connections that ask for more go on in
@@ -84,10 +84,7 @@ class NativeStream implements StreamEngine {
   readonly #handedOver = new Set<StreamConnection>();
   readonly #followed: Disposable | undefined;
   #worker: SupervisedWorker<StreamOrder, StreamReply> | undefined;
-  /** Of this table and of the one before, whose last answers may still come. */
-  #watched: readonly (WatchedAnswers | undefined)[] = [];
-  #table: ReceiverTable | undefined;
-  #following: Disposable | undefined;
+  readonly #table = new ThreadTable((table) => this.#tell(table));
   #tls: SentTls | undefined;
   #draining = false;
   #open = true;
@@ -119,25 +116,8 @@ class NativeStream implements StreamEngine {
 
   /** Clients wait in the kernel until this is called first: the thread starts with the table. */
   useFastPath(fast: FastPath | undefined): void {
-    this.#following?.[Symbol.dispose]();
-    this.#following = undefined;
-    this.#table = undefined;
     // a block that bounds the questions of a connection counts them all
-    if (fast && this.#options.settings?.queriesMax === undefined) {
-      const { cookieSecret, names } = fast;
-      const counts = fast.countsMemory();
-      const watched = fast.watchedAnswers();
-      this.#watched = [this.#watched.at(-1), watched];
-      const { options, table } = names;
-      const told = { options, cookieSecret, counts, watched: watched?.memory };
-      this.#table = { ...told, buffers: table.buffers };
-      this.#following = table.onBuffers((buffers) => {
-        this.#table = { ...told, buffers };
-        this.#worker?.tell({ kind: 'table', table: this.#table });
-      });
-    }
-    if (this.#worker) this.#worker.tell({ kind: 'table', table: this.#table });
-    else this.#worker = this.#start();
+    this.#table.use(this.#options.settings?.queriesMax === undefined ? fast : undefined);
   }
 
   renewTls(files: TlsFiles): void {
@@ -156,13 +136,18 @@ class NativeStream implements StreamEngine {
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#open) return;
     this.#open = false;
-    this.#following?.[Symbol.dispose]();
+    this.#table[Symbol.dispose]();
     await this.#worker?.[Symbol.asyncDispose]();
-    for (const watched of this.#watched) watched?.drain();
+    this.#table.drain();
     this.#followed?.[Symbol.dispose]();
     this.#sessions?.freeAll();
     this.#listener[Symbol.dispose]();
     for (const connection of this.#handedOver) connection.destroy();
+  }
+
+  #tell(table: ReceiverTable | undefined): void {
+    if (this.#worker) this.#worker.tell({ kind: 'table', table });
+    else this.#worker = this.#start();
   }
 
   /** The listener stays open between two threads: clients wait in the kernel. */
@@ -190,9 +175,9 @@ class NativeStream implements StreamEngine {
         started: (tell) => {
           this.#sessions?.freeAll(); // of the thread before
           if (this.#tls) tell({ kind: 'tls', tls: this.#tls });
-          tell({ kind: 'table', table: this.#table });
+          tell({ kind: 'table', table: this.#table.current });
           if (this.#draining) tell({ kind: 'drain' });
-          this.#heardAnswers(); // which it may not have told of
+          this.#table.heard(); // which it may not have told of
         },
         lost: () => Atomics.store(this.#control, STREAM_CONTROL.OPEN, 0),
       },
@@ -218,14 +203,10 @@ class NativeStream implements StreamEngine {
         this.#metrics?.acceptFailed(STREAM, reply.errno);
         return log.warn('accept failed', { port, errno: reply.errno });
       case 'watched':
-        return this.#heardAnswers();
+        return this.#table.heard();
       case 'broken':
         return log.error('connection failed', { port, reason: reply.reason });
     }
-  }
-
-  #heardAnswers(): void {
-    for (const watched of this.#watched) watched?.heard();
   }
 
   #takeOver({ fd, ends, unread }: HandedOver): void {
