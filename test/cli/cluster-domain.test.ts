@@ -1,10 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { canMakeNamespaces, type Output, OwnNetwork } from '../support/own-network.ts';
-import { ROOT } from '../support/source-files.ts';
-import { WeftProcess } from '../support/weft-process.ts';
+import { canMakeNamespaces, type Output } from '../support/own-network.ts';
+import { UpHost } from '../support/up-host.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 200_000 });
 
@@ -19,27 +15,13 @@ data:
     }
 `;
 const able = canMakeNamespaces();
-let host: OwnNetwork;
-let folder: string;
-let up: WeftProcess;
-let env: NodeJS.ProcessEnv;
-const weft = (args: string): Output =>
-  host.run(`${ROOT}bin/weft`, args.split(' '), { timeoutMs: 60_000, env });
+let host: UpHost;
+const weft = (args: string): Output => host.weft(args);
 
 beforeAll(async () => {
-  if (!able) return;
-  folder = mkdtempSync(join(tmpdir(), 'weft-domain-'));
-  env = { ...process.env, KUBECONFIG: '', HOME: folder, XDG_STATE_HOME: join(folder, 'state') };
-  host = new OwnNetwork('domain');
-  up = new WeftProcess(host, ['up', '--cluster-domain', 'mill.test'], env);
-  await up.ready();
+  if (able) host = await UpHost.open('domain', () => ['--cluster-domain', 'mill.test']);
 });
-afterAll(async () => {
-  if (!able) return;
-  await up.stop();
-  host[Symbol.dispose]();
-  rmSync(folder, { recursive: true, force: true });
-});
+afterAll(() => host?.[Symbol.asyncDispose]());
 
 describe.runIf(able)('a cluster with a domain of its own', () => {
   it.each([
@@ -59,8 +41,7 @@ describe.runIf(able)('a cluster with a domain of its own', () => {
   });
 
   it('without a word of weft up, the Corefile of the cluster says it', () => {
-    writeFileSync(join(folder, 'coredns.yaml'), COREDNS);
-    expect(weft(`apply ${folder}/coredns.yaml`).status).toBe(0);
+    expect(weft(`apply ${host.file('coredns.yaml', COREDNS)}`).status).toBe(0);
     expect(weft('delete svc kube-dns -n kube-system').status).toBe(0);
     expect(weft('trace --dns kubernetes.default').stdout).toMatch(
       /^kubernetes\.default\.svc\.other\.test\. A: NOERROR$/m,

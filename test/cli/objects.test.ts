@@ -1,12 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { podName } from '../../src/cli/logs.ts';
 import { kindAndName } from '../../src/cli/kinds-by-name.ts';
-import { canMakeNamespaces, type Output, OwnNetwork } from '../support/own-network.ts';
-import { ROOT } from '../support/source-files.ts';
-import { WeftProcess } from '../support/weft-process.ts';
+import { canMakeNamespaces, type Output } from '../support/own-network.ts';
+import { UpHost } from '../support/up-host.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 200_000 });
 
@@ -33,33 +29,18 @@ spec:
         - {name: loom, image: loom, env: [{name: HOST, valueFrom: {fieldRef: {fieldPath: status.podIP}}}]}
 `;
 const able = canMakeNamespaces();
-let host: OwnNetwork;
-let folder: string;
-let up: WeftProcess;
-let env: NodeJS.ProcessEnv;
-const weft = (args: string): Output =>
-  host.run(`${ROOT}bin/weft`, args.split(' '), { timeoutMs: 60_000, env });
+let host: UpHost;
+const weft = (args: string): Output => host.weft(args);
 
-/** `weft up` with three objects of one manifest, and the commands of another shell. */
+/** Three objects of one manifest. */
 beforeAll(async () => {
-  if (!able) return;
-  folder = mkdtempSync(join(tmpdir(), 'weft-objects-'));
-  writeFileSync(join(folder, 'mill.yaml'), MANIFEST);
-  env = { ...process.env, KUBECONFIG: '', HOME: folder, XDG_STATE_HOME: join(folder, 'state') };
-  host = new OwnNetwork('objects');
-  up = new WeftProcess(host, ['up', '--apply', join(folder, 'mill.yaml')], env);
-  await up.ready();
+  if (able) host = await UpHost.open('objects', (up) => ['--apply', up.file('mill.yaml', MANIFEST)]);
 });
-afterAll(async () => {
-  if (!able) return;
-  await up.stop();
-  host[Symbol.dispose]();
-  rmSync(folder, { recursive: true, force: true });
-});
+afterAll(() => host?.[Symbol.asyncDispose]());
 
 describe.runIf(able)('the verbs of a machine without kubectl', () => {
   it('applies what weft up applied: one owner, no conflict', () => {
-    const { stdout, stderr, status } = weft(`apply ${folder}/mill.yaml`);
+    const { stdout, stderr, status } = weft(`apply ${host.file('mill.yaml', MANIFEST)}`);
     expect(stderr).toBe('');
     expect(stdout).toMatch(/^namespace\/mill .*\nservice\/loom unchanged\ndeployment\/loom unchanged\n$/);
     expect(status).toBe(0);
@@ -99,7 +80,7 @@ describe.runIf(able)('the verbs of a machine without kubectl', () => {
 
   it('deletes what manifests name, from the last to the first, and says what is gone already', () => {
     expect(weft('delete deploy/loom -n mill').stdout).toBe('deployment/loom deleted\n');
-    const { stdout, stderr, status } = weft(`delete -f ${folder}/mill.yaml`);
+    const { stdout, stderr, status } = weft(`delete -f ${host.file('mill.yaml', MANIFEST)}`);
     expect(stdout).toBe('service/loom deleted\nnamespace/mill deleted\n');
     expect(stderr).toMatch(/mill\.yaml:13 .*deployments\.apps "loom" not found/);
     expect(status).toBe(1);
