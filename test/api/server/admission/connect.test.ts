@@ -1,11 +1,7 @@
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openPki } from '../../../../src/api/server/identity/pki.ts';
-import { systemClock } from '../../../../src/base/clock.ts';
 import { waitFor } from '../../../support/wait-for.ts';
 import { openTestServer, type TestServer } from '../support.ts';
+import { admissionReview, type Review, Webhook } from '../webhook.ts';
 
 const ADMISSION = '/apis/admissionregistration.k8s.io/v1';
 const POD = '/api/v1/namespaces/default/pods/p1';
@@ -17,38 +13,16 @@ const SHOWN =
   '(has(object.container) ? " " + object.container : "") + (has(object.tty) ? " tty" : "") + ' +
   '(has(object.ports) ? " " + string(object.ports[1]) : "")';
 
-// oxlint-disable-next-line typescript/no-explicit-any
-type Review = any;
-
 let server: TestServer;
-let hook: Server;
-let caBundle: string;
+let hook: Webhook;
 let reviews: Review[] = [];
 
 beforeAll(async () => {
-  const names = { dnsNames: ['localhost'], ipAddresses: ['127.0.0.1'] };
-  const pki = await openPki(systemClock, { dir: undefined, ...names });
-  caBundle = Buffer.from(pki.ca.pem).toString('base64');
-  const { keyPem: key, certificatePem: cert } = pki.server;
-  hook = createServer({ key, cert }, (request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      const review: Review = JSON.parse(Buffer.concat(chunks).toString('utf8'));
-      reviews.push(review.request);
-      const patch = Buffer.from(JSON.stringify([{ op: 'replace', path: '/container', value: 'other' }]));
-      const response_ = {
-        uid: review.request.uid,
-        allowed: true,
-        patchType: 'JSONPatch',
-        patch: patch.toString('base64'),
-      };
-      response.end(
-        JSON.stringify({ kind: 'AdmissionReview', apiVersion: 'admission.k8s.io/v1', response: response_ }),
-      );
-    });
-  }).listen(0, '127.0.0.1');
-  await once(hook, 'listening');
+  hook = await Webhook.open((request) => {
+    reviews.push(request);
+    const patch = Buffer.from(JSON.stringify([{ op: 'replace', path: '/container', value: 'other' }]));
+    return admissionReview(request, { patchType: 'JSONPatch', patch: patch.toString('base64') });
+  });
   server = await openTestServer();
   const made = await server.call('POST', '/api/v1/namespaces/default/pods', {
     metadata: { name: 'p1' },
@@ -58,13 +32,12 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await server[Symbol.asyncDispose]();
-  hook.closeAllConnections();
-  hook.close();
+  hook[Symbol.dispose]();
 });
 
 describe('connections', () => {
   it('are changed by webhooks, who are told what was asked for', async () => {
-    const { port } = hook.address() as AddressInfo;
+    const { port, caBundle } = hook;
     const webhook = {
       name: 'connects.example.com',
       clientConfig: { url: `https://127.0.0.1:${port}/`, caBundle },

@@ -1,11 +1,7 @@
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openPki } from '../../../../src/api/server/identity/pki.ts';
-import { systemClock } from '../../../../src/base/clock.ts';
 import { waitFor } from '../../../support/wait-for.ts';
 import { openTestServer, patchType, type TestServer } from '../support.ts';
+import { admissionReview, type Review, Webhook } from '../webhook.ts';
 
 const ADMISSION = '/apis/admissionregistration.k8s.io/v1';
 const MAPS = '/api/v1/namespaces/default/configmaps';
@@ -17,47 +13,25 @@ const map = (name: string, data: object = {}, labels: object = {}): object => ({
 });
 const RULE = { operations: ['*'], apiGroups: [''], apiVersions: ['v1'], resources: ['configmaps'] };
 
-// oxlint-disable-next-line typescript/no-explicit-any
-type Review = any;
-
 let server: TestServer;
-let hook: Server;
+let hook: Webhook;
 let caBundle: string;
 let reviews: Review[];
 let answer: (path: string, request: Review) => Review;
 
 beforeAll(async () => {
-  const pki = await openPki(systemClock, {
-    dir: undefined,
-    dnsNames: ['hook.default.svc', 'localhost'],
-    ipAddresses: ['127.0.0.1'],
-  });
-  caBundle = Buffer.from(pki.ca.pem).toString('base64');
-  const { keyPem: key, certificatePem: cert } = pki.server;
-  hook = createServer({ key, cert }, (request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      const review: Review = JSON.parse(Buffer.concat(chunks).toString('utf8'));
-      reviews.push({ path: request.url, ...review.request });
-      const reply = answer(request.url ?? '', review.request);
-      if (reply === undefined) return;
-      response.end(
-        JSON.stringify({
-          kind: 'AdmissionReview',
-          apiVersion: 'admission.k8s.io/v1',
-          response: { uid: review.request.uid, allowed: true, ...reply },
-        }),
-      );
-    });
-  }).listen(0, '127.0.0.1');
-  await once(hook, 'listening');
+  const answered = (request: Review, path: string): object | undefined => {
+    reviews.push({ path, ...request });
+    const reply = answer(path, request);
+    return reply === undefined ? undefined : admissionReview(request, reply);
+  };
+  hook = await Webhook.open(answered, ['hook.default.svc', 'localhost']);
+  ({ caBundle } = hook);
   server = await openTestServer();
 });
 afterAll(async () => {
   await server[Symbol.asyncDispose]();
-  hook.closeAllConnections();
-  hook.close();
+  hook[Symbol.dispose]();
 });
 beforeEach(async () => {
   reviews = [];
@@ -67,7 +41,7 @@ beforeEach(async () => {
   }
 });
 
-const port = (): number => (hook.address() as AddressInfo).port;
+const port = (): number => hook.port;
 
 async function configure(kind: 'Mutating' | 'Validating', ...webhooks: object[]): Promise<void> {
   const made = await server.call('POST', `${ADMISSION}/${kind.toLowerCase()}webhookconfigurations`, {

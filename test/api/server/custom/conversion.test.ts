@@ -1,11 +1,7 @@
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openPki } from '../../../../src/api/server/identity/pki.ts';
-import { systemClock } from '../../../../src/base/clock.ts';
 import { waitFor } from '../../../support/wait-for.ts';
 import { MASTER, openTestServer, patchType, type TestServer, watchFrames } from '../support.ts';
+import { Webhook } from '../webhook.ts';
 
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const at = (version: string, name = ''): string =>
@@ -15,8 +11,7 @@ const at = (version: string, name = ''): string =>
 type Anything = any;
 
 let server: TestServer;
-let hook: Server;
-let caBundle: string;
+let hook: Webhook;
 let calls: { desired: string; count: number }[];
 /** Changes what the webhook answers; the raw text instead when it gives one. */
 let twist: (response: Anything) => string | void;
@@ -31,37 +26,20 @@ function converted(object: Anything, desired: string): Anything {
 }
 
 beforeAll(async () => {
-  const pki = await openPki(systemClock, {
-    dir: undefined,
-    dnsNames: ['localhost'],
-    ipAddresses: ['127.0.0.1'],
+  hook = await Webhook.open((asked) => {
+    const desired = asked.desiredAPIVersion as string;
+    calls.push({ desired, count: asked.objects.length });
+    const response = {
+      uid: asked.uid,
+      result: { status: 'Success' },
+      convertedObjects: asked.objects.map((object: Anything) => converted(object, desired)),
+    };
+    const text = twist(response);
+    return text ?? { kind: 'ConversionReview', apiVersion: 'apiextensions.k8s.io/v1', response };
   });
-  caBundle = Buffer.from(pki.ca.pem).toString('base64');
-  const { keyPem: key, certificatePem: cert } = pki.server;
-  hook = createServer({ key, cert }, (request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      const { request: asked } = JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown as {
-        request: Anything;
-      };
-      const desired = asked.desiredAPIVersion as string;
-      calls.push({ desired, count: asked.objects.length });
-      const reply = {
-        uid: asked.uid,
-        result: { status: 'Success' },
-        convertedObjects: asked.objects.map((object: Anything) => converted(object, desired)),
-      };
-      const text = twist(reply);
-      const whole = { kind: 'ConversionReview', apiVersion: 'apiextensions.k8s.io/v1', response: reply };
-      response.end(text ?? JSON.stringify(whole));
-    });
-  }).listen(0, '127.0.0.1');
-  await once(hook, 'listening');
 });
 afterAll(() => {
-  hook.closeAllConnections();
-  hook.close();
+  hook[Symbol.dispose]();
 });
 
 const version = (name: string, properties: object): object => ({
@@ -80,7 +58,7 @@ beforeAll(async () => {
   calls = [];
   twist = () => {};
   server = await openTestServer();
-  const url = `https://127.0.0.1:${(hook.address() as AddressInfo).port}/convert`;
+  const url = `https://127.0.0.1:${hook.port}/convert`;
   const made = await server.call('POST', DEFINITIONS, {
     metadata: { name: 'widgets.example.com' },
     spec: {
@@ -93,7 +71,7 @@ beforeAll(async () => {
       ],
       conversion: {
         strategy: 'Webhook',
-        webhook: { clientConfig: { url, caBundle }, conversionReviewVersions: ['v1'] },
+        webhook: { clientConfig: { url, caBundle: hook.caBundle }, conversionReviewVersions: ['v1'] },
       },
     },
   });
