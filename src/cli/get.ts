@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import type { DiscoveredResource } from '../api/client/discovery.ts';
+import { type DiscoveredResource, discoverResources } from '../api/client/discovery.ts';
 import { apiVersionOf, collectionPath, objectPath } from '../api/client/paths.ts';
 import { type ApiAccess, type ApiFlags, apiFlags, connect } from './api-access.ts';
 import { EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
@@ -50,7 +50,7 @@ export const register: RegisterCommand = (program, context) => {
         throw new ExitError(EXIT_USAGE, `-o ${flags.output}: use wide, yaml, json or name`);
       const [kinds, one] = kindAndName(kind, name);
       await using access = await connect(context, flags.kubeconfig);
-      const wanted = await resourcesNamed(access, kinds, context.stop);
+      const wanted = resourcesNamed(await discoverResources(access.client, context.stop), kinds);
       const fetched: Fetched[] = [];
       for (const resource of wanted)
         fetched.push({ resource, body: await fetchObjects(access, resource, one, flags, context.stop) });

@@ -1,14 +1,8 @@
-import { discoverResources, type DiscoveredResource } from '../api/client/discovery.ts';
-import type { ApiAccess } from './api-access.ts';
+import type { DiscoveredResource } from '../api/client/discovery.ts';
 import { EXIT_FAILURE, EXIT_USAGE, ExitError } from './context.ts';
 
-/** What KIND, KIND,KIND and `all` stand for on this server, in the order they were named. */
-export async function resourcesNamed(
-  access: ApiAccess,
-  wanted: string,
-  signal: AbortSignal,
-): Promise<DiscoveredResource[]> {
-  const known = await discoverResources(access.client, signal);
+/** What KIND, KIND,KIND and `all` stand for on a server that knows these, in the order they were named. */
+export function resourcesNamed(known: readonly DiscoveredResource[], wanted: string): DiscoveredResource[] {
   const found = wanted.split(',').flatMap((each) => {
     const members = known.filter(({ categories }) => categories.includes(each));
     return members.length > 0
@@ -19,12 +13,8 @@ export async function resourcesNamed(
 }
 
 /** One kind by plural, singular, short name or Kind; `name.group` picks between groups. */
-export async function resourceNamed(
-  access: ApiAccess,
-  wanted: string,
-  signal: AbortSignal,
-): Promise<DiscoveredResource> {
-  const [found, ...more] = await resourcesNamed(access, wanted, signal);
+export function resourceNamed(known: readonly DiscoveredResource[], wanted: string): DiscoveredResource {
+  const [found, ...more] = resourcesNamed(known, wanted);
   if (!found || more.length > 0) throw new ExitError(EXIT_USAGE, `${wanted}: name one kind`);
   return found;
 }

@@ -3,6 +3,7 @@ import type { Resource } from '../api/client/client.ts';
 import { applyObjects, applyOrder, type Applied } from '../api/client/manifest-apply.ts';
 import { readManifests } from '../api/client/manifest-read.ts';
 import { systemClock } from '../base/clock.ts';
+import { discoverResources } from '../api/client/discovery.ts';
 import { messageOf } from '../base/fault.ts';
 import { type ApiAccess, type ApiFlags, apiFlags, connect } from './api-access.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from './context.ts';
@@ -78,7 +79,7 @@ function registerDelete(program: Command, context: CliContext): void {
       if (kind === undefined) return await deleteManifests(access, flags.filename ?? [], flags, context);
       const [kindName, one] = kindAndName(kind, names[0]);
       if (one === undefined) throw new ExitError(EXIT_USAGE, `delete which of ${kind}? Give names.`);
-      const resource = await resourceNamed(access, kindName, context.stop);
+      const resource = resourceNamed(await discoverResources(access.client, context.stop), kindName);
       for (const name of names.length > 0 ? names : [one])
         await deleteOne(access, resource, name, flags.namespace ?? access.namespace, context);
     });
@@ -93,12 +94,13 @@ async function deleteManifests(
 ): Promise<void> {
   const { objects, errors } = await readManifests(paths, { stdin: context.stdin });
   const faults = [...errors];
+  const known = await discoverResources(access.client, context.stop);
   for (const { object, file, lineOf } of applyOrder(objects).toReversed()) {
     const { apiVersion, kind, metadata } = object;
     const [version = '', group = ''] = apiVersion.split('/').toReversed();
     const scope = metadata.namespace ?? flags.namespace ?? access.namespace;
     try {
-      const resource = await resourceNamed(access, group ? `${kind}.${group}` : kind, context.stop);
+      const resource = resourceNamed(known, group ? `${kind}.${group}` : kind);
       await deleteOne(access, { ...resource, version }, metadata.name, scope, context);
     } catch (error) {
       if (context.stop.aborted) throw error;
