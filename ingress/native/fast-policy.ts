@@ -19,7 +19,6 @@ export function slowSettings(settings: GlobalSettings): string | undefined {
 /** All requests are composed under these settings. */
 export function composesAll(settings: GlobalSettings): boolean {
   const lists = [
-    settings.globalAllow ?? [],
     settings.globalDeny,
     settings.blockedAgents,
     settings.blockedReferers,
