@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { LostFiles } from './lost-files.ts';
 import { installTools } from './system-tools.ts';
 
 interface Tally {
@@ -15,9 +16,6 @@ interface Tally {
 }
 
 interface VitestReport {
-  numPassedTests: number;
-  numFailedTests: number;
-  numPendingTests: number;
   success: boolean;
   testResults: {
     name: string;
@@ -31,6 +29,8 @@ process.env['PATH'] = `${process.env['PATH']}:/usr/sbin:/sbin`;
 const scratch = mkdtempSync(join(tmpdir(), 'weft-test-'));
 const total: Tally = { passed: 0, failed: 0, skipped: 0 };
 const failures: string[] = [];
+/** What a reader of the last lines should know besides: skipped, retried, thrown outside a test. */
+const remarks: string[] = [];
 
 function check(name: string, command: string, args: readonly string[]): void {
   const started = performance.now();
@@ -41,52 +41,66 @@ function check(name: string, command: string, args: readonly string[]): void {
     total.passed++;
     return;
   }
-  total.failed++;
-  failures.push(name);
+  fail(name);
   say(`${result.stdout}${result.stderr}`);
 }
 
 function vitest(name: string, args: readonly string[]): void {
-  const file = join(scratch, `${name}.json`);
-  const reporters = ['--reporter=dot', '--reporter=json', `--outputFile.json=${file}`];
+  const lost = runVitest(name, args);
   // A loaded machine gets one more try; what needed it is named.
-  const run = spawnSync('vitest', ['run', '--retry=1', ...reporters, ...args], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
-  const report = readReport(file);
-  if (!report) {
-    total.failed++;
-    failures.push(`${name}: vitest wrote no report (exit ${run.status})`);
-    return;
-  }
-  total.passed += report.numPassedTests;
-  total.failed += report.numFailedTests;
-  total.skipped += report.numPendingTests;
-  for (const suite of report.testResults) {
-    const failed = suite.assertionResults.filter((test) => test.status === 'failed');
-    if (suite.status === 'failed' && failed.length === 0) {
-      total.failed++;
-      failures.push(`${suite.name}: did not load`);
-    }
-    failures.push(...failed.map((test) => test.fullName));
-    for (const test of suite.assertionResults) {
-      if (test.status === 'passed' && test.failureMessages?.length)
-        say(`RETRIED ${test.fullName}: ${test.failureMessages[0]?.split('\n')[0]}`);
-    }
-    const skipped = suite.assertionResults.filter(
-      (test) => test.status === 'pending' || test.status === 'skipped',
-    );
-    for (const test of skipped) say(`SKIPPED ${test.fullName}`);
-  }
-  if (run.status !== 0 && report.success) {
-    total.failed++;
-    failures.push(`${name}: vitest ended with ${run.status}`);
+  if (lost.length > 0) {
+    for (const file of lost) remarks.push(`RETRIED ${file}: its process ended early`);
+    for (const file of runVitest(`${name}-again`, lost)) fail(`${file}: its process ended early, twice`);
   }
 }
 
-function readReport(file: string): VitestReport | undefined {
+/** The files whose process ended before their tests did. */
+function runVitest(name: string, args: readonly string[]): readonly string[] {
+  const file = join(scratch, `${name}.json`);
+  const lostFile = join(scratch, `${name}-lost.json`);
+  const reporters = ['dot', 'json', './test/support/lost-files.ts'].map((each) => `--reporter=${each}`);
+  const run = spawnSync('vitest', ['run', '--retry=1', `--outputFile.json=${file}`, ...reporters, ...args], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, WEFT_LOST_FILES: lostFile },
+  });
+  const report = readJson(file) as VitestReport | undefined;
+  const lost = readJson(lostFile) as LostFiles | undefined;
+  if (!report || !lost) {
+    fail(`${name}: vitest wrote no report (exit ${run.status})`);
+    return [];
+  }
+  for (const suite of report.testResults)
+    if (!lost.files.some((each) => suite.name.endsWith(`/${each}`))) count(suite);
+  for (const error of lost.errors) remarks.push(`ERROR ${error}`);
+  const strays = lost.errors.length - lost.files.length;
+  if (run.status !== 0 && report.success && (strays > 0 || lost.files.length === 0))
+    fail(`${name}: vitest ended with ${run.status}: ${lost.errors.join('; ')}`);
+  return lost.files;
+}
+
+function count(suite: VitestReport['testResults'][number]): void {
+  const failed = suite.assertionResults.filter((test) => test.status === 'failed');
+  if (suite.status === 'failed' && failed.length === 0) fail(`${suite.name}: did not load`);
+  for (const test of failed) fail(test.fullName);
+  for (const test of suite.assertionResults) {
+    if (test.status === 'passed') total.passed++;
+    if (test.status === 'passed' && test.failureMessages?.length)
+      remarks.push(`RETRIED ${test.fullName}: ${test.failureMessages[0]?.split('\n')[0]}`);
+    if (test.status === 'pending' || test.status === 'skipped') {
+      total.skipped++;
+      remarks.push(`SKIPPED ${test.fullName}`);
+    }
+  }
+}
+
+function fail(what: string): void {
+  total.failed++;
+  failures.push(what);
+}
+
+function readJson(file: string): unknown {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as VitestReport;
+    return JSON.parse(readFileSync(file, 'utf8'));
   } catch {
     return undefined;
   }
@@ -106,6 +120,7 @@ vitest(
 vitest('scenarios', ['--maxWorkers=1', '--passWithNoTests', ...alone]);
 rmSync(scratch, { recursive: true, force: true });
 
+for (const remark of remarks) say(remark);
 for (const failure of failures) say(`FAILED ${failure}`);
 if (missing.length > 0) say(`Missing tools: ${missing.join(', ')}`);
 say(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
