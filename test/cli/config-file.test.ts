@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readConfigFile } from '../../src/cli/config-file.ts';
+import { readConfigFile } from '../../src/cli/up/config-file.ts';
 import { listenOption, repeated } from '../../src/cli/flags.ts';
 
 let folder: string;

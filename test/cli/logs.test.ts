@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ExitError } from '../../src/cli/context.ts';
-import { logQuery, podName } from '../../src/cli/logs.ts';
+import { logQuery, podName } from '../../src/cli/objects/logs.ts';
 
 describe('weft logs', () => {
   it.each([

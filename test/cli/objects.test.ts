@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { podName } from '../../src/cli/logs.ts';
-import { kindAndName } from '../../src/cli/kinds-by-name.ts';
+import { podName } from '../../src/cli/objects/logs.ts';
+import { kindAndName } from '../../src/cli/objects/kinds-by-name.ts';
 import { canMakeNamespaces, type Output } from '../support/own-network.ts';
 import { UpHost } from '../support/up-host.ts';
 

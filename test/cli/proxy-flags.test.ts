@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { expect, test } from 'vitest';
 import type { CliContext } from '../../src/cli/context.ts';
-import { addKubeProxyFlags, readProxySettings } from '../../src/cli/proxy-flags.ts';
+import { addKubeProxyFlags, readProxySettings } from '../../src/cli/proxy/flags.ts';
 import { createLogger } from '../../src/base/log.ts';
 
 test('a command line of kube-proxy is taken whole; what has no effect here is told', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Pod } from '../../src/api/kinds/pod.ts';
-import { namespaceSearch, podSearch, searchCandidates } from '../../src/cli/resolve-search.ts';
+import { namespaceSearch, podSearch, searchCandidates } from '../../src/cli/resolve/search.ts';
 
 const shop = namespaceSearch('shop', 'cluster.local');
 

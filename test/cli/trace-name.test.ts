@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { nameTarget, packetTarget } from '../../src/cli/trace-name.ts';
+import { nameTarget, packetTarget } from '../../src/cli/trace/name.ts';
 
 describe('what --to names', () => {
   it.each([

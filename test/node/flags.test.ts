@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
-import { type AnnounceFlags, addAnnounceFlags, announceOptions } from '../../src/cli/announce-flags.ts';
-import { register } from '../../src/cli/node.ts';
+import { type AnnounceFlags, addAnnounceFlags, announceOptions } from '../../src/cli/node/announce-flags.ts';
+import { register } from '../../src/cli/node/node.ts';
 import type { CliContext } from '../../src/cli/context.ts';
 import { silentLogger } from '../../src/base/log.ts';
 
