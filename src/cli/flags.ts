@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { InvalidArgumentError, Option } from 'commander';
-import { parseSpan } from '../controllers/load-balancer-pool.ts';
+import { parseSpan } from '../controllers/services/load-balancer-pool.ts';
 import { parseCidr } from '../net/cidr.ts';
 import { familyOf, joinHostPort, splitHostPort } from '../net/ip.ts';
 

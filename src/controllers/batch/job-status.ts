@@ -9,7 +9,7 @@ import { type JobOutcome, terminalOf } from './job-outcome.ts';
 import { isIndexed } from './job-pods.ts';
 import type { PodsKept } from './job-scaling.ts';
 import type { JobWork } from './job-work.ts';
-import { withoutZeros } from '../replica-set.ts';
+import { withoutZeros } from '../workloads/replica-set.ts';
 
 /** Writes the status when it says something new, and the Events that go with a change of conditions. */
 export async function writeJobStatus(

@@ -10,12 +10,12 @@ import { sameValue } from '../../base/same-value.ts';
 import { isPodReady } from '../../../endpoints/slice-desired.ts';
 import { withCondition } from '../conditions.ts';
 import { type ControllerContext, openLoop, splitKey, together } from '../context.ts';
-import { scaledValue } from '../deployment-math.ts';
+import { scaledValue } from '../workloads/deployment-math.ts';
 import { selects } from '../label-selector.ts';
 import { DISRUPTION_GRANT_MS } from '../limits.ts';
 import { controllerOf } from '../owners.ts';
 import { isPodFinished } from '../pod-state.ts';
-import { withoutZeros } from '../replica-set.ts';
+import { withoutZeros } from '../workloads/replica-set.ts';
 
 type Status = NonNullable<PodDisruptionBudget['status']>;
 type Scaled = KubeObject & { readonly spec: { readonly replicas?: number } };

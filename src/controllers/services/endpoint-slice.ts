@@ -1,23 +1,23 @@
-import { again, done } from '../api/client/reconcile.ts';
-import { resources } from '../api/client/resources.ts';
+import { again, done } from '../../api/client/reconcile.ts';
+import { resources } from '../../api/client/resources.ts';
 import {
   type EndpointSlice,
   HEADLESS_LABEL,
   MANAGED_BY_LABEL,
   SERVICE_NAME_LABEL,
-} from '../api/kinds/endpoint-slice.ts';
-import { objectKey } from '../api/kinds/meta.ts';
-import { type Node, ZONE_LABEL } from '../api/kinds/node.ts';
-import type { Service } from '../api/kinds/service.ts';
-import { type DesiredSet, desiredSets, serviceFamilies } from '../../endpoints/slice-desired.ts';
-import { hintMode, withHints, type ZoneShares } from '../../endpoints/slice-hints.ts';
-import { planSlices, type SliceTemplate } from '../../endpoints/slice-packing.ts';
-import { type ControllerContext, openLoop, splitKey, together } from './context.ts';
-import { WRITE_RECHECK_MS } from './limits.ts';
-import { OwnWrites } from './own-writes.ts';
-import { controllerReference } from './owners.ts';
-import { isNamespaceTerminating } from './pod-control.ts';
-import { parseQuantity } from '../api/kinds/quantity.ts';
+} from '../../api/kinds/endpoint-slice.ts';
+import { objectKey } from '../../api/kinds/meta.ts';
+import { type Node, ZONE_LABEL } from '../../api/kinds/node.ts';
+import type { Service } from '../../api/kinds/service.ts';
+import { type DesiredSet, desiredSets, serviceFamilies } from '../../../endpoints/slice-desired.ts';
+import { hintMode, withHints, type ZoneShares } from '../../../endpoints/slice-hints.ts';
+import { planSlices, type SliceTemplate } from '../../../endpoints/slice-packing.ts';
+import { type ControllerContext, openLoop, splitKey, together } from '../context.ts';
+import { WRITE_RECHECK_MS } from '../limits.ts';
+import { OwnWrites } from '../own-writes.ts';
+import { controllerReference } from '../owners.ts';
+import { isNamespaceTerminating } from '../pod-control.ts';
+import { parseQuantity } from '../../api/kinds/quantity.ts';
 import { ServiceMembers } from './service-members.ts';
 import { managedSlices, SLICE_SERVICE_INDEX, sliceServiceIndex, writeSlices } from './slice-writer.ts';
 import { TriggerTimes } from './trigger-times.ts';

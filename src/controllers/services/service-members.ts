@@ -1,12 +1,12 @@
-import { sameValue } from '../base/same-value.ts';
-import type { Informer } from '../api/client/informer.ts';
-import type { InformerFactory } from '../api/client/informer-factory.ts';
-import { resources } from '../api/client/resources.ts';
-import { objectKey } from '../api/kinds/meta.ts';
-import { type Node, ZONE_LABEL } from '../api/kinds/node.ts';
-import type { Pod } from '../api/kinds/pod.ts';
-import type { Service } from '../api/kinds/service.ts';
-import { mapSelects } from './label-selector.ts';
+import { sameValue } from '../../base/same-value.ts';
+import type { Informer } from '../../api/client/informer.ts';
+import type { InformerFactory } from '../../api/client/informer-factory.ts';
+import { resources } from '../../api/client/resources.ts';
+import { objectKey } from '../../api/kinds/meta.ts';
+import { type Node, ZONE_LABEL } from '../../api/kinds/node.ts';
+import type { Pod } from '../../api/kinds/pod.ts';
+import type { Service } from '../../api/kinds/service.ts';
+import { mapSelects } from '../label-selector.ts';
 
 const SELECTOR_INDEX = 'selector-pair';
 const LABEL_INDEX = 'label-pair';

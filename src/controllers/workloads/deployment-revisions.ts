@@ -1,11 +1,11 @@
-import { ApiError } from '../api/client/client.ts';
-import { resources } from '../api/client/resources.ts';
-import type { Deployment, ReplicaSet } from '../api/kinds/apps.ts';
-import { sameValue } from '../base/same-value.ts';
-import type { ControllerContext } from './context.ts';
+import { ApiError } from '../../api/client/client.ts';
+import { resources } from '../../api/client/resources.ts';
+import type { Deployment, ReplicaSet } from '../../api/kinds/apps.ts';
+import { sameValue } from '../../base/same-value.ts';
+import type { ControllerContext } from '../context.ts';
 import { byAge, desiredReplicas, newSetReplicas, replicasOf, rollingLimits } from './deployment-math.ts';
-import type { OwnWrites } from './own-writes.ts';
-import { controllerReference, isControlledBy } from './owners.ts';
+import type { OwnWrites } from '../own-writes.ts';
+import { controllerReference, isControlledBy } from '../owners.ts';
 import { POD_TEMPLATE_HASH, safeHash, sameTemplate } from './template-hash.ts';
 
 export const REVISION = 'deployment.kubernetes.io/revision';

@@ -1,13 +1,13 @@
-import { ApiError } from '../api/client/client.ts';
-import { again } from '../api/client/reconcile.ts';
-import { resources } from '../api/client/resources.ts';
-import type { Node } from '../api/kinds/node.ts';
-import type { Pod } from '../api/kinds/pod.ts';
-import { type ControllerContext, openLoop } from './context.ts';
-import { MAX_FINISHED_PODS, NODE_ABSENT_MS, POD_GC_INTERVAL_MS } from './limits.ts';
-import { isGone } from './pod-control.ts';
-import { isPodFinished } from './pod-state.ts';
-import { NODE_INDEX, nodeIndex } from './service-members.ts';
+import { ApiError } from '../../api/client/client.ts';
+import { again } from '../../api/client/reconcile.ts';
+import { resources } from '../../api/client/resources.ts';
+import type { Node } from '../../api/kinds/node.ts';
+import type { Pod } from '../../api/kinds/pod.ts';
+import { type ControllerContext, openLoop } from '../context.ts';
+import { MAX_FINISHED_PODS, NODE_ABSENT_MS, POD_GC_INTERVAL_MS } from '../limits.ts';
+import { isGone } from '../pod-control.ts';
+import { isPodFinished } from '../pod-state.ts';
+import { NODE_INDEX, nodeIndex } from '../services/service-members.ts';
 
 const FINISHED_INDEX = 'finished';
 

@@ -1,5 +1,5 @@
-import type { DaemonSet } from '../api/kinds/apps.ts';
-import type { Pod } from '../api/kinds/pod.ts';
+import type { DaemonSet } from '../../api/kinds/apps.ts';
+import type { Pod } from '../../api/kinds/pod.ts';
 import { scaledValue } from './deployment-math.ts';
 import { REVISION_HASH } from './stateful-set-revisions.ts';
 

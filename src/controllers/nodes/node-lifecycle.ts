@@ -1,16 +1,16 @@
-import { ApiError } from '../api/client/client.ts';
-import type { Informer } from '../api/client/informer.ts';
-import { again, type Again, done, type Done } from '../api/client/reconcile.ts';
-import { resources } from '../api/client/resources.ts';
-import { type Lease, secondTime } from '../api/kinds/lease.ts';
-import type { Condition } from '../api/kinds/meta.ts';
-import type { Node } from '../api/kinds/node.ts';
-import type { Pod } from '../api/kinds/pod.ts';
-import { sameValue } from '../base/same-value.ts';
-import { conditionOf, withCondition } from './conditions.ts';
-import { type ControllerContext, openLoop, together } from './context.ts';
-import { NODE_EVICTION_PER_SECOND, NODE_GRACE_MS, NODE_MONITOR_MS } from './limits.ts';
-import { NODE_INDEX, nodeIndex } from './service-members.ts';
+import { ApiError } from '../../api/client/client.ts';
+import type { Informer } from '../../api/client/informer.ts';
+import { again, type Again, done, type Done } from '../../api/client/reconcile.ts';
+import { resources } from '../../api/client/resources.ts';
+import { type Lease, secondTime } from '../../api/kinds/lease.ts';
+import type { Condition } from '../../api/kinds/meta.ts';
+import type { Node } from '../../api/kinds/node.ts';
+import type { Pod } from '../../api/kinds/pod.ts';
+import { sameValue } from '../../base/same-value.ts';
+import { conditionOf, withCondition } from '../conditions.ts';
+import { type ControllerContext, openLoop, together } from '../context.ts';
+import { NODE_EVICTION_PER_SECOND, NODE_GRACE_MS, NODE_MONITOR_MS } from '../limits.ts';
+import { NODE_INDEX, nodeIndex } from '../services/service-members.ts';
 
 type Taint = NonNullable<NonNullable<Node['spec']>['taints']>[number];
 

@@ -1,8 +1,8 @@
-import type { DaemonSet } from '../api/kinds/apps.ts';
-import type { Node } from '../api/kinds/node.ts';
-import type { Pod } from '../api/kinds/pod.ts';
-import { podFromTemplate } from './pod-control.ts';
-import { matchesNode, nodeTaints, tolerates } from './scheduler-fit.ts';
+import type { DaemonSet } from '../../api/kinds/apps.ts';
+import type { Node } from '../../api/kinds/node.ts';
+import type { Pod } from '../../api/kinds/pod.ts';
+import { podFromTemplate } from '../pod-control.ts';
+import { matchesNode, nodeTaints, tolerates } from '../nodes/scheduler-fit.ts';
 import { REVISION_HASH } from './stateful-set-revisions.ts';
 
 type Tolerations = NonNullable<Pod['spec']['tolerations']>;

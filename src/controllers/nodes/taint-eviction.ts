@@ -1,14 +1,14 @@
-import { again, done } from '../api/client/reconcile.ts';
-import { resources } from '../api/client/resources.ts';
-import { objectKey } from '../api/kinds/meta.ts';
-import type { Node } from '../api/kinds/node.ts';
-import type { Pod } from '../api/kinds/pod.ts';
-import { sameValue } from '../base/same-value.ts';
-import { type ControllerContext, openLoop, splitKey, together } from './context.ts';
-import { isGone } from './pod-control.ts';
-import { isPodActive } from './pod-state.ts';
+import { again, done } from '../../api/client/reconcile.ts';
+import { resources } from '../../api/client/resources.ts';
+import { objectKey } from '../../api/kinds/meta.ts';
+import type { Node } from '../../api/kinds/node.ts';
+import type { Pod } from '../../api/kinds/pod.ts';
+import { sameValue } from '../../base/same-value.ts';
+import { type ControllerContext, openLoop, splitKey, together } from '../context.ts';
+import { isGone } from '../pod-control.ts';
+import { isPodActive } from '../pod-state.ts';
 import { tolerates } from './scheduler-fit.ts';
-import { NODE_INDEX, nodeIndex } from './service-members.ts';
+import { NODE_INDEX, nodeIndex } from '../services/service-members.ts';
 
 type Taint = NonNullable<NonNullable<Node['spec']>['taints']>[number];
 

@@ -1,5 +1,5 @@
-import { again, done } from '../api/client/reconcile.ts';
-import { resources } from '../api/client/resources.ts';
+import { again, done } from '../../api/client/reconcile.ts';
+import { resources } from '../../api/client/resources.ts';
 import {
   type EndpointAddress,
   type Endpoints,
@@ -8,17 +8,17 @@ import {
   MANAGED_BY_LABEL,
   SERVICE_NAME_LABEL,
   type SliceEndpoint,
-} from '../api/kinds/endpoint-slice.ts';
-import { objectKey } from '../api/kinds/meta.ts';
-import type { Service } from '../api/kinds/service.ts';
-import { type Family, familyOf } from '../net/ip.ts';
-import type { DesiredSet } from '../../endpoints/slice-desired.ts';
-import { planSlices } from '../../endpoints/slice-packing.ts';
-import { type ControllerContext, openLoop, splitKey, together } from './context.ts';
-import { MAX_MIRRORED_ADDRESSES, WRITE_RECHECK_MS } from './limits.ts';
-import { OwnWrites } from './own-writes.ts';
-import { controllerReference } from './owners.ts';
-import { isNamespaceTerminating } from './pod-control.ts';
+} from '../../api/kinds/endpoint-slice.ts';
+import { objectKey } from '../../api/kinds/meta.ts';
+import type { Service } from '../../api/kinds/service.ts';
+import { type Family, familyOf } from '../../net/ip.ts';
+import type { DesiredSet } from '../../../endpoints/slice-desired.ts';
+import { planSlices } from '../../../endpoints/slice-packing.ts';
+import { type ControllerContext, openLoop, splitKey, together } from '../context.ts';
+import { MAX_MIRRORED_ADDRESSES, WRITE_RECHECK_MS } from '../limits.ts';
+import { OwnWrites } from '../own-writes.ts';
+import { controllerReference } from '../owners.ts';
+import { isNamespaceTerminating } from '../pod-control.ts';
 import { managedSlices, SLICE_SERVICE_INDEX, sliceServiceIndex, writeSlices } from './slice-writer.ts';
 
 const MANAGER = 'endpointslicemirroring-controller.k8s.io';

@@ -1,14 +1,14 @@
-import { ApiError } from '../api/client/client.ts';
-import { done, type Done, type Terminal, terminal } from '../api/client/reconcile.ts';
-import { resources } from '../api/client/resources.ts';
-import { objectKey } from '../api/kinds/meta.ts';
-import type { Namespace } from '../api/kinds/node.ts';
-import type { LoadBalancerIngress, Service } from '../api/kinds/service.ts';
-import { sameValue } from '../base/same-value.ts';
-import { canonicalAddress, type Family, familyOf } from '../net/ip.ts';
-import { serviceFamilies } from '../../endpoints/slice-desired.ts';
-import { type ControllerContext, openLoop, splitKey, together } from './context.ts';
-import { selects } from './label-selector.ts';
+import { ApiError } from '../../api/client/client.ts';
+import { done, type Done, type Terminal, terminal } from '../../api/client/reconcile.ts';
+import { resources } from '../../api/client/resources.ts';
+import { objectKey } from '../../api/kinds/meta.ts';
+import type { Namespace } from '../../api/kinds/node.ts';
+import type { LoadBalancerIngress, Service } from '../../api/kinds/service.ts';
+import { sameValue } from '../../base/same-value.ts';
+import { canonicalAddress, type Family, familyOf } from '../../net/ip.ts';
+import { serviceFamilies } from '../../../endpoints/slice-desired.ts';
+import { type ControllerContext, openLoop, splitKey, together } from '../context.ts';
+import { selects } from '../label-selector.ts';
 import {
   byPriority,
   firstFree,

@@ -1,5 +1,5 @@
-import type { Deployment, ReplicaSet } from '../api/kinds/apps.ts';
-import type { IntOrString } from '../api/kinds/meta.ts';
+import type { Deployment, ReplicaSet } from '../../api/kinds/apps.ts';
+import type { IntOrString } from '../../api/kinds/meta.ts';
 
 /** A count or a percentage of total; percentages round as asked. Undefined text counts as 0. */
 export function scaledValue(value: IntOrString | undefined, total: number, round: 'up' | 'down'): number {

@@ -1,6 +1,6 @@
-import type { Deployment, ReplicaSet, WorkloadCondition } from '../api/kinds/apps.ts';
-import { secondTime } from '../api/kinds/lease.ts';
-import { conditionOf, withCondition, withoutCondition } from './conditions.ts';
+import type { Deployment, ReplicaSet, WorkloadCondition } from '../../api/kinds/apps.ts';
+import { secondTime } from '../../api/kinds/lease.ts';
+import { conditionOf, withCondition, withoutCondition } from '../conditions.ts';
 import { desiredReplicas, rollingLimits } from './deployment-math.ts';
 
 type Status = NonNullable<Deployment['status']>;

@@ -1,6 +1,6 @@
-import { cidrAddressAt, parseCidr } from '../net/cidr.ts';
-import { canonicalAddress, type Family, familyOf, formatAddress, parseAddress } from '../net/ip.ts';
-import type { LabelSelector } from '../api/kinds/meta.ts';
+import { cidrAddressAt, parseCidr } from '../../net/cidr.ts';
+import { canonicalAddress, type Family, familyOf, formatAddress, parseAddress } from '../../net/ip.ts';
+import type { LabelSelector } from '../../api/kinds/meta.ts';
 
 /** A pool of load-balancer addresses. */
 export interface LoadBalancerPool {

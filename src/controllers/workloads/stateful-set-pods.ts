@@ -1,7 +1,7 @@
-import type { ControllerRevision, PodTemplate, StatefulSet } from '../api/kinds/apps.ts';
-import type { KubeObject } from '../api/kinds/meta.ts';
-import type { Pod } from '../api/kinds/pod.ts';
-import { podFromTemplate } from './pod-control.ts';
+import type { ControllerRevision, PodTemplate, StatefulSet } from '../../api/kinds/apps.ts';
+import type { KubeObject } from '../../api/kinds/meta.ts';
+import type { Pod } from '../../api/kinds/pod.ts';
+import { podFromTemplate } from '../pod-control.ts';
 import { REVISION_HASH, templateOf } from './stateful-set-revisions.ts';
 
 const POD_NAME_LABEL = 'statefulset.kubernetes.io/pod-name';

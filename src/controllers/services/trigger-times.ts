@@ -1,6 +1,6 @@
-import { objectKey } from '../api/kinds/meta.ts';
-import type { Pod } from '../api/kinds/pod.ts';
-import type { Service } from '../api/kinds/service.ts';
+import { objectKey } from '../../api/kinds/meta.ts';
+import type { Pod } from '../../api/kinds/pod.ts';
+import type { Service } from '../../api/kinds/service.ts';
 
 interface Seen {
   serviceMs: number;

@@ -1,5 +1,5 @@
-import type { Service } from '../api/kinds/service.ts';
-import { sameValue } from '../base/same-value.ts';
+import type { Service } from '../../api/kinds/service.ts';
+import { sameValue } from '../../base/same-value.ts';
 
 export const SHARING_ANNOTATIONS = [
   'weft.dev/allow-shared-ip',

@@ -1,23 +1,28 @@
-import type { Resource } from '../api/client/client.ts';
-import type { Informer } from '../api/client/informer.ts';
-import { again, done } from '../api/client/reconcile.ts';
-import { resources } from '../api/client/resources.ts';
-import type { PodTemplate, ReplicaSet, ReplicaSetStatus, ReplicationController } from '../api/kinds/apps.ts';
-import { type Condition, type KubeObject, objectKey } from '../api/kinds/meta.ts';
-import type { Pod } from '../api/kinds/pod.ts';
-import { messageOf } from '../base/fault.ts';
-import { sameValue } from '../base/same-value.ts';
-import { isPodReady } from '../../endpoints/slice-desired.ts';
-import { claimPods } from './claim-pods.ts';
-import { withCondition, withoutCondition } from './conditions.ts';
-import { type ControllerContext, openLoop, splitKey, together } from './context.ts';
-import { isEmptySelector, mapSelects, selects } from './label-selector.ts';
-import { MAX_PODS_PER_RECONCILE, WRITE_RECHECK_MS } from './limits.ts';
-import { OwnWrites } from './own-writes.ts';
-import { controllerOf, OWNER_INDEX, ownerIndex } from './owners.ts';
-import { createPod, deletePod, isNamespaceTerminating, podFromTemplate, slowStart } from './pod-control.ts';
-import { followPods } from './pod-events.ts';
-import { deletionOrder, isPodActive, isPodAvailable, nextAvailableMs } from './pod-state.ts';
+import type { Resource } from '../../api/client/client.ts';
+import type { Informer } from '../../api/client/informer.ts';
+import { again, done } from '../../api/client/reconcile.ts';
+import { resources } from '../../api/client/resources.ts';
+import type {
+  PodTemplate,
+  ReplicaSet,
+  ReplicaSetStatus,
+  ReplicationController,
+} from '../../api/kinds/apps.ts';
+import { type Condition, type KubeObject, objectKey } from '../../api/kinds/meta.ts';
+import type { Pod } from '../../api/kinds/pod.ts';
+import { messageOf } from '../../base/fault.ts';
+import { sameValue } from '../../base/same-value.ts';
+import { isPodReady } from '../../../endpoints/slice-desired.ts';
+import { claimPods } from '../claim-pods.ts';
+import { withCondition, withoutCondition } from '../conditions.ts';
+import { type ControllerContext, openLoop, splitKey, together } from '../context.ts';
+import { isEmptySelector, mapSelects, selects } from '../label-selector.ts';
+import { MAX_PODS_PER_RECONCILE, WRITE_RECHECK_MS } from '../limits.ts';
+import { OwnWrites } from '../own-writes.ts';
+import { controllerOf, OWNER_INDEX, ownerIndex } from '../owners.ts';
+import { createPod, deletePod, isNamespaceTerminating, podFromTemplate, slowStart } from '../pod-control.ts';
+import { followPods } from '../pod-events.ts';
+import { deletionOrder, isPodActive, isPodAvailable, nextAvailableMs } from '../pod-state.ts';
 
 /** What ReplicaSets and ReplicationControllers have in common, read from either. */
 interface Flavour<T extends KubeObject> {

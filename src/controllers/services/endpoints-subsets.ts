@@ -1,6 +1,6 @@
-import type { EndpointAddress, Endpoints, EndpointSubset } from '../api/kinds/endpoint-slice.ts';
-import type { Pod } from '../api/kinds/pod.ts';
-import type { Service } from '../api/kinds/service.ts';
+import type { EndpointAddress, Endpoints, EndpointSubset } from '../../api/kinds/endpoint-slice.ts';
+import type { Pod } from '../../api/kinds/pod.ts';
+import type { Service } from '../../api/kinds/service.ts';
 import {
   hostnameFor,
   isAddressable,
@@ -8,9 +8,9 @@ import {
   podAddresses,
   serviceFamilies,
   targetPortOf,
-} from '../../endpoints/slice-desired.ts';
-import { familyOf } from '../net/ip.ts';
-import { MAX_ENDPOINTS_ADDRESSES } from './limits.ts';
+} from '../../../endpoints/slice-desired.ts';
+import { familyOf } from '../../net/ip.ts';
+import { MAX_ENDPOINTS_ADDRESSES } from '../limits.ts';
 
 type SubsetPort = NonNullable<EndpointSubset['ports']>[number];
 

@@ -1,11 +1,11 @@
-import type { Informer } from '../api/client/informer.ts';
-import { again, done, type Again, type Done } from '../api/client/reconcile.ts';
-import { resources } from '../api/client/resources.ts';
-import type { Deployment, ReplicaSet } from '../api/kinds/apps.ts';
-import { objectKey, type OwnerReference } from '../api/kinds/meta.ts';
-import type { Pod } from '../api/kinds/pod.ts';
-import { sameValue } from '../base/same-value.ts';
-import { type ControllerContext, openLoop, splitKey, together } from './context.ts';
+import type { Informer } from '../../api/client/informer.ts';
+import { again, done, type Again, type Done } from '../../api/client/reconcile.ts';
+import { resources } from '../../api/client/resources.ts';
+import type { Deployment, ReplicaSet } from '../../api/kinds/apps.ts';
+import { objectKey, type OwnerReference } from '../../api/kinds/meta.ts';
+import type { Pod } from '../../api/kinds/pod.ts';
+import { sameValue } from '../../base/same-value.ts';
+import { type ControllerContext, openLoop, splitKey, together } from '../context.ts';
 import {
   byAge,
   desiredReplicas,
@@ -24,13 +24,13 @@ import {
   syncRevisions,
 } from './deployment-revisions.ts';
 import { deploymentStatus, isComplete, progressDeadlineMs } from './deployment-status.ts';
-import { isEmptySelector, selects } from './label-selector.ts';
-import { WRITE_RECHECK_MS } from './limits.ts';
-import { OwnWrites } from './own-writes.ts';
-import { controllerReference, OWNER_INDEX, orphanKey, ownerIndex } from './owners.ts';
-import { isGone } from './pod-control.ts';
-import { ownerKey } from './pod-events.ts';
-import { isPodFinished } from './pod-state.ts';
+import { isEmptySelector, selects } from '../label-selector.ts';
+import { WRITE_RECHECK_MS } from '../limits.ts';
+import { OwnWrites } from '../own-writes.ts';
+import { controllerReference, OWNER_INDEX, orphanKey, ownerIndex } from '../owners.ts';
+import { isGone } from '../pod-control.ts';
+import { ownerKey } from '../pod-events.ts';
+import { isPodFinished } from '../pod-state.ts';
 import { withoutZeros } from './replica-set.ts';
 
 /** Rolls Deployments out through their ReplicaSets. */

@@ -1,7 +1,7 @@
-import type { Node } from '../api/kinds/node.ts';
-import type { Container, Pod } from '../api/kinds/pod.ts';
-import { parseQuantity } from '../api/kinds/quantity.ts';
-import { isPodFinished } from './pod-state.ts';
+import type { Node } from '../../api/kinds/node.ts';
+import type { Container, Pod } from '../../api/kinds/pod.ts';
+import { parseQuantity } from '../../api/kinds/quantity.ts';
+import { isPodFinished } from '../pod-state.ts';
 
 type Taint = NonNullable<NonNullable<Node['spec']>['taints']>[number];
 type Toleration = NonNullable<Pod['spec']['tolerations']>[number];

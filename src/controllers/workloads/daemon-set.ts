@@ -1,27 +1,27 @@
-import { again, done } from '../api/client/reconcile.ts';
-import { resources } from '../api/client/resources.ts';
-import type { ControllerRevision, DaemonSet } from '../api/kinds/apps.ts';
-import { objectKey } from '../api/kinds/meta.ts';
-import type { Node } from '../api/kinds/node.ts';
-import type { Pod } from '../api/kinds/pod.ts';
-import { sameValue } from '../base/same-value.ts';
-import { isPodReady } from '../../endpoints/slice-desired.ts';
-import { claimPods } from './claim-pods.ts';
-import { type ControllerContext, openLoop, splitKey, together } from './context.ts';
+import { again, done } from '../../api/client/reconcile.ts';
+import { resources } from '../../api/client/resources.ts';
+import type { ControllerRevision, DaemonSet } from '../../api/kinds/apps.ts';
+import { objectKey } from '../../api/kinds/meta.ts';
+import type { Node } from '../../api/kinds/node.ts';
+import type { Pod } from '../../api/kinds/pod.ts';
+import { sameValue } from '../../base/same-value.ts';
+import { isPodReady } from '../../../endpoints/slice-desired.ts';
+import { claimPods } from '../claim-pods.ts';
+import { type ControllerContext, openLoop, splitKey, together } from '../context.ts';
 import { daemonNode, daemonPod, type Placement, placementOn } from './daemon-set-nodes.ts';
 import { type DaemonNode, type DaemonPlan, planUpdate, updateLimits } from './daemon-set-update.ts';
-import { isEmptySelector, selects } from './label-selector.ts';
+import { isEmptySelector, selects } from '../label-selector.ts';
 import {
   DAEMON_BACKOFF_MAX_MS,
   DAEMON_BACKOFF_MIN_MS,
   MAX_PODS_PER_RECONCILE,
   WRITE_RECHECK_MS,
-} from './limits.ts';
-import { OwnWrites } from './own-writes.ts';
-import { OWNER_INDEX, ownerIndex } from './owners.ts';
-import { createPod, deletePod, isNamespaceTerminating, slowStart } from './pod-control.ts';
-import { followPods } from './pod-events.ts';
-import { isPodAvailable, isPodFinished, nextAvailableMs } from './pod-state.ts';
+} from '../limits.ts';
+import { OwnWrites } from '../own-writes.ts';
+import { OWNER_INDEX, ownerIndex } from '../owners.ts';
+import { createPod, deletePod, isNamespaceTerminating, slowStart } from '../pod-control.ts';
+import { followPods } from '../pod-events.ts';
+import { isPodAvailable, isPodFinished, nextAvailableMs } from '../pod-state.ts';
 import { withoutZeros } from './replica-set.ts';
 import { REVISION_HASH, revisionsOf, truncateRevisions, updateRevision } from './stateful-set-revisions.ts';
 

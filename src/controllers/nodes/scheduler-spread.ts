@@ -1,7 +1,7 @@
-import type { LabelSelector } from '../api/kinds/meta.ts';
-import type { Node } from '../api/kinds/node.ts';
-import type { Pod } from '../api/kinds/pod.ts';
-import { selects } from './label-selector.ts';
+import type { LabelSelector } from '../../api/kinds/meta.ts';
+import type { Node } from '../../api/kinds/node.ts';
+import type { Pod } from '../../api/kinds/pod.ts';
+import { selects } from '../label-selector.ts';
 import { matchesNode, type NodeLoad, tolerates } from './scheduler-fit.ts';
 
 interface PodAffinityTerm {

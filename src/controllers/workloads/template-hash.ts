@@ -1,5 +1,5 @@
-import type { PodTemplate } from '../api/kinds/apps.ts';
-import { sameValue } from '../base/same-value.ts';
+import type { PodTemplate } from '../../api/kinds/apps.ts';
+import { sameValue } from '../../base/same-value.ts';
 
 export const POD_TEMPLATE_HASH = 'pod-template-hash';
 

@@ -1,15 +1,15 @@
-import { ApiError } from '../api/client/client.ts';
-import { again, done } from '../api/client/reconcile.ts';
-import { resources } from '../api/client/resources.ts';
-import { type Endpoints, HEADLESS_LABEL } from '../api/kinds/endpoint-slice.ts';
-import { objectKey } from '../api/kinds/meta.ts';
-import type { Service } from '../api/kinds/service.ts';
-import { sameValue } from '../base/same-value.ts';
-import { type ControllerContext, openLoop, splitKey, together } from './context.ts';
+import { ApiError } from '../../api/client/client.ts';
+import { again, done } from '../../api/client/reconcile.ts';
+import { resources } from '../../api/client/resources.ts';
+import { type Endpoints, HEADLESS_LABEL } from '../../api/kinds/endpoint-slice.ts';
+import { objectKey } from '../../api/kinds/meta.ts';
+import type { Service } from '../../api/kinds/service.ts';
+import { sameValue } from '../../base/same-value.ts';
+import { type ControllerContext, openLoop, splitKey, together } from '../context.ts';
 import { desiredSubsets, sameSubsets } from './endpoints-subsets.ts';
-import { WRITE_RECHECK_MS } from './limits.ts';
-import { OwnWrites } from './own-writes.ts';
-import { isGone, isNamespaceTerminating } from './pod-control.ts';
+import { WRITE_RECHECK_MS } from '../limits.ts';
+import { OwnWrites } from '../own-writes.ts';
+import { isGone, isNamespaceTerminating } from '../pod-control.ts';
 import { ServiceMembers } from './service-members.ts';
 import { TriggerTimes } from './trigger-times.ts';
 

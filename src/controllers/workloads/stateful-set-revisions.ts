@@ -1,12 +1,12 @@
-import { type ApiClient, ApiError } from '../api/client/client.ts';
-import type { Informer } from '../api/client/informer.ts';
-import { resources } from '../api/client/resources.ts';
-import type { ControllerRevision, PodTemplate } from '../api/kinds/apps.ts';
-import type { KubeObject } from '../api/kinds/meta.ts';
-import type { LabelSelector } from '../api/kinds/meta.ts';
-import { sameValue } from '../base/same-value.ts';
-import { controllerReference, OWNER_INDEX } from './owners.ts';
-import { isGone } from './pod-control.ts';
+import { type ApiClient, ApiError } from '../../api/client/client.ts';
+import type { Informer } from '../../api/client/informer.ts';
+import { resources } from '../../api/client/resources.ts';
+import type { ControllerRevision, PodTemplate } from '../../api/kinds/apps.ts';
+import type { KubeObject } from '../../api/kinds/meta.ts';
+import type { LabelSelector } from '../../api/kinds/meta.ts';
+import { sameValue } from '../../base/same-value.ts';
+import { controllerReference, OWNER_INDEX } from '../owners.ts';
+import { isGone } from '../pod-control.ts';
 import { safeHash } from './template-hash.ts';
 
 /** Pods carry the name of the revision they were made from. */
