@@ -7,11 +7,11 @@ import type { Clock } from '../src/base/clock.ts';
 import type { Logger } from '../src/base/log.ts';
 import type { Family } from '../src/net/ip.ts';
 import type { Applied, Backend } from './backend.ts';
-import { HealthCheckPorts } from './health-check-ports.ts';
-import type { ProxyHealth } from './health.ts';
-import type { ProxyMetrics } from './metrics.ts';
+import { HealthCheckPorts } from './health/check-ports.ts';
+import type { ProxyHealth } from './health/health.ts';
+import type { ProxyMetrics } from './metrics/metrics.ts';
 import { MODE_TRAITS } from './mode-traits.ts';
-import { healthCheckAddresses } from './node-ports.ts';
+import { healthCheckAddresses } from './packet/node-ports.ts';
 
 export interface FamilySideDeps {
   readonly snapshots: SnapshotSource;

@@ -11,14 +11,14 @@ import type { OpenNetlink } from '../src/net/netlink/socket.ts';
 import type { Backend, ProxyMode } from './backend.ts';
 import { openBackend, type BackendOptions } from './backends.ts';
 import { FamilySide } from './family-side.ts';
-import { ProxyHealth } from './health.ts';
-import { openHealthz } from './healthz.ts';
+import { ProxyHealth } from './health/health.ts';
+import { openHealthz } from './health/healthz.ts';
 import type { HttpListener } from './http-listener.ts';
-import { NO_METRICS, openProxyMetrics, type ProxyMetrics } from './metrics.ts';
-import { openPacketMetrics } from './packet-metrics.ts';
+import { NO_METRICS, openProxyMetrics, type ProxyMetrics } from './metrics/metrics.ts';
+import { openPacketMetrics } from './metrics/packets.ts';
 import { nodeSettings, type ProxySettings } from './settings.ts';
 import { EndpointProber } from './probe/endpoint-prober.ts';
-import { openTrafficMetrics } from './traffic-metrics.ts';
+import { openTrafficMetrics } from './metrics/traffic.ts';
 
 export interface ProxierDeps {
   readonly snapshots: SnapshotSource;

@@ -8,7 +8,7 @@ import { NodeViewTracker } from '../../endpoints/node-view-tracker.ts';
 import type { NodeSettings } from '../../endpoints/node-view.ts';
 import type { ProxyMode } from '../../proxy/backend.ts';
 import { openBackend, renderMode } from '../../proxy/backends.ts';
-import { KERNEL_DEFAULT } from '../../proxy/kernel-options.ts';
+import { KERNEL_DEFAULT } from '../../proxy/config/kernel-options.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { exec } from '../../src/net/exec.ts';

@@ -1,6 +1,6 @@
 import type { ServicePortView } from '../../endpoints/node-view.ts';
 import type { NodeViewTracker } from '../../endpoints/node-view-tracker.ts';
-import { anyContains, parsed } from '../source.ts';
+import { anyContains, parsed } from '../packet/source.ts';
 
 /** Addresses that came or went. */
 export interface AddressChanges {

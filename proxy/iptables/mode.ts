@@ -1,12 +1,12 @@
 import type { NodeView } from '../../endpoints/node-view.ts';
 import type { Evaluator } from '../backend.ts';
 import type { BackendDeps, BackendOptions } from '../backends.ts';
-import { familyEvaluator } from '../family-evaluator.ts';
-import { KERNEL_DEFAULT } from '../kernel-options.ts';
+import { familyEvaluator } from '../kernel/family-evaluator.ts';
+import { KERNEL_DEFAULT } from '../config/kernel-options.ts';
 import { IptablesBackend } from './backend.ts';
 import { type BaseOptions, entryJumps } from './base-rules.ts';
 import { evaluate, isNodeAddress } from './evaluate.ts';
-import { withJumps } from './own-chains.ts';
+import { withJumps } from '../kernel/own-chains.ts';
 import { Ruleset } from './ruleset.ts';
 
 function baseOptions({ kernel = KERNEL_DEFAULT }: Partial<BackendOptions>): BaseOptions {

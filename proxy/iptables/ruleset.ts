@@ -9,7 +9,7 @@ import {
 } from './base-rules.ts';
 import { METRIC_PORTS_MAX } from '../limits.ts';
 import { KUBE } from './chain-names.ts';
-import { chainLines, declareChains } from './own-chains.ts';
+import { chainLines, declareChains } from '../kernel/own-chains.ts';
 import { type AffinityStore, compilePort, type PortRules } from './port-rules.ts';
 
 /** Above this many endpoints in the cluster, per-endpoint comments are left out (kube-proxy's large-cluster mode). */

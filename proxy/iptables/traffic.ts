@@ -1,6 +1,6 @@
 import type { Iptables } from '../../src/net/iptables.ts';
 import type { PortCounts } from '../backend.ts';
-import { TrafficLedger } from '../traffic-ledger.ts';
+import { TrafficLedger } from '../kernel/traffic-ledger.ts';
 import type { Ruleset } from './ruleset.ts';
 
 /** The rule that sends a connection to its endpoint meets the first packet alone. */

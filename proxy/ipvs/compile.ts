@@ -2,10 +2,10 @@ import type { EndpointAddressPort, NodeSettings, ServicePortView } from '../../e
 import { cidrContains, parseCidr } from '../../src/net/cidr.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
 import { type IpvsProtocol, type IpvsServer, serverKey, type ServerKey } from '../../src/net/ipvs.ts';
-import { type EntranceKind } from '../decide.ts';
-import { entrancesOf } from '../entrances.ts';
+import { type EntranceKind } from '../packet/decide.ts';
+import { entrancesOf } from '../packet/entrances.ts';
 import { MODE_TRAITS, type ModeTraits, traitsOf } from '../mode-traits.ts';
-import { nodePortAddresses } from '../node-ports.ts';
+import { nodePortAddresses } from '../packet/node-ports.ts';
 import type { SetKind } from './names.ts';
 
 /** A virtual server and where it sends to, `ip:port`. */

@@ -3,7 +3,7 @@ import type { Logger } from '../../src/base/log.ts';
 import { type IpvsChange, serverKey } from '../../src/net/ipvs.ts';
 import type { Ipvs } from '../../src/net/netlink/ipvs.ts';
 import { readSysctl, writeSysctl } from '../../src/net/sysctl.ts';
-import type { IpvsOptions } from '../kernel-options.ts';
+import type { IpvsOptions } from '../config/kernel-options.ts';
 
 /** An address of RFC 5737 that nobody has. */
 const PROBE = serverKey('tcp', '198.51.100.0', 20_000);

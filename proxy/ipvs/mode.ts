@@ -1,9 +1,9 @@
 import type { NodeView } from '../../endpoints/node-view.ts';
 import type { Evaluator } from '../backend.ts';
 import type { BackendDeps, BackendOptions } from '../backends.ts';
-import { familyEvaluator } from '../family-evaluator.ts';
-import { withJumps } from '../iptables/own-chains.ts';
-import { KERNEL_DEFAULT } from '../kernel-options.ts';
+import { familyEvaluator } from '../kernel/family-evaluator.ts';
+import { withJumps } from '../kernel/own-chains.ts';
+import { KERNEL_DEFAULT } from '../config/kernel-options.ts';
 import { IpvsBackend } from './backend.ts';
 import { compiledIpvs, evaluate } from './evaluate.ts';
 import { renderAll, renderRules } from './render.ts';

@@ -1,6 +1,6 @@
 import { ipsetLine } from '../../src/net/ipset.ts';
 import { type IpvsChange, ipvsLine } from '../../src/net/ipvs.ts';
-import { chainLines, declareChains } from '../iptables/own-chains.ts';
+import { chainLines, declareChains } from '../kernel/own-chains.ts';
 import { type IpvsRuleOptions, ipvsTables } from './rules.ts';
 import type { Ruleset } from './ruleset.ts';
 import { createSets } from './sets.ts';

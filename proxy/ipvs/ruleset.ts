@@ -1,6 +1,6 @@
 import type { NodeView } from '../../endpoints/node-view.ts';
 import type { ServerKey } from '../../src/net/ipvs.ts';
-import { Claims, type ClaimsDelta } from '../claims.ts';
+import { Claims, type ClaimsDelta } from './claims.ts';
 import { METRIC_PORTS_MAX } from '../limits.ts';
 import { type CompiledPort, type CompileOptions, compilePort, type VirtualServer } from './compile.ts';
 

@@ -1,6 +1,6 @@
 import type { Family } from '../../src/net/ip.ts';
 import type { IpsetChange } from '../../src/net/ipset.ts';
-import type { ClaimsDelta } from '../claims.ts';
+import type { ClaimsDelta } from './claims.ts';
 import { FIELD } from './compile.ts';
 import { SET_KINDS, SET_TYPES, setName, type SetKind } from './names.ts';
 

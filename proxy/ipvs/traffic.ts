@@ -1,6 +1,6 @@
 import type { Ipvs } from '../../src/net/netlink/ipvs.ts';
 import type { PortCounts } from '../backend.ts';
-import { TrafficLedger } from '../traffic-ledger.ts';
+import { TrafficLedger } from '../kernel/traffic-ledger.ts';
 import type { Ruleset } from './ruleset.ts';
 
 /** Connections and bytes by endpoint, and their sum by service port: IPVS itself counts them. */

@@ -1,8 +1,8 @@
 import type { NodeView } from '../../endpoints/node-view.ts';
 import type { Evaluator } from '../backend.ts';
 import type { BackendDeps, BackendOptions } from '../backends.ts';
-import { familyEvaluator } from '../family-evaluator.ts';
-import { KERNEL_DEFAULT } from '../kernel-options.ts';
+import { familyEvaluator } from '../kernel/family-evaluator.ts';
+import { KERNEL_DEFAULT } from '../config/kernel-options.ts';
 import { NftablesBackend, renderTable, stateOf } from './backend.ts';
 import { evaluate } from './evaluate.ts';
 import { Ruleset } from './ruleset.ts';

@@ -12,7 +12,7 @@ import {
   FIELD,
   type Groups,
 } from './elements.ts';
-import { detectsPods } from '../source.ts';
+import { detectsPods } from '../packet/source.ts';
 import { countChain, type ProgramChain, programChains, stickyChain, timeoutChain } from './program.ts';
 
 /** Ids fit a positive 32-bit number. */

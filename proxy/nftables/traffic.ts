@@ -3,7 +3,7 @@ import { joinHostPort } from '../../src/net/ip.ts';
 import { keyText, type NftElements } from '../../src/net/netlink/nft-elements.ts';
 import type { PortCounts } from '../backend.ts';
 import { COUNTED_PORTS_MAX, METRIC_PORTS_MAX } from '../limits.ts';
-import { TrafficLedger } from '../traffic-ledger.ts';
+import { TrafficLedger } from '../kernel/traffic-ledger.ts';
 import type { Elements } from './elements.ts';
 import { FIELD } from './elements.ts';
 import { encodeKey } from './encode.ts';

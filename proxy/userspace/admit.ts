@@ -1,5 +1,5 @@
 import type { EndpointAddressPort } from '../../endpoints/node-view.ts';
-import type { EntranceKind } from '../decide.ts';
+import type { EntranceKind } from '../packet/decide.ts';
 import type { DoorDeps } from './door.ts';
 
 /** The endpoints a new TCP client may reach; undefined when it may not come (or is gone already), which is counted. */

@@ -1,5 +1,5 @@
 import type { EndpointAddressPort } from '../../endpoints/node-view.ts';
-import type { EntranceKind } from '../decide.ts';
+import type { EntranceKind } from '../packet/decide.ts';
 import { DIALS_MAX, REDIAL_PAUSE_MS } from '../limits.ts';
 import { endpointId } from './balancer.ts';
 import type { EndpointCounters } from './counters.ts';

@@ -1,7 +1,7 @@
 import type { NodeSettings, ServicePortView } from '../../endpoints/node-view.ts';
-import type { Entrance } from '../entrances.ts';
+import type { Entrance } from '../packet/entrances.ts';
 import { MODE_TRAITS } from '../mode-traits.ts';
-import { nodePortAddresses } from '../node-ports.ts';
+import { nodePortAddresses } from '../packet/node-ports.ts';
 import type { Capture } from './capture.ts';
 import type { Door, DoorDeps, DoorOptions } from './door.ts';
 import type { RelayEngine } from './relay-engine.ts';

@@ -1,4 +1,4 @@
-import type { EntranceKind } from '../decide.ts';
+import type { EntranceKind } from '../packet/decide.ts';
 import type { PortState } from './port-state.ts';
 import type { RelayContext } from './relay-context.ts';
 import { familyOf } from '../../src/net/ip.ts';

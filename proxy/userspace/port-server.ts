@@ -1,6 +1,6 @@
 import type { ServicePortView } from '../../endpoints/node-view.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
-import { entrancesOf, type Entrance } from '../entrances.ts';
+import { entrancesOf, type Entrance } from '../packet/entrances.ts';
 import { bindReason, type Door } from './door.ts';
 import type { DoorPlan } from './door-plan.ts';
 import { PortState } from './port-state.ts';

@@ -1,7 +1,7 @@
 import type { EndpointAddressPort, ServicePortView } from '../../endpoints/node-view.ts';
 import type { PortCounts } from '../backend.ts';
-import { decide, type Decision, type EntranceKind } from '../decide.ts';
-import { sourceRangeTest } from '../source-ranges.ts';
+import { decide, type Decision, type EntranceKind } from '../packet/decide.ts';
+import { sourceRangeTest } from '../packet/source-ranges.ts';
 import { Balancer, endpointId } from './balancer.ts';
 import { PortCounters } from './counters.ts';
 import type { RelayContext } from './relay-context.ts';

@@ -1,8 +1,8 @@
 import type { NodeView, ServicePortView } from '../../endpoints/node-view.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
-import { entrancesOf } from '../entrances.ts';
+import { entrancesOf } from '../packet/entrances.ts';
 import { MODE_TRAITS } from '../mode-traits.ts';
-import { nodePortAddresses } from '../node-ports.ts';
+import { nodePortAddresses } from '../packet/node-ports.ts';
 import { endpointId } from './balancer.ts';
 
 /** The doors of a view, one a line: protocol, address, service port, endpoints in turn. Sorted by service port. */

@@ -1,6 +1,6 @@
 import type { NodeSettings } from '../../endpoints/node-view.ts';
 import { Tracker } from '../../endpoints/tracker.ts';
-import type { ProxyConfig } from '../../proxy/config.ts';
+import type { ProxyConfig } from '../../proxy/config/config.ts';
 import type { Proxier } from '../../proxy/proxier.ts';
 import { ServiceCIDRs } from '../../proxy/service-cidrs.ts';
 import type { ProxySettings } from '../../proxy/settings.ts';

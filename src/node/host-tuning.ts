@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import type { ConntrackOptions } from '../../proxy/kernel-options.ts';
+import type { ConntrackOptions } from '../../proxy/config/kernel-options.ts';
 import { messageOf } from '../base/fault.ts';
 import type { Logger } from '../base/log.ts';
 

@@ -1,7 +1,7 @@
 import type { SnapshotSource } from '../../endpoints/snapshot.ts';
-import type { ProxyConfig } from '../../proxy/config.ts';
+import type { ProxyConfig } from '../../proxy/config/config.ts';
 import { hostAddresses } from '../../proxy/host-addresses.ts';
-import { openMetricsServer } from '../../proxy/metrics-server.ts';
+import { openMetricsServer } from '../../proxy/metrics/server.ts';
 import { removeModes } from '../../proxy/mode-removal.ts';
 import { Proxier, type ProxierOptions } from '../../proxy/proxier.ts';
 import type { ProxySettings } from '../../proxy/settings.ts';

@@ -2,7 +2,7 @@ import type { NodeView } from '../../endpoints/node-view.ts';
 import type { NodeViewTracker } from '../../endpoints/node-view-tracker.ts';
 import type { Backend, ProxyMode } from '../../proxy/backend.ts';
 import { openBackend } from '../../proxy/backends.ts';
-import type { KernelOptions } from '../../proxy/kernel-options.ts';
+import type { KernelOptions } from '../../proxy/config/kernel-options.ts';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { exec } from '../../src/net/exec.ts';

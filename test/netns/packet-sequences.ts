@@ -1,5 +1,5 @@
 import type { ProxyMode } from '../../proxy/backend.ts';
-import type { KernelOptions } from '../../proxy/kernel-options.ts';
+import type { KernelOptions } from '../../proxy/config/kernel-options.ts';
 import { sleep, systemClock } from '../../src/base/clock.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
 import { type CaseWorld, packetOf, PROXY_CASES } from '../suites/backend.ts';

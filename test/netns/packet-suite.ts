@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Backend, ProxyMode, Verdict } from '../../proxy/backend.ts';
 import { openBackend } from '../../proxy/backends.ts';
-import type { KernelOptions } from '../../proxy/kernel-options.ts';
+import type { KernelOptions } from '../../proxy/config/kernel-options.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { exec } from '../../src/net/exec.ts';

@@ -1,5 +1,5 @@
 import { describe, test, vi } from 'vitest';
-import { KERNEL_DEFAULT, type KernelOptions } from '../../proxy/kernel-options.ts';
+import { KERNEL_DEFAULT, type KernelOptions } from '../../proxy/config/kernel-options.ts';
 import { cannotSendPackets } from './can-send-packets.ts';
 import { packetCases } from './packet-suite.ts';
 

@@ -1,5 +1,5 @@
 import { describe, test, vi } from 'vitest';
-import { KERNEL_DEFAULT } from '../../proxy/kernel-options.ts';
+import { KERNEL_DEFAULT } from '../../proxy/config/kernel-options.ts';
 import { cannotSendPackets } from './can-send-packets.ts';
 import { packetSequences } from './packet-sequences.ts';
 

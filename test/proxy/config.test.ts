@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { FIELD_OF_FLAG, type FieldPath, FIELDS } from '../../proxy/config-fields.ts';
-import { durationMs } from '../../proxy/config-values.ts';
-import { configText } from '../../proxy/config-text.ts';
-import { parseProxyConfig, type ProxyConfig } from '../../proxy/config.ts';
+import { FIELD_OF_FLAG, type FieldPath, FIELDS } from '../../proxy/config/fields.ts';
+import { durationMs } from '../../proxy/config/values.ts';
+import { configText } from '../../proxy/config/text.ts';
+import { parseProxyConfig, type ProxyConfig } from '../../proxy/config/config.ts';
 
 const HEAD = 'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n';
 

@@ -1,4 +1,4 @@
-import { viewEvaluator } from '../../proxy/evaluate.ts';
+import { viewEvaluator } from '../../proxy/packet/evaluate.ts';
 import { evaluatorCases } from '../suites/backend.ts';
 
 for (const mode of ['iptables', 'nftables', 'ipvs'] as const)

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { HealthCheckPorts } from '../../proxy/health-check-ports.ts';
-import { openHealthz } from '../../proxy/healthz.ts';
-import { ProxyHealth } from '../../proxy/health.ts';
+import { HealthCheckPorts } from '../../proxy/health/check-ports.ts';
+import { openHealthz } from '../../proxy/health/healthz.ts';
+import { ProxyHealth } from '../../proxy/health/health.ts';
 import type { NodeEntry } from '../../endpoints/snapshot.ts';
 import { nodeEntry } from '../../endpoints/cluster-entries.ts';
 import { silentLogger } from '../../src/base/log.ts';

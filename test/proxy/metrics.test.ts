@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { openProxyMetrics } from '../../proxy/metrics.ts';
-import { openPacketMetrics } from '../../proxy/packet-metrics.ts';
+import { openProxyMetrics } from '../../proxy/metrics/metrics.ts';
+import { openPacketMetrics } from '../../proxy/metrics/packets.ts';
 import { Registry } from '../../src/base/metrics.ts';
 
 /** Of kube-proxy 1.36, without endpoint_changes_pending: changes wait as those of services. */

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ProxyMode } from '../../proxy/backend.ts';
 import { MODE_TRAITS } from '../../proxy/mode-traits.ts';
-import { healthCheckAddresses } from '../../proxy/node-ports.ts';
+import { healthCheckAddresses } from '../../proxy/packet/node-ports.ts';
 import type { Family } from '../../src/net/ip.ts';
 import { CaseWorld, PROXY_CASES } from '../suites/backend.ts';
 

@@ -1,8 +1,8 @@
 import type { NodeView, ServicePortView } from '../../endpoints/node-view.ts';
-import { entrancesOf } from '../../proxy/entrances.ts';
+import { entrancesOf } from '../../proxy/packet/entrances.ts';
 import { MODE_TRAITS } from '../../proxy/mode-traits.ts';
-import { nodePortAddresses } from '../../proxy/node-ports.ts';
-import { sourceClassifier } from '../../proxy/source.ts';
+import { nodePortAddresses } from '../../proxy/packet/node-ports.ts';
+import { sourceClassifier } from '../../proxy/packet/source.ts';
 import { endpointId } from '../../proxy/userspace/balancer.ts';
 import { Ejections } from '../../proxy/userspace/ejection.ts';
 import { PortState } from '../../proxy/userspace/port-state.ts';

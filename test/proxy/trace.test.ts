@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import fc from 'fast-check';
 import { modeEvaluator } from '../../proxy/backends.ts';
-import { parsePacket, traceProxy, type ProxyTrace } from '../../proxy/trace.ts';
+import { parsePacket, traceProxy, type ProxyTrace } from '../../proxy/packet/trace.ts';
 import { CaseWorld, PROXY_CASES } from '../suites/backend.ts';
 
 function trace(

@@ -1,7 +1,7 @@
 import type { NodeSettings, ServicePortView } from '../../../endpoints/node-view.ts';
 import type { Family } from '../../../src/net/ip.ts';
 import type { PortCounts } from '../../backend.ts';
-import type { EntranceKind } from '../../decide.ts';
+import type { EntranceKind } from '../../packet/decide.ts';
 import type { CaptureWay } from '../kernel-table.ts';
 import type { ProxyProtocol } from '../proxy-protocol.ts';
 import type { RelayLimits } from '../relay-context.ts';

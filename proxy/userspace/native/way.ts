@@ -1,4 +1,4 @@
-import type { EntranceKind } from '../../decide.ts';
+import type { EntranceKind } from '../../packet/decide.ts';
 import type { DoorDeps } from '../door.ts';
 
 /** A service port and by which of its addresses it was met. */

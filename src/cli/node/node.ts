@@ -2,7 +2,7 @@ import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { pid } from 'node:process';
 import { InvalidArgumentError } from 'commander';
-import type { ProxyConfig } from '../../../proxy/config.ts';
+import type { ProxyConfig } from '../../../proxy/config/config.ts';
 import { createApiClient } from '../../api/client/api-client.ts';
 import type { ClusterAccess } from '../../api/client/kubeconfig.ts';
 import { openHttpExchange } from '../../api/client/open-exchange.ts';

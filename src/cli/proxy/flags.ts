@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { hostname, networkInterfaces } from 'node:os';
 import { type Command, Option } from 'commander';
-import { FIELD_OF_FLAG, FIELDS, type FieldPath, type FieldValues } from '../../../proxy/config-fields.ts';
-import { parseProxyConfig, type ConfigFault, type ProxyConfig } from '../../../proxy/config.ts';
+import { FIELD_OF_FLAG, FIELDS, type FieldPath, type FieldValues } from '../../../proxy/config/fields.ts';
+import { parseProxyConfig, type ConfigFault, type ProxyConfig } from '../../../proxy/config/config.ts';
 import type { ProxySettings } from '../../../proxy/settings.ts';
 import { USERSPACE_CAPTURES, type UserspaceCapture } from '../../../proxy/userspace/kernel-table.ts';
 import { messageOf } from '../../base/fault.ts';

@@ -6,11 +6,16 @@ import type { DetectLocal } from '../../../endpoints/node-view.ts';
 import type { NodeEntry, Snapshot } from '../../../endpoints/snapshot.ts';
 import type { ProxyMode } from '../../../proxy/backend.ts';
 import { modeEvaluator } from '../../../proxy/backends.ts';
-import type { ProxyConfig } from '../../../proxy/config.ts';
+import type { ProxyConfig } from '../../../proxy/config/config.ts';
 import { hostAddresses } from '../../../proxy/host-addresses.ts';
 import { ServiceCIDRs } from '../../../proxy/service-cidrs.ts';
 import { nodeSettings } from '../../../proxy/settings.ts';
-import { parsePacket, traceProxy, type ProxyTrace, type ProxyTraceDeps } from '../../../proxy/trace.ts';
+import {
+  parsePacket,
+  traceProxy,
+  type ProxyTrace,
+  type ProxyTraceDeps,
+} from '../../../proxy/packet/trace.ts';
 import { messageOf } from '../../base/fault.ts';
 import { Registry } from '../../base/metrics.ts';
 import { familyOf } from '../../net/ip.ts';

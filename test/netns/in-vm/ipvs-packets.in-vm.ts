@@ -1,4 +1,4 @@
-import { KERNEL_DEFAULT } from '../../../proxy/kernel-options.ts';
+import { KERNEL_DEFAULT } from '../../../proxy/config/kernel-options.ts';
 import { packetCasesInOneWorld } from '../packet-suite.ts';
 
 packetCasesInOneWorld({

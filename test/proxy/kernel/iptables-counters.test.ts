@@ -1,8 +1,8 @@
 import { connect, createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { openBackend } from '../../../proxy/backends.ts';
-import { KERNEL_DEFAULT } from '../../../proxy/kernel-options.ts';
-import { openPacketMetrics } from '../../../proxy/packet-metrics.ts';
+import { KERNEL_DEFAULT } from '../../../proxy/config/kernel-options.ts';
+import { openPacketMetrics } from '../../../proxy/metrics/packets.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/log.ts';
 import { Registry } from '../../../src/base/metrics.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { NodeView } from '../../../endpoints/node-view.ts';
-import { KernelSync } from '../../../proxy/kernel-sync.ts';
+import { KernelSync } from '../../../proxy/kernel/sync.ts';
 import { INTACT_CHECK_INTERVAL_MS } from '../../../proxy/limits.ts';
 import { createLogger } from '../../../src/base/log.ts';
 import { CaseWorld, PROXY_CASES } from '../../suites/backend.ts';

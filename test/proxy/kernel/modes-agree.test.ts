@@ -8,7 +8,7 @@ import { NodeViewTracker } from '../../../endpoints/node-view-tracker.ts';
 import { Tracker } from '../../../endpoints/tracker.ts';
 import type { Packet, ProxyMode, Verdict } from '../../../proxy/backend.ts';
 import { modeEvaluator } from '../../../proxy/backends.ts';
-import { type PacketTrace, viewEvaluator } from '../../../proxy/evaluate.ts';
+import { type PacketTrace, viewEvaluator } from '../../../proxy/packet/evaluate.ts';
 import { silentLogger } from '../../../src/base/log.ts';
 import { service, slice } from '../../endpoints/kube-objects.ts';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Claims } from '../../../proxy/claims.ts';
-import { growingSlices } from '../../../proxy/slices.ts';
+import { Claims } from '../../../proxy/ipvs/claims.ts';
+import { growingSlices } from '../../../proxy/kernel/growing-slices.ts';
 import { parseFlows } from '../../../src/net/conntrack.ts';
 
 test('slices hold every item once, in order, each slice twice as long as the one before', () => {

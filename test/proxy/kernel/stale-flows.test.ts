@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { staleFlows } from '../../../proxy/stale-flows.ts';
+import { staleFlows } from '../../../proxy/kernel/stale-flows.ts';
 import type { ServicePortView } from '../../../endpoints/node-view.ts';
 import { parseFlows } from '../../../src/net/conntrack.ts';
 import { CaseWorld } from '../../suites/backend.ts';

@@ -1,10 +1,10 @@
-import type { NodeView, ServicePortView } from '../endpoints/node-view.ts';
-import type { Cidr } from '../src/net/cidr.ts';
-import { familyOf, joinHostPort } from '../src/net/ip.ts';
-import type { Evaluator, Packet, ProxyMode, Verdict } from './backend.ts';
+import type { NodeView, ServicePortView } from '../../endpoints/node-view.ts';
+import type { Cidr } from '../../src/net/cidr.ts';
+import { familyOf, joinHostPort } from '../../src/net/ip.ts';
+import type { Evaluator, Packet, ProxyMode, Verdict } from '../backend.ts';
 import { decide, type Decision, type EntranceKind } from './decide.ts';
 import { entrancesOf } from './entrances.ts';
-import { type ModeTraits, traitsOf } from './mode-traits.ts';
+import { type ModeTraits, traitsOf } from '../mode-traits.ts';
 import { nodePortTest } from './node-ports.ts';
 import { sourceRangeTest } from './source-ranges.ts';
 import {

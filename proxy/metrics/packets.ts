@@ -1,5 +1,5 @@
-import { Counter, type Registry } from '../src/base/metrics.ts';
-import type { Backend, PacketCounts } from './backend.ts';
+import { Counter, type Registry } from '../../src/base/metrics.ts';
+import type { Backend, PacketCounts } from '../backend.ts';
 
 const METRICS: Readonly<Record<keyof PacketCounts, readonly [string, string]>> = {
   invalidDropped: [

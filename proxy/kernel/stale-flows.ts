@@ -1,13 +1,13 @@
-import type { NodeView, NodeViewChanges, ServicePortView } from '../endpoints/node-view.ts';
-import type { Clock } from '../src/base/clock.ts';
-import { hasCode, messageOf } from '../src/base/fault.ts';
-import type { Logger } from '../src/base/log.ts';
-import { ConntrackProgram, type TrackedFlow, type UdpFlows } from '../src/net/conntrack.ts';
-import type { Exec } from '../src/net/exec.ts';
-import { joinHostPort } from '../src/net/ip.ts';
-import { NETLINK, type OpenNetlink } from '../src/net/netlink/socket.ts';
-import { NetlinkUdpFlows } from '../src/net/netlink/udp-flows.ts';
-import type { Applied, Backend, PacketCounts, PortCounts } from './backend.ts';
+import type { NodeView, NodeViewChanges, ServicePortView } from '../../endpoints/node-view.ts';
+import type { Clock } from '../../src/base/clock.ts';
+import { hasCode, messageOf } from '../../src/base/fault.ts';
+import type { Logger } from '../../src/base/log.ts';
+import { ConntrackProgram, type TrackedFlow, type UdpFlows } from '../../src/net/conntrack.ts';
+import type { Exec } from '../../src/net/exec.ts';
+import { joinHostPort } from '../../src/net/ip.ts';
+import { NETLINK, type OpenNetlink } from '../../src/net/netlink/socket.ts';
+import { NetlinkUdpFlows } from '../../src/net/netlink/udp-flows.ts';
+import type { Applied, Backend, PacketCounts, PortCounts } from '../backend.ts';
 
 export interface StaleFlowDeps {
   readonly clock: Clock;

@@ -1,4 +1,4 @@
-import type { ServicePortView } from '../endpoints/node-view.ts';
+import type { ServicePortView } from '../../endpoints/node-view.ts';
 import type { EntranceKind } from './decide.ts';
 
 /** One address and port by which a service port can be met. */

@@ -1,9 +1,9 @@
-import { kubeAddress } from '../endpoints/address.ts';
-import { explainService, type EndpointReason, type PortReasons } from '../endpoints/explain.ts';
-import type { NodeView } from '../endpoints/node-view.ts';
-import type { Snapshot } from '../endpoints/snapshot.ts';
-import { familyOf, joinHostPort } from '../src/net/ip.ts';
-import type { Evaluator, Packet, ProxyMode, Verdict } from './backend.ts';
+import { kubeAddress } from '../../endpoints/address.ts';
+import { explainService, type EndpointReason, type PortReasons } from '../../endpoints/explain.ts';
+import type { NodeView } from '../../endpoints/node-view.ts';
+import type { Snapshot } from '../../endpoints/snapshot.ts';
+import { familyOf, joinHostPort } from '../../src/net/ip.ts';
+import type { Evaluator, Packet, ProxyMode, Verdict } from '../backend.ts';
 import { viewEvaluator, type PacketTrace } from './evaluate.ts';
 
 export interface ProxyTraceDeps {

@@ -1,7 +1,7 @@
-import { Counter, Gauge, Histogram, type Registry } from '../src/base/metrics.ts';
-import type { Family } from '../src/net/ip.ts';
-import type { Applied, ProxyMode } from './backend.ts';
-import { openModeMetrics } from './mode-metrics.ts';
+import { Counter, Gauge, Histogram, type Registry } from '../../src/base/metrics.ts';
+import type { Family } from '../../src/net/ip.ts';
+import type { Applied, ProxyMode } from '../backend.ts';
+import { openModeMetrics } from './modes.ts';
 
 /** kube-proxy's buckets: 1 ms to 16 s, doubling; and for programming latency up to 5 min. */
 const SYNC_BUCKETS = Array.from({ length: 15 }, (_, i) => 0.001 * 2 ** i);

@@ -1,6 +1,6 @@
-import type { NodeSettings } from '../endpoints/node-view.ts';
-import { type Cidr, cidrContains, parseCidr } from '../src/net/cidr.ts';
-import { parseAddress } from '../src/net/ip.ts';
+import type { NodeSettings } from '../../endpoints/node-view.ts';
+import { type Cidr, cidrContains, parseCidr } from '../../src/net/cidr.ts';
+import { parseAddress } from '../../src/net/ip.ts';
 
 /** Who sends: a pod as detectLocal sees it, this node itself, or anybody else. */
 export type SourceKind = 'pod' | 'node' | 'outside';

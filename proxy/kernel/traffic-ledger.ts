@@ -1,4 +1,4 @@
-import type { PortCounts, TrafficCounts } from './backend.ts';
+import type { PortCounts, TrafficCounts } from '../backend.ts';
 
 type Counted = 'connections' | 'bytesIn' | 'bytesOut' | 'refused';
 export type Reading = Partial<Record<Counted, number>>;

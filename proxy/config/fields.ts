@@ -13,7 +13,7 @@ import {
   oneOf,
   text,
   type ValueParser,
-} from './config-values.ts';
+} from './values.ts';
 
 export const API_VERSION = 'kubeproxy.config.k8s.io/v1alpha1';
 export const KIND = 'KubeProxyConfiguration';

@@ -1,9 +1,9 @@
 import { isMap, isScalar, LineCounter, parseAllDocuments, type Document } from 'yaml';
-import type { DetectLocal } from '../endpoints/node-view.ts';
-import type { ProxyMode } from './backend.ts';
-import { API_VERSION, FIELDS, type FieldPath, type FieldValues, KIND } from './config-fields.ts';
-import { configObject } from './config-text.ts';
-import type { BindAddress, Parsed } from './config-values.ts';
+import type { DetectLocal } from '../../endpoints/node-view.ts';
+import type { ProxyMode } from '../backend.ts';
+import { API_VERSION, FIELDS, type FieldPath, type FieldValues, KIND } from './fields.ts';
+import { configObject } from './text.ts';
+import type { BindAddress, Parsed } from './values.ts';
 import type { KernelOptions } from './kernel-options.ts';
 
 /** What kube-proxy's configuration says, as weft acts on it. */

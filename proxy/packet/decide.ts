@@ -1,5 +1,5 @@
-import type { EndpointAddressPort, ServicePortView } from '../endpoints/node-view.ts';
-import type { ModeTraits } from './mode-traits.ts';
+import type { EndpointAddressPort, ServicePortView } from '../../endpoints/node-view.ts';
+import type { ModeTraits } from '../mode-traits.ts';
 import type { SourceKind } from './source.ts';
 
 /** By which of its addresses a service port was met. */

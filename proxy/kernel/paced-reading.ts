@@ -1,6 +1,6 @@
-import type { Clock } from '../src/base/clock.ts';
-import type { PortCounts } from './backend.ts';
-import { COUNTING_TIME_SHARE } from './limits.ts';
+import type { Clock } from '../../src/base/clock.ts';
+import type { PortCounts } from '../backend.ts';
+import { COUNTING_TIME_SHARE } from '../limits.ts';
 
 /** Reads counters seldom enough that it takes a small share of the time; in between the last figures hold. */
 export class PacedReading {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { messageOf } from '../src/base/fault.ts';
-import type { Registry } from '../src/base/metrics.ts';
-import { openHttpListener, type HttpListener } from './http-listener.ts';
+import { messageOf } from '../../src/base/fault.ts';
+import type { Registry } from '../../src/base/metrics.ts';
+import { openHttpListener, type HttpListener } from '../http-listener.ts';
 
 export interface MetricsServerDeps {
   readonly registry: Registry;

@@ -1,6 +1,6 @@
-import { Gauge, type Registry } from '../src/base/metrics.ts';
-import type { Backend, TrafficCounts } from './backend.ts';
-import { METRIC_PORTS_MAX } from './limits.ts';
+import { Gauge, type Registry } from '../../src/base/metrics.ts';
+import type { Backend, TrafficCounts } from '../backend.ts';
+import { METRIC_PORTS_MAX } from '../limits.ts';
 
 const FIELDS = {
   connections: 'Client connections (or UDP flows) since the start',

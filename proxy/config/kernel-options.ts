@@ -1,5 +1,5 @@
-import type { IptablesVariant } from '../src/net/iptables.ts';
-import type { IPVS_SCHEDULERS } from './config-fields.ts';
+import type { IptablesVariant } from '../../src/net/iptables.ts';
+import type { IPVS_SCHEDULERS } from './fields.ts';
 
 /** What only the kernel modes heed, as KubeProxyConfiguration names it. */
 export interface KernelOptions {

@@ -1,6 +1,6 @@
-import type { NodeView } from '../endpoints/node-view.ts';
-import { familyOf } from '../src/net/ip.ts';
-import type { Evaluator, Verdict } from './backend.ts';
+import type { NodeView } from '../../endpoints/node-view.ts';
+import { familyOf } from '../../src/net/ip.ts';
+import type { Evaluator, Verdict } from '../backend.ts';
 
 const PASS: Verdict = { verdict: 'pass', backends: [], masquerade: false, hairpin: [], affinity: null };
 

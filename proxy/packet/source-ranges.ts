@@ -1,6 +1,6 @@
-import type { NodeSettings, ServicePortView } from '../endpoints/node-view.ts';
-import { cidrContains } from '../src/net/cidr.ts';
-import { parseAddress } from '../src/net/ip.ts';
+import type { NodeSettings, ServicePortView } from '../../endpoints/node-view.ts';
+import { cidrContains } from '../../src/net/cidr.ts';
+import { parseAddress } from '../../src/net/ip.ts';
 import { anyContains, parsed } from './source.ts';
 
 /**

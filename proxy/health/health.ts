@@ -1,6 +1,6 @@
-import type { NodeEntry } from '../endpoints/snapshot.ts';
-import type { Clock } from '../src/base/clock.ts';
-import type { Family } from '../src/net/ip.ts';
+import type { NodeEntry } from '../../endpoints/snapshot.ts';
+import type { Clock } from '../../src/base/clock.ts';
+import type { Family } from '../../src/net/ip.ts';
 
 /** Set by the cluster autoscaler on nodes it is about to remove: load balancers must stop using them. */
 const AUTOSCALER_TAINT = 'ToBeDeletedByClusterAutoscaler';

@@ -1,5 +1,5 @@
 import { type IptablesTable, type Rule, renderRule } from '../../src/net/iptables-rule.ts';
-import type { EntryJump } from './base-rules.ts';
+import type { EntryJump } from '../iptables/base-rules.ts';
 
 /** The restore with the jumps put at the top of the kernel's chains; the last one to insert ends up first. */
 export function withJumps(restore: string, jumps: readonly EntryJump[]): string {

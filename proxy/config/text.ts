@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
-import { API_VERSION, FIELDS, type FieldPath, type FieldValues, KIND } from './config-fields.ts';
-import { type BindAddress, durationMs } from './config-values.ts';
-import { joinHostPort } from '../src/net/ip.ts';
+import { API_VERSION, FIELDS, type FieldPath, type FieldValues, KIND } from './fields.ts';
+import { type BindAddress, durationMs } from './values.ts';
+import { joinHostPort } from '../../src/net/ip.ts';
 
 /** The settings in force as a KubeProxyConfiguration in YAML, every field said, sorted (`--write-config-to`). */
 export function configText(values: FieldValues): string {

@@ -1,5 +1,5 @@
-import { canonicalAddress, splitHostPort } from '../src/net/ip.ts';
-import { parseCidr } from '../src/net/cidr.ts';
+import { canonicalAddress, splitHostPort } from '../../src/net/ip.ts';
+import { parseCidr } from '../../src/net/cidr.ts';
 
 /** A value, or why it is none. */
 export type Parsed<T> = { readonly value: T } | { readonly fault: string };

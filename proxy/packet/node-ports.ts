@@ -1,5 +1,5 @@
-import type { NodeSettings } from '../endpoints/node-view.ts';
-import type { ModeTraits } from './mode-traits.ts';
+import type { NodeSettings } from '../../endpoints/node-view.ts';
+import type { ModeTraits } from '../mode-traits.ts';
 import { anyContains, parsed } from './source.ts';
 
 const LOOPBACK_TEXT = '127.0.0.1';

@@ -1,6 +1,6 @@
-import { Counter, Gauge, Histogram, type Registry } from '../src/base/metrics.ts';
-import type { Family } from '../src/net/ip.ts';
-import type { Applied, ProxyMode } from './backend.ts';
+import { Counter, Gauge, Histogram, type Registry } from '../../src/base/metrics.ts';
+import type { Family } from '../../src/net/ip.ts';
+import type { Applied, ProxyMode } from '../backend.ts';
 
 /** What kube-proxy counts of one mode alone. */
 export interface ModeMetrics {

@@ -1,9 +1,9 @@
-import type { NodeView, NodeViewChanges } from '../endpoints/node-view.ts';
-import type { Clock } from '../src/base/clock.ts';
-import type { Logger } from '../src/base/log.ts';
-import type { Family } from '../src/net/ip.ts';
-import type { Applied } from './backend.ts';
-import { INTACT_CHECK_INTERVAL_MS } from './limits.ts';
+import type { NodeView, NodeViewChanges } from '../../endpoints/node-view.ts';
+import type { Clock } from '../../src/base/clock.ts';
+import type { Logger } from '../../src/base/log.ts';
+import type { Family } from '../../src/net/ip.ts';
+import type { Applied } from '../backend.ts';
+import { INTACT_CHECK_INTERVAL_MS } from '../limits.ts';
 
 /** What a kernel mode does in its own way; `Written` is its shadow of what the kernel holds, to differ from. */
 export interface KernelMode<Written> {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HealthReport, ProxyHealth } from './health.ts';
-import { openHttpListener, type HttpListener } from './http-listener.ts';
+import { openHttpListener, type HttpListener } from '../http-listener.ts';
 
 export interface HealthzDeps {
   readonly health: ProxyHealth;

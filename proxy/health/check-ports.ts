@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http';
-import type { NodeView, NodeViewChanges, ServicePortView } from '../endpoints/node-view.ts';
-import { messageOf } from '../src/base/fault.ts';
-import type { Logger } from '../src/base/log.ts';
-import type { Family } from '../src/net/ip.ts';
-import { openHttpListener, type HttpListener } from './http-listener.ts';
+import type { NodeView, NodeViewChanges, ServicePortView } from '../../endpoints/node-view.ts';
+import { messageOf } from '../../src/base/fault.ts';
+import type { Logger } from '../../src/base/log.ts';
+import type { Family } from '../../src/net/ip.ts';
+import { openHttpListener, type HttpListener } from '../http-listener.ts';
 
 interface Checked {
   readonly namespace: string;
