@@ -1,6 +1,6 @@
 import type { EndpointSlice } from '../src/api/kinds/endpoint-slice.ts';
 import { objectKey, type KubeObject } from '../src/api/kinds/meta.ts';
-import { mergeMembers, parseSlice, type ParsedSlice, type SliceMember } from './slices.ts';
+import { mergeMembers, parseSlice, type ParsedSlice, type SliceMember } from './parse-slice.ts';
 
 export interface SliceOwners {
   readonly services: readonly string[];

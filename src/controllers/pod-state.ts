@@ -1,5 +1,5 @@
 import type { Pod } from '../api/kinds/pod.ts';
-import { isPodReady } from '../../endpoints/slice-desired.ts';
+import { isPodReady } from '../../endpoints/slices/desired.ts';
 
 /** Neither finished nor going away. */
 export function isPodActive(pod: Pod): boolean {

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { EndpointSlice, SliceEndpoint } from '../../src/api/kinds/endpoint-slice.ts';
-import type { DesiredSet } from '../../endpoints/slice-desired.ts';
-import { planSlices, type SlicePlan, type SliceTemplate } from '../../endpoints/slice-packing.ts';
+import type { DesiredSet } from '../../endpoints/slices/desired.ts';
+import { planSlices, type SlicePlan, type SliceTemplate } from '../../endpoints/slices/packing.ts';
 
 const template: SliceTemplate = {
   namespace: 'default',

@@ -8,7 +8,7 @@ import { NodeViewTracker } from '../../endpoints/node-view-tracker.ts';
 import type { EndpointAddressPort, NodeSettings } from '../../endpoints/node-view.ts';
 import { servicePortViews } from '../../endpoints/port-views.ts';
 import { Tracker } from '../../endpoints/tracker.ts';
-import { service, slice } from './kube-objects.ts';
+import { service, slice } from '../support/kube-objects.ts';
 
 const alpha: NodeSettings = {
   name: 'alpha',

@@ -4,7 +4,7 @@ import type { KubeObject } from '../../src/api/kinds/meta.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { Registry } from '../../src/base/metrics.ts';
 import { Tracker } from '../../endpoints/tracker.ts';
-import { namespace, node, pod, service, serviceImport, slice } from './kube-objects.ts';
+import { namespace, node, pod, service, serviceImport, slice } from '../support/kube-objects.ts';
 
 function open(options = {}): Tracker {
   return new Tracker({ log: silentLogger }, options);

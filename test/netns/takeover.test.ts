@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ProxyMode } from '../../proxy/backend.ts';
 import { KERNEL_DEFAULT, type KernelOptions } from '../../proxy/config/kernel-options.ts';
-import { service, slice } from '../endpoints/kube-objects.ts';
+import { service, slice } from '../support/kube-objects.ts';
 import { CaseWorld, PROXY_CASES } from '../suites/backend.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { cannotSendPackets } from './can-send-packets.ts';

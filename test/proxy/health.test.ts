@@ -5,7 +5,7 @@ import { ProxyHealth } from '../../proxy/health/health.ts';
 import type { NodeEntry } from '../../endpoints/snapshot.ts';
 import { nodeEntry } from '../../endpoints/cluster-entries.ts';
 import { silentLogger } from '../../src/base/log.ts';
-import { node, service, slice } from '../endpoints/kube-objects.ts';
+import { node, service, slice } from '../support/kube-objects.ts';
 import { CaseWorld, PROXY_CASES } from '../suites/backend.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { ProxyWorld } from './proxy-world.ts';

@@ -5,7 +5,7 @@ import { Tracker } from '../../endpoints/tracker.ts';
 import { PROBE_INTERVAL_MS, PROBE_TARGETS_MAX } from '../../proxy/limits.ts';
 import { EndpointProber } from '../../proxy/probe/endpoint-prober.ts';
 import { silentLogger } from '../../src/base/log.ts';
-import { service, slice } from '../endpoints/kube-objects.ts';
+import { service, slice } from '../support/kube-objects.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { exchange, ProxyWorld, tcpEcho } from './proxy-world.ts';

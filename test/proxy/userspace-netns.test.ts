@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { service, slice } from '../endpoints/kube-objects.ts';
+import { service, slice } from '../support/kube-objects.ts';
 import { hostLacks } from '../support/host-lacks.ts';
 import { waitFor } from '../support/wait-for.ts';
 

@@ -1,6 +1,6 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { describe, expect, test, vi } from 'vitest';
-import { service } from '../endpoints/kube-objects.ts';
+import { service } from '../support/kube-objects.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { exchange, type EchoServer, ProxyWorld, tcpEcho } from './proxy-world.ts';

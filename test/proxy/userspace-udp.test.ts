@@ -1,7 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { readdirSync } from 'node:fs';
 import { describe, expect, test, vi } from 'vitest';
-import { service, slice } from '../endpoints/kube-objects.ts';
+import { service, slice } from '../support/kube-objects.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { ask, type EchoServer, ProxyWorld, udpEcho } from './proxy-world.ts';

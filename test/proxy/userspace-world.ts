@@ -9,7 +9,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import type { EngineName } from '../../src/net/engine.ts';
 import { exec } from '../../src/net/exec.ts';
-import { service, slice } from '../endpoints/kube-objects.ts';
+import { service, slice } from '../support/kube-objects.ts';
 import type { FakeClock } from '../support/fake-clock.ts';
 
 export const VIP = '127.96.44.1';

@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { service, slice } from '../endpoints/kube-objects.ts';
+import { service, slice } from '../support/kube-objects.ts';
 import { ask, exchange, ProxyWorld, tcpEcho, udpEcho, type EchoServer } from './proxy-world.ts';
 
 const VIP = '127.96.41.10';

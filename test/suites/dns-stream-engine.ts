@@ -5,7 +5,7 @@ import type { OpenStreamEngine } from '../../dns/server/stream-engine.ts';
 import { frame } from '../../dns/server/framing.ts';
 import { encodeMessage } from '../../dns/wire/encode.ts';
 import type { Message } from '../../dns/wire/message.ts';
-import { namespace, service, slice } from '../endpoints/kube-objects.ts';
+import { namespace, service, slice } from '../support/kube-objects.ts';
 import { TestCertificate } from '../dns/support/certificate.ts';
 import { clusterOf } from '../dns/support/cluster.ts';
 import { fastTotals, openServer, questionOf, type TestServer } from '../dns/support/server.ts';

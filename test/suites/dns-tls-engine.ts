@@ -6,7 +6,7 @@ import { frame } from '../../dns/server/framing.ts';
 import type { OpenStreamEngine } from '../../dns/server/stream-engine.ts';
 import { encodeMessage } from '../../dns/wire/encode.ts';
 import { formatRecord } from '../../dns/wire/zone-text.ts';
-import { namespace, service } from '../endpoints/kube-objects.ts';
+import { namespace, service } from '../support/kube-objects.ts';
 import { TestCertificate } from '../dns/support/certificate.ts';
 import { clusterOf } from '../dns/support/cluster.ts';
 import { TestFolder } from '../dns/support/folder.ts';

@@ -1,7 +1,7 @@
 import type { MetricTarget } from '../../api/kinds/autoscaler.ts';
 import type { Pod } from '../../api/kinds/pod.ts';
 import { parseQuantity } from '../../api/kinds/quantity.ts';
-import { isPodReady } from '../../../endpoints/slice-desired.ts';
+import { isPodReady } from '../../../endpoints/slices/desired.ts';
 import { isPodFinished } from '../pod-state.ts';
 
 /** Usage within this share of the target changes nothing. */

@@ -2,7 +2,7 @@ import { resources } from '../../api/client/resources.ts';
 import type { JobCondition, JobStatus } from '../../api/kinds/batch.ts';
 import { secondTime } from '../../api/kinds/lease.ts';
 import { sameValue } from '../../base/same-value.ts';
-import { isPodReady } from '../../../endpoints/slice-desired.ts';
+import { isPodReady } from '../../../endpoints/slices/desired.ts';
 import { conditionOf, withCondition } from '../conditions.ts';
 import { formatIndexes } from './job-indexes.ts';
 import { type JobOutcome, terminalOf } from './job-outcome.ts';

@@ -7,7 +7,7 @@ import type { PodDisruptionBudget } from '../../api/kinds/disruption-budget.ts';
 import { type IntOrString, type KubeObject, objectKey } from '../../api/kinds/meta.ts';
 import type { Pod } from '../../api/kinds/pod.ts';
 import { sameValue } from '../../base/same-value.ts';
-import { isPodReady } from '../../../endpoints/slice-desired.ts';
+import { isPodReady } from '../../../endpoints/slices/desired.ts';
 import { withCondition } from '../conditions.ts';
 import { type ControllerContext, openLoop, splitKey, together } from '../context.ts';
 import { scaledValue } from '../workloads/deployment-math.ts';

@@ -12,8 +12,8 @@ import {
 import { objectKey } from '../../api/kinds/meta.ts';
 import type { Service } from '../../api/kinds/service.ts';
 import { type Family, familyOf } from '../../net/ip.ts';
-import type { DesiredSet } from '../../../endpoints/slice-desired.ts';
-import { planSlices } from '../../../endpoints/slice-packing.ts';
+import type { DesiredSet } from '../../../endpoints/slices/desired.ts';
+import { planSlices } from '../../../endpoints/slices/packing.ts';
 import { type ControllerContext, openLoop, splitKey, together } from '../context.ts';
 import { MAX_MIRRORED_ADDRESSES, WRITE_RECHECK_MS } from '../limits.ts';
 import { OwnWrites } from '../own-writes.ts';

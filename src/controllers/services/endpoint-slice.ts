@@ -9,9 +9,9 @@ import {
 import { objectKey } from '../../api/kinds/meta.ts';
 import { type Node, ZONE_LABEL } from '../../api/kinds/node.ts';
 import type { Service } from '../../api/kinds/service.ts';
-import { type DesiredSet, desiredSets, serviceFamilies } from '../../../endpoints/slice-desired.ts';
-import { hintMode, withHints, type ZoneShares } from '../../../endpoints/slice-hints.ts';
-import { planSlices, type SliceTemplate } from '../../../endpoints/slice-packing.ts';
+import { type DesiredSet, desiredSets, serviceFamilies } from '../../../endpoints/slices/desired.ts';
+import { hintMode, withHints, type ZoneShares } from '../../../endpoints/slices/hints.ts';
+import { planSlices, type SliceTemplate } from '../../../endpoints/slices/packing.ts';
 import { type ControllerContext, openLoop, splitKey, together } from '../context.ts';
 import { WRITE_RECHECK_MS } from '../limits.ts';
 import { OwnWrites } from '../own-writes.ts';

@@ -8,7 +8,7 @@ import {
   podAddresses,
   serviceFamilies,
   targetPortOf,
-} from '../../../endpoints/slice-desired.ts';
+} from '../../../endpoints/slices/desired.ts';
 import { familyOf } from '../../net/ip.ts';
 import { MAX_ENDPOINTS_ADDRESSES } from '../limits.ts';
 

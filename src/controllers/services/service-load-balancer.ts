@@ -6,7 +6,7 @@ import type { Namespace } from '../../api/kinds/node.ts';
 import type { LoadBalancerIngress, Service } from '../../api/kinds/service.ts';
 import { sameValue } from '../../base/same-value.ts';
 import { canonicalAddress, type Family, familyOf } from '../../net/ip.ts';
-import { serviceFamilies } from '../../../endpoints/slice-desired.ts';
+import { serviceFamilies } from '../../../endpoints/slices/desired.ts';
 import { type ControllerContext, openLoop, splitKey, together } from '../context.ts';
 import { selects } from '../label-selector.ts';
 import {

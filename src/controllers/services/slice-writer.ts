@@ -2,7 +2,7 @@ import type { ApiClient } from '../../api/client/client.ts';
 import type { Informer } from '../../api/client/informer.ts';
 import { resources } from '../../api/client/resources.ts';
 import { type EndpointSlice, MANAGED_BY_LABEL, SERVICE_NAME_LABEL } from '../../api/kinds/endpoint-slice.ts';
-import type { SlicePlan } from '../../../endpoints/slice-packing.ts';
+import type { SlicePlan } from '../../../endpoints/slices/packing.ts';
 import type { OwnWrites } from '../own-writes.ts';
 import { isGone } from '../pod-control.ts';
 

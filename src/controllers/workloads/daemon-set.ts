@@ -5,7 +5,7 @@ import { objectKey } from '../../api/kinds/meta.ts';
 import type { Node } from '../../api/kinds/node.ts';
 import type { Pod } from '../../api/kinds/pod.ts';
 import { sameValue } from '../../base/same-value.ts';
-import { isPodReady } from '../../../endpoints/slice-desired.ts';
+import { isPodReady } from '../../../endpoints/slices/desired.ts';
 import { claimPods } from '../claim-pods.ts';
 import { type ControllerContext, openLoop, splitKey, together } from '../context.ts';
 import { daemonNode, daemonPod, type Placement, placementOn } from './daemon-set-nodes.ts';

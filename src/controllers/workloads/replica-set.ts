@@ -12,7 +12,7 @@ import { type Condition, type KubeObject, objectKey } from '../../api/kinds/meta
 import type { Pod } from '../../api/kinds/pod.ts';
 import { messageOf } from '../../base/fault.ts';
 import { sameValue } from '../../base/same-value.ts';
-import { isPodReady } from '../../../endpoints/slice-desired.ts';
+import { isPodReady } from '../../../endpoints/slices/desired.ts';
 import { claimPods } from '../claim-pods.ts';
 import { withCondition, withoutCondition } from '../conditions.ts';
 import { type ControllerContext, openLoop, splitKey, together } from '../context.ts';

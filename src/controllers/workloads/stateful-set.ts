@@ -6,7 +6,7 @@ import type { ControllerRevision, StatefulSet, StatefulSetStatus } from '../../a
 import { type KubeObject, objectKey } from '../../api/kinds/meta.ts';
 import type { Pod } from '../../api/kinds/pod.ts';
 import { sameValue } from '../../base/same-value.ts';
-import { isPodReady } from '../../../endpoints/slice-desired.ts';
+import { isPodReady } from '../../../endpoints/slices/desired.ts';
 import { claimPods } from '../claim-pods.ts';
 import { type ControllerContext, openLoop, splitKey, together } from '../context.ts';
 import { scaledValue } from './deployment-math.ts';

@@ -4,7 +4,7 @@ import { STREAM_QUERIES_IN_FLIGHT, STREAM_UNSENT_BYTES } from '../../../dns/limi
 import { frame, FrameReader } from '../../../dns/server/framing.ts';
 import { encodeMessage } from '../../../dns/wire/encode.ts';
 import { queryMessage, type Message } from '../../../dns/wire/message.ts';
-import { namespace, service, slice } from '../../endpoints/kube-objects.ts';
+import { namespace, service, slice } from '../../support/kube-objects.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { TestCertificate } from '../support/certificate.ts';

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { encodeMessage } from '../../../dns/wire/encode.ts';
 import { record, replyTo, type Message } from '../../../dns/wire/message.ts';
 import { EDE, EDNS_OPTION } from '../../../dns/wire/numbers.ts';
-import { namespace, service } from '../../endpoints/kube-objects.ts';
+import { namespace, service } from '../../support/kube-objects.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { clusterOf } from '../support/cluster.ts';

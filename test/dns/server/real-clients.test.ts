@@ -8,7 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, type TestContext
 import { dnsEngines } from '../../../dns/server/engine.ts';
 import { frame } from '../../../dns/server/framing.ts';
 import { encodeMessage } from '../../../dns/wire/encode.ts';
-import { namespace, service, slice } from '../../endpoints/kube-objects.ts';
+import { namespace, service, slice } from '../../support/kube-objects.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/log.ts';
 import { ROOT } from '../../support/source-files.ts';

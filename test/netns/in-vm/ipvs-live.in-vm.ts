@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { IPVS_SCHEDULERS } from '../../../proxy/config/fields.ts';
 import { KERNEL_DEFAULT, type IpvsOptions } from '../../../proxy/config/kernel-options.ts';
-import { service, slice } from '../../endpoints/kube-objects.ts';
+import { service, slice } from '../../support/kube-objects.ts';
 import { CaseWorld, PROXY_CASES } from '../../suites/backend.ts';
 import { LiveProxy } from '../live-proxy.ts';
 import { packetSequences } from '../packet-sequences.ts';

@@ -7,7 +7,7 @@ import { LinkAnnouncer } from '../../../proxy/announce/layer2/link-announcer.ts'
 import { decodeNeighbor, encodeNeighbor, multicastMac } from '../../../proxy/announce/layer2/ndp.ts';
 import { WantedAddresses } from '../../../proxy/announce/wanted-addresses.ts';
 import { silentLogger } from '../../../src/base/log.ts';
-import { service, slice } from '../../endpoints/kube-objects.ts';
+import { service, slice } from '../../support/kube-objects.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 const OWN = Uint8Array.of(2, 0, 0, 0, 0, 1);

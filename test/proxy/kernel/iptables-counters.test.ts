@@ -9,7 +9,7 @@ import { Registry } from '../../../src/base/metrics.ts';
 import { exec } from '../../../src/net/exec.ts';
 import { PacketCounters } from '../../../src/net/netlink/packet-counters.ts';
 import { NETLINK, openNetlink } from '../../../src/net/netlink/socket.ts';
-import { service, slice } from '../../endpoints/kube-objects.ts';
+import { service, slice } from '../../support/kube-objects.ts';
 import { cannotSendPackets } from '../../netns/can-send-packets.ts';
 import { CaseWorld, PROXY_CASES } from '../../suites/backend.ts';
 import { NetworkNamespace } from '../../support/network-namespace.ts';

@@ -4,7 +4,7 @@ import { openBackend } from '../../../proxy/backends.ts';
 import { Ruleset } from '../../../proxy/iptables/ruleset.ts';
 import { silentLogger } from '../../../src/base/log.ts';
 import type { Exec } from '../../../src/net/exec.ts';
-import { service, slice } from '../../endpoints/kube-objects.ts';
+import { service, slice } from '../../support/kube-objects.ts';
 import { CaseWorld, PROXY_CASES } from '../../suites/backend.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 

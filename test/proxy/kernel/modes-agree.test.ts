@@ -10,7 +10,7 @@ import type { Packet, ProxyMode, Verdict } from '../../../proxy/backend.ts';
 import { modeEvaluator } from '../../../proxy/backends.ts';
 import { type PacketTrace, viewEvaluator } from '../../../proxy/packet/evaluate.ts';
 import { silentLogger } from '../../../src/base/log.ts';
-import { service, slice } from '../../endpoints/kube-objects.ts';
+import { service, slice } from '../../support/kube-objects.ts';
 
 /** A small world in which everything meets everything: services, who asks them, and by which address. */
 const NODE_IPS = ['172.20.0.11', '192.168.77.11'];

@@ -5,7 +5,7 @@ import { systemClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/log.ts';
 import { exec } from '../../../src/net/exec.ts';
 import { openNetlink } from '../../../src/net/netlink/socket.ts';
-import { service, slice } from '../../endpoints/kube-objects.ts';
+import { service, slice } from '../../support/kube-objects.ts';
 import { cannotSendPackets } from '../../netns/can-send-packets.ts';
 import { CaseWorld, PROXY_CASES } from '../../suites/backend.ts';
 import { NetworkNamespace } from '../../support/network-namespace.ts';

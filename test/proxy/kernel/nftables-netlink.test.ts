@@ -7,7 +7,7 @@ import { exec, type Exec } from '../../../src/net/exec.ts';
 import type { OpenNetlink } from '../../../src/net/netlink/socket.ts';
 import { openNetlink } from '../../../src/net/netlink/socket.ts';
 import { cannotSendPackets } from '../../netns/can-send-packets.ts';
-import { service, slice } from '../../endpoints/kube-objects.ts';
+import { service, slice } from '../../support/kube-objects.ts';
 import { CaseWorld, type CaseGroup, PROXY_CASES } from '../../suites/backend.ts';
 import { NetworkNamespace } from '../../support/network-namespace.ts';
 

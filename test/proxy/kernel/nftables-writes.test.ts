@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { openBackend } from '../../../proxy/backends.ts';
 import { silentLogger } from '../../../src/base/log.ts';
 import type { Exec } from '../../../src/net/exec.ts';
-import { service, slice } from '../../endpoints/kube-objects.ts';
+import { service, slice } from '../../support/kube-objects.ts';
 import { CaseWorld, PROXY_CASES } from '../../suites/backend.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 

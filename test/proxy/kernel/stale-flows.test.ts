@@ -3,7 +3,7 @@ import { staleFlows } from '../../../proxy/kernel/stale-flows.ts';
 import type { ServicePortView } from '../../../endpoints/node-view.ts';
 import { parseFlows } from '../../../src/net/conntrack.ts';
 import { CaseWorld } from '../../suites/backend.ts';
-import { service, slice } from '../../endpoints/kube-objects.ts';
+import { service, slice } from '../../support/kube-objects.ts';
 import { PROXY_CASES } from '../../suites/backend.ts';
 
 const LISTED = `udp      17 28 src=10.42.1.7 dst=10.43.0.53 sport=5353 dport=53 [UNREPLIED] src=10.42.1.21 dst=10.42.1.7 sport=1053 dport=5353 mark=0 use=1

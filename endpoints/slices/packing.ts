@@ -1,8 +1,8 @@
-import type { EndpointSlice, SliceEndpoint } from '../src/api/kinds/endpoint-slice.ts';
-import type { OwnerReference } from '../src/api/kinds/meta.ts';
-import { sameValue } from '../src/base/same-value.ts';
-import type { Family } from '../src/net/ip.ts';
-import { type DesiredSet, portMapKey } from './slice-desired.ts';
+import type { EndpointSlice, SliceEndpoint } from '../../src/api/kinds/endpoint-slice.ts';
+import type { OwnerReference } from '../../src/api/kinds/meta.ts';
+import { sameValue } from '../../src/base/same-value.ts';
+import type { Family } from '../../src/net/ip.ts';
+import { type DesiredSet, portMapKey } from './desired.ts';
 
 /** Endpoints a slice holds before another one is started (kube-controller-manager's default; API limit 1000). */
 export const MAX_ENDPOINTS_PER_SLICE = 100;

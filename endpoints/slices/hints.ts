@@ -1,5 +1,5 @@
-import type { SliceEndpoint } from '../src/api/kinds/endpoint-slice.ts';
-import type { Service } from '../src/api/kinds/service.ts';
+import type { SliceEndpoint } from '../../src/api/kinds/endpoint-slice.ts';
+import type { Service } from '../../src/api/kinds/service.ts';
 
 const MODE_ANNOTATIONS = [
   'service.kubernetes.io/topology-mode',

@@ -1,10 +1,10 @@
-import type { EndpointPort, SliceEndpoint } from '../src/api/kinds/endpoint-slice.ts';
-import type { IntOrString } from '../src/api/kinds/meta.ts';
-import type { Node } from '../src/api/kinds/node.ts';
-import { ZONE_LABEL } from '../src/api/kinds/node.ts';
-import type { Container, Pod } from '../src/api/kinds/pod.ts';
-import type { Service, ServicePort } from '../src/api/kinds/service.ts';
-import { type Family, familyOf } from '../src/net/ip.ts';
+import type { EndpointPort, SliceEndpoint } from '../../src/api/kinds/endpoint-slice.ts';
+import type { IntOrString } from '../../src/api/kinds/meta.ts';
+import type { Node } from '../../src/api/kinds/node.ts';
+import { ZONE_LABEL } from '../../src/api/kinds/node.ts';
+import type { Container, Pod } from '../../src/api/kinds/pod.ts';
+import type { Service, ServicePort } from '../../src/api/kinds/service.ts';
+import { type Family, familyOf } from '../../src/net/ip.ts';
 
 /** Endpoints that may share slices: one address family, one port map. */
 export interface DesiredSet {
