@@ -13,7 +13,7 @@ import { familyOf, joinHostPort } from '../net/ip.ts';
 import { registerStoreMetrics } from '../store/metrics.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
-import { ensureIngressClass } from './ingress-class.ts';
+import { ensureIngressClass } from './ingress/ingress-class.ts';
 import type { NodeDeps } from './parts.ts';
 
 export interface ControlPlaneOptions {

@@ -12,19 +12,19 @@ import { type InformerFactory, openInformerFactory } from '../api/client/informe
 import { resources } from '../api/client/resources.ts';
 import { NodeAgent, type NodeAgentOptions } from '../kubelet/node-agent.ts';
 import { joinHostPort } from '../net/ip.ts';
-import { type AnnounceOptions, Announcer } from './announce-part.ts';
+import { type AnnounceOptions, Announcer } from './proxy/announce-part.ts';
 import { feedModel, SERVED } from './cluster-model.ts';
-import { type ConntrackLoad, openConntrackWatch } from './conntrack-watch.ts';
-import { applyHostTuning, applyTuning, strictArp } from './host-tuning.ts';
-import { type IngressPartOptions, openIngressPart } from './ingress-part.ts';
+import { type ConntrackLoad, openConntrackWatch } from './host/conntrack-watch.ts';
+import { applyHostTuning, applyTuning, strictArp } from './host/host-tuning.ts';
+import { type IngressPartOptions, openIngressPart } from './ingress/ingress-part.ts';
 import { openLater } from './later.ts';
 import { LastState } from './last-state.ts';
-import { type LocalDnsOptions, openLocalDns } from './local-dns.ts';
+import { type LocalDnsOptions, openLocalDns } from './dns/local-dns.ts';
 import { type KubeletPartOptions, openKubeletPart } from './kubelet-part.ts';
 import type { NodeDeps } from './parts.ts';
-import { openProxyPart, type ProxyPart } from './proxy-part.ts';
-import { PodRoutes, type PodRoutesOptions } from './pod-routes.ts';
-import { openProxyReports } from './proxy-reports.ts';
+import { openProxyPart, type ProxyPart } from './proxy/proxy-part.ts';
+import { PodRoutes, type PodRoutesOptions } from './host/pod-routes.ts';
+import { openProxyReports } from './proxy/proxy-reports.ts';
 
 export interface DaemonDeps extends NodeDeps {
   readonly client: ApiClient;

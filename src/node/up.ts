@@ -10,12 +10,12 @@ import { cidrAddressAt, parseCidr } from '../net/cidr.ts';
 import { joinHostPort } from '../net/ip.ts';
 import { feedModel } from './cluster-model.ts';
 import { type ControlPlane, openControlPlane } from './control-plane.ts';
-import { publishClusterDns } from './cluster-dns.ts';
-import { INGRESS_CONTROLLER } from './ingress-class.ts';
-import { type IngressPart, openIngressPart } from './ingress-part.ts';
-import { nodeCorefile, upstreamsBeside } from './node-corefile.ts';
+import { publishClusterDns } from './dns/cluster-dns.ts';
+import { INGRESS_CONTROLLER } from './ingress/ingress-class.ts';
+import { type IngressPart, openIngressPart } from './ingress/ingress-part.ts';
+import { nodeCorefile, upstreamsBeside } from './dns/node-corefile.ts';
 import type { NodeDeps } from './parts.ts';
-import { openProxyReports } from './proxy-reports.ts';
+import { openProxyReports } from './proxy/proxy-reports.ts';
 
 export interface ListenAddress {
   readonly host: string;

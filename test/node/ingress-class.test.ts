@@ -6,7 +6,7 @@ import {
   type Ingress,
   type IngressClass,
 } from '../../src/api/kinds/ingress.ts';
-import { ensureIngressClass, INGRESS_CONTROLLER } from '../../src/node/ingress-class.ts';
+import { ensureIngressClass, INGRESS_CONTROLLER } from '../../src/node/ingress/ingress-class.ts';
 import { openTestServer } from '../api/server/support.ts';
 
 it('gives new Ingresses the class weft, until somebody says otherwise', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadCorefile } from '../../dns/corefile/load.ts';
 import { createLogger, type LogRecord } from '../../src/base/log.ts';
-import { nodeCorefile, upstreamsBeside } from '../../src/node/node-corefile.ts';
+import { nodeCorefile, upstreamsBeside } from '../../src/node/dns/node-corefile.ts';
 
 let folder: string;
 beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), 'weft-corefile-'))));

@@ -1,8 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { NodeEntry } from '../../endpoints/snapshot.ts';
-import { type ConntrackLoad, droppedPackets, openConntrackWatch } from '../../src/node/conntrack-watch.ts';
-import { hostTuning } from '../../src/node/host-tuning.ts';
-import { podRoutes } from '../../src/node/pod-routes.ts';
+import {
+  type ConntrackLoad,
+  droppedPackets,
+  openConntrackWatch,
+} from '../../src/node/host/conntrack-watch.ts';
+import { hostTuning } from '../../src/node/host/host-tuning.ts';
+import { podRoutes } from '../../src/node/host/pod-routes.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 const CONNTRACK = {

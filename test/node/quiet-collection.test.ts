@@ -7,7 +7,7 @@ import {
   growthShare,
   LOOK_INTERVAL_MS,
   WORTH_BYTES,
-} from '../../src/node/quiet-collection.ts';
+} from '../../src/node/host/quiet-collection.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 describe('collection of garbage', () => {

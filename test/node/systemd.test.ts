@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { SystemdNotifier } from '../../src/node/systemd-notifier.ts';
+import { SystemdNotifier } from '../../src/node/host/systemd-notifier.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { hostLacks } from '../support/host-lacks.ts';
 import type { OwnNetwork } from '../support/own-network.ts';

@@ -17,7 +17,7 @@ import { Registry } from '../../base/metrics.ts';
 import { type EngineName, ENGINES } from '../../net/engine.ts';
 import { exec } from '../../net/exec.ts';
 import { joinHostPort } from '../../net/ip.ts';
-import { openNodeLocal, type NodeLocal } from '../../node/node-local-dns.ts';
+import { openNodeLocal, type NodeLocal } from '../../node/dns/node-local-dns.ts';
 import { registerBuildInfo } from '../build-info.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from '../context.ts';
 import { cpuList, manifestPath } from '../flags.ts';

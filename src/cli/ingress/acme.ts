@@ -10,7 +10,7 @@ import type { Clock } from '../../base/clock.ts';
 import { messageOf } from '../../base/fault.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Registry } from '../../base/metrics.ts';
-import { apiSecretStore, fileSecretStore } from '../../node/secret-store.ts';
+import { apiSecretStore, fileSecretStore } from '../../node/ingress/secret-store.ts';
 import { EXIT_USAGE, ExitError } from '../context.ts';
 import type { IngressApi } from './source.ts';
 

@@ -12,7 +12,7 @@ import { systemClock } from '../../base/clock.ts';
 import { messageOf } from '../../base/fault.ts';
 import type { Registry } from '../../base/metrics.ts';
 import { exec } from '../../net/exec.ts';
-import { NeededSecrets } from '../../node/needed-secrets.ts';
+import { NeededSecrets } from '../../node/ingress/needed-secrets.ts';
 import { connect } from '../api-access.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError } from '../context.ts';
 import type { IngressObjectFlags } from './flags.ts';

@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { BgpPeer } from '../../../proxy/announce/bgp/session.ts';
 import { BGP_HOLD_SECONDS, BGP_RESTART_SECONDS } from '../../../proxy/announce/limits.ts';
 import { type Family, familyOf, splitHostPort } from '../../net/ip.ts';
-import type { AnnounceOptions } from '../../node/announce-part.ts';
+import type { AnnounceOptions } from '../../node/proxy/announce-part.ts';
 import { EXIT_USAGE, ExitError } from '../context.ts';
 import { cidrFlag, repeated } from '../flags.ts';
 

@@ -18,8 +18,8 @@ import { type EngineName, ENGINES } from '../../net/engine.ts';
 import { exec } from '../../net/exec.ts';
 import { openNetlink } from '../../net/netlink/socket.ts';
 import { joinHostPort } from '../../net/ip.ts';
-import { applyHostTuning } from '../../node/host-tuning.ts';
-import { openProxyPart, type ProxyPart } from '../../node/proxy-part.ts';
+import { applyHostTuning } from '../../node/host/host-tuning.ts';
+import { openProxyPart, type ProxyPart } from '../../node/proxy/proxy-part.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from '../context.ts';
 import {
   addKubeProxyFlags,

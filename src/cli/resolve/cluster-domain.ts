@@ -2,7 +2,7 @@ import { type ApiClient, ApiError, type Resource } from '../../api/client/client
 import { resources } from '../../api/client/resources.ts';
 import type { KubeObject } from '../../api/kinds/meta.ts';
 import { messageOf } from '../../base/fault.ts';
-import { CLUSTER_DOMAIN_ANNOTATION, DNS_NAMESPACE, DNS_SERVICE } from '../../node/cluster-dns.ts';
+import { CLUSTER_DOMAIN_ANNOTATION, DNS_NAMESPACE, DNS_SERVICE } from '../../node/dns/cluster-dns.ts';
 import { connect } from '../api-access.ts';
 import { type CliContext, EXIT_FAILURE, ExitError } from '../context.ts';
 

@@ -5,7 +5,7 @@ import type { Pod } from '../../api/kinds/pod.ts';
 import type { Service } from '../../api/kinds/service.ts';
 import { messageOf } from '../../base/fault.ts';
 import { familyOf, splitHostPort } from '../../net/ip.ts';
-import { DNS_NAMESPACE, DNS_SERVICE } from '../../node/cluster-dns.ts';
+import { DNS_NAMESPACE, DNS_SERVICE } from '../../node/dns/cluster-dns.ts';
 import { connect } from '../api-access.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError } from '../context.ts';
 import type { AskTransport } from './ask.ts';

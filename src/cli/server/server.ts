@@ -5,7 +5,7 @@ import { systemClock } from '../../base/clock.ts';
 import { Registry } from '../../base/metrics.ts';
 import { exec } from '../../net/exec.ts';
 import { openControlPlane } from '../../node/control-plane.ts';
-import { collectWhenQuiet, processMemory } from '../../node/quiet-collection.ts';
+import { collectWhenQuiet, processMemory } from '../../node/host/quiet-collection.ts';
 import { defaultDataDir, upKubeconfig } from '../data-dir.ts';
 import type { CliContext, RegisterCommand } from '../context.ts';
 import { addressRange, cidrFlag, listenOption, storeUrl } from '../flags.ts';

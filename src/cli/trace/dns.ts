@@ -9,7 +9,7 @@ import { Tracker } from '../../../endpoints/tracker.ts';
 import { systemClock } from '../../base/clock.ts';
 import { messageOf } from '../../base/fault.ts';
 import { Registry } from '../../base/metrics.ts';
-import { nodeCorefile } from '../../node/node-corefile.ts';
+import { nodeCorefile } from '../../node/dns/node-corefile.ts';
 import { asksUp, connect } from '../api-access.ts';
 import { DEFAULT_CLUSTER_DOMAIN } from '../resolve/cluster-domain.ts';
 import { type CliContext, EXIT_USAGE, ExitError } from '../context.ts';

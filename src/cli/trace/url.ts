@@ -1,7 +1,7 @@
 import { explanationText } from '../../../ingress/explain/explanation.ts';
 import { readQuestion } from '../../../ingress/explain/question.ts';
 import { familyOf } from '../../net/ip.ts';
-import { INGRESS_CONTROLLER } from '../../node/ingress-class.ts';
+import { INGRESS_CONTROLLER } from '../../node/ingress/ingress-class.ts';
 import { asksUp } from '../api-access.ts';
 import { type CliContext, EXIT_USAGE, ExitError } from '../context.ts';
 import { type IngressObjectFlags, NGINX_CLASS } from '../ingress/flags.ts';

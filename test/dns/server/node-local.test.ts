@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import { silentLogger } from '../../../src/base/log.ts';
 import { exec, type Exec } from '../../../src/net/exec.ts';
-import { openNodeLocal } from '../../../src/node/node-local-dns.ts';
+import { openNodeLocal } from '../../../src/node/dns/node-local-dns.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { hostLacks } from '../../support/host-lacks.ts';
 import { OwnNetwork } from '../../support/own-network.ts';

@@ -1,8 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import type { ConntrackOptions } from '../../proxy/config/kernel-options.ts';
-import { messageOf } from '../base/fault.ts';
-import type { Logger } from '../base/log.ts';
+import type { ConntrackOptions } from '../../../proxy/config/kernel-options.ts';
+import { messageOf } from '../../base/fault.ts';
+import type { Logger } from '../../base/log.ts';
 
 /** What is written under /proc, by path. */
 export type Tuning = readonly (readonly [path: string, value: string])[];

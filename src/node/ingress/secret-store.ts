@@ -1,9 +1,9 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { SecretStore } from '../../ingress/acme/renewals.ts';
-import { type ApiClient, ApiError } from '../api/client/client.ts';
-import { resources } from '../api/client/resources.ts';
-import type { Secret } from '../api/kinds/config.ts';
+import type { SecretStore } from '../../../ingress/acme/renewals.ts';
+import { type ApiClient, ApiError } from '../../api/client/client.ts';
+import { resources } from '../../api/client/resources.ts';
+import type { Secret } from '../../api/kinds/config.ts';
 
 /** Secrets of an API server. */
 export function apiSecretStore(client: ApiClient): SecretStore {

@@ -1,6 +1,6 @@
 import { connect, createServer } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { Fault, hasCode } from '../base/fault.ts';
+import { Fault, hasCode } from '../../base/fault.ts';
 
 /** A holder that is stopped (SIGSTOP) does not say who it is. */
 const ANSWER_MS = 1000;

@@ -1,18 +1,18 @@
-import type { SnapshotSource } from '../../endpoints/snapshot.ts';
-import type { ProxyConfig } from '../../proxy/config/config.ts';
-import { hostAddresses } from '../../proxy/host-addresses.ts';
-import { openMetricsServer } from '../../proxy/metrics/server.ts';
-import { removeModes } from '../../proxy/mode-removal.ts';
-import { Proxier, type ProxierOptions } from '../../proxy/proxier.ts';
-import type { ProxySettings } from '../../proxy/settings.ts';
-import type { UserspaceCapture } from '../../proxy/userspace/kernel-table.ts';
-import type { Clock } from '../base/clock.ts';
-import { hasCode, messageOf } from '../base/fault.ts';
-import type { Logger } from '../base/log.ts';
-import type { Registry } from '../base/metrics.ts';
-import type { EngineName } from '../net/engine.ts';
-import type { Exec } from '../net/exec.ts';
-import type { OpenNetlink } from '../net/netlink/socket.ts';
+import type { SnapshotSource } from '../../../endpoints/snapshot.ts';
+import type { ProxyConfig } from '../../../proxy/config/config.ts';
+import { hostAddresses } from '../../../proxy/host-addresses.ts';
+import { openMetricsServer } from '../../../proxy/metrics/server.ts';
+import { removeModes } from '../../../proxy/mode-removal.ts';
+import { Proxier, type ProxierOptions } from '../../../proxy/proxier.ts';
+import type { ProxySettings } from '../../../proxy/settings.ts';
+import type { UserspaceCapture } from '../../../proxy/userspace/kernel-table.ts';
+import type { Clock } from '../../base/clock.ts';
+import { hasCode, messageOf } from '../../base/fault.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Registry } from '../../base/metrics.ts';
+import type { EngineName } from '../../net/engine.ts';
+import type { Exec } from '../../net/exec.ts';
+import type { OpenNetlink } from '../../net/netlink/socket.ts';
 
 export interface ProxyPartDeps {
   readonly snapshots: SnapshotSource;

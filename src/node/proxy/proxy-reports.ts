@@ -1,11 +1,11 @@
-import type { Proxier, ProxyStatus } from '../../proxy/proxier.ts';
-import { type ApiClient, ApiError } from '../api/client/client.ts';
-import { openEventRecorder } from '../api/client/event-recorder.ts';
-import { done, openReconciler, terminal } from '../api/client/reconcile.ts';
-import { resources } from '../api/client/resources.ts';
-import { secondTime } from '../api/kinds/lease.ts';
-import type { KubeObject } from '../api/kinds/meta.ts';
-import type { NodeDeps } from './parts.ts';
+import type { Proxier, ProxyStatus } from '../../../proxy/proxier.ts';
+import { type ApiClient, ApiError } from '../../api/client/client.ts';
+import { openEventRecorder } from '../../api/client/event-recorder.ts';
+import { done, openReconciler, terminal } from '../../api/client/reconcile.ts';
+import { resources } from '../../api/client/resources.ts';
+import { secondTime } from '../../api/kinds/lease.ts';
+import type { KubeObject } from '../../api/kinds/meta.ts';
+import type { NodeDeps } from '../parts.ts';
 
 /** False on a Service while a node cannot serve one of its ports; gone when all is well. */
 const CONDITION = 'weft.dev/Served';

@@ -1,6 +1,6 @@
-import { messageOf } from '../base/fault.ts';
-import type { Exec } from '../net/exec.ts';
-import { familyOf } from '../net/ip.ts';
+import { messageOf } from '../../base/fault.ts';
+import type { Exec } from '../../net/exec.ts';
+import { familyOf } from '../../net/ip.ts';
 
 /** A route of ours: to this host itself, or by way of another node. */
 export interface HostRoute {

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { type Clock, sleep } from '../base/clock.ts';
+import { type Clock, sleep } from '../../base/clock.ts';
 
 const COUNT_PATH = '/proc/sys/net/netfilter/nf_conntrack_count';
 const MAX_PATH = '/proc/sys/net/netfilter/nf_conntrack_max';

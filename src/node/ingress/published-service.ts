@@ -1,8 +1,8 @@
-import type { ApiClient } from '../api/client/client.ts';
-import { type InformerDeps, openInformer } from '../api/client/open-informer.ts';
-import { resources } from '../api/client/resources.ts';
-import type { IngressLoadBalancerIngress } from '../api/kinds/ingress.ts';
-import type { Service } from '../api/kinds/service.ts';
+import type { ApiClient } from '../../api/client/client.ts';
+import { type InformerDeps, openInformer } from '../../api/client/open-informer.ts';
+import { resources } from '../../api/client/resources.ts';
+import type { IngressLoadBalancerIngress } from '../../api/kinds/ingress.ts';
+import type { Service } from '../../api/kinds/service.ts';
 
 /**
  * Follows one Service (`--publish-service`) and tells what clients can reach it by: its load balancer's addresses,

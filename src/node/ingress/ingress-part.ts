@@ -1,16 +1,16 @@
-import type { SnapshotSource } from '../../endpoints/snapshot.ts';
-import type { DnsServer } from '../../dns/server/dns-server.ts';
-import { IngressController } from '../../ingress/controller.ts';
-import { sleep } from '../base/clock.ts';
-import type { ApiClient } from '../api/client/client.ts';
-import { openEventRecorder } from '../api/client/event-recorder.ts';
-import type { InformerFactory } from '../api/client/informer-factory.ts';
-import type { IngressLoadBalancerIngress } from '../api/kinds/ingress.ts';
-import { feedIngress } from './cluster-model.ts';
+import type { SnapshotSource } from '../../../endpoints/snapshot.ts';
+import type { DnsServer } from '../../../dns/server/dns-server.ts';
+import { IngressController } from '../../../ingress/controller.ts';
+import { sleep } from '../../base/clock.ts';
+import type { ApiClient } from '../../api/client/client.ts';
+import { openEventRecorder } from '../../api/client/event-recorder.ts';
+import type { InformerFactory } from '../../api/client/informer-factory.ts';
+import type { IngressLoadBalancerIngress } from '../../api/kinds/ingress.ts';
+import { feedIngress } from '../cluster-model.ts';
 import { ingressReporter, IngressStatusWriter } from './ingress-status.ts';
 import { NeededSecrets } from './needed-secrets.ts';
-import { lookUp } from './name-lookup.ts';
-import type { NodeDeps } from './parts.ts';
+import { lookUp } from '../dns/name-lookup.ts';
+import type { NodeDeps } from '../parts.ts';
 
 export interface IngressPartDeps extends NodeDeps {
   readonly snapshots: SnapshotSource;

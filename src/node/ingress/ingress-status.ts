@@ -1,11 +1,11 @@
-import type { AnnotationReport } from '../../ingress/configuration.ts';
-import { type ApiClient, ApiError } from '../api/client/client.ts';
-import type { EventRecorder } from '../api/client/event-recorder.ts';
-import { done, openReconciler, type Reconciler, type ReconcilerDeps } from '../api/client/reconcile.ts';
-import { resources } from '../api/client/resources.ts';
-import type { Ingress, IngressLoadBalancerIngress } from '../api/kinds/ingress.ts';
-import { secondTime } from '../api/kinds/lease.ts';
-import { type Condition, objectKey } from '../api/kinds/meta.ts';
+import type { AnnotationReport } from '../../../ingress/configuration.ts';
+import { type ApiClient, ApiError } from '../../api/client/client.ts';
+import type { EventRecorder } from '../../api/client/event-recorder.ts';
+import { done, openReconciler, type Reconciler, type ReconcilerDeps } from '../../api/client/reconcile.ts';
+import { resources } from '../../api/client/resources.ts';
+import type { Ingress, IngressLoadBalancerIngress } from '../../api/kinds/ingress.ts';
+import { secondTime } from '../../api/kinds/lease.ts';
+import { type Condition, objectKey } from '../../api/kinds/meta.ts';
 
 type Addresses = readonly IngressLoadBalancerIngress[];
 

@@ -1,12 +1,12 @@
-import type { Clock } from '../base/clock.ts';
-import { Fault, hasCode, messageOf } from '../base/fault.ts';
-import type { Logger } from '../base/log.ts';
-import { SyncLoop } from '../base/sync-loop.ts';
-import type { Exec } from '../net/exec.ts';
-import { hostCidr } from '../net/cidr.ts';
-import { canonicalAddress, familyOf, type Family } from '../net/ip.ts';
-import type { IptablesTable, Rule } from '../net/iptables-rule.ts';
-import { Iptables } from '../net/iptables.ts';
+import type { Clock } from '../../base/clock.ts';
+import { Fault, hasCode, messageOf } from '../../base/fault.ts';
+import type { Logger } from '../../base/log.ts';
+import { SyncLoop } from '../../base/sync-loop.ts';
+import type { Exec } from '../../net/exec.ts';
+import { hostCidr } from '../../net/cidr.ts';
+import { canonicalAddress, familyOf, type Family } from '../../net/ip.ts';
+import type { IptablesTable, Rule } from '../../net/iptables-rule.ts';
+import { Iptables } from '../../net/iptables.ts';
 
 const CHAIN = 'WEFT-DNS';
 const JUMP: Rule = { matches: [], target: { kind: 'jump', chain: CHAIN } };

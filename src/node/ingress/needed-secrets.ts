@@ -1,8 +1,8 @@
-import type { ApiClient } from '../api/client/client.ts';
-import { feedSink } from '../api/client/feed-sink.ts';
-import { type InformerDeps, openInformer } from '../api/client/open-informer.ts';
-import { resources } from '../api/client/resources.ts';
-import type { ObjectSink } from '../api/kinds/object-sink.ts';
+import type { ApiClient } from '../../api/client/client.ts';
+import { feedSink } from '../../api/client/feed-sink.ts';
+import { type InformerDeps, openInformer } from '../../api/client/open-informer.ts';
+import { resources } from '../../api/client/resources.ts';
+import type { ObjectSink } from '../../api/kinds/object-sink.ts';
 
 /** Follows single Secrets: one that no Ingress refers to is never asked for. */
 export class NeededSecrets implements AsyncDisposable {

@@ -1,10 +1,10 @@
-import type { Snapshot, SnapshotSource } from '../../endpoints/snapshot.ts';
-import type { Clock } from '../base/clock.ts';
-import { Fault } from '../base/fault.ts';
-import type { Logger } from '../base/log.ts';
-import { SyncLoop } from '../base/sync-loop.ts';
-import type { Exec } from '../net/exec.ts';
-import { familyOf } from '../net/ip.ts';
+import type { Snapshot, SnapshotSource } from '../../../endpoints/snapshot.ts';
+import type { Clock } from '../../base/clock.ts';
+import { Fault } from '../../base/fault.ts';
+import type { Logger } from '../../base/log.ts';
+import { SyncLoop } from '../../base/sync-loop.ts';
+import type { Exec } from '../../net/exec.ts';
+import { familyOf } from '../../net/ip.ts';
 import { type HostRoute, HostRoutes } from './host-routes.ts';
 
 /** See HostRoutes; 151 belongs to the userspace proxy. */

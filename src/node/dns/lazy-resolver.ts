@@ -1,4 +1,4 @@
-import { DnsServer, type DnsServerDeps } from '../../dns/server/dns-server.ts';
+import { DnsServer, type DnsServerDeps } from '../../../dns/server/dns-server.ts';
 import { type FoundName, lookUp } from './name-lookup.ts';
 
 /** What the resolver's Corefile forwards to: the host's own name servers. */

@@ -1,10 +1,10 @@
-import type { SnapshotSource } from '../../endpoints/snapshot.ts';
-import { DnsServer } from '../../dns/server/dns-server.ts';
-import { dnsEngines } from '../../dns/server/engine.ts';
-import { hostAddresses } from '../../proxy/host-addresses.ts';
+import type { SnapshotSource } from '../../../endpoints/snapshot.ts';
+import { DnsServer } from '../../../dns/server/dns-server.ts';
+import { dnsEngines } from '../../../dns/server/engine.ts';
+import { hostAddresses } from '../../../proxy/host-addresses.ts';
 import { openNodeLocal } from './node-local-dns.ts';
 import { nodeCorefile, upstreamsBeside } from './node-corefile.ts';
-import type { NodeDeps } from './parts.ts';
+import type { NodeDeps } from '../parts.ts';
 
 /** Carries the addresses that the host lacks; the name that node-local DNS has everywhere. */
 const INTERFACE = 'nodelocaldns';

@@ -1,8 +1,8 @@
 import { hrtime } from 'node:process';
-import type { Clock } from '../base/clock.ts';
-import { messageOf } from '../base/fault.ts';
-import type { Logger } from '../base/log.ts';
-import { sendUnixDatagram } from '../net/unix-datagram.ts';
+import type { Clock } from '../../base/clock.ts';
+import { messageOf } from '../../base/fault.ts';
+import type { Logger } from '../../base/log.ts';
+import { sendUnixDatagram } from '../../net/unix-datagram.ts';
 
 export interface SystemdNotifierDeps {
   readonly clock: Clock;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { parseResolvConf } from '../../dns/plugins/forward/resolv-conf.ts';
-import type { Logger } from '../base/log.ts';
-import { canonicalAddress, joinHostPort } from '../net/ip.ts';
+import { parseResolvConf } from '../../../dns/plugins/forward/resolv-conf.ts';
+import type { Logger } from '../../base/log.ts';
+import { canonicalAddress, joinHostPort } from '../../net/ip.ts';
 
 const RESOLV_CONF = '/etc/resolv.conf';
 const DNS_PORT = 53;

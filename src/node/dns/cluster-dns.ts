@@ -1,8 +1,8 @@
-import { type ApiClient, ApiError } from '../api/client/client.ts';
-import { resources } from '../api/client/resources.ts';
-import type { EndpointSlice } from '../api/kinds/endpoint-slice.ts';
-import type { Service } from '../api/kinds/service.ts';
-import { Fault } from '../base/fault.ts';
+import { type ApiClient, ApiError } from '../../api/client/client.ts';
+import { resources } from '../../api/client/resources.ts';
+import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts';
+import type { Service } from '../../api/kinds/service.ts';
+import { Fault } from '../../base/fault.ts';
 
 export const DNS_NAMESPACE = 'kube-system';
 export const DNS_SERVICE = 'kube-dns';

@@ -1,18 +1,18 @@
-import { NodeViewTracker } from '../../endpoints/node-view-tracker.ts';
-import type { NodeSettings } from '../../endpoints/node-view.ts';
-import type { NodeEntry, SnapshotSource } from '../../endpoints/snapshot.ts';
-import type { BgpOptions } from '../../proxy/announce/bgp/speaker.ts';
-import { BgpSpeaker } from '../../proxy/announce/bgp/speaker.ts';
-import { LinkAnnouncer } from '../../proxy/announce/layer2/link-announcer.ts';
-import { WantedAddresses } from '../../proxy/announce/wanted-addresses.ts';
-import type { ApiClient } from '../api/client/client.ts';
-import { LEASE_NOT_RENEWED, openLeaderElection } from '../api/client/leader-election.ts';
-import { hasCode, messageOf } from '../base/fault.ts';
-import { Counter, Gauge } from '../base/metrics.ts';
-import { SyncLoop } from '../base/sync-loop.ts';
-import { parseAddress } from '../net/ip.ts';
-import { hardwareAddress, openPacketSocket } from '../net/packet-socket.ts';
-import type { NodeDeps } from './parts.ts';
+import { NodeViewTracker } from '../../../endpoints/node-view-tracker.ts';
+import type { NodeSettings } from '../../../endpoints/node-view.ts';
+import type { NodeEntry, SnapshotSource } from '../../../endpoints/snapshot.ts';
+import type { BgpOptions } from '../../../proxy/announce/bgp/speaker.ts';
+import { BgpSpeaker } from '../../../proxy/announce/bgp/speaker.ts';
+import { LinkAnnouncer } from '../../../proxy/announce/layer2/link-announcer.ts';
+import { WantedAddresses } from '../../../proxy/announce/wanted-addresses.ts';
+import type { ApiClient } from '../../api/client/client.ts';
+import { LEASE_NOT_RENEWED, openLeaderElection } from '../../api/client/leader-election.ts';
+import { hasCode, messageOf } from '../../base/fault.ts';
+import { Counter, Gauge } from '../../base/metrics.ts';
+import { SyncLoop } from '../../base/sync-loop.ts';
+import { parseAddress } from '../../net/ip.ts';
+import { hardwareAddress, openPacketSocket } from '../../net/packet-socket.ts';
+import type { NodeDeps } from '../parts.ts';
 
 export interface AnnounceOptions {
   readonly nodeName: string;

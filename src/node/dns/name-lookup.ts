@@ -1,8 +1,8 @@
-import { decodeMessage } from '../../dns/wire/decode.ts';
-import { encodeMessage } from '../../dns/wire/encode.ts';
-import { queryMessage } from '../../dns/wire/message.ts';
-import type { DnsServer } from '../../dns/server/dns-server.ts';
-import { Fault } from '../base/fault.ts';
+import { decodeMessage } from '../../../dns/wire/decode.ts';
+import { encodeMessage } from '../../../dns/wire/encode.ts';
+import { queryMessage } from '../../../dns/wire/message.ts';
+import type { DnsServer } from '../../../dns/server/dns-server.ts';
+import { Fault } from '../../base/fault.ts';
 
 /** How long one look-up may take before the caller gives up; the answer is asked for again later. */
 const LOOKUP_DEADLINE_MS = 5_000;

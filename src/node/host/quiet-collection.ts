@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
-import type { Clock } from '../base/clock.ts';
-import { repeat } from '../base/repeat.ts';
+import type { Clock } from '../../base/clock.ts';
+import { repeat } from '../../base/repeat.ts';
 
 /** How often a look is taken. */
 export const LOOK_INTERVAL_MS = 2_000;

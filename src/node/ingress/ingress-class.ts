@@ -1,6 +1,6 @@
-import { type ApiClient, ApiError } from '../api/client/client.ts';
-import { resources } from '../api/client/resources.ts';
-import { DEFAULT_INGRESS_CLASS_ANNOTATION, type IngressClass } from '../api/kinds/ingress.ts';
+import { type ApiClient, ApiError } from '../../api/client/client.ts';
+import { resources } from '../../api/client/resources.ts';
+import { DEFAULT_INGRESS_CLASS_ANNOTATION, type IngressClass } from '../../api/kinds/ingress.ts';
 
 /** `spec.controller` of the IngressClasses that weft serves in clusters of its own. */
 export const INGRESS_CONTROLLER = 'weft.dev/ingress-controller';
