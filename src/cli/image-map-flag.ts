@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { messageOf } from '../base/fault.ts';
-import { type ImageMap, parseImageMapFile, parseImageMapPair } from '../kubelet/image-map.ts';
+import { type ImageMap, parseImageMapFile, parseImageMapPair } from '../kubelet/containers/image-map.ts';
 import { EXIT_USAGE, ExitError } from './context.ts';
 
 /** Reads --image-map: each is a file, or one pair `image=command`. */

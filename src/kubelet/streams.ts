@@ -11,11 +11,11 @@ import type {
 import type { HostProcess } from '../net/process.ts';
 import { openPty } from '../net/pty.ts';
 import { attachTo } from './attach.ts';
-import { recall } from './container-memory.ts';
-import type { ContainerWorker } from './container-worker.ts';
+import { recall } from './containers/container-memory.ts';
+import type { ContainerWorker } from './containers/container-worker.ts';
 import { readLog } from './logs/log-reader.ts';
-import { knownPods, readPodRecord } from './pod-addresses.ts';
-import type { PodWorker } from './pod-worker.ts';
+import { knownPods, readPodRecord } from './pods/pod-addresses.ts';
+import type { PodWorker } from './pods/pod-worker.ts';
 import { execContext, killExec, startExec } from './runtime/container-exec.ts';
 import type { ContainerProcess } from './runtime/container-process.ts';
 import { safeName } from './runtime/container-record.ts';

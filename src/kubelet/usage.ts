@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Gauge, type Registry } from '../base/metrics.ts';
 import type { ContainerUsage, Usage } from '../api/kinds/usage.ts';
-import type { PodWorker } from './pod-worker.ts';
+import type { PodWorker } from './pods/pod-worker.ts';
 import type { ProcessRuntime } from './runtime/process-runtime.ts';
 import { TICKS_PER_SECOND, ticksNow } from './runtime/process-table.ts';
 

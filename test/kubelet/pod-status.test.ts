@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { ContainerState, ContainerStatus, Pod, PodSpec } from '../../src/api/kinds/pod.ts';
-import { podPhase, podStatus, type PodView } from '../../src/kubelet/pod-status.ts';
+import { podPhase, podStatus, type PodView } from '../../src/kubelet/pods/pod-status.ts';
 import {
   formatDelay,
   restartDelayMs,
   restartLevel,
   shouldRestart,
-} from '../../src/kubelet/restart-policy.ts';
+} from '../../src/kubelet/containers/restart-policy.ts';
 
 const RUNNING: ContainerState = { running: { startedAt: '2026-01-01T00:00:00Z' } };
 const WAITING: ContainerState = { waiting: { reason: 'ContainerCreating' } };

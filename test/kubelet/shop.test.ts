@@ -8,7 +8,7 @@ import type { ConfigMap } from '../../src/api/kinds/config.ts';
 import type { KubeObject } from '../../src/api/kinds/meta.ts';
 import type { Pod, PodSpec } from '../../src/api/kinds/pod.ts';
 import type { Service } from '../../src/api/kinds/service.ts';
-import type { PodWorker } from '../../src/kubelet/pod-worker.ts';
+import type { PodWorker } from '../../src/kubelet/pods/pod-worker.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { PodBench } from './support/pod-bench.ts';
 

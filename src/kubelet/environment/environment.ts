@@ -1,6 +1,6 @@
 import { Fault } from '../../base/fault.ts';
 import type { Container, EnvVar } from '../../api/kinds/pod.ts';
-import type { PodSources } from '../pod-sources.ts';
+import type { PodSources } from '../sources/pod-sources.ts';
 import { expand, ownLookup } from './expand.ts';
 import { fieldValue, type PodFacts, resourceValue } from './field-ref.ts';
 import { serviceVariables } from './service-links.ts';

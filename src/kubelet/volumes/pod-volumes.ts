@@ -5,7 +5,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { ConfigMap, Secret } from '../../api/kinds/config.ts';
 import type { Pod, PodSpec } from '../../api/kinds/pod.ts';
 import type { PodFacts } from '../environment/field-ref.ts';
-import type { IssuedToken, PodSources, SourceReference } from '../pod-sources.ts';
+import type { IssuedToken, PodSources, SourceReference } from '../sources/pod-sources.ts';
 import { safeName } from '../runtime/container-record.ts';
 import { writeAtomically } from './atomic-folder.ts';
 import { hostPathFolder } from './host-path.ts';

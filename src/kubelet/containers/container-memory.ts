@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ContainerState } from '../api/kinds/pod.ts';
-import { readJson, writeJson } from './runtime/container-record.ts';
+import type { ContainerState } from '../../api/kinds/pod.ts';
+import { readJson, writeJson } from '../runtime/container-record.ts';
 
 /** What a container's next keeper must know; written at each change of state. */
 export interface ContainerMemory {

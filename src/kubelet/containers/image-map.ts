@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { parse } from 'yaml';
-import { Fault } from '../base/fault.ts';
+import { Fault } from '../../base/fault.ts';
 
 /** How containers of an image run on this host. */
 export interface ImageCommand {

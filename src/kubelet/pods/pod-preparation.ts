@@ -1,10 +1,10 @@
-import { backoffDelayMs } from '../base/backoff.ts';
-import type { Clock } from '../base/clock.ts';
-import { messageOf } from '../base/fault.ts';
-import type { PodFacts } from './environment/field-ref.ts';
-import type { PlannedPod } from './launch-planner.ts';
-import { VOLUME_RETRY_MAX_MS, VOLUME_RETRY_MIN_MS } from './limits.ts';
-import type { PodVolumes } from './volumes/pod-volumes.ts';
+import { backoffDelayMs } from '../../base/backoff.ts';
+import type { Clock } from '../../base/clock.ts';
+import { messageOf } from '../../base/fault.ts';
+import type { PodFacts } from '../environment/field-ref.ts';
+import type { PlannedPod } from '../containers/launch-planner.ts';
+import { VOLUME_RETRY_MAX_MS, VOLUME_RETRY_MIN_MS } from '../limits.ts';
+import type { PodVolumes } from '../volumes/pod-volumes.ts';
 
 interface PreparationDeps {
   readonly clock: Clock;

@@ -1,13 +1,13 @@
 import { rmSync } from 'node:fs';
-import type { Clock } from '../base/clock.ts';
-import { sleep } from '../base/clock.ts';
-import { Fault, messageOf } from '../base/fault.ts';
-import type { Logger } from '../base/log.ts';
-import { secondTime } from '../api/kinds/lease.ts';
-import type { Container, ContainerState, ContainerStatus } from '../api/kinds/pod.ts';
+import type { Clock } from '../../base/clock.ts';
+import { sleep } from '../../base/clock.ts';
+import { Fault, messageOf } from '../../base/fault.ts';
+import type { Logger } from '../../base/log.ts';
+import { secondTime } from '../../api/kinds/lease.ts';
+import type { Container, ContainerState, ContainerStatus } from '../../api/kinds/pod.ts';
 import { type ContainerMemory, recall, remember } from './container-memory.ts';
 import { ContainerProbes, type ContainerProbesDeps } from './container-probes.ts';
-import { CREATE_RETRY_MS, GRACE_MIN_MS, KILL_ROUND_MS } from './limits.ts';
+import { CREATE_RETRY_MS, GRACE_MIN_MS, KILL_ROUND_MS } from '../limits.ts';
 import {
   type ContainerRole,
   formatDelay,
@@ -16,9 +16,9 @@ import {
   type RestartPolicy,
   shouldRestart,
 } from './restart-policy.ts';
-import type { ContainerExit, ContainerProcess } from './runtime/container-process.ts';
-import type { ContainerKey } from './runtime/container-record.ts';
-import type { LaunchPlan, ProcessRuntime } from './runtime/process-runtime.ts';
+import type { ContainerExit, ContainerProcess } from '../runtime/container-process.ts';
+import type { ContainerKey } from '../runtime/container-record.ts';
+import type { LaunchPlan, ProcessRuntime } from '../runtime/process-runtime.ts';
 import { terminationMessage } from './termination-message.ts';
 
 export interface ContainerWorkerDeps extends ContainerProbesDeps {

@@ -1,12 +1,12 @@
-import { type Clock } from '../base/clock.ts';
-import { messageOf } from '../base/fault.ts';
-import type { Logger } from '../base/log.ts';
-import { type ApiClient, ApiError } from '../api/client/client.ts';
-import { resources } from '../api/client/resources.ts';
-import type { Pod, PodStatus } from '../api/kinds/pod.ts';
-import type { Node } from '../api/kinds/node.ts';
+import { type Clock } from '../../base/clock.ts';
+import { messageOf } from '../../base/fault.ts';
+import type { Logger } from '../../base/log.ts';
+import { type ApiClient, ApiError } from '../../api/client/client.ts';
+import { resources } from '../../api/client/resources.ts';
+import type { Pod, PodStatus } from '../../api/kinds/pod.ts';
+import type { Node } from '../../api/kinds/node.ts';
 import { MIRROR_ANNOTATION } from './static-pods.ts';
-import type { StatusReporter } from './status-reporter.ts';
+import type { StatusReporter } from '../pods/status-reporter.ts';
 
 interface MirrorDeps {
   readonly client: ApiClient;

@@ -1,9 +1,9 @@
-import type { Clock } from '../base/clock.ts';
-import type { Container, LifecycleHandler, Probe } from '../api/kinds/pod.ts';
-import { check, type CheckResult, type CheckTarget } from './probes/check.ts';
-import { type ProbeKind, ProbeWorker } from './probes/probe-worker.ts';
-import type { Slots } from './probes/slots.ts';
-import type { ContainerProcess } from './runtime/container-process.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Container, LifecycleHandler, Probe } from '../../api/kinds/pod.ts';
+import { check, type CheckResult, type CheckTarget } from '../probes/check.ts';
+import { type ProbeKind, ProbeWorker } from '../probes/probe-worker.ts';
+import type { Slots } from '../probes/slots.ts';
+import type { ContainerProcess } from '../runtime/container-process.ts';
 
 export interface ContainerProbesDeps {
   readonly clock: Clock;

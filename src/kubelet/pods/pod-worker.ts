@@ -1,18 +1,18 @@
 import { join } from 'node:path';
-import { sleep } from '../base/clock.ts';
-import type { Container, Pod, PodStatus } from '../api/kinds/pod.ts';
-import type { ContainerWorkerDeps } from './container-worker.ts';
-import { ContainerWorker } from './container-worker.ts';
-import type { PodFacts } from './environment/field-ref.ts';
-import type { LaunchPlanner, PlannedPod } from './launch-planner.ts';
+import { sleep } from '../../base/clock.ts';
+import type { Container, Pod, PodStatus } from '../../api/kinds/pod.ts';
+import type { ContainerWorkerDeps } from '../containers/container-worker.ts';
+import { ContainerWorker } from '../containers/container-worker.ts';
+import type { PodFacts } from '../environment/field-ref.ts';
+import type { LaunchPlanner, PlannedPod } from '../containers/launch-planner.ts';
 import { PodPreparation } from './pod-preparation.ts';
 import { PodReport } from './pod-report.ts';
-import type { PodSources } from './pod-sources.ts';
+import type { PodSources } from '../sources/pod-sources.ts';
 import { isSidecar, podPhase, podStatus, type PodView } from './pod-status.ts';
-import type { CheckTarget } from './probes/check.ts';
-import type { ContainerRole } from './restart-policy.ts';
-import { rewritePaths } from './volumes/mounts.ts';
-import { PodVolumes, volumeReferences } from './volumes/pod-volumes.ts';
+import type { CheckTarget } from '../probes/check.ts';
+import type { ContainerRole } from '../containers/restart-policy.ts';
+import { rewritePaths } from '../volumes/mounts.ts';
+import { PodVolumes, volumeReferences } from '../volumes/pod-volumes.ts';
 
 export interface PodWorkerDeps extends Pick<
   ContainerWorkerDeps,

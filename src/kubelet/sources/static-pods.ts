@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { type FSWatcher, mkdirSync, readdirSync, readFileSync, statSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import type { Clock } from '../base/clock.ts';
-import { messageOf } from '../base/fault.ts';
-import type { Logger } from '../base/log.ts';
-import type { Pod } from '../api/kinds/pod.ts';
-import { STATIC_POD_FILE_MAX_BYTES, STATIC_POD_SCAN_MS } from './limits.ts';
+import type { Clock } from '../../base/clock.ts';
+import { messageOf } from '../../base/fault.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Pod } from '../../api/kinds/pod.ts';
+import { STATIC_POD_FILE_MAX_BYTES, STATIC_POD_SCAN_MS } from '../limits.ts';
 
 interface StaticDeps {
   readonly clock: Clock;

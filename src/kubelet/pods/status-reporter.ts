@@ -1,11 +1,11 @@
-import { backoffDelayMs } from '../base/backoff.ts';
-import { type Clock, sleep } from '../base/clock.ts';
-import { messageOf } from '../base/fault.ts';
-import type { Logger } from '../base/log.ts';
-import { type ApiClient, ApiError } from '../api/client/client.ts';
-import { resources } from '../api/client/resources.ts';
-import type { PodStatus } from '../api/kinds/pod.ts';
-import { STATUS_RETRY_MAX_MS, STATUS_RETRY_MIN_MS } from './limits.ts';
+import { backoffDelayMs } from '../../base/backoff.ts';
+import { type Clock, sleep } from '../../base/clock.ts';
+import { messageOf } from '../../base/fault.ts';
+import type { Logger } from '../../base/log.ts';
+import { type ApiClient, ApiError } from '../../api/client/client.ts';
+import { resources } from '../../api/client/resources.ts';
+import type { PodStatus } from '../../api/kinds/pod.ts';
+import { STATUS_RETRY_MAX_MS, STATUS_RETRY_MIN_MS } from '../limits.ts';
 
 /** The API object a pod's status is written to: the pod itself, or the mirror of a static one. */
 export interface StatusTarget {

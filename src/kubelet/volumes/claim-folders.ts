@@ -1,10 +1,10 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ApiClient, ApiError } from '../api/client/client.ts';
-import { resources } from '../api/client/resources.ts';
-import type { KubeObject } from '../api/kinds/meta.ts';
-import { HOST_PATH_PROVISIONER, type StorageClass } from '../api/kinds/storage.ts';
-import { safeName } from './runtime/container-record.ts';
+import { type ApiClient, ApiError } from '../../api/client/client.ts';
+import { resources } from '../../api/client/resources.ts';
+import type { KubeObject } from '../../api/kinds/meta.ts';
+import { HOST_PATH_PROVISIONER, type StorageClass } from '../../api/kinds/storage.ts';
+import { safeName } from '../runtime/container-record.ts';
 
 interface Claim extends KubeObject {
   spec?: { volumeName?: string; storageClassName?: string };

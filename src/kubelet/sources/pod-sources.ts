@@ -1,5 +1,5 @@
-import type { ConfigMap, Secret } from '../api/kinds/config.ts';
-import type { Service } from '../api/kinds/service.ts';
+import type { ConfigMap, Secret } from '../../api/kinds/config.ts';
+import type { Service } from '../../api/kinds/service.ts';
 
 /**
  * What pods refer to. The first question for an object may ask the API; afterwards the answer is kept up to

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Fault } from '../base/fault.ts';
-import { type Cidr, cidrAddressAt, parseCidr } from '../net/cidr.ts';
-import { type PodFolders, readJson, writeJson } from './runtime/container-record.ts';
+import { Fault } from '../../base/fault.ts';
+import { type Cidr, cidrAddressAt, parseCidr } from '../../net/cidr.ts';
+import { type PodFolders, readJson, writeJson } from '../runtime/container-record.ts';
 
 /** What stands in a pod's folder about the pod itself. */
 export interface PodRecord {

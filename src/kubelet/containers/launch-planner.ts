@@ -1,18 +1,18 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { Fault } from '../base/fault.ts';
-import type { Container } from '../api/kinds/pod.ts';
-import { containerEnvironment } from './environment/environment.ts';
-import { expand, ownLookup } from './environment/expand.ts';
-import type { PodFacts } from './environment/field-ref.ts';
+import { Fault } from '../../base/fault.ts';
+import type { Container } from '../../api/kinds/pod.ts';
+import { containerEnvironment } from '../environment/environment.ts';
+import { expand, ownLookup } from '../environment/expand.ts';
+import type { PodFacts } from '../environment/field-ref.ts';
 import { imageCommand, type ImageMap } from './image-map.ts';
-import type { PodSources } from './pod-sources.ts';
-import { OOM_SCORE_ADJUST, qosClass } from './qos.ts';
-import { inputMode } from './runtime/container-input.ts';
-import type { PodFolders } from './runtime/container-record.ts';
-import { TERMINAL_ENVIRONMENT } from './runtime/on-terminal.ts';
-import type { LaunchPlan } from './runtime/process-runtime.ts';
-import { hostPathOf, type MountPath, mountPaths, rewritePaths, volumeVariables } from './volumes/mounts.ts';
+import type { PodSources } from '../sources/pod-sources.ts';
+import { OOM_SCORE_ADJUST, qosClass } from '../pods/qos.ts';
+import { inputMode } from '../runtime/container-input.ts';
+import type { PodFolders } from '../runtime/container-record.ts';
+import { TERMINAL_ENVIRONMENT } from '../runtime/on-terminal.ts';
+import type { LaunchPlan } from '../runtime/process-runtime.ts';
+import { hostPathOf, type MountPath, mountPaths, rewritePaths, volumeVariables } from '../volumes/mounts.ts';
 
 /** What the host and the cluster give to every container. */
 export interface HostView {

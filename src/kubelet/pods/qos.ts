@@ -1,5 +1,5 @@
-import type { Container, Pod } from '../api/kinds/pod.ts';
-import { quantityValue } from './environment/quantity.ts';
+import type { Container, Pod } from '../../api/kinds/pod.ts';
+import { quantityValue } from '../environment/quantity.ts';
 
 export type QosClass = 'Guaranteed' | 'Burstable' | 'BestEffort';
 

@@ -1,6 +1,6 @@
-import type { Clock } from '../base/clock.ts';
-import type { Pod, PodStatus } from '../api/kinds/pod.ts';
-import { STATUS_COALESCE_MS } from './limits.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Pod, PodStatus } from '../../api/kinds/pod.ts';
+import { STATUS_COALESCE_MS } from '../limits.ts';
 import { OWN_CONDITIONS, podStatus, type PodView } from './pod-status.ts';
 
 interface ReportDeps {

@@ -1,15 +1,15 @@
-import type { Clock } from '../base/clock.ts';
-import { Fault, messageOf } from '../base/fault.ts';
-import type { Logger } from '../base/log.ts';
-import { type ApiClient, ApiError, type Resource } from '../api/client/client.ts';
-import type { Informer } from '../api/client/informer.ts';
-import { openInformer } from '../api/client/open-informer.ts';
-import { resources } from '../api/client/resources.ts';
-import type { ConfigMap, Secret } from '../api/kinds/config.ts';
-import type { KubeObject, UnknownObject } from '../api/kinds/meta.ts';
-import type { Service } from '../api/kinds/service.ts';
-import { ClaimFolders } from './claim-folders.ts';
-import { SOURCE_IDLE_MS, SOURCE_WAIT_MS } from './limits.ts';
+import type { Clock } from '../../base/clock.ts';
+import { Fault, messageOf } from '../../base/fault.ts';
+import type { Logger } from '../../base/log.ts';
+import { type ApiClient, ApiError, type Resource } from '../../api/client/client.ts';
+import type { Informer } from '../../api/client/informer.ts';
+import { openInformer } from '../../api/client/open-informer.ts';
+import { resources } from '../../api/client/resources.ts';
+import type { ConfigMap, Secret } from '../../api/kinds/config.ts';
+import type { KubeObject, UnknownObject } from '../../api/kinds/meta.ts';
+import type { Service } from '../../api/kinds/service.ts';
+import { ClaimFolders } from '../volumes/claim-folders.ts';
+import { SOURCE_IDLE_MS, SOURCE_WAIT_MS } from '../limits.ts';
 import type { IssuedToken, PodSources, SourceReference, TokenRequest } from './pod-sources.ts';
 
 interface SourcesDeps {

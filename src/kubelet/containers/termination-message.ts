@@ -1,11 +1,11 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import type { Container } from '../api/kinds/pod.ts';
+import type { Container } from '../../api/kinds/pod.ts';
 import {
   TERMINATION_LOG_TAIL_BYTES,
   TERMINATION_LOG_TAIL_LINES,
   TERMINATION_MESSAGE_MAX_BYTES,
-} from './limits.ts';
-import { parseLogLine } from './logs/log-line.ts';
+} from '../limits.ts';
+import { parseLogLine } from '../logs/log-line.ts';
 
 /**
  * A container's last words: what it wrote to its terminationMessagePath, or, when it asks for that and failed

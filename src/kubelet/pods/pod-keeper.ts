@@ -1,9 +1,9 @@
 import { mkdirSync, rmSync } from 'node:fs';
-import type { Logger } from '../base/log.ts';
-import type { Pod, PodStatus } from '../api/kinds/pod.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Pod, PodStatus } from '../../api/kinds/pod.ts';
 import { knownPods, type PodAddresses, writePodRecord } from './pod-addresses.ts';
 import { PodWorker, type PodWorkerDeps } from './pod-worker.ts';
-import type { ProcessRuntime } from './runtime/process-runtime.ts';
+import type { ProcessRuntime } from '../runtime/process-runtime.ts';
 
 export interface KeeperDeps extends Omit<PodWorkerDeps, 'event' | 'onStatus' | 'target'> {
   readonly log: Logger;

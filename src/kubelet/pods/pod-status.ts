@@ -1,6 +1,6 @@
-import { secondTime } from '../api/kinds/lease.ts';
-import type { Condition } from '../api/kinds/meta.ts';
-import type { ContainerStatus, Pod, PodStatus } from '../api/kinds/pod.ts';
+import { secondTime } from '../../api/kinds/lease.ts';
+import type { Condition } from '../../api/kinds/meta.ts';
+import type { ContainerStatus, Pod, PodStatus } from '../../api/kinds/pod.ts';
 import { qosClass } from './qos.ts';
 
 /** All a status is computed from: what the containers do, and the marks of the pod's life. */
