@@ -1,6 +1,5 @@
 /** HTTP/1.1 through 1,000 rules beside nginx: h2load asks at once or at a fixed rate, wrk on a new connection each time. */
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import {
   otherRules,
   type Proxy,
@@ -33,6 +32,13 @@ const KEPT: readonly Row[] = [
   { what: 'HTTP/1.1, 1 MB answers', bodyBytes: 1_048_576, connections: 16, scheme: 'http', ratioMax: 1.2 },
 ];
 const NEW_CONNECTIONS = 32;
+/**
+ * Kept connections at a fixed rate begin one after the other. h2load sends on each in a rhythm that starts with its handshake: begun
+ * together they would send together, and who ends handshakes together would be given larger bursts.
+ */
+const JOIN_EVERY_MS = 7;
+/** After the last one has joined: what came with the handshakes is over. */
+const SETTLE_MS = 100;
 const NEW_RATIO_MAX = 1.3;
 const TWO_WORKERS_RATIO_MAX = 1.1;
 /** Beyond its time, for connecting and for the last answers. */
@@ -92,27 +98,33 @@ function kept(
     const to = `--connect-to=${of.address}:${of.port}`;
     const fixed = ['-c', LOAD_CORE, ...bounded, '--h1', to, '-t1', `-c${row.connections}`];
     const url = `${row.scheme}://bench.test:${of.port}${PATH}`;
-    return output('taskset', [...fixed, `--duration=${seconds}`, ...flags, url]);
+    return output('taskset', [...fixed, ...flags, url]);
   };
+  const joinMs = row.connections * JOIN_EVERY_MS;
   return {
     saturate: async (of) => {
-      const out = await h2load(of, []);
+      const out = await h2load(of, [`--duration=${seconds}`]);
       const [, units, failed] = /status codes: (\d+) 2xx, \d+ 3xx, (\d+) 4xx/.exec(out) ?? [];
       if (failed !== '0' || units === '0') throw new Error(`${of.name}: ${out}`);
       return { units: Number(units), seconds };
     },
     pace: async (of, rate) => {
-      const log = join(stage.folder, 'times');
-      await h2load(of, [`--rps=${rate / row.connections}`, `--log-file=${log}`]);
-      return loggedP99(log);
+      const log = stage.output();
+      const count = Math.round(rate * (seconds + joinMs / 1_000));
+      const joining = ['-r1', `--rate-period=${JOIN_EVERY_MS}ms`];
+      await h2load(of, [`--rps=${rate / row.connections}`, `-n${count}`, ...joining, `--log-file=${log}`]);
+      return loggedP99(log, joinMs + SETTLE_MS);
     },
   };
 }
 
-/** Microseconds until the end of each answer are the third column. */
-function loggedP99(log: string): number {
+/** Milliseconds, without what was sent in the first `fromMs`. A line of h2load's log: when, status, how long, in microseconds. */
+function loggedP99(log: string, fromMs: number): number {
   const lines = readFileSync(log, 'utf8').trim().split('\n');
-  return p99(Float64Array.from(lines, (line) => Number(line.split('\t')[2]) / 1_000));
+  const sent = lines.map((line) => line.split('\t').map(Number));
+  const begin = sent.reduce((first, [at = 0]) => Math.min(first, at), Infinity) + fromMs * 1_000;
+  const counted = sent.filter(([at = 0]) => at >= begin);
+  return p99(Float64Array.from(counted, ([, , took = 0]) => took / 1_000));
 }
 
 /** So many connections every 10 ms, a request on each; its time runs from when the kernel has the connection. */
@@ -122,13 +134,13 @@ async function paceNew(
   rate: number,
   seconds: number,
 ): Promise<number> {
-  const log = join(stage.folder, 'times');
+  const log = stage.output();
   const count = Math.round(rate * seconds);
   const to = `--connect-to=${address}:${port}`;
   const rhythm = [`-c${count}`, `-n${count}`, `-r${Math.round(rate / 100)}`, '--rate-period=10ms'];
   const args = ['-c', LOAD_CORE, 'h2load', '--h1', to, '-t1', ...rhythm, `--log-file=${log}`];
   await output('taskset', [...args, `http://bench.test:${port}${PATH}`]);
-  return loggedP99(log);
+  return loggedP99(log, 0);
 }
 
 async function saturateNew({ name, address, port }: Contender, seconds: number) {

@@ -17,15 +17,25 @@ export interface Proxy {
   pids(): number[];
 }
 
-/** A folder, processes, and the way to be rid of them. */
+/** Folders, processes, and the way to be rid of them. */
 export class Stage implements Disposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'weft-bench-ingress-'));
+  readonly #outputs = mkdtempSync(join(tmpdir(), 'weft-bench-ingress-'));
   readonly #children: ChildProcess[] = [];
+  #count = 0;
 
   file(name: string, text: string): string {
     const path = join(this.folder, name);
     writeFileSync(path, text);
     return path;
+  }
+
+  /**
+   * Where a load generator may write: nothing is there yet, for h2load adds to what it finds, and it is not the folder whose
+   * manifests weft follows.
+   */
+  output(): string {
+    return join(this.#outputs, String(++this.#count));
   }
 
   start(program: string, args: readonly string[]): ChildProcess {
@@ -62,7 +72,7 @@ export class Stage implements Disposable {
 
   [Symbol.dispose](): void {
     for (const child of this.#children) child.kill('SIGKILL');
-    rmSync(this.folder, { recursive: true, force: true });
+    for (const folder of [this.folder, this.#outputs]) rmSync(folder, { recursive: true, force: true });
   }
 }
 
@@ -174,7 +184,8 @@ export async function startWeft(
   const from = stage.file(`${engine}.json`, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
   const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
   const listen = (port: number): string => `${proxy.address}:${port}`;
-  const flags = ['--from', from, '--http', listen(proxy.http), '--https', listen(proxy.https)];
+  const ports = ['--http', listen(proxy.http), '--https', listen(proxy.https)];
+  const flags = ['--from', from, '--configmap', 'default/settings', ...ports];
   const child = stage.start(process.execPath, [
     '--disable-warning=ExperimentalWarning',
     ...nodeFlags,
@@ -249,6 +260,13 @@ function routeManifests(): object[] {
     'nginx.ingress.kubernetes.io/proxy-body-size': '0',
   };
   return [
+    // as the peers: or all clients would have to come anew after 1,000 requests each, at the same moment
+    {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'settings' },
+      data: { 'keep-alive-requests': '100000000', 'upstream-keepalive-requests': '100000000' },
+    },
     {
       apiVersion: 'v1',
       kind: 'Service',
