@@ -9,6 +9,8 @@ const ENDINGS = ['.yaml', '.yml', '.json'];
 export interface ReadDeps {
   /** Read once, when a path is `-`. */
   readonly stdin?: AsyncIterable<Uint8Array>;
+  /** In place of parseManifests. */
+  readonly parse?: typeof parseManifests;
 }
 
 /**
@@ -27,7 +29,7 @@ export async function readManifests(paths: readonly string[], deps: ReadDeps = {
     else {
       const { files, errors: faults } = await manifestFiles(path);
       errors.push(...faults);
-      for (const file of files) add(await readManifestFile(file));
+      for (const file of files) add(await readManifestFile(file, deps.parse));
     }
   }
   return { objects, errors };
@@ -46,11 +48,11 @@ export async function manifestFiles(path: string): Promise<{ files: string[]; er
   }
 }
 
-export async function readManifestFile(file: string): Promise<Manifests> {
+export async function readManifestFile(file: string, parse = parseManifests): Promise<Manifests> {
   try {
     const { size } = await stat(file);
     if (size > MAX_MANIFEST_BYTES) return { objects: [], errors: [tooLarge(file)] };
-    return parseManifests(await readFile(file, 'utf8'), file);
+    return parse(await readFile(file, 'utf8'), file);
   } catch (error) {
     return { objects: [], errors: [unreadable(file, error)] };
   }

@@ -8,6 +8,7 @@ import { kindKey, type KubeObject, objectKey } from '../kinds/meta.ts';
 import type { ObjectSink } from '../kinds/object-sink.ts';
 import { MANIFEST_DEBOUNCE_MS, MANIFEST_RESCAN_MS } from './limits.ts';
 import { formatManifestError, type ManifestError, type Manifests } from './manifest-parse.ts';
+import { ManifestMemory } from './manifest-memory.ts';
 import { type ReadDeps, readManifests } from './manifest-read.ts';
 import { apiVersionOf } from './paths.ts';
 import { resourceOfKind, resources } from './resources.ts';
@@ -53,6 +54,7 @@ class FollowedManifests implements ManifestSource {
   readonly #paths: readonly string[];
   readonly #sinks: readonly ObjectSink[];
   readonly #deps: ManifestSourceDeps;
+  readonly #memory = new ManifestMemory();
   readonly #objects = new Map<string, Kept>();
   readonly #watchers: { close(): void }[] = [];
   #errors: readonly ManifestError[] = [];
@@ -71,7 +73,8 @@ class FollowedManifests implements ManifestSource {
   }
 
   async load(paths: readonly string[] = this.#paths): Promise<void> {
-    const found = await readManifests(paths, this.#deps);
+    const found = await readManifests(paths, { ...this.#deps, parse: this.#memory.parse });
+    this.#memory.turn();
     for (const error of found.errors) {
       if (!this.#errors.some((old) => sameValue(old, error))) {
         this.#deps.log.error('manifest not read', { fault: formatManifestError(error) });

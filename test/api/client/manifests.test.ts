@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import { applyOrder } from '../../../src/api/client/manifest-apply.ts';
+import { ManifestMemory } from '../../../src/api/client/manifest-memory.ts';
 import { formatManifestError, parseManifests } from '../../../src/api/client/manifest-parse.ts';
 import { readManifests } from '../../../src/api/client/manifest-read.ts';
 import { openManifestSource } from '../../../src/api/client/manifest-source.ts';
@@ -135,6 +136,25 @@ describe('reading and following', () => {
     const found = await readManifests([folder, '-', join(folder, 'none')], { stdin });
     expect(found.objects.map(({ object }) => object.metadata.name)).toEqual(['a', 'b', 'in']);
     expect(found.errors[0]?.message).toContain('ENOENT');
+  });
+
+  it('parses what has changed since the last reading, no more', () => {
+    const memory = new ManifestMemory();
+    const read = (texts: Readonly<Record<string, string>>): readonly unknown[] => {
+      const found = Object.entries(texts).map(([file, text]) => memory.parse(text, file));
+      memory.turn();
+      return found;
+    };
+    const [a, b, bad] = read({ a: configMap('a'), b: configMap('b'), bad: 'kind: [' });
+    const [sameA, otherB, sameBad] = read({ a: configMap('a'), b: configMap('c'), bad: 'kind: [' });
+    expect([sameA === a, sameBad === bad]).toEqual([true, true]);
+    expect(otherB).toMatchObject({
+      objects: [{ object: { metadata: { name: 'c' } }, file: 'b' }],
+      errors: [],
+    });
+    expect(read({ b: configMap('b') })).toEqual([b]);
+    // what was left out of a reading is forgotten
+    expect(read({ a: configMap('a') })[0]).not.toBe(a);
   });
 
   it('follows changes, and keeps the last good state of a file that stops parsing', async () => {
