@@ -32,8 +32,8 @@ export interface NodeSettings {
 export interface EndpointAddressPort {
   readonly address: string;
   readonly port: number;
-  /** On this node. */
-  readonly local: boolean;
+  /** On this node, or nobody says on which: its packets to itself may pass here. */
+  readonly maybeLocal: boolean;
 }
 
 /**

@@ -100,7 +100,7 @@ export function servicePortViews(entry: ServiceEntry, node: NodeSettings): reado
 }
 
 function addressPort({ endpoint, port, local }: Candidate): EndpointAddressPort {
-  return { address: endpoint.address, port, local };
+  return { address: endpoint.address, port, maybeLocal: local || endpoint.nodeName === undefined };
 }
 
 /**
@@ -163,7 +163,9 @@ export function sameEndpoints(a: readonly EndpointAddressPort[], b: readonly End
     a.every((endpoint, i) => {
       const other = b[i];
       return (
-        endpoint.address === other?.address && endpoint.port === other.port && endpoint.local === other.local
+        endpoint.address === other?.address &&
+        endpoint.port === other.port &&
+        endpoint.maybeLocal === other.maybeLocal
       );
     })
   );

@@ -75,7 +75,7 @@ export function compileElements(
     if (admitsNode(view.sourceRanges, node)) put('firewall-sources', `${key} . ${address}`);
   }
   for (const endpoint of [...view.clusterEndpoints, ...view.localEndpoints]) {
-    if (endpoint.local) put('hairpin-connections', `${endpoint.address} . ${endpoint.address}`);
+    if (endpoint.maybeLocal) put('hairpin-connections', `${endpoint.address} . ${endpoint.address}`);
   }
   return elements;
 }

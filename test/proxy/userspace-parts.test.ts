@@ -12,7 +12,7 @@ import { parseAddress } from '../../src/net/ip.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 const endpoints = (count: number): EndpointAddressPort[] =>
-  Array.from({ length: count }, (_, i) => ({ address: `10.1.0.${i + 1}`, port: 80, local: true }));
+  Array.from({ length: count }, (_, i) => ({ address: `10.1.0.${i + 1}`, port: 80, maybeLocal: true }));
 
 describe('rounds', () => {
   test('every item comes once a round, whatever the dice say', () => {

@@ -110,7 +110,7 @@ export const servicePortView = (key: string, address: string, port: number): Ser
   externalLocal: false,
   affinitySeconds: 0,
   healthCheckNodePort: 0,
-  clusterEndpoints: [{ address, port, local: true }],
+  clusterEndpoints: [{ address, port, maybeLocal: true }],
   localEndpoints: [],
   anyEndpoints: true,
   readyLocalCount: 0,

@@ -14,10 +14,11 @@ import { service, slice } from '../../support/kube-objects.ts';
 
 /** A small world in which everything meets everything: services, who asks them, and by which address. */
 const NODE_IPS = ['172.20.0.11', '192.168.77.11'];
-/** Where the endpoints are, by their address. */
-const NODE_OF: Readonly<Record<string, string>> = {
+/** Where the endpoints are, by their address; of one nobody says it, and it reaches itself by its service too. */
+const NODE_OF: Readonly<Record<string, string | undefined>> = {
   '10.42.1.5': 'alpha',
   '10.42.1.6': 'alpha',
+  '10.42.1.77': undefined,
   '10.42.2.6': 'beta',
   '172.20.0.11': 'alpha',
   '172.20.0.12': 'beta',
@@ -112,7 +113,10 @@ function objectsOf(shapes: readonly Shape[]): KubeObject[] {
       service(`ns/s${i}`, spec, balancers),
       slice(`ns/s${i}-1`, `s${i}`, {
         ports: { [id]: 8080 + i },
-        endpoints: each.endpoints.map((one) => ({ ...one, nodeName: NODE_OF[one.ip]! })),
+        endpoints: each.endpoints.map((one) => {
+          const nodeName = NODE_OF[one.ip];
+          return { ...one, ...(nodeName !== undefined && { nodeName }) };
+        }),
       }),
     ];
   });
