@@ -4,10 +4,17 @@
  */
 import { systemClock } from '../../../src/base/clock.ts';
 import { DatagramBatch } from '../../../src/net/native/datagram-batch.ts';
+import { Gathering } from '../../../src/net/native/gathering.ts';
 import { ThreadSeat } from '../../../src/net/native/thread-seat.ts';
 import { PackedReader } from '../../cluster/table/packed-reader.ts';
 import type { AskingClient } from '../../cluster/table/raw-question.ts';
-import { NATIVE_BATCH, NATIVE_RECEIVE_BYTES, UDP_PAYLOAD_BYTES } from '../../limits.ts';
+import {
+  NATIVE_BATCH,
+  NATIVE_GATHERING,
+  NATIVE_GATHERING_MICROSECONDS,
+  NATIVE_RECEIVE_BYTES,
+  UDP_PAYLOAD_BYTES,
+} from '../../limits.ts';
 import { CookieMaker } from '../cookie-maker.ts';
 import { type ReceiverData, type ReceiverTable, TOTAL } from './receiver-memory.ts';
 import { SlowRing } from './slow-ring.ts';
@@ -20,6 +27,7 @@ class Receiver {
   readonly #ring: SlowRing;
   readonly #peerOf: readonly ((into: Uint8Array) => void)[];
   readonly #clientOf: readonly AskingClient[];
+  readonly #gathering = new Gathering(NATIVE_GATHERING);
   #table: ReceiverTable | undefined;
   #reader: PackedReader | undefined;
 
@@ -69,8 +77,10 @@ class Receiver {
     totals[TOTAL.RECEIVED]! += count;
     totals[TOTAL.FAST]! += fast;
     totals[TOTAL.SEND_ERRORS]! += refused;
-    if (reader?.settle((performance.now() - startedMs) / 1000)) wake = true;
+    const nowMs = performance.now();
+    if (reader?.settle((nowMs - startedMs) / 1000)) wake = true;
     if (wake) this.#seat.post(null);
+    if (this.#gathering.pays(count, nowMs)) batch.pause(NATIVE_GATHERING_MICROSECONDS);
   }
 
   #use(table: ReceiverTable | undefined): void {
