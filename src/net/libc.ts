@@ -1,5 +1,6 @@
 import koffi, { type KoffiFunc } from 'koffi';
 import { Fault } from '../base/fault.ts';
+import { binding } from './native/binding.ts';
 import { errnoName } from './native/errno.ts';
 
 /** The socket calls of libc that Node has no words for: datagrams to unix sockets, link layer frames. */
@@ -25,7 +26,7 @@ let calls: SocketCalls | undefined;
 
 /** Loaded at first use. Throws Fault FFI where libc cannot be reached. */
 export function socketCalls(): SocketCalls {
-  calls ??= load();
+  calls ??= binding(load);
   return calls;
 }
 

@@ -1,5 +1,6 @@
 import koffi from 'koffi';
 import { Fault } from '../../base/fault.ts';
+import { binding } from './binding.ts';
 
 const ALIGN_BYTES = 16;
 
@@ -52,10 +53,17 @@ export class Arena {
   }
 }
 
+type Copy = (to: Uint8Array, from: Uint8Array, sizeBytes: number) => unknown;
+
+/** Bound once a thread. */
+let copy: Copy | undefined;
+
 /** memcpy of nothing returns where its first argument lies: user space ends at 2^47, so a number holds it. */
 function addressOf(bytes: Uint8Array): number {
-  const copy = koffi.load(null).func('uint64_t memcpy(void *to, const void *from, size_t sizeBytes)');
-  const address: unknown = copy(bytes, bytes, 0);
+  copy ??= binding(
+    () => koffi.load(null).func('uint64_t memcpy(void *to, const void *from, size_t sizeBytes)') as Copy,
+  );
+  const address = copy(bytes, bytes, 0);
   if (!Number.isSafeInteger(address))
     throw new Fault('NATIVE_UNSUPPORTED', 'addresses of this host need more than 53 bits');
   return address as number;

@@ -1,6 +1,7 @@
 import koffi from 'koffi';
 import { Fault } from '../../base/fault.ts';
 import { lastErrno } from '../libc.ts';
+import { binding } from './binding.ts';
 
 /** As many bits as the kernel's largest cpu_set_t has by default. */
 const MASK_BYTES = 128;
@@ -12,9 +13,9 @@ export function pinThread(cpu: number): void {
   const mask = new Uint8Array(MASK_BYTES);
   mask[cpu >> 3] = 1 << (cpu & 7);
   const calling = 0;
-  const pin = koffi
-    .load(null)
-    .func('int sched_setaffinity(int thread, unsigned long maskBytes, const void *mask)');
+  const pin = binding(() =>
+    koffi.load(null).func('int sched_setaffinity(int thread, unsigned long maskBytes, const void *mask)'),
+  );
   if ((pin(calling, MASK_BYTES, mask) as number) === 0) return;
   const errno = lastErrno();
   throw new Fault(errno, `cannot bind a thread to processor ${cpu}: ${errno}`);

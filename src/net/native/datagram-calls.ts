@@ -1,5 +1,6 @@
 import koffi from 'koffi';
 import { Fault } from '../../base/fault.ts';
+import { binding } from './binding.ts';
 import { lastErrno } from '../libc.ts';
 
 /** The calls of batched datagrams, and a sleep between two. Pointers are addresses out of an Arena. */
@@ -13,7 +14,7 @@ let calls: DatagramCalls | undefined;
 
 /** Loaded at first use. Throws Fault FFI. */
 export function datagramCalls(): DatagramCalls {
-  calls ??= load();
+  calls ??= binding(load);
   return calls;
 }
 

@@ -1,5 +1,6 @@
 import koffi from 'koffi';
 import { Fault } from '../../base/fault.ts';
+import { binding } from './binding.ts';
 
 /** The calls of connections and their loop. Pointers are addresses out of an Arena; failures are -1 and errno. */
 interface StreamCalls {
@@ -36,7 +37,7 @@ let calls: StreamCalls | undefined;
 
 /** Loaded at first use, once a thread. Throws Fault FFI. */
 export function streamCalls(): StreamCalls {
-  calls ??= load();
+  calls ??= binding(load);
   return calls;
 }
 

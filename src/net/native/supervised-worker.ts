@@ -4,15 +4,18 @@ import type { Clock } from '../../base/clock.ts';
 import { messageOf } from '../../base/fault.ts';
 import type { Logger } from '../../base/log.ts';
 import type { EngineMetrics, LossReason } from '../engine-metrics.ts';
+import { mayEnd } from './binding.ts';
 import { DescriptorTable } from './descriptor-table.ts';
 import { WakeUp } from './event-fd.ts';
 import { PULSE_LOOK_MS, PULSE_MISSES_MAX, PulseWatch } from './pulse-watch.ts';
-import { SEAT, type SeatData, type Seated } from './thread-seat.ts';
+import { SEAT, type SeatData, type Seated, stateOf } from './thread-seat.ts';
 
 /** Pause before the next thread, doubling while threads keep failing: starting one costs a tenth of a second of CPU. */
 const RESTART = { minMs: 50, maxMs: 1_000, jitter: 0, random: () => 0 };
 /** After a thread that ran so long the next pause is the shortest again. */
 const WELL_MS = 10_000;
+/** A thread that cannot be ended now, because it binds calls, is tried again this much later. */
+const BINDING_LOOK_MS = 10;
 /** Numbers of descriptors that a thread may hold, unless said otherwise. */
 const DESCRIPTORS_MAX = 65_536;
 
@@ -53,6 +56,7 @@ export class SupervisedWorker<Order, Reply> implements AsyncDisposable {
   readonly #deps: SupervisedWorkerDeps<Order, Reply>;
   readonly #options: SupervisedWorkerOptions;
   readonly #words = new Int32Array(new SharedArrayBuffer(SEAT.WORDS * 4));
+  readonly #state = stateOf(this.#words);
   readonly #descriptors: DescriptorTable;
   readonly #wakeUp = WakeUp.open();
   readonly #watch: PulseWatch;
@@ -120,16 +124,11 @@ export class SupervisedWorker<Order, Reply> implements AsyncDisposable {
     {
       const patienceMs = PULSE_MISSES_MAX * PULSE_LOOK_MS;
       using _timer = this.#deps.clock.setTimer(patienceMs, () => {
-        // one that still loads ends by itself once it has; ended while it binds libc it would take the process along
-        if (this.#hasLoaded) void worker?.terminate();
+        this.#terminate(worker);
       });
       await this.#exit;
     }
     this.#wakeUp[Symbol.dispose]();
-  }
-
-  get #hasLoaded(): boolean {
-    return Atomics.load(this.#words, SEAT.BEATS) > 0 || Atomics.load(this.#words, SEAT.LOADED) > 0;
   }
 
   #start(): void {
@@ -179,7 +178,14 @@ export class SupervisedWorker<Order, Reply> implements AsyncDisposable {
     const { name, fields } = this.#options;
     this.#deps.log.error(`${name} stuck`, { ...fields, silentMs: PULSE_MISSES_MAX * PULSE_LOOK_MS });
     this.#lose('stuck');
-    void this.#worker?.terminate();
+    this.#terminate(this.#worker);
+  }
+
+  /** As soon as it binds nothing: it would take the process along. One that still loads may end by itself before. */
+  #terminate(worker: Worker | undefined): void {
+    if (!worker || worker !== this.#worker) return;
+    if (mayEnd(this.#state)) void worker.terminate();
+    else this.#deps.clock.setTimer(BINDING_LOOK_MS, () => this.#terminate(worker));
   }
 
   /** The kernel closes nothing while the process lives: what the thread had open is closed here. */

@@ -1,14 +1,15 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { messageOf } from '../../base/fault.ts';
+import { hasLoaded, shareState, type ThreadState } from './binding.ts';
 import { pinThread } from './cpu-affinity.ts';
 import { DescriptorTable } from './descriptor-table.ts';
 import type { EpollLoop } from './epoll-loop.ts';
 
 /**
- * Words that a thread and its supervisor share. BEATS: 0 until it first comes round. NEWS counts what it was told. LOADED: 1
- * once it has all it needs and takes its first orders, which may take longer than a turn.
+ * Words that a thread and its supervisor share. BEATS: 0 until it first comes round. NEWS counts what it was told. STATE: a
+ * ThreadState, by which it may be ended once it has all it needs and takes its first orders, which may take longer than a turn.
  */
-export const SEAT = { BEATS: 0, STOP: 1, NEWS: 2, LOADED: 3, WORDS: 4 } as const;
+export const SEAT = { BEATS: 0, STOP: 1, NEWS: 2, STATE: 3, WORDS: 4 } as const;
 /** Longest sleep of a thread: it comes round more often than its pulse is looked at. */
 export const SEAT_SLEEP_MS = 150;
 
@@ -37,12 +38,15 @@ export class ThreadSeat<Data, Order, Reply> {
   readonly wakeFd: number;
   readonly descriptors: DescriptorTable;
   readonly #words: Int32Array<SharedArrayBuffer>;
+  readonly #state: ThreadState;
   readonly #port: MessagePort;
   #read = 0;
 
   private constructor(port: MessagePort, { words, descriptors, wakeFd }: SeatData, data: Data) {
     this.#port = port;
     this.#words = words;
+    this.#state = stateOf(words);
+    shareState(this.#state);
     this.data = data;
     this.wakeFd = wakeFd;
     this.descriptors = new DescriptorTable(descriptors);
@@ -68,7 +72,7 @@ export class ThreadSeat<Data, Order, Reply> {
 
   /** Turns the loop and takes orders until the thread is to end. */
   serve(loop: EpollLoop, on: { obey(order: Order): void; turned?(): void }): void {
-    Atomics.store(this.#words, SEAT.LOADED, 1);
+    hasLoaded(this.#state);
     while (!this.isStopped) {
       if (this.hasNews) this.read((order) => on.obey(order));
       loop.turn(SEAT_SLEEP_MS);
@@ -78,7 +82,7 @@ export class ThreadSeat<Data, Order, Reply> {
   }
 
   beat(): void {
-    Atomics.add(this.#words, SEAT.BEATS, 1);
+    if (Atomics.add(this.#words, SEAT.BEATS, 1) === 0) hasLoaded(this.#state);
   }
 
   /** Takes all orders that have come; no promise and no event is needed for it. */
@@ -94,6 +98,11 @@ export class ThreadSeat<Data, Order, Reply> {
   post(reply: Reply, transfer: readonly ArrayBuffer[] = []): void {
     this.#port.postMessage(reply, [...transfer]);
   }
+}
+
+/** A seat's STATE alone. */
+export function stateOf(words: Int32Array<SharedArrayBuffer>): ThreadState {
+  return words.subarray(SEAT.STATE, SEAT.STATE + 1);
 }
 
 function pinned(cpu: number | undefined): string | undefined {

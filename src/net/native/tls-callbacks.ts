@@ -1,5 +1,6 @@
 import koffi from 'koffi';
 import { Arena } from './arena.ts';
+import { binding } from './binding.ts';
 import { tlsCalls } from './tls-calls.ts';
 
 /** SSL_TLSEXT_ERR_* (openssl/tls1.h). */
@@ -37,15 +38,7 @@ export function protocolSelector(protocol: string): unknown {
     memcpy(outLength, arena.address(length, 1), 1);
     return ALPN.SELECTED;
   };
-  const type = koffi.proto('int', [
-    'uint64_t',
-    'uint64_t',
-    'uint64_t',
-    'uint64_t',
-    'unsigned int',
-    'uint64_t',
-  ]);
-  const made = koffi.register(select, koffi.pointer(type));
+  const made = callback(select, ['uint64_t', 'uint64_t', 'uint64_t', 'uint64_t', 'unsigned int', 'uint64_t']);
   selectors.set(protocol, made);
   return made;
 }
@@ -62,6 +55,11 @@ let lenient: unknown;
 
 /** The callback of OpenSSL that goes on whatever is wrong with a certificate: the result of the check stays to be asked for. */
 export function lenientVerifier(): unknown {
-  lenient ??= koffi.register(() => 1, koffi.pointer(koffi.proto('int', ['int', 'uint64_t'])));
+  lenient ??= callback(() => 1, ['int', 'uint64_t']);
   return lenient;
+}
+
+/** What OpenSSL may call on the thread that made it. */
+function callback(call: (...given: number[]) => number, parameters: string[]): unknown {
+  return binding(() => koffi.register(call, koffi.pointer(koffi.proto('int', parameters))));
 }

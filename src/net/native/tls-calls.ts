@@ -1,5 +1,6 @@
 import koffi from 'koffi';
 import { Fault } from '../../base/fault.ts';
+import { binding } from './binding.ts';
 
 /** OpenSSL as the running executable exports it. Handles are addresses, 0 is none. Pointers are addresses out of an Arena. */
 interface TlsCalls {
@@ -61,7 +62,7 @@ let calls: TlsCalls | undefined;
 
 /** Loaded at first use, once a thread. Throws Fault NATIVE_UNSUPPORTED where this Node exports no OpenSSL 3. */
 export function tlsCalls(): TlsCalls {
-  calls ??= load();
+  calls ??= binding(load);
   return calls;
 }
 

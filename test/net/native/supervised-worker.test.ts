@@ -53,7 +53,7 @@ test('what a thread is told at its start comes first, and all of it comes', asyn
   expect(worker.restarts).toBe(0);
 });
 
-test.for([['fail'], ['exit'], ['stand']] as const)(
+test.for([['fail'], ['exit'], ['stand'], ['bind']] as const)(
   'one that is told to %s is replaced, told again, and its descriptors are closed',
   { timeout: 180_000 },
   async ([how]) => {
@@ -67,9 +67,10 @@ test.for([['fail'], ['exit'], ['stand']] as const)(
     expect(spells).toEqual({ started: 2, lost: 1 });
     expect(said('odd started anew')).toBe(1);
     expect(said('odd failed')).toBe(how === 'fail' ? 1 : 0);
-    expect(said('odd stuck')).toBe(how === 'stand' ? 1 : 0);
+    const isStuck = how === 'stand' || how === 'bind';
+    expect(said('odd stuck')).toBe(isStuck ? 1 : 0);
     expect(worker.restarts).toBe(1);
-    const reason = how === 'stand' ? 'stuck' : 'ended';
+    const reason = isStuck ? 'stuck' : 'ended';
     expect(await counted(`losses_total{worker="odd",reason="${reason}"}`)).toBe(true);
     expect(await counted('restarts_total{worker="odd"}')).toBe(true);
     const refused = await new Promise((resolve) => {

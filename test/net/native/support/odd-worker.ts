@@ -1,6 +1,7 @@
 /** A supervised thread that does as it is told, well or badly. */
 import { systemClock } from '../../../../src/base/clock.ts';
 import { Fault } from '../../../../src/base/fault.ts';
+import { pinThread } from '../../../../src/net/native/cpu-affinity.ts';
 import { openStreamListener } from '../../../../src/net/native/stream-listener.ts';
 import { EpollLoop } from '../../../../src/net/native/epoll-loop.ts';
 import { ThreadSeat } from '../../../../src/net/native/thread-seat.ts';
@@ -10,7 +11,9 @@ export interface OddData {
   /** What it does before it first comes round. */
   readonly begins: 'well' | 'fails' | 'slowly';
 }
-export type OddOrder = { readonly say: string } | { readonly do: 'fail' | 'exit' | 'stand' | 'hold' };
+export type OddOrder =
+  | { readonly say: string }
+  | { readonly do: 'fail' | 'exit' | 'stand' | 'bind' | 'hold' };
 
 const SLOW_MS = 3_000;
 const seat = ThreadSeat.take<OddData, OddOrder, string>();
@@ -24,6 +27,17 @@ function stand(forMs: number): void {
   Atomics.wait(never, 0, 0, forMs);
 }
 
+/** Is in the midst of it whenever it is ended. */
+function bindForever(): never {
+  for (;;) {
+    try {
+      pinThread(0);
+    } catch {
+      // not a processor of ours: it has been bound all the same
+    }
+  }
+}
+
 function obey(order: OddOrder): void {
   if ('say' in order) return seat.post(order.say);
   switch (order.do) {
@@ -33,6 +47,8 @@ function obey(order: OddOrder): void {
       return process.exit(7);
     case 'stand':
       return stand(Infinity);
+    case 'bind':
+      return bindForever();
     case 'hold': {
       const options = { address: '127.0.71.9', port: 0, backlog: 1, reusePort: false };
       const { fd, port } = openStreamListener(options);
