@@ -43,7 +43,7 @@ export interface DaemonOptions {
   readonly registration: NodeAgentOptions | undefined;
   readonly kubelet: KubeletPartOptions | undefined;
   /** Undefined: the cluster has a pod network already. */
-  readonly podRoutes: Pick<PodRoutesOptions, 'podCidr' | 'toOthers'> | undefined;
+  readonly podRoutes: Pick<PodRoutesOptions, 'own' | 'toOthers'> | undefined;
   readonly dns: LocalDnsOptions | undefined;
   readonly ingress: IngressPartOptions | undefined;
   readonly announce: AnnounceOptions | undefined;
@@ -53,7 +53,7 @@ export interface DaemonOptions {
 
 /**
  * Proxy, node-local DNS, ingress and kubelet of one host as one process. What the API server said last goes on being
- * served while it cannot be reached. Disposal drains in reverse order; kernel rules and pods stay.
+ * served while it cannot be reached. Disposal drains in reverse order; kernel rules, pods and their routes stay.
  */
 export class NodeDaemon implements AsyncDisposable {
   readonly #deps: DaemonDeps;
@@ -134,10 +134,11 @@ export class NodeDaemon implements AsyncDisposable {
   /** The routes to pods. */
   #openPodRoutes(tracker: Tracker): void {
     const { podRoutes, nodeName } = this.#options;
-    if (podRoutes !== undefined) {
-      this.#stack.use(new PodRoutes({ ...this.#deps, snapshots: tracker }, { nodeName, ...podRoutes }));
-      this.#deps.onReady('pod routes', `${podRoutes.podCidr} is here`);
-    }
+    if (podRoutes === undefined) return;
+    this.#stack.use(new PodRoutes({ ...this.#deps, snapshots: tracker }, { nodeName, ...podRoutes }));
+    const { own, toOthers } = podRoutes;
+    const ways = [...(own === undefined ? [] : [`${own} is here`]), ...(toOthers ? ['to all nodes'] : [])];
+    this.#deps.onReady('pod routes', ways.join(', '));
   }
 
   /** The Node object, and pods. */

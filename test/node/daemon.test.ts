@@ -6,6 +6,7 @@ import type { WeftProcess } from '../support/weft-process.ts';
 import { get, startWeb, TestCluster, untilGot, web } from './cluster.ts';
 
 const VIP = '10.96.7.7';
+const WEFT = new URL('../../bin/weft', import.meta.url).pathname;
 /** Generous: processes start slowly on a loaded machine. */
 const DEADLINE_MS = 300_000;
 
@@ -114,6 +115,10 @@ test(
   DEADLINE_MS,
 );
 
+function cleanup(host: OwnNetwork): string {
+  return host.run(WEFT, ['node', '--cleanup'], { timeoutMs: 60_000 }).stdout;
+}
+
 test(
   'two nodes, one with pods: reached by name and by VIP from the other',
   async (context) => {
@@ -166,8 +171,14 @@ test(
     expect(alpha.run('ip', ['route', 'show', 'proto', '152']).stdout).toContain(
       '10.244.2.0/24 via 192.0.2.12',
     );
+    // both daemons are away, as for an upgrade: rules, routes and pods serve on
     expect(await a.stop()).toBe(0);
+    expect(await b.stop()).toBe(0);
+    expect(alpha.run('curl', ['-s', '-m', '20', `http://${VIP}/`]).stdout).toBe('pod');
+    expect(cleanup(alpha)).toContain('routes to pods');
     expect(alpha.run('ip', ['route', 'show', 'proto', '152']).stdout.trim()).toBe('');
+    expect(cleanup(beta)).toContain('routes to pods');
+    expect(beta.run('ip', ['route', 'show', 'table', 'all', 'proto', '152']).stdout.trim()).toBe('');
   },
   DEADLINE_MS,
 );

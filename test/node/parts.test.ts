@@ -88,12 +88,17 @@ describe('pod routes', () => {
         node('gamma', ['192.0.2.13'], ['fd00:3::/64']),
       ].map((each) => [each.name, each]),
     );
-    const alpha = { nodeName: 'alpha', podCidr: '10.244.1.0/24' };
+    const alpha = { nodeName: 'alpha', own: '10.244.1.0/24' };
     expect(podRoutes({ nodes }, { ...alpha, toOthers: false })).toEqual([
       { to: '10.244.1.0/24', via: undefined },
     ]);
     expect(podRoutes({ nodes }, { ...alpha, toOthers: true })).toEqual([
       { to: '10.244.1.0/24', via: undefined },
+      { to: '10.244.2.0/24', via: '192.0.2.12' },
+      { to: 'fd00:2::/64', via: 'fd00::12' },
+    ]);
+    // pods with a network of their own: theirs is no address of this host
+    expect(podRoutes({ nodes }, { ...alpha, own: undefined, toOthers: true })).toEqual([
       { to: '10.244.2.0/24', via: '192.0.2.12' },
       { to: 'fd00:2::/64', via: 'fd00::12' },
     ]);

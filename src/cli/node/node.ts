@@ -16,10 +16,11 @@ import { familyOf } from '../../net/ip.ts';
 import { type DaemonOptions, NodeDaemon } from '../../node/daemon.ts';
 import { INGRESS_CONTROLLER } from '../../node/ingress/ingress-class.ts';
 import { claimHost } from '../../node/host/one-per-host.ts';
+import { removePodRoutes } from '../../node/host/pod-routes.ts';
 import { SystemdNotifier } from '../../node/host/systemd-notifier.ts';
 import { type AnnounceFlags, addAnnounceFlags, announceOptions } from './announce-flags.ts';
 import { defaultDataDir } from '../data-dir.ts';
-import { type CliContext, EXIT_USAGE, ExitError, type RegisterCommand } from '../context.ts';
+import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from '../context.ts';
 import { cidrFlag, listenFlag, repeated } from '../flags.ts';
 import { readImageMap } from '../image-map-flag.ts';
 import { nodeAccess } from '../proxy/node-access.ts';
@@ -34,6 +35,7 @@ import {
   readProxyConfig,
 } from '../proxy/flags.ts';
 import { startFault } from '../start-fault.ts';
+import { removeRules } from '../proxy/remove-rules.ts';
 import { stopped } from '../stopped.ts';
 
 type NodeFlags = KubeProxyFlags & OwnProxyFlags & AnnounceFlags & OwnFlags;
@@ -45,6 +47,7 @@ interface OwnFlags {
   readonly nodeIp?: string;
   readonly podCidr?: string;
   readonly podRoutes?: boolean;
+  readonly cleanup?: boolean;
   readonly dataDir?: string;
   readonly lastState: boolean;
   readonly imageMap?: readonly string[];
@@ -68,9 +71,10 @@ Examples:
   weft node --kubeconfig admin.conf --kubelet --pod-cidr 10.244.1.0/24 --pod-routes --node-ip 192.0.2.11
   weft node --kubeconfig admin.conf --announce-interface eth0
   weft node --kubeconfig admin.conf --bgp-as 64513 --bgp-peer 64512@192.0.2.1
+  weft node --cleanup
 
 The flags of kube-proxy all hold: see weft proxy --help. SIGHUP reads the configuration again. SIGTERM drains and
-leaves the kernel's rules serving; weft proxy --cleanup removes them. Under systemd: Type=notify, WatchdogSec.`;
+leaves the kernel's rules, pods and routes to them; weft node --cleanup removes rules and routes. Under systemd: Type=notify, WatchdogSec.`;
 
 export const register: RegisterCommand = (program, context) => {
   const command = program
@@ -80,6 +84,7 @@ export const register: RegisterCommand = (program, context) => {
     .option('--node-ip <address>', 'address of this node for others; default: its first one', addressFlag)
     .option('--pod-cidr <cidr>', 'addresses of the pods of this node', cidrFlag)
     .option('--pod-routes', 'route the pod ranges of all nodes between the nodes of one link')
+    .option('--cleanup', 'remove the rules of every mode and the routes to pods, then exit')
     .option('--kubelet', 'run pods as processes of this host; needs --pod-cidr')
     .option('--kubelet-port <port>', 'where the API server asks for logs and commands', portFlag, 10_250)
     .option('--data-dir <folder>', 'where pods, their logs and the last state of the API lie')
@@ -103,6 +108,7 @@ export const register: RegisterCommand = (program, context) => {
 };
 
 async function run(flags: NodeFlags, context: CliContext): Promise<void> {
+  if (flags.cleanup) return await cleanup(context);
   const config = await readProxyConfig(flags, context);
   checkFlags(flags);
   const systemd = new SystemdNotifier({ clock: systemClock, log: context.log, env: context.env, pid });
@@ -135,6 +141,18 @@ async function run(flags: NodeFlags, context: CliContext): Promise<void> {
   await stopped(context.stop);
   systemd.stopping();
   context.stdout.write('stopping: answering what is under way\n');
+}
+
+/** What outlives the daemon, so that pods stay reachable while another one starts. */
+async function cleanup(context: CliContext): Promise<void> {
+  await using _ = await claimed();
+  const routes = await removePodRoutes(exec);
+  const faults = [
+    ...(await removeRules(context)),
+    ...(routes === undefined ? [] : [`pod routes: ${routes}`]),
+  ];
+  if (faults.length > 0) throw new ExitError(EXIT_FAILURE, `not all was removed\n  ${faults.join('\n  ')}`);
+  context.stdout.write('removed the rules of every mode and the routes to pods\n');
 }
 
 /** A second daemon would take the routes and the DNS address of the first one with it when it ends. */
@@ -187,7 +205,7 @@ function checkFlags(flags: NodeFlags): void {
 
 /** Pods of ours are processes of this host: their addresses are its own, whoever routes between the nodes. */
 function podRoutesOf({ podCidr, podRoutes = false, kubelet = false }: NodeFlags): DaemonOptions['podRoutes'] {
-  return podCidr !== undefined && (podRoutes || kubelet) ? { podCidr, toOthers: podRoutes } : undefined;
+  return podRoutes || kubelet ? { own: kubelet ? podCidr : undefined, toOthers: podRoutes } : undefined;
 }
 
 async function daemonOptions(

@@ -6,7 +6,6 @@ import type { FieldValues } from '../../../proxy/config/fields.ts';
 import { configText } from '../../../proxy/config/text.ts';
 import type { ProxyConfig } from '../../../proxy/config/config.ts';
 import { hostAddresses } from '../../../proxy/host-addresses.ts';
-import { removeModes } from '../../../proxy/mode-removal.ts';
 import { NodeViewTracker } from '../../../endpoints/node-view-tracker.ts';
 import type { Proxier } from '../../../proxy/proxier.ts';
 import { ServiceCIDRs } from '../../../proxy/service-cidrs.ts';
@@ -24,7 +23,6 @@ import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterComm
 import {
   addKubeProxyFlags,
   addOwnProxyFlags,
-  hostFamilies,
   proxyProtocolOf,
   proxySettings,
   readProxyConfig,
@@ -33,6 +31,7 @@ import {
   type OwnProxyFlags,
 } from './flags.ts';
 import { cpuList, manifestPath } from '../flags.ts';
+import { removeRules } from './remove-rules.ts';
 import { openProxySource } from './source.ts';
 import { stopped } from '../stopped.ts';
 
@@ -168,8 +167,7 @@ async function writeConfig(path: string, values: FieldValues, context: CliContex
 
 /** Every mode is asked: rules may be left from another mode, or from kube-proxy. */
 async function cleanup(context: CliContext): Promise<void> {
-  const deps = { clock: systemClock, log: context.log, exec, openNetlink };
-  const faults = await removeModes(deps, { families: hostFamilies() }, context.stop);
+  const faults = await removeRules(context);
   if (faults.length > 0) throw new ExitError(EXIT_FAILURE, `not all was removed\n  ${faults.join('\n  ')}`);
   context.stdout.write('removed the rules of every mode\n');
 }

@@ -12,13 +12,14 @@ export interface HostRoute {
 
 /**
  * Routes that belong to one part of the daemon, told apart from all others by their protocol number
- * (rtnetlink(7): numbers above 4 are free for daemons). Only what differs from the last time is written.
+ * (rtnetlink(7): numbers above 4 are free for daemons). They outlive the process: what an earlier one wrote is taken
+ * over, and only what differs is written.
  */
-export class HostRoutes implements AsyncDisposable {
+export class HostRoutes {
   readonly #exec: Exec;
   readonly #protocol: number;
-  readonly #written = new Map<string, HostRoute>();
-  #flushed = false;
+  /** By key; undefined until the kernel was asked what an earlier process left. */
+  #written: Map<string, HostRoute> | undefined;
 
   constructor(deps: { readonly exec: Exec }, options: { readonly protocol: number }) {
     this.#exec = deps.exec;
@@ -27,11 +28,10 @@ export class HostRoutes implements AsyncDisposable {
 
   /** Brings the kernel to these routes. Returns why it could not, in words; call again to try again. */
   async set(routes: readonly HostRoute[]): Promise<string | undefined> {
-    if (!this.#flushed) await this.#flush(); // what an earlier process left behind
-    this.#flushed = true;
+    const written = (this.#written ??= await this.#found());
     const wanted = new Map(routes.map((route) => [keyOf(route), route]));
-    const remove = [...this.#written].filter(([key]) => !wanted.has(key));
-    const add = [...wanted].filter(([key]) => !this.#written.has(key));
+    const remove = [...written].filter(([key]) => !wanted.has(key));
+    const add = [...wanted].filter(([key]) => !written.has(key));
     for (const family of ['-4', '-6'] as const) {
       const ofFamily = ([, route]: [string, HostRoute]): boolean => flagOf(route) === family;
       const lines = [
@@ -41,13 +41,9 @@ export class HostRoutes implements AsyncDisposable {
       const fault = lines.length > 0 ? await this.#run(family, lines.join('')) : undefined;
       if (fault !== undefined) return fault;
     }
-    for (const [key] of remove) this.#written.delete(key);
-    for (const [key, route] of add) this.#written.set(key, route);
+    for (const [key] of remove) written.delete(key);
+    for (const [key, route] of add) written.set(key, route);
     return undefined;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.set([]);
   }
 
   #words({ to, via }: HostRoute): string {
@@ -55,13 +51,17 @@ export class HostRoutes implements AsyncDisposable {
     return `${where} proto ${this.#protocol}`;
   }
 
-  async #flush(): Promise<void> {
+  /** What stands in the kernel with our number; nothing where `ip` cannot say it, as `set` will then tell. */
+  async #found(): Promise<Map<string, HostRoute>> {
+    const routes: HostRoute[] = [];
     for (const family of ['-4', '-6']) {
       for (const table of ['local', 'main']) {
-        const args = [family, 'route', 'flush', 'table', table, 'proto', String(this.#protocol)];
-        await this.#exec('ip', args).catch(() => {}); // `set` says what is wrong with ip
+        const args = [family, '-json', 'route', 'show', 'table', table, 'proto', String(this.#protocol)];
+        const { stdout } = await this.#exec('ip', args).catch(() => ({ stdout: '' }));
+        for (const { dst, gateway } of parseRoutes(stdout)) routes.push({ to: dst, via: gateway });
       }
     }
+    return new Map(routes.map((route) => [keyOf(route), route]));
   }
 
   async #run(family: string, input: string): Promise<string | undefined> {
@@ -72,6 +72,11 @@ export class HostRoutes implements AsyncDisposable {
       return messageOf(error);
     }
   }
+}
+
+/** As `ip -json route show` prints them; nothing at all for an empty table. */
+function parseRoutes(text: string): readonly { readonly dst: string; readonly gateway?: string }[] {
+  return text.trim() === '' ? [] : (JSON.parse(text) as { dst: string; gateway?: string }[]);
 }
 
 function keyOf({ to, via }: HostRoute): string {

@@ -20,14 +20,16 @@ export interface PodRoutesDeps {
 
 export interface PodRoutesOptions {
   readonly nodeName: string;
-  readonly podCidr: string;
-  /** Also the ranges of other nodes; else ours alone. */
+  /** The range whose addresses are this host's own, where pods are its processes. */
+  readonly own: string | undefined;
+  /** The ranges of other nodes, too. */
   readonly toOthers: boolean;
 }
 
 /**
  * The pod network of hosts on one link: the pod range of each other node by way of that node, our own range here.
- * Pods of the process runtime then reach one another across nodes without an overlay.
+ * Pods of the process runtime then reach one another across nodes without an overlay. The routes outlive this process
+ * as the pods do, and the next one takes them over; `removePodRoutes` ends them.
  */
 export class PodRoutes implements AsyncDisposable {
   readonly #routes: HostRoutes;
@@ -53,8 +55,12 @@ export class PodRoutes implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#subscription[Symbol.dispose]();
     await this.#loop[Symbol.asyncDispose]();
-    await this.#routes[Symbol.asyncDispose]();
   }
+}
+
+/** Removes what any process left. Returns why it could not, in words. */
+export async function removePodRoutes(exec: Exec): Promise<string | undefined> {
+  return await new HostRoutes({ exec }, { protocol: ROUTE_PROTOCOL }).set([]);
 }
 
 /** Ranges of other nodes by their first address of that family; a node that is going away keeps its pods. */
@@ -62,8 +68,8 @@ export function podRoutes(
   { nodes }: Pick<Snapshot, 'nodes'>,
   options: PodRoutesOptions,
 ): readonly HostRoute[] {
-  const here = { to: options.podCidr, via: undefined };
-  if (!options.toOthers) return [here];
+  const here = options.own === undefined ? [] : [{ to: options.own, via: undefined }];
+  if (!options.toOthers) return here;
   const others = [...nodes.values()].filter(({ name }) => name !== options.nodeName);
   const remote = others.flatMap(({ podCIDRs, addresses }) =>
     podCIDRs.flatMap((to): HostRoute[] => {
@@ -71,5 +77,5 @@ export function podRoutes(
       return via === undefined ? [] : [{ to, via }];
     }),
   );
-  return [here, ...remote];
+  return [...here, ...remote];
 }
