@@ -151,10 +151,9 @@ export class Front implements AsyncDisposable {
 
   /** How the native engine speaks TLS by a server name; undefined = the portable one does all of it. */
   #nativeTls(name: string): ServerTls | undefined {
-    const { configuration, gateway } = this.#deps;
+    const { configuration } = this.#deps;
     const serverName = name === '' ? undefined : name;
-    if (gateway.settings.enableOcsp || passthroughFor(configuration.passthrough, serverName))
-      return undefined;
+    if (passthroughFor(configuration.passthrough, serverName)) return undefined;
     const server = configuration.serverNames.lookup(serverName);
     // without the authority of its clients a name is answered with an error
     return server.options.requestCert && server.clientCa === undefined ? undefined : server;

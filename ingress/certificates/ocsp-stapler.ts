@@ -13,9 +13,14 @@ const REFRESH_MS_DEFAULT = 3_600_000;
 const REFRESH_MS_MIN = 60_000;
 const RETRY_MS = 300_000;
 
+/** An OCSP response, and the wall clock's time when it ends. */
+export interface OcspAnswer {
+  readonly bytes: Uint8Array;
+  readonly untilMs: number;
+}
+
 interface Staple {
-  bytes: Buffer | undefined;
-  untilMs: number;
+  answer: OcspAnswer | undefined;
   askAgainMs: number;
   asking: boolean;
 }
@@ -34,32 +39,31 @@ export class OcspStapler {
   }
 
   /** What may be shown now. */
-  staple(certificate: Certificate): Buffer | undefined {
+  staple(certificate: Certificate): OcspAnswer | undefined {
     const nowMs = this.#deps.clock.nowMs();
     let staple = this.#staples.get(certificate);
     if (!staple) {
-      staple = { bytes: undefined, untilMs: 0, askAgainMs: 0, asking: false };
+      staple = { answer: undefined, askAgainMs: 0, asking: false };
       this.#staples.set(certificate, staple);
     }
     if (!staple.asking && nowMs >= staple.askAgainMs) void this.#ask(certificate, staple);
-    return staple.bytes && nowMs < staple.untilMs ? staple.bytes : undefined;
+    return staple.answer && nowMs < staple.answer.untilMs ? staple.answer : undefined;
   }
 
   async #ask(certificate: Certificate, staple: Staple): Promise<void> {
     staple.asking = true;
     const { clock, log } = this.#deps;
     try {
-      const answer = await fetchAnswer(certificate);
-      if (answer === undefined) {
+      const bytes = await fetchAnswer(certificate);
+      if (bytes === undefined) {
         staple.askAgainMs = Number.POSITIVE_INFINITY; // it names no responder
         return;
       }
-      const read = readOcspAnswer(answer);
+      const read = readOcspAnswer(bytes);
       if (typeof read === 'string') throw new Error(read);
       const nowMs = clock.nowMs();
       const lifeMs = (read.nextUpdateMs ?? nowMs + 2 * REFRESH_MS_DEFAULT) - nowMs;
-      staple.bytes = answer;
-      staple.untilMs = nowMs + lifeMs;
+      staple.answer = { bytes, untilMs: nowMs + lifeMs };
       staple.askAgainMs = nowMs + Math.max(REFRESH_MS_MIN, lifeMs / 2);
     } catch (error) {
       staple.askAgainMs = clock.nowMs() + RETRY_MS;

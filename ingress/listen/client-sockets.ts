@@ -4,6 +4,7 @@ import { ACME_PROTOCOL } from '../acme/challenges.ts';
 import type { Certificate } from '../certificates/certificate-store.ts';
 import type { ClientHello } from '../certificates/client-hello.ts';
 import { readClientHello } from '../certificates/client-hello.ts';
+import type { OcspAnswer } from '../certificates/ocsp-stapler.ts';
 import type { ServerTls } from '../certificates/server-names.ts';
 import type { ConnectionFacts, Exchange, TlsFacts } from '../http/exchange.ts';
 import { H1ServerConnection, type H1ServerHooks } from '../http/h1-server.ts';
@@ -28,7 +29,7 @@ export interface ClientSocketsDeps {
   /** How TLS is spoken with a client. */
   serverTls(hello: ClientHello): ServerTls;
   /** The OCSP answer to show with a certificate. */
-  staple(certificate: Certificate): Buffer | undefined;
+  staple(certificate: Certificate): OcspAnswer | undefined;
   /** Takes a TLS connection that is passed through by its server name; false = not one of those. */
   passThrough(socket: net.Socket, hello: ClientHello): boolean;
   refused(reason: string): void;

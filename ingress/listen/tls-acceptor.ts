@@ -5,6 +5,7 @@ import type { Certificate } from '../certificates/certificate-store.ts';
 import { checkedBy } from '../access/client-certificate.ts';
 import { clientFacts } from '../certificates/client-facts.ts';
 import type { ClientHello } from '../certificates/client-hello.ts';
+import type { OcspAnswer } from '../certificates/ocsp-stapler.ts';
 import type { ServerTls } from '../certificates/server-names.ts';
 import type { ClientCertificate, TlsFacts } from '../http/exchange.ts';
 import { TLS_HANDSHAKE_MS } from '../limits.ts';
@@ -25,10 +26,13 @@ export class TlsAcceptor {
   readonly #servers = new WeakMap<ServerTls, tls.Server>();
   readonly #pending = new Map<string, Pending>();
   readonly #refused: (reason: string) => void;
-  readonly #staple: (certificate: Certificate) => Buffer | undefined;
+  readonly #staple: (certificate: Certificate) => OcspAnswer | undefined;
 
   /** `staple` gives the OCSP answer to show with a certificate. */
-  constructor(refused: (reason: string) => void, staple: (certificate: Certificate) => Buffer | undefined) {
+  constructor(
+    refused: (reason: string) => void,
+    staple: (certificate: Certificate) => OcspAnswer | undefined,
+  ) {
     this.#refused = refused;
     this.#staple = staple;
   }
@@ -46,7 +50,10 @@ export class TlsAcceptor {
     if (known) return known;
     const made = tls.createServer({ ...how.options, handshakeTimeout: TLS_HANDSHAKE_MS });
     made.on('secureConnection', (secured) => this.#secured(secured));
-    made.on('OCSPRequest', (_leaf, _issuer, answer) => answer(null, this.#staple(how.certificate) ?? null));
+    made.on('OCSPRequest', (_leaf, _issuer, answer) => {
+      const staple = this.#staple(how.certificate);
+      answer(null, staple ? Buffer.from(staple.bytes) : null);
+    });
     made.on('tlsClientError', (error, secured) => {
       this.#refused(`tls: ${error.message}`);
       secured.destroy();

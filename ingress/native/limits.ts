@@ -36,5 +36,7 @@ export const SPARE_RELAYS_MAX = 256;
 export const CLIENTS_REMEMBERED_MAX = 1024;
 /** Bytes looked at in all of a ClientHello that comes in pieces, each look from its beginning. Over: refused. */
 export const HELLO_LOOKED_BYTES_MAX = 4 * 1024 * 1024;
+/** An OCSP answer is asked of the main thread this often at most, by clients that want it. */
+export const STAPLE_ASK_MS = 1_000;
 /** Server names a worker remembers the TLS of. Over: all are forgotten, and asked for again. */
 export const TLS_NAMES_REMEMBERED_MAX = 4096;

@@ -6,7 +6,7 @@ import type { GlobalSettings } from '../settings.ts';
 import type { TallyLabels } from '../observe/tallies.ts';
 import type { TlsFacts } from '../http/exchange.ts';
 import type { Address } from '../wire.ts';
-import type { NameAnswered, NameAsked } from './tls-messages.ts';
+import type { NameAnswered, NameAsked, StapleAnswered, StapleAsked } from './tls-messages.ts';
 
 /** What the main thread and a worker tell each other. Everything here survives a structured clone. */
 
@@ -66,6 +66,7 @@ export type ToWorker =
   | { readonly kind: 'clusters'; readonly clusters: readonly SentCluster[] }
   | { readonly kind: 'forget'; readonly clusters: readonly string[] }
   | NameAnswered
+  | StapleAnswered
   | { readonly kind: 'drain' };
 
 /** What the portable engine shall do with a connection it is given. */
@@ -96,6 +97,7 @@ export interface HandedOver {
 export type FromWorker =
   | HandedOver
   | NameAsked
+  | StapleAsked
   /** A connection was closed before its first request. */
   | { readonly kind: 'refused'; readonly reason: string }
   /** The worker's OpenSSL does not take a certificate or its rules: the portable engine serves that name. */

@@ -19,6 +19,7 @@ import { ClusterSet, type ResolveName } from '../upstream/clusters.ts';
 import { LISTEN_BACKLOG } from './limits.ts';
 import type { FromWorker, HandedOver, Order } from './messages.ts';
 import { TlsManners } from './tls-manners.ts';
+import type { StapleAnswered } from './tls-messages.ts';
 import { type LaneSocket, WorkerLane } from './worker-lane.ts';
 import { WORKER, type WorkerThread } from './worker-thread.ts';
 
@@ -133,6 +134,7 @@ export class NativePlane implements AsyncDisposable {
         const server = deps.serverTls(name);
         return server && this.#manners.of(server);
       },
+      staple: (name: string) => this.#staple(name),
       heard: (message: FromWorker) => this.#heard(message),
       accepted: (nth: number, socket: net.Socket) => this.#clients[nth]!.accept(socket),
     };
@@ -186,6 +188,13 @@ export class NativePlane implements AsyncDisposable {
     await Promise.all(this.lanes.map((lane) => lane[Symbol.asyncDispose]()));
   }
 
+  #staple(name: string): StapleAnswered | undefined {
+    const server = this.#deps.serverTls(name);
+    if (!server) return undefined;
+    const answer = this.#deps.clients.staple(server.certificate);
+    return { kind: 'stapled', id: this.#manners.of(server).id, answer };
+  }
+
   #heard(message: FromWorker): void {
     switch (message.kind) {
       case 'handover':
@@ -206,6 +215,7 @@ export class NativePlane implements AsyncDisposable {
       case 'tls-unusable':
         return this.#deps.log.warn('certificate left to the portable engine', { reason: message.reason });
       case 'name':
+      case 'staple':
       case 'applied':
     }
   }

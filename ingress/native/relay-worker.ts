@@ -71,6 +71,8 @@ class RelayWorker {
         return context.table.forgetClusters(message.clusters, context.nowMs());
       case 'name':
         return context.names.answered(message);
+      case 'stapled':
+        return context.names.stapled(message);
       case 'drain':
         return this.#drain();
     }

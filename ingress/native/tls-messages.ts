@@ -1,3 +1,4 @@
+import type { OcspAnswer } from '../certificates/ocsp-stapler.ts';
 import type { TlsClients } from '../../src/net/native/tls-context.ts';
 
 /** What the main thread and a worker tell each other about TLS. Everything here survives a structured clone. */
@@ -25,6 +26,20 @@ export interface NameAsked {
   readonly kind: 'name';
   /** Empty = the client sent none. */
   readonly name: string;
+}
+
+/** A client wants to know the status of the certificate of a name (RFC 6066 section 8). */
+export interface StapleAsked {
+  readonly kind: 'staple';
+  readonly name: string;
+}
+
+/** What may be shown to such clients; asked for anew later, for the main thread may be about to ask the responder. */
+export interface StapleAnswered {
+  readonly kind: 'stapled';
+  /** Of the name's SentTls. */
+  readonly id: number;
+  readonly answer: OcspAnswer | undefined;
 }
 
 export interface NameAnswered extends NameAsked {

@@ -1,8 +1,9 @@
 import { messageOf } from '../../src/base/fault.ts';
 import { TlsContext } from '../../src/net/native/tls-context.ts';
 import { TLS_NAMES_REMEMBERED_MAX } from './limits.ts';
+import { NameStaple } from './name-staple.ts';
 import type { FromWorker } from './messages.ts';
-import type { NameAnswered, SentTls } from './tls-messages.ts';
+import type { NameAnswered, SentTls, StapleAnswered } from './tls-messages.ts';
 
 /** What a worker knows of a server name. */
 export interface NameTls {
@@ -23,6 +24,20 @@ export interface NameWaiter {
 /** The protocol the fast path speaks; a client that asks for another is handed over. */
 export const FAST_PROTOCOL = 'http/1.1';
 
+export interface TlsNamesDeps {
+  readonly post: (message: FromWorker) => void;
+  /** The wall clock. */
+  readonly nowMs: () => number;
+  /** Clients that ask are shown OCSP answers. */
+  readonly isStapling: () => boolean;
+}
+
+/** A manner of speaking TLS, opened. */
+interface Manner {
+  readonly context: TlsContext;
+  readonly staple: NameStaple;
+}
+
 const PORTABLE: NameTls = {
   context: undefined,
   clientAuthority: undefined,
@@ -35,15 +50,16 @@ const PORTABLE: NameTls = {
  * each name, and again after each change of the table. Contexts whose manner stays live on, and their tickets with them.
  */
 export class TlsNames implements Disposable {
-  readonly #post: (message: FromWorker) => void;
+  readonly #deps: TlsNamesDeps;
   readonly #known = new Map<string, NameTls>();
   readonly #waiting = new Map<string, NameWaiter[]>();
-  #contexts = new Map<number, TlsContext>();
+  /** By the id of what was sent. */
+  #manners = new Map<number, Manner>();
   /** Of the table before: those nobody has asked for again go with the next one. */
-  #before = new Map<number, TlsContext>();
+  #before = new Map<number, Manner>();
 
-  constructor(post: (message: FromWorker) => void) {
-    this.#post = post;
+  constructor(deps: TlsNamesDeps) {
+    this.#deps = deps;
   }
 
   /** Tells the waiter: now, or when the main thread has answered. */
@@ -53,11 +69,11 @@ export class TlsNames implements Disposable {
     const waiting = this.#waiting.get(name);
     if (waiting) return void waiting.push(waiter);
     this.#waiting.set(name, [waiter]);
-    this.#post({ kind: 'name', name });
+    this.#deps.post({ kind: 'name', name });
   }
 
   answered({ name, tls }: NameAnswered): void {
-    const known = tls ? this.#nameTls(tls) : PORTABLE;
+    const known = tls ? this.#nameTls(name, tls) : PORTABLE;
     if (this.#known.size >= TLS_NAMES_REMEMBERED_MAX) this.clear();
     this.#known.set(name, known);
     const waiting = this.#waiting.get(name) ?? [];
@@ -65,12 +81,17 @@ export class TlsNames implements Disposable {
     for (const waiter of waiting) waiter.named(known);
   }
 
+  stapled({ id, answer }: StapleAnswered): void {
+    const manner = this.#manners.get(id) ?? this.#before.get(id);
+    if (manner) manner.staple.answer = answer;
+  }
+
   /** What was heard holds no more. */
   clear(): void {
     this.#known.clear();
-    for (const context of this.#before.values()) context[Symbol.dispose]();
-    this.#before = this.#contexts;
-    this.#contexts = new Map();
+    for (const { context } of this.#before.values()) context[Symbol.dispose]();
+    this.#before = this.#manners;
+    this.#manners = new Map();
   }
 
   [Symbol.dispose](): void {
@@ -78,23 +99,31 @@ export class TlsNames implements Disposable {
     this.clear();
   }
 
-  #nameTls(tls: SentTls): NameTls {
+  #nameTls(name: string, tls: SentTls): NameTls {
     try {
       const asks = tls.clients !== undefined;
       const { clientAuthority, checkedBy } = tls;
-      return { context: this.#context(tls), clientAuthority, checkedBy, asks };
+      return { context: this.#context(name, tls), clientAuthority, checkedBy, asks };
     } catch (error) {
-      this.#post({ kind: 'tls-unusable', reason: messageOf(error) });
+      this.#deps.post({ kind: 'tls-unusable', reason: messageOf(error) });
       return PORTABLE;
     }
   }
 
-  #context(tls: SentTls): TlsContext {
+  #context(name: string, tls: SentTls): TlsContext {
     const { id } = tls;
-    const known =
-      this.#contexts.get(id) ?? this.#before.get(id) ?? TlsContext.open({ ...tls, protocol: FAST_PROTOCOL });
+    const known = this.#manners.get(id) ?? this.#before.get(id) ?? this.#open(tls);
     this.#before.delete(id);
-    this.#contexts.set(id, known);
-    return known;
+    this.#manners.set(id, known);
+    known.staple.serverName = name;
+    return known.context;
+  }
+
+  #open(tls: SentTls): Manner {
+    const { nowMs, isStapling, post } = this.#deps;
+    const ask = (name: string): void => post({ kind: 'staple', name });
+    const staple = new NameStaple({ nowMs, isWanted: isStapling, ask });
+    const show = (): Uint8Array | undefined => staple.show();
+    return { context: TlsContext.open({ ...tls, protocol: FAST_PROTOCOL, staple: show }), staple };
   }
 }

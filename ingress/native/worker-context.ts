@@ -85,7 +85,11 @@ export class WorkerContext implements BridgeRoom {
   constructor(deps: WorkerContextDeps) {
     const { loop, clock, sessions, counts, tallies, post } = deps;
     this.sessions = sessions;
-    this.names = new TlsNames(post);
+    this.names = new TlsNames({
+      post,
+      nowMs: () => clock.nowMs(),
+      isStapling: () => this.settings.enableOcsp,
+    });
     this.clock = clock;
     this.loop = loop;
     this.counts = counts;

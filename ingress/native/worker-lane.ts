@@ -9,7 +9,7 @@ import type { GlobalSettings } from '../settings.ts';
 import { clusterId, type Cluster } from '../upstream/clusters.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 import { clusterMessage, hasFastRoute, Publication, type PublicationDeps } from './publication.ts';
-import type { SentTls } from './tls-messages.ts';
+import type { SentTls, StapleAnswered } from './tls-messages.ts';
 import { StandIn } from './stand-in.ts';
 import { WorkerThread } from './worker-thread.ts';
 
@@ -24,6 +24,8 @@ export interface WorkerLaneDeps {
   heard(message: FromWorker): void;
   /** How TLS is spoken by a server name; undefined = the portable engine does. */
   serverTls(name: string): SentTls | undefined;
+  /** What to show to clients of a server name that ask for its certificate's status; undefined = the portable engine has the name. */
+  staple(name: string): StapleAnswered | undefined;
   /** A client of the nth socket that came while the worker was away. */
   accepted(nth: number, socket: net.Socket): void;
 }
@@ -122,6 +124,10 @@ export class WorkerLane implements AsyncDisposable {
 
   #heard(message: FromWorker): void {
     if (message.kind === 'name') return this.#named(message.name);
+    if (message.kind === 'staple') {
+      const answer = this.#deps.staple(message.name);
+      return answer && this.thread.tell(answer);
+    }
     if (message.kind !== 'applied') return this.#deps.heard(message);
     this.#dismissStandIns();
     this.#settle(message.version);

@@ -8,6 +8,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { der, readAll, readTlv } from '../../ingress/certificates/der.ts';
 import { readOcspAnswer } from '../../ingress/certificates/ocsp-messages.ts';
+import { Registry } from '../../src/base/metrics.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { Backend } from './support/backend.ts';
 import { ingress, service } from './support/objects.ts';
@@ -145,6 +146,7 @@ describe('OCSP stapling', () => {
       metadata: { namespace: 'default', name },
       stringData: { 'tls.crt': pairs[name].cert, 'tls.key': pairs[name].key },
     });
+    const metrics = new Registry();
     await using rig = await Rig.open(
       [
         ...service('web', backend.endpoint),
@@ -153,13 +155,16 @@ describe('OCSP stapling', () => {
         secret('good'),
         secret('bad'),
       ],
-      { settings: { enableOcsp: true } },
+      { settings: { enableOcsp: true }, deps: { metrics } },
     );
     // the first handshake asks; it does not wait
     const staple = await waitFor('a staple', () => stapleFor(rig.https, 'good.test'), 20_000);
     expect(readOcspAnswer(staple)).toMatchObject({ nextUpdateMs: expect.any(Number) as number });
     expect(await stapleFor(rig.https, 'bad.test')).toBeUndefined();
     await expect.poll(() => stapleFor(rig.https, 'bad.test')).toBeUndefined();
+    // by the worker itself, where there is one
+    const { values } = await metrics.getSingleMetric('weft_ingress_handed_over_total')!.get();
+    expect(values).toEqual([]);
   });
 });
 

@@ -5,6 +5,9 @@ import { tlsCalls } from './tls-calls.ts';
 
 /** SSL_TLSEXT_ERR_* (openssl/tls1.h). */
 const ALPN = { SELECTED: 0, ALERT_FATAL: 2 } as const;
+const STATUS = { GIVEN: 0, NONE: 3 } as const;
+/** SSL_CTRL_SET_TLSEXT_STATUS_REQ_OCSP_RESP (openssl/tls1.h). */
+const SET_STATUS_RESPONSE = 71;
 /** Of the list of protocols that a client offers; whoever sends more is refused. */
 const OFFER_BYTES_MAX = 2048;
 
@@ -49,6 +52,42 @@ function isOffered(list: Uint8Array, name: Uint8Array): boolean {
     if (list[at] === name.length && name.every((byte, i) => list[at + 1 + i] === byte)) return true;
   }
   return false;
+}
+
+let teller: unknown;
+const staples = new Map<number, StapleSource>();
+
+/** The OCSP response to show with a certificate now; undefined = none. Called in a handshake: it must not throw, or wait. */
+export type StapleSource = () => Uint8Array | undefined;
+
+/** Whom a context asks when a client wants to know the status of its certificate; undefined = nobody any more. */
+export function setStapleSource(context: number, source: StapleSource | undefined): void {
+  if (source) staples.set(context, source);
+  else staples.delete(context);
+}
+
+/**
+ * The callback of OpenSSL for clients that ask for the status of our certificate (RFC 6066 section 8), made once a thread. Its
+ * argument is the context.
+ */
+export function statusTeller(): unknown {
+  if (teller !== undefined) return teller;
+  const { CRYPTO_malloc, memcpy, SSL_ctrl } = tlsCalls();
+  const tell = (ssl: number, context: number): number => {
+    const response = staples.get(context)?.();
+    const sizeBytes = response?.length ?? 0;
+    // OpenSSL frees it
+    const copy = sizeBytes === 0 ? 0 : CRYPTO_malloc(sizeBytes, '', 0);
+    if (!response || copy === 0) return STATUS.NONE;
+    const arena = new Arena(sizeBytes);
+    const at = arena.allocate(sizeBytes);
+    arena.bytes.set(response, at);
+    memcpy(copy, arena.address(at, sizeBytes), sizeBytes);
+    SSL_ctrl(ssl, SET_STATUS_RESPONSE, sizeBytes, copy);
+    return STATUS.GIVEN;
+  };
+  teller = callback(tell, ['uint64_t', 'uint64_t']);
+  return teller;
 }
 
 let lenient: unknown;

@@ -8,6 +8,10 @@ interface TlsCalls {
   readonly SSL_CTX_new: (method: number) => number;
   readonly SSL_CTX_free: (context: number) => void;
   readonly SSL_CTX_ctrl: (context: number, command: number, value: number, pointer: number) => number;
+  readonly SSL_CTX_callback_ctrl: (context: number, command: number, callback: unknown) => number;
+  readonly SSL_ctrl: (ssl: number, command: number, value: number, pointer: number) => number;
+  /** OPENSSL_malloc: what OpenSSL is to free itself. 0 = there is no memory. */
+  readonly CRYPTO_malloc: (sizeBytes: number, file: string, line: number) => number;
   readonly SSL_CTX_set_options: (context: number, options: number) => number;
   readonly SSL_CTX_set_cipher_list: (context: number, names: string) => number;
   readonly SSL_CTX_set_ciphersuites: (context: number, names: string) => number;
@@ -78,6 +82,11 @@ function load(): TlsCalls {
       SSL_CTX_new: call('uint64_t SSL_CTX_new(uint64_t method)'),
       SSL_CTX_free: call('void SSL_CTX_free(uint64_t context)'),
       SSL_CTX_ctrl: call('long SSL_CTX_ctrl(uint64_t context, int command, long value, uint64_t pointer)'),
+      SSL_CTX_callback_ctrl: call(
+        'long SSL_CTX_callback_ctrl(uint64_t context, int command, void *callback)',
+      ),
+      SSL_ctrl: call('long SSL_ctrl(uint64_t ssl, int command, long value, uint64_t pointer)'),
+      CRYPTO_malloc: call('uint64_t CRYPTO_malloc(size_t sizeBytes, const char *file, int line)'),
       SSL_CTX_set_options: call('uint64_t SSL_CTX_set_options(uint64_t context, uint64_t options)'),
       SSL_CTX_set_cipher_list: call('int SSL_CTX_set_cipher_list(uint64_t context, const char *names)'),
       SSL_CTX_set_ciphersuites: call('int SSL_CTX_set_ciphersuites(uint64_t context, const char *names)'),

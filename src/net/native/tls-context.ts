@@ -1,7 +1,13 @@
 import tls from 'node:tls';
 import { Fault } from '../../base/fault.ts';
 import { Arena } from './arena.ts';
-import { lenientVerifier, protocolSelector } from './tls-callbacks.ts';
+import {
+  lenientVerifier,
+  protocolSelector,
+  setStapleSource,
+  type StapleSource,
+  statusTeller,
+} from './tls-callbacks.ts';
 import { takeTlsError, tlsCalls } from './tls-calls.ts';
 
 /** Key name, HMAC key and AES key of session tickets (RFC 5077 section 4), as OpenSSL takes them. */
@@ -14,6 +20,8 @@ const CTRL = {
   SESSION_CACHE_MODE: 44,
   MAX_CERTIFICATES_BYTES: 51,
   TICKET_KEYS: 59,
+  STATUS_CALLBACK: 63,
+  STATUS_CALLBACK_ARGUMENT: 64,
   ADD_CHAIN_CERTIFICATE: 89,
   MIN_VERSION: 123,
 } as const;
@@ -54,6 +62,8 @@ export interface TlsContextOptions {
   readonly protocol: string;
   /** Whether certificates of clients are asked for; what came of it is the stream's `client`. */
   readonly clients?: TlsClients | undefined;
+  /** Asked in the handshake of each client that wants the certificate's status. */
+  readonly staple?: StapleSource | undefined;
 }
 
 /** How certificates of clients are checked. Nobody is refused for them here. */
@@ -82,6 +92,7 @@ export class TlsContext implements Disposable {
       setManner(handle, options);
       setPair(handle, options);
       if (options.clients) setClients(handle, options.clients);
+      if (options.staple) setStatus(handle, options.staple);
       return context;
     } catch (error) {
       context[Symbol.dispose]();
@@ -100,7 +111,9 @@ export class TlsContext implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (this.#handle !== 0) tlsCalls().SSL_CTX_free(this.#handle);
+    if (this.#handle === 0) return;
+    setStapleSource(this.#handle, undefined);
+    tlsCalls().SSL_CTX_free(this.#handle);
     this.#handle = 0;
   }
 }
@@ -178,6 +191,13 @@ function setClients(handle: number, { authorities, depthMax }: TlsClients): void
       must('authority', added);
     });
   });
+}
+
+function setStatus(handle: number, staple: StapleSource): void {
+  const { SSL_CTX_callback_ctrl, SSL_CTX_ctrl } = tlsCalls();
+  must('status', SSL_CTX_callback_ctrl(handle, CTRL.STATUS_CALLBACK, statusTeller()));
+  must('status', SSL_CTX_ctrl(handle, CTRL.STATUS_CALLBACK_ARGUMENT, 0, handle));
+  setStapleSource(handle, staple);
 }
 
 /** Whoever is given one frees it. */

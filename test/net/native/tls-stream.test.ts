@@ -122,8 +122,12 @@ class Server implements Disposable {
     return this.served.at(-1)!;
   }
 
-  async connect(options: tls.ConnectionOptions = {}): Promise<tls.TLSSocket> {
+  async connect(
+    options: tls.ConnectionOptions = {},
+    begun: (socket: tls.TLSSocket) => void = () => {},
+  ): Promise<tls.TLSSocket> {
     const socket = tls.connect({ host: HOST, port: this.port, rejectUnauthorized: false, ...options });
+    begun(socket);
     let failure: Error | undefined;
     let isUp = false;
     socket.on('error', (error) => (failure = error));
@@ -173,6 +177,33 @@ describe('a handshake', () => {
     expect(server.last.stream.facts).toEqual({ protocol: version, cipher: client.getCipher().name });
     client.destroy();
   });
+
+  test.for(['TLSv1.2', 'TLSv1.3'] as const)(
+    'of %s shows who asks for it the status of the certificate',
+    async (version) => {
+      let staple: Uint8Array | undefined;
+      let asked = 0;
+      const context = openContext({ staple: () => (asked++, staple) });
+      using server = new Server(context);
+      const shown = async (requestOCSP: boolean): Promise<Buffer | null | undefined> => {
+        let response: Buffer | null | undefined;
+        const client = await server.connect(
+          { maxVersion: version, requestOCSP, session: undefined },
+          (socket) => socket.on('OCSPResponse', (bytes: Buffer | null) => (response = bytes)),
+        );
+        client.destroy();
+        return response;
+      };
+      expect(await shown(true)).toBeNull();
+      // OpenSSL's clients take 16 KiB over TLS 1.2
+      for (const bytes of [randomBytes(16_000), Buffer.of(7)]) {
+        staple = bytes;
+        expect(await shown(true)).toEqual(bytes);
+      }
+      expect(await shown(false)).toBeUndefined();
+      expect(asked).toBe(3);
+    },
+  );
 
   test('without protocols selects none', async () => {
     using server = new Server();
