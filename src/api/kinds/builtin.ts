@@ -77,7 +77,7 @@ function kindInfo(resource: GeneratedResource, rules: KindRules): KindInfo {
     ],
     validateUpdate: (object, old) => [
       ...validateMetadataUpdate(object, old),
-      ...(rules.validate?.(object) ?? []),
+      ...(rules.validate?.(object, old) ?? []),
       ...(rules.validateUpdate?.(object, old) ?? []),
     ],
     validateStatus: (object, old) => [

@@ -32,3 +32,7 @@ export const TABLE_ENDPOINTS_SHOWN = 3;
 
 /** Nesting of a CustomResourceDefinition's schema; deeper ones are refused. */
 export const MAX_CRD_SCHEMA_DEPTH = 128;
+
+/** Estimated cost of one rule of a CustomResourceDefinition, and of all rules of one of its schemas (KEP-2876). */
+export const RULE_COST_MAX = 10_000_000;
+export const CRD_COST_MAX = 100_000_000;

@@ -1,10 +1,15 @@
-const COMMON = ['object', 'oldObject', 'request', 'params', 'namespaceObject', 'variables'];
+const NAMES = [
+  'object',
+  'oldObject',
+  'request',
+  'params',
+  'namespaceObject',
+  'variables',
+  'authorizer',
+  'authorizer.requestResource',
+];
 
-const declared = (names: readonly string[]): ReadonlyMap<string, undefined> =>
-  new Map(names.map((name) => [name, undefined]));
-
-/** What expressions of admission may read; their types are only known when they run. */
-export const ADMISSION_VARIABLES = declared([...COMMON, 'authorizer', 'authorizer.requestResource']);
-
-/** Those that say why something was refused do not ask who may what. */
-export const MESSAGE_VARIABLES = declared(COMMON);
+/** What expressions of admission may read when they run; which of them, and of what types, was checked when they were written. */
+export const ADMISSION_VARIABLES: ReadonlyMap<string, undefined> = new Map(
+  NAMES.map((name) => [name, undefined]),
+);

@@ -2,7 +2,8 @@ import { type CelBudget, CelError } from './budget.ts';
 import type { FunctionTable } from './functions.ts';
 import { BINARY } from './operators.ts';
 import { celCompare, celEqual } from './compare.ts';
-import { type CelValue, typeName } from './values.ts';
+import { CEL_VALUE_MAX_LENGTH } from './limits.ts';
+import { CelOptional, type CelValue, typeName } from './values.ts';
 
 function list(value: CelValue | undefined, budget: CelBudget): readonly CelValue[] {
   if (!Array.isArray(value))
@@ -49,6 +50,28 @@ function slice(args: readonly CelValue[], budget: CelBudget): CelValue {
   return items.slice(start, end);
 }
 
+function flatten([value, depth]: readonly CelValue[], budget: CelBudget): CelValue {
+  const levels = depth === undefined ? 1 : Number(depth);
+  if (!(levels >= 0)) throw new CelError('level must be non-negative');
+  const items = list(value, budget);
+  if (levels === 0) return items;
+  return items.flatMap((one) => (Array.isArray(one) ? flatten([one, BigInt(levels - 1)], budget) : one));
+}
+
+function unwrapped([value]: readonly CelValue[], budget: CelBudget): CelValue {
+  return list(value, budget).flatMap((one) => {
+    if (!(one instanceof CelOptional)) throw new CelError(`value ${typeName(one)} is not optional`);
+    return one.value === undefined ? [] : [one.value];
+  });
+}
+
+function range([count]: readonly CelValue[], budget: CelBudget): CelValue {
+  const length = Number(count);
+  if (!(length <= CEL_VALUE_MAX_LENGTH)) throw new CelError('the value is too long');
+  budget.spend(Math.max(0, length));
+  return Array.from({ length: Math.max(0, length) }, (_, index) => BigInt(index));
+}
+
 /** Methods of lists and the `sets` extension; both sides of a set operation are plain lists. */
 export const LIST_FUNCTIONS: FunctionTable = {
   isSorted: [1, 1, isSorted],
@@ -64,11 +87,12 @@ export const LIST_FUNCTIONS: FunctionTable = {
       typeof value === 'string' ? Array.from(value).reverse().join('') : list(value, budget).toReversed(),
   ],
   sort: [1, 1, ([value], budget) => list(value, budget).toSorted(celCompare)],
-  flatten: [
-    1,
-    1,
-    ([value], budget) => list(value, budget).flatMap((one) => (Array.isArray(one) ? one : [one])),
-  ],
+  flatten: [1, 2, flatten],
+  first: [1, 1, ([value], budget) => new CelOptional(list(value, budget)[0])],
+  last: [1, 1, ([value], budget) => new CelOptional(list(value, budget).at(-1))],
+  unwrapOpt: [1, 1, unwrapped],
+  'optional.unwrap': [1, 1, unwrapped],
+  'lists.range': [1, 1, range],
   'sets.contains': [
     2,
     2,

@@ -32,9 +32,8 @@ export type FunctionTable = Readonly<
 /** `sets.contains(a, b)` is one name, not a method of a variable. */
 export const NAMESPACES: ReadonlySet<string> = new Set([
   'sets',
-  'math',
   'optional',
-  'cel',
+  'lists',
   'strings',
   'ip',
   'format',
@@ -99,19 +98,6 @@ function optional(value: CelValue | undefined): CelOptional {
   return value instanceof CelOptional ? value : fail('optional', value);
 }
 
-const numbers = (args: readonly CelValue[]): readonly CelValue[] =>
-  args.length === 1 && Array.isArray(args[0]) ? (args[0] as readonly CelValue[]) : args;
-
-function extreme(args: readonly CelValue[], sign: 1 | -1): CelValue {
-  const [first, ...rest] = numbers(args);
-  let best: CelValue = first ?? fail('math.greatest', undefined);
-  for (const one of rest) {
-    const [a, b] = [toDouble(one), toDouble(best)];
-    if ((a - b) * sign > 0) best = one;
-  }
-  return best;
-}
-
 const CORE: FunctionTable = {
   size: [1, 1, ([value], budget) => size(value, budget)],
   int: [1, 1, ([value]) => toInt(value)],
@@ -137,16 +123,7 @@ const CORE: FunctionTable = {
       return value;
     },
   ],
-  'math.greatest': [1, 32, (args) => extreme(args, 1)],
-  'math.least': [1, 32, (args) => extreme(args, -1)],
-  'math.abs': [1, 1, ([value]) => (typeof value === 'bigint' && value < 0n ? -value : absolute(value))],
-  'math.ceil': [1, 1, ([value]) => Math.ceil(toDouble(value))],
-  'math.floor': [1, 1, ([value]) => Math.floor(toDouble(value))],
-  'math.round': [1, 1, ([value]) => Math.round(toDouble(value))],
 };
-
-const absolute = (value: CelValue | undefined): CelValue =>
-  typeof value === 'bigint' ? value : Math.abs(toDouble(value));
 
 function isZero(value: CelValue): boolean {
   const json = jsonFromCel(value);

@@ -1,5 +1,6 @@
 import type { Schema } from '../schema/schema.ts';
 import { CelBudgetError, CelError } from './budget.ts';
+import { celCompare } from './compare.ts';
 import type { CelNode } from './parser.ts';
 import {
   type Compiled,
@@ -16,12 +17,10 @@ import { type CelKey, type CelMap, CelOptional, type CelValue, typeName } from '
 type Compile = (node: CelNode, scope: Scope) => Compiled;
 type CallNode = CelNode & { type: 'call' };
 
-/** has(), cel.bind(), optMap and the comprehensions; undefined when the call is an ordinary function. */
+/** has(), optMap and the comprehensions; undefined when the call is an ordinary function. */
 export function compileMacro(node: CallNode, scope: Scope, compile: Compile): Compiled | undefined {
   const { name, target, args } = node;
   if (!target) return name === 'has' && args.length === 1 ? presence(node, scope, compile) : undefined;
-  if (name === 'bind' && target.type === 'ident' && target.name === 'cel')
-    return binding(node, scope, compile);
   if (name === 'optMap' || name === 'optFlatMap') return optionalMap(node, target, scope, compile);
   const kind = COMPREHENSIONS.get(name);
   if (!kind || args.length < 2 || args[0]?.type !== 'ident') return undefined;
@@ -49,22 +48,6 @@ function withLocal(scope: Scope, name: string, schema: Schema | undefined): { sc
 function variableName(node: CelNode | undefined, at: number): string {
   if (node?.type !== 'ident') throw new CelError('argument must be a simple name', node?.at ?? at);
   return node.name;
-}
-
-function binding(node: CallNode, scope: Scope, compile: Compile): Compiled {
-  const [variable, init, body] = node.args;
-  if (!init || !body || node.args.length !== 3)
-    throw new CelError('cel.bind() takes three arguments', node.at);
-  const value = compile(init, scope);
-  const inner = withLocal(scope, variableName(variable, node.at), value.schema);
-  const run = compile(body, inner.scope).run;
-  return {
-    run: (frame) => {
-      frame.slots[inner.slot] = value.run(frame);
-      return run(frame);
-    },
-    schema: undefined,
-  };
 }
 
 function optionalMap(node: CallNode, target: CelNode, scope: Scope, compile: Compile): Compiled {
@@ -159,6 +142,33 @@ const transformMap: Comprehension = ({ items, bind, body, filter, frame }) => {
   return made;
 };
 
+const transformMapEntry: Comprehension = ({ items, bind, body, filter, frame }) => {
+  const made = new Map<CelKey, CelValue>();
+  for (const [key, value] of items) {
+    bind(key, value);
+    frame.budget.spend(1);
+    if (filter && !truth(filter(frame))) continue;
+    const entries = body(frame);
+    if (!(entries instanceof Map)) throw new CelError(`no such overload: ${typeName(entries)} is no map`);
+    for (const [name, entry] of entries as CelMap) {
+      if (made.has(name)) throw new CelError(`insert failed: key ${String(name)} already exists`);
+      made.set(name, entry);
+    }
+  }
+  return made;
+};
+
+/** By the keys the body gives. */
+const sortBy: Comprehension = ({ items, bind, body, frame }) => {
+  const keyed = items.map(([key, value]) => {
+    bind(key, value);
+    frame.budget.spend(1);
+    return [body(frame), value] as const;
+  });
+  frame.budget.spend(keyed.length * Math.log2(keyed.length + 1));
+  return keyed.toSorted(([a], [b]) => celCompare(a, b)).map(([, value]) => value);
+};
+
 interface ComprehensionKind {
   readonly run: Comprehension;
   /** Arguments besides the variables. */
@@ -175,6 +185,8 @@ const COMPREHENSIONS: ReadonlyMap<string, ComprehensionKind> = new Map([
   ['filter', { run: filtered, bodies: [1], variables: [1] }],
   ['transformList', { run: map, bodies: [1, 2], variables: [2] }],
   ['transformMap', { run: transformMap, bodies: [1, 2], variables: [2] }],
+  ['transformMapEntry', { run: transformMapEntry, bodies: [1, 2], variables: [2] }],
+  ['sortBy', { run: sortBy, bodies: [1], variables: [1] }],
 ]);
 
 function comprehension(

@@ -1,10 +1,11 @@
-import { CelError } from './budget.ts';
+import { CelError, CelSyntaxError } from './budget.ts';
 import { CEL_DEPTH_MAX, CEL_EXPRESSION_MAX_BYTES } from './limits.ts';
 import { RESERVED, type Token, tokenize } from './tokens.ts';
 import type { CelValue } from './values.ts';
 
+/** `at` is the offset of what names the node: an operator, the parenthesis of a call, the first character of others. */
 export type CelNode = { readonly at: number } & (
-  | { readonly type: 'literal'; readonly value: CelValue }
+  | { readonly type: 'literal'; readonly value: CelValue; readonly unsigned?: true }
   | { readonly type: 'ident'; readonly name: string }
   | { readonly type: 'select'; readonly target: CelNode; readonly field: string; readonly optional: boolean }
   | { readonly type: 'index'; readonly target: CelNode; readonly index: CelNode; readonly optional: boolean }
@@ -40,12 +41,32 @@ const CONSTANTS: ReadonlyMap<string, CelValue> = new Map<string, CelValue>([
   ['null', null],
 ]);
 
+const END: Token = { type: 'end', text: '', raw: '<EOF>', at: 0 };
+const OPERANDS =
+  "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}";
+const OPERAND_SIGNS: ReadonlySet<string> = new Set(['[', '{', '(', '.', '-', '!']);
+/** What may follow an item of a list or an entry of a map. */
+const LIST_ENDS: ReadonlyMap<string, string> = new Map([
+  [']', "{']', ','}"],
+  ['}', "{'}', ','}"],
+]);
+
+const startsOperand = ({ type, text }: Token): boolean =>
+  type === 'operator' ? OPERAND_SIGNS.has(text) : type !== 'end' && text !== 'in';
+
 /** Throws CelError with the place of the mistake. */
 export function parseCel(source: string): CelNode {
   if (Buffer.byteLength(source) > CEL_EXPRESSION_MAX_BYTES)
     throw new CelError('the expression is too long', 0);
-  const parser = new Parser(tokenize(source));
-  return parser.parse();
+  const { tokens, errors } = tokenize(source);
+  try {
+    const node = new Parser(tokens).parse();
+    if (errors.length === 0) return node;
+  } catch (error) {
+    if (!(error instanceof CelError)) throw error;
+    errors.push({ at: error.offset ?? 0, message: error.message });
+  }
+  throw new CelSyntaxError(errors);
 }
 
 class Parser {
@@ -59,12 +80,12 @@ class Parser {
 
   parse(): CelNode {
     const node = this.#expression();
-    if (this.#peek().type !== 'end') throw this.#unexpected();
+    if (this.#peek().type !== 'end') throw this.#trailing();
     return node;
   }
 
   #peek(): Token {
-    return this.#tokens[this.#next] ?? { type: 'end', text: '', at: 0 };
+    return this.#tokens[this.#next] ?? END;
   }
 
   #take(): Token {
@@ -85,14 +106,40 @@ class Parser {
   }
 
   #expect(text: string): void {
-    if (!this.#accept(text)) throw this.#unexpected(text);
+    if (!this.#accept(text)) throw this.#missing(text);
   }
 
-  #unexpected(expected?: string): CelError {
-    const { text, at, type } = this.#peek();
-    const found = type === 'end' ? '<EOF>' : text;
-    const hint = expected === undefined ? '' : `, expecting '${expected}'`;
-    return new CelError(`Syntax error: unexpected '${found}'${hint}`, at);
+  /** The second token from here. */
+  #after(): Token {
+    return this.#tokens[this.#next + 1] ?? END;
+  }
+
+  #syntaxError(text: string): CelError {
+    return new CelError(`Syntax error: ${text}`, this.#peek().at);
+  }
+
+  #trailing(): CelError {
+    const what = this.#after().type === 'end' ? 'extraneous' : 'mismatched';
+    return this.#syntaxError(`${what} input '${this.#peek().raw}' expecting <EOF>`);
+  }
+
+  /** In words of ANTLR: a closing character is missing, or there is one token too many before it. */
+  #missing(text: string): CelError {
+    const { raw } = this.#peek();
+    const isEnd = this.#peek().type === 'end';
+    if (isEnd && LIST_ENDS.has(text))
+      return this.#syntaxError(`mismatched input '${raw}' expecting ${LIST_ENDS.get(text)}`);
+    if (this.#after().text === text)
+      return this.#syntaxError(`extraneous input '${raw}' expecting '${text}'`);
+    const fits = text === ':' ? startsOperand(this.#peek()) : isEnd;
+    return this.#syntaxError(
+      fits ? `missing '${text}' at '${raw}'` : `mismatched input '${raw}' expecting '${text}'`,
+    );
+  }
+
+  #noOperand(): CelError {
+    const what = startsOperand(this.#after()) ? 'extraneous' : 'mismatched';
+    return this.#syntaxError(`${what} input '${this.#peek().raw}' expecting ${OPERANDS}`);
   }
 
   #expression(): CelNode {
@@ -136,7 +183,7 @@ class Parser {
     let node = this.#member();
     for (const operator of operators.reverse()) {
       if (operator === '-' && node.type === 'literal' && typeof node.value === 'bigint') {
-        node = { ...node, value: -node.value };
+        node = { ...node, value: -node.value, at };
       } else node = { type: 'unary', operator, operand: node, at };
     }
     return node;
@@ -161,10 +208,12 @@ class Parser {
     const name = this.#take();
     if (name.type !== 'ident') {
       this.#next--;
-      throw this.#unexpected();
+      const behind = name.type === 'end' ? '' : name.raw;
+      throw this.#syntaxError(`no viable alternative at input '.${behind}'`);
     }
+    const call = this.#peek().at;
     if (!optional && this.#accept('(')) {
-      return { type: 'call', name: name.text, target, args: this.#list(')'), at };
+      return { type: 'call', name: name.text, target, args: this.#list(')'), at: call };
     }
     return { type: 'select', target, field: name.text, optional, at };
   }
@@ -174,7 +223,13 @@ class Parser {
     const { at, text } = token;
     switch (token.type) {
       case 'int':
-        return { type: 'literal', value: intLiteral(text, at), at };
+        return {
+          type: 'literal',
+          value: intLiteral(text, at, this.#negative() ? INT_MAX : INT_MAX - 1n),
+          at,
+        };
+      case 'uint':
+        return { type: 'literal', value: intLiteral(text, at, UINT_MAX), unsigned: true, at };
       case 'double':
         return { type: 'literal', value: Number(text), at };
       case 'string':
@@ -185,8 +240,9 @@ class Parser {
         if (RESERVED.has(text)) throw new CelError(`reserved identifier: ${text}`, at);
         const constant = CONSTANTS.get(text);
         if (constant !== undefined) return { type: 'literal', value: constant, at };
+        const call = this.#peek().at;
         if (this.#accept('('))
-          return { type: 'call', name: text, target: undefined, args: this.#list(')'), at };
+          return { type: 'call', name: text, target: undefined, args: this.#list(')'), at: call };
         return { type: 'ident', name: text, at };
       }
       case 'operator':
@@ -202,15 +258,20 @@ class Parser {
         break;
     }
     this.#next--;
-    throw this.#unexpected();
+    throw this.#noOperand();
+  }
+
+  /** Whether a minus stands before the token that was taken last. */
+  #negative(): boolean {
+    return this.#tokens[this.#next - 2]?.text === '-';
   }
 
   #list(close: string): CelNode[] {
     const items: CelNode[] = [];
     while (!this.#accept(close)) {
       if (items.length > 0) {
-        this.#expect(',');
-        if (this.#accept(close)) break;
+        if (!this.#accept(',')) throw this.#missing(close);
+        if (close !== ')' && this.#accept(close)) break;
       }
       items.push(this.#expression());
     }
@@ -221,7 +282,7 @@ class Parser {
     const entries: [CelNode, CelNode][] = [];
     while (!this.#accept('}')) {
       if (entries.length > 0) {
-        this.#expect(',');
+        if (!this.#accept(',')) throw this.#missing('}');
         if (this.#accept('}')) break;
       }
       const key = this.#expression();
@@ -233,9 +294,10 @@ class Parser {
 }
 
 const INT_MAX = 2n ** 63n;
+const UINT_MAX = 2n ** 64n - 1n;
 
-function intLiteral(text: string, at: number): bigint {
+function intLiteral(text: string, at: number, most: bigint): bigint {
   const value = BigInt(text);
-  if (value > INT_MAX) throw new CelError(`invalid int literal: ${text}`, at);
+  if (value > most) throw new CelError('invalid int literal', at);
   return value;
 }

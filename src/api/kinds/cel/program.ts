@@ -1,11 +1,12 @@
 import type { Schema } from '../schema/schema.ts';
-import { CelBudget, CelBudgetError, CelError } from './budget.ts';
+import { CelBudget, CelBudgetError, CelError, sourceErrors } from './budget.ts';
 import { FUNCTIONS, NAMESPACES } from './functions.ts';
 import { CEL_EXPRESSION_STEPS_MAX } from './limits.ts';
 import { compileMacro } from './macros.ts';
 import { type Compiled, fieldOf, fieldSchema, mapKey, type Scope, type Step, truth } from './scope.ts';
 import { BINARY, checkedInt, mapGet } from './operators.ts';
 import { type CelNode, parseCel } from './parser.ts';
+import { located } from './source-errors.ts';
 import {
   CelDuration,
   type CelKey,
@@ -49,7 +50,7 @@ export function compileCel(
     return { ok: true, program: { reads, evaluate: evaluator(run, slots.count) } };
   } catch (error) {
     if (!(error instanceof CelError)) throw error;
-    return { ok: false, message: located(source, error) };
+    return { ok: false, message: located(source, sourceErrors(error)) };
   }
 }
 
@@ -65,16 +66,6 @@ function evaluator(run: Step, slotCount: number): CelProgram['evaluate'] {
       throw error;
     }
   };
-}
-
-/** `ERROR: <input>:1:6: …` with the line and a pointer, as cel-go prints it. */
-function located(source: string, error: CelError): string {
-  if (error.offset === undefined) return error.message;
-  const before = source.slice(0, error.offset);
-  const line = before.split('\n').length;
-  const column = error.offset - before.lastIndexOf('\n');
-  const text = source.split('\n')[line - 1] ?? '';
-  return `ERROR: <input>:${line}:${column}: ${error.message}\n | ${text}\n | ${'.'.repeat(column - 1)}^`;
 }
 
 function collectReads(node: CelNode, declared: ReadonlyMap<string, unknown>, reads: Set<string>): void {

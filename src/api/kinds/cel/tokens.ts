@@ -1,17 +1,21 @@
 import { CelError } from './budget.ts';
+import type { SourceError } from './source-errors.ts';
 
-export type TokenType = 'ident' | 'int' | 'double' | 'string' | 'bytes' | 'operator' | 'end';
+export type TokenType = 'ident' | 'int' | 'uint' | 'double' | 'string' | 'bytes' | 'operator' | 'end';
 
 export interface Token {
   readonly type: TokenType;
   /** Operators and identifiers as written; strings and bytes with their escapes undone. */
   readonly text: string;
+  /** As written. */
+  readonly raw: string;
   readonly at: number;
 }
 
+type Read = Omit<Token, 'raw'>;
+
 const SPACE = /(?:[ \t\r\n\f]|\/\/[^\n]*)+/y;
 const IDENT = /[A-Za-z_][A-Za-z0-9_]*/y;
-const QUOTED_IDENT = /`([A-Za-z0-9_.\-/ ]+)`/y;
 const NUMBER =
   /0x[0-9a-fA-F]+[uU]?|\d+\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\.\d+(?:[eE][+-]?\d+)?|\d+[uU]?/y;
 const STRING =
@@ -27,8 +31,10 @@ export const RESERVED: ReadonlySet<string> = new Set(
   ),
 );
 
-export function tokenize(source: string): Token[] {
+/** What cannot be read is left out and told in `errors`. */
+export function tokenize(source: string): { readonly tokens: Token[]; readonly errors: SourceError[] } {
   const tokens: Token[] = [];
+  const errors: SourceError[] = [];
   let at = 0;
   const match = (pattern: RegExp): RegExpExecArray | null => {
     pattern.lastIndex = at;
@@ -36,18 +42,31 @@ export function tokenize(source: string): Token[] {
   };
   for (;;) {
     at += match(SPACE)?.[0].length ?? 0;
-    if (at >= source.length) return [...tokens, { type: 'end', text: '', at }];
-    const [token, length] = next(source, at, match);
-    tokens.push(token);
+    if (at >= source.length) break;
+    const found = next(at, match);
+    const length = found?.[1] ?? unreadable(match);
+    const raw = source.slice(at, at + length);
+    if (found) tokens.push({ ...found[0], raw });
+    else
+      errors.push({
+        at,
+        message: `Syntax error: token recognition error at: '${raw.replace(/\n/g, '\\n')}'`,
+      });
     at += length;
   }
+  return { tokens: [...tokens, { type: 'end', text: '', raw: '<EOF>', at: source.length }], errors };
 }
 
+/** Half an operator with what follows it, the rest of a line with an open string, or one character. */
+const BROKEN = /[=&|][\s\S]?|['"](?:[^\\'"\n]|\\['"`?abfnrtv\\])*(?:\\[\s\S]?|\n)?|[\s\S]/uy;
+
+const unreadable = (match: (pattern: RegExp) => RegExpExecArray | null): number =>
+  match(BROKEN)?.[0].length ?? 1;
+
 function next(
-  source: string,
   at: number,
   match: (pattern: RegExp) => RegExpExecArray | null,
-): [token: Token, length: number] {
+): [token: Read, length: number] | undefined {
   const raw = match(RAW_STRING);
   if (raw) {
     const type = /b/i.test(raw[1] ?? '') ? 'bytes' : 'string';
@@ -62,18 +81,16 @@ function next(
   const number = match(NUMBER);
   if (number) {
     const whole = /^(?:0x[0-9a-f]+|\d+)u?$/i.test(number[0]);
-    const type = whole ? 'int' : 'double';
-    return [{ type, text: whole ? number[0].replace(/u$/i, '') : number[0], at }, number[0].length];
+    const unsigned = whole && /u$/i.test(number[0]);
+    const type = unsigned ? 'uint' : whole ? 'int' : 'double';
+    return [{ type, text: unsigned ? number[0].slice(0, -1) : number[0], at }, number[0].length];
   }
   const ident = match(IDENT);
   if (ident) {
     return [{ type: 'ident', text: ident[0], at }, ident[0].length];
   }
-  const quoted = match(QUOTED_IDENT);
-  if (quoted) return [{ type: 'ident', text: quoted[1] ?? '', at }, quoted[0].length];
   const operator = match(OPERATOR);
-  if (operator) return [{ type: 'operator', text: operator[0], at }, operator[0].length];
-  throw new CelError(`token recognition error at: ${JSON.stringify(source.slice(at, at + 10))}`, at);
+  return operator ? [{ type: 'operator', text: operator[0], at }, operator[0].length] : undefined;
 }
 
 function unquoted(text: string): string {

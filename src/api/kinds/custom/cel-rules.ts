@@ -32,39 +32,6 @@ function declared(schema: Schema): ReadonlyMap<string, Schema> {
   ]);
 }
 
-/** Compiles the rules of a whole schema; each that does not compile is an error of the definition. */
-export function checkRules(errors: FieldError[], node: JsonObject, schema: Schema, path: string): void {
-  for (const [index, source] of objectsAt(node, RULES).entries()) {
-    const at = `${path}.${RULES}[${index}]`;
-    for (const field of ['rule', 'messageExpression']) {
-      const text = stringAt(source, field);
-      if (text === '') {
-        if (field === 'rule') errors.push(required(`${at}.rule`, 'rule is not specified'));
-        continue;
-      }
-      const variables =
-        source['optionalOldSelf'] === true
-          ? new Map([
-              ['self', schema],
-              ['oldSelf', undefined],
-            ])
-          : declared(schema);
-      const made = compileCel(text, variables);
-      if (!made.ok) errors.push(invalid(`${at}.${field}`, text, `compilation failed: ${made.message}`));
-    }
-  }
-  const properties = isObject(node['properties']) ? node['properties'] : {};
-  for (const [name, child] of Object.entries(properties)) {
-    const known = schema.field(name);
-    if (isObject(child) && known) checkRules(errors, child, known, `${path}.properties[${name}]`);
-  }
-  for (const field of ['items', 'additionalProperties']) {
-    const child = node[field];
-    const known = schema.items();
-    if (isObject(child) && known) checkRules(errors, child, known, `${path}.${field}`);
-  }
-}
-
 function rulesOf(node: JsonObject, schema: Schema): readonly Rule[] {
   let rules = compiled.get(node);
   if (!rules) {

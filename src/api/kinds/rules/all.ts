@@ -1,4 +1,5 @@
-import * as admission from './admission.ts';
+import * as admissionPolicy from './admission-policy.ts';
+import * as admissionWebhooks from './admission-webhooks.ts';
 import { AUTOSCALER_V1_RULES } from './autoscaler-v1.ts';
 import { AUTOSCALER_RULES } from './autoscaler.ts';
 import { LEASE_RULES, NAMESPACE_RULES, NODE_RULES } from './cluster.ts';
@@ -78,9 +79,9 @@ export const RULES: Readonly<Record<string, KindRules>> = {
   [`${AUTHORIZATION}/SubjectAccessReview`]: reviews.ACCESS_REVIEW_RULES,
   [`${AUTHORIZATION}/LocalSubjectAccessReview`]: reviews.LOCAL_ACCESS_REVIEW_RULES,
   [`${AUTHORIZATION}/SelfSubjectAccessReview`]: reviews.SELF_ACCESS_REVIEW_RULES,
-  [`${ADMISSION}/MutatingWebhookConfiguration`]: admission.MUTATING_WEBHOOK_RULES,
-  [`${ADMISSION}/ValidatingWebhookConfiguration`]: admission.VALIDATING_WEBHOOK_RULES,
-  [`${ADMISSION}/ValidatingAdmissionPolicy`]: admission.ADMISSION_POLICY_RULES,
-  [`${ADMISSION}/ValidatingAdmissionPolicyBinding`]: admission.ADMISSION_BINDING_RULES,
+  [`${ADMISSION}/MutatingWebhookConfiguration`]: admissionWebhooks.MUTATING_WEBHOOK_RULES,
+  [`${ADMISSION}/ValidatingWebhookConfiguration`]: admissionWebhooks.VALIDATING_WEBHOOK_RULES,
+  [`${ADMISSION}/ValidatingAdmissionPolicy`]: admissionPolicy.ADMISSION_POLICY_RULES,
+  [`${ADMISSION}/ValidatingAdmissionPolicyBinding`]: admissionPolicy.ADMISSION_BINDING_RULES,
   'apiextensions.k8s.io/CustomResourceDefinition': CRD_RULES,
 };

@@ -1,11 +1,10 @@
 import { RE2JS } from 're2js';
 import { messageOf } from '../../../base/fault.ts';
 import { type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts';
-import { checkRules } from '../custom/cel-rules.ts';
 import { applySchemaDefaults } from '../custom/defaults.ts';
+import { ruleErrors } from '../custom/rule-checks.ts';
 import { validateBySchema } from '../custom/schema-rules.ts';
 import { arrayAt, cloneJson, isObject, type JsonObject, stringAt } from '../json-value.ts';
-import { structuralSchema } from '../schema/structural-schema.ts';
 import { MAX_CRD_SCHEMA_DEPTH, MAX_FIELD_ERRORS } from '../limits.ts';
 
 const TYPES = ['array', 'boolean', 'integer', 'number', 'object', 'string'];
@@ -23,14 +22,20 @@ const FORBIDDEN = [
 
 /**
  * Rules of a structural schema (apiextensions docs, "Specifying a structural schema"): every field has a type,
- * junctors only constrain, list-map keys exist and are required.
+ * junctors only constrain, list-map keys exist and are required, expressions fit and are not too costly.
+ * @param changed false for a schema that stays as it was
  */
-export function validateStructuralSchema(errors: FieldError[], root: JsonObject, path: string): void {
+export function validateStructuralSchema(
+  errors: FieldError[],
+  root: JsonObject,
+  path: string,
+  changed: boolean,
+): void {
   if (stringAt(root, 'type') === '') errors.push(required(`${path}.type`, 'must not be empty at the root'));
   else if (root['type'] !== 'object')
     errors.push(invalid(`${path}.type`, root['type'], 'must be object at the root'));
   validateNode(errors, root, path, 0, true);
-  if (errors.length === 0) checkRules(errors, root, structuralSchema(root), path);
+  if (errors.length === 0) errors.push(...ruleErrors(root, path, changed));
 }
 
 function validateNode(

@@ -42,7 +42,7 @@ function storageVersions(object: UnknownObject): string[] {
     .map((one) => stringAt(one, 'name'));
 }
 
-function validate(object: UnknownObject): FieldError[] {
+function validate(object: UnknownObject, old?: UnknownObject): FieldError[] {
   const errors: FieldError[] = [];
   const spec = objectAt(object, 'spec');
   const names = objectAt(spec, 'names');
@@ -63,7 +63,7 @@ function validate(object: UnknownObject): FieldError[] {
       'cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead';
     errors.push(invalid('spec.preserveUnknownFields', true, text));
   }
-  validateVersions(errors, spec);
+  validateVersions(errors, spec, objectsAt(old?.['spec'], 'versions'));
   validateNames(errors, names);
   validateConversion(errors, spec);
   if (storageVersions(object).length === 0)
@@ -93,7 +93,7 @@ function validateNames(errors: FieldError[], names: JsonObject): void {
   }
 }
 
-function validateVersions(errors: FieldError[], spec: JsonObject): void {
+function validateVersions(errors: FieldError[], spec: JsonObject, before: readonly JsonObject[]): void {
   const versions = objectsAt(spec, 'versions');
   for (const [index, version] of versions.entries()) {
     const path = `spec.versions[${index}]`;
@@ -119,7 +119,9 @@ function validateVersions(errors: FieldError[], spec: JsonObject): void {
   for (const { from, path, version } of partsOf(versions)) {
     if (from === 'schema') {
       const schema = objectAt(version, 'schema')['openAPIV3Schema'];
-      if (isObject(schema)) validateStructuralSchema(errors, schema, `${path}.openAPIV3Schema`);
+      const old = before.find((one) => one['name'] === version['name']);
+      const changed = !old || !equalJson(objectAt(old, 'schema')['openAPIV3Schema'], schema);
+      if (isObject(schema)) validateStructuralSchema(errors, schema, `${path}.openAPIV3Schema`, changed);
     } else if (from === 'subresources') validateSubresources(errors, objectAt(version, from), path);
     else validateColumns(errors, objectsAt(version, from), path);
   }

@@ -31,8 +31,8 @@ export interface KindRules {
   defaults?(object: UnknownObject): void;
   prepareCreate?(object: UnknownObject): void;
   prepareUpdate?(object: UnknownObject, old: UnknownObject): void;
-  /** Rules beside metadata, for new and changed objects. */
-  validate?(object: UnknownObject): FieldError[];
+  /** Rules beside metadata, for new and changed objects; `old` is what was there before a change. */
+  validate?(object: UnknownObject, old?: UnknownObject): FieldError[];
   /** Rules for new objects only. */
   validateCreate?(object: UnknownObject): FieldError[];
   /** Rules of a change beside metadata and `validate`. */
