@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { canMakeNamespaces, type Output } from '../support/own-network.ts';
 import { UpHost } from '../support/up-host.ts';
 
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 200_000 });
+vi.setConfig({ hookTimeout: 200_000 });
 
 const COREDNS = `
 apiVersion: v1

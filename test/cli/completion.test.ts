@@ -1,9 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { ROOT } from '../support/source-files.ts';
 
 // Each asks real programs, which are slow on a busy machine.
-vi.setConfig({ testTimeout: 120_000 });
 
 const scripts = new Map<string, string>();
 

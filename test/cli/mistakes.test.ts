@@ -1,13 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { canMakeNamespaces, type Output, OwnNetwork } from '../support/own-network.ts';
 import { ROOT } from '../support/source-files.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { WeftProcess } from '../support/weft-process.ts';
-
-vi.setConfig({ testTimeout: 120_000 });
 
 const able = canMakeNamespaces();
 let host: OwnNetwork;
@@ -26,7 +24,6 @@ afterAll(() => {
 
 const weft = (args: string): Output =>
   host.run(`${ROOT}bin/weft`, args.split(' '), {
-    timeoutMs: 60_000,
     env: { ...process.env, HOME: folder, KUBECONFIG: '' },
   });
 

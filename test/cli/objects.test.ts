@@ -4,7 +4,7 @@ import { kindAndName } from '../../src/cli/objects/kinds-by-name.ts';
 import { canMakeNamespaces, type Output } from '../support/own-network.ts';
 import { UpHost } from '../support/up-host.ts';
 
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 200_000 });
+vi.setConfig({ hookTimeout: 200_000 });
 
 const MANIFEST = `
 apiVersion: v1

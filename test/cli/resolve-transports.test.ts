@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TestCertificate } from '../dns/support/certificate.ts';
 import { TestFolder } from '../dns/support/folder.ts';
 import { canMakeNamespaces, OwnNetwork, type Output } from '../support/own-network.ts';
@@ -6,7 +6,6 @@ import { ROOT } from '../support/source-files.ts';
 import { WeftProcess } from '../support/weft-process.ts';
 
 // Each asks real programs, which are slow on a busy machine.
-vi.setConfig({ testTimeout: 120_000 });
 
 const able = canMakeNamespaces();
 let certificate: TestCertificate;
@@ -41,7 +40,7 @@ beforeAll(async () => {
   host = new OwnNetwork('resolve-tls');
   weft = new WeftProcess(host, ['dns', `--conf=${folder.at('Corefile')}`]);
   await weft.ready();
-}, 90_000);
+});
 
 afterAll(async () => {
   if (!able) return;
@@ -51,8 +50,7 @@ afterAll(async () => {
   certificate[Symbol.dispose]();
 });
 
-const resolve = (...args: string[]): Output =>
-  host.run(`${ROOT}bin/weft`, ['resolve', ...args], { timeoutMs: 60_000 });
+const resolve = (...args: string[]): Output => host.run(`${ROOT}bin/weft`, ['resolve', ...args]);
 const SMALL = 'small. 60 IN A 192.0.2.1\n';
 
 describe.runIf(able)('weft resolve speaks', () => {

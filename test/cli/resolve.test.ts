@@ -1,13 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { canMakeNamespaces, OwnNetwork, type Output } from '../support/own-network.ts';
 import { ROOT } from '../support/source-files.ts';
 import { WeftProcess } from '../support/weft-process.ts';
 
 // Each asks real programs, which are slow on a busy machine.
-vi.setConfig({ testTimeout: 120_000 });
 
 const able = canMakeNamespaces();
 let host: OwnNetwork;
@@ -40,10 +39,9 @@ spec:
 
 const resolve = (...args: string[]): Output =>
   host.run(`${ROOT}bin/weft`, ['resolve', ...args], environment());
-const environment = (input = ''): { env: NodeJS.ProcessEnv; input: string; timeoutMs: number } => ({
+const environment = (input = ''): { env: NodeJS.ProcessEnv; input: string } => ({
   env: { ...process.env, KUBECONFIG: join(folder, 'kubeconfig'), HOME: folder },
   input,
-  timeoutMs: 60_000,
 });
 
 beforeAll(async () => {
@@ -61,7 +59,7 @@ beforeAll(async () => {
     `--apply=${join(folder, 'shop.yaml')}`,
   ]);
   await weft.ready();
-}, 120_000);
+});
 
 afterAll(async () => {
   if (able) {

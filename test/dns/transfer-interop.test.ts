@@ -1,12 +1,11 @@
 import { spawnSync, type ChildProcess } from 'node:child_process';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { canMakeNamespaces, OwnNetwork } from '../support/own-network.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { WeftProcess } from '../support/weft-process.ts';
 import { TestFolder } from './support/folder.ts';
 
 // Each asks real programs, which are slow on a busy machine.
-vi.setConfig({ testTimeout: 120_000 });
 
 const PATH = `${process.env['PATH']}:/usr/sbin:/sbin`;
 const has = (tool: string): boolean =>
@@ -123,7 +122,7 @@ beforeAll(async () => {
   ]);
   await weft.ready();
   knot = host.start('knotd', ['-c', folder.at('knot.conf')], { ...process.env, PATH });
-}, 90_000);
+});
 
 afterAll(async () => {
   if (!able) return;
@@ -145,14 +144,14 @@ describe.runIf(able)('zones between weft and Knot', () => {
     folder.write('knot/of-knot.db', zone(2, '192.0.2.2'));
     knot.kill('SIGHUP');
     await eventually('the change', WEFT, 'www.of-knot.test', '192.0.2.2');
-  }, 150_000);
+  });
 
   it('Knot fetches a zone from weft and follows its NOTIFY', async () => {
     await eventually('the transfer', KNOT, 'www.of-weft.test', '192.0.2.11');
     folder.write('of-weft.db', zone(2, '192.0.2.12'));
     await eventually('the reload', WEFT, 'www.of-weft.test', '192.0.2.12');
     await eventually('the change', KNOT, 'www.of-weft.test', '192.0.2.12');
-  }, 150_000);
+  });
 
   it('weft fetches a signed transfer, and then by IXFR only what has changed', async () => {
     await eventually('the transfer', WEFT, 'www.signed-of-knot.test', '192.0.2.21');
@@ -163,13 +162,13 @@ describe.runIf(able)('zones between weft and Knot', () => {
     // what it writes reaches us a little later than its answers do
     const told = /zone transferred .*zone=signed-of-knot\.test\. .*incremental=true/;
     await waitFor('the log line', () => told.test(weft.output), 30_000);
-  }, 150_000);
+  });
 
   it('Knot fetches a zone with its key, and follows a signed NOTIFY', async () => {
     await eventually('the transfer', KNOT, 'www.signed-of-weft.test', '192.0.2.31');
     folder.write('signed-of-weft.db', zone(2, '192.0.2.32'));
     await eventually('the change', KNOT, 'www.signed-of-weft.test', '192.0.2.32');
-  }, 150_000);
+  });
 
   it.each<[string, string, RegExp]>([
     ['the right key', `hmac-sha512:secret.test:${SECRET}`, /^; Transfer|XFR size: 6 records/m],

@@ -100,7 +100,7 @@ describe.runIf(missing === '')('a browser', () => {
       cookie: 'seen=1',
       echo: 70_000,
     });
-  }, 120_000);
+  });
 });
 
 it('needs a browser', (ctx) => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { client } from '../support/kubectl.ts';
 import { canMakeNamespaces } from '../support/own-network.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -6,7 +6,6 @@ import type { WeftProcess } from '../support/weft-process.ts';
 import { classYaml, Edge, ingressYaml, serviceYaml } from './support/edge.ts';
 
 // a loaded machine is slow, not wrong
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const able = canMakeNamespaces();
 const LONG_MS = 30_000;
@@ -22,7 +21,7 @@ describe.runIf(able)('weft ingress --from', () => {
     edge.file('1.yaml', classYaml + serviceYaml('red', [['127.0.0.1', 8001]]));
     edge.file('2.yaml', ingressYaml('web', 'web.test', 'red'));
     weft = await edge.weft(['ingress', '--from', edge.folder, '--access-log', 'upstreaminfo']);
-  }, 60_000);
+  });
   afterAll(() => edge?.[Symbol.asyncDispose]());
 
   it('prints where it listens and ready last', () => {
@@ -155,7 +154,7 @@ describe.runIf(able)('weft ingress --kubeconfig', () => {
     ]);
     const pair = ['--cert', `${edge.folder}/cert.pem`, '--key', `${edge.folder}/key.pem`];
     kubectl('create', 'secret', 'tls', 'web-tls', ...pair);
-  }, 120_000);
+  });
   afterAll(() => edge?.[Symbol.asyncDispose]());
 
   it('serves with the certificate of the Secret and writes the status', async () => {
@@ -245,7 +244,7 @@ describe.runIf(able)('weft ingress --kubeconfig', () => {
     ).toBe('weft-ingress-0');
     expect(weft.output).not.toMatch(/forbidden/i);
     await weft.stop();
-  }, 120_000);
+  });
 });
 
 it('needs network namespaces', (ctx) => {

@@ -2,13 +2,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { selfSignedCertificate } from '../../src/net/self-signed.ts';
 import { ingress, service } from './support/objects.ts';
 import { Rig } from './support/rig.ts';
 
 // a loaded machine is slow, not wrong
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 /** @grpc/grpc-js on both sides, the ingress between them, over plain HTTP/2 and over TLS. */
 const bytes = (value: Buffer): Buffer => value;
@@ -116,7 +115,7 @@ beforeAll(async () => {
     ),
     new grpc.Client(`127.0.0.1:${rig.http}`, grpc.credentials.createInsecure(), name('none.test')),
   );
-}, 60_000);
+});
 
 afterAll(async () => {
   for (const client of clients) client.close();

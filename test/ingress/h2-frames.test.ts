@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { waitFor } from '../support/wait-for.ts';
 import { Backend } from './support/backend.ts';
 import { block, Frame, frame, FrameClient, plainRequest } from './support/frames.ts';
@@ -6,7 +6,6 @@ import { ingress, service } from './support/objects.ts';
 import { Rig } from './support/rig.ts';
 
 // a loaded machine is slow, not wrong
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 /** RFC 9113 frame by frame, over plain HTTP/2 with prior knowledge; fields and floods are in attacks-http2. */
 const END_STREAM = 1;

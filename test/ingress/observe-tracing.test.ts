@@ -3,7 +3,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import fc from 'fast-check';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { formatTraceParent, parseTraceParent } from '../../ingress/observe/tracing/trace-context.ts';
 import { tracingFrom } from '../../ingress/observe/tracing/tracing-settings.ts';
 import type { TracingSettings } from '../../ingress/settings.ts';
@@ -14,7 +14,6 @@ import { ingress, service } from './support/objects.ts';
 import { Rig } from './support/rig.ts';
 
 // a loaded machine is slow, not wrong
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const hex = (digits: number): fc.Arbitrary<string> =>
   fc.stringMatching(new RegExp(`^[0-9a-f]{${digits}}$`)).filter((text) => !/^0+$/.test(text));

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import tls from 'node:tls';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { der, readAll, readTlv } from '../../ingress/certificates/der.ts';
 import { readOcspAnswer } from '../../ingress/certificates/ocsp-messages.ts';
 import { Registry } from '../../src/base/metrics.ts';
@@ -15,7 +15,6 @@ import { ingress, service } from './support/objects.ts';
 import { Rig } from './support/rig.ts';
 
 // a loaded machine is slow, not wrong
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 describe('DER', () => {
   it('is read as it is written', () => {

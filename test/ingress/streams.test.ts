@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { proxyLine, readStreamRules } from '../../ingress/streams/stream-rules.ts';
 import { readProxyHeader } from '../../ingress/listen/proxy-protocol.ts';
 import { selfSignedCertificate } from '../../src/net/self-signed.ts';
@@ -8,7 +8,6 @@ import { waitFor } from '../support/wait-for.ts';
 import { classYaml, Edge, ingressYaml, serviceYaml } from './support/edge.ts';
 
 // a loaded machine is slow, not wrong
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const LONG_MS = 30_000;
 const able = canMakeNamespaces();
@@ -136,7 +135,7 @@ describe.runIf(able)('exposed ports', () => {
       '--udp-services-configmap',
       'default/udp',
     ]);
-  }, 60_000);
+  });
   afterAll(() => edge?.[Symbol.asyncDispose]());
 
   it('carry TCP both ways, half-closed too', () => expect(say('hello', 9000)).toBe('one:hello'));

@@ -127,5 +127,5 @@ describe('an attached client', () => {
     const session = attachTo(live, true);
     session.stdin?.write('go\n');
     expect(await session.exit).toEqual({ exitCode: 0 });
-  }, 60_000);
+  });
 });

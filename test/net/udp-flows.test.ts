@@ -73,7 +73,7 @@ describe.each(Object.keys(ways))('UDP flows by way of %s', (way) => {
     expect(await list('IPv4', 53, 5353)).toEqual([OTHER_PORT]);
     expect(await list('IPv6', 53)).toEqual([]);
     expect(namespace.run('conntrack', ['-L', '-p', 'tcp'])).toContain('10.96.0.10');
-  }, 60_000);
+  });
 });
 
 test('thousands of flows come in many answers', async (context) => {
@@ -94,4 +94,4 @@ test('thousands of flows come in many answers', async (context) => {
   expect(new Set(found.map(({ source }) => source)).size).toBe(count);
   await flows.forget('IPv4', found, signal);
   expect(await flows.list('IPv4', new Set([53]), signal)).toEqual([]);
-}, 60_000);
+});

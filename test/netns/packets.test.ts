@@ -1,4 +1,4 @@
-import { describe, test, vi } from 'vitest';
+import { describe, test } from 'vitest';
 import { KERNEL_DEFAULT, type KernelOptions } from '../../proxy/config/kernel-options.ts';
 import { cannotSendPackets } from './can-send-packets.ts';
 import { packetCases } from './packet-suite.ts';
@@ -8,7 +8,6 @@ const kernel = (iptablesVariant: 'nft' | 'legacy'): KernelOptions => ({
   iptablesVariant,
 });
 /** Machines may be busy. */
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 const reason = cannotSendPackets();
 

@@ -1,10 +1,9 @@
-import { describe, test, vi } from 'vitest';
+import { describe, test } from 'vitest';
 import { KERNEL_DEFAULT } from '../../proxy/config/kernel-options.ts';
 import { cannotSendPackets } from './can-send-packets.ts';
 import { packetSequences } from './packet-sequences.ts';
 
 /** Machines may be busy. */
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 const reason = cannotSendPackets('conntrack');
 

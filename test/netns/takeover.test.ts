@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ProxyMode } from '../../proxy/backend.ts';
 import { KERNEL_DEFAULT, type KernelOptions } from '../../proxy/config/kernel-options.ts';
 import { service, slice } from '../support/kube-objects.ts';
@@ -17,7 +17,6 @@ import { PacketWorld } from './packet-world.ts';
 import { attempt } from './probe.ts';
 
 /** Machines may be busy. */
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 const reason = cannotSendPackets();
 const WEFT = new URL('../../bin/weft', import.meta.url).pathname;

@@ -69,7 +69,6 @@ export class TestCluster implements AsyncDisposable {
     const program = new URL('../../bin/weft', import.meta.url).pathname;
     const { status, stdout, stderr } = this.server.run(program, [...args, '--kubeconfig', this.kubeconfig], {
       input,
-      timeoutMs: 60_000,
     });
     if (status !== 0) throw new Error(`weft ${args.join(' ')}: ${stdout}${stderr}`);
     return stdout;

@@ -23,13 +23,11 @@ test.runIf(able).each([
     await using weft = new WeftProcess(host, ['server', '--data-dir', folder, '--api-listen', listen]);
     await weft.ready();
     expect(readFileSync(kubeconfig, 'utf8')).toMatch(server);
-    const got = host.run(`${ROOT}bin/weft`, ['get', 'namespaces', '--kubeconfig', kubeconfig], {
-      timeoutMs: 60_000,
-    });
+    const got = host.run(`${ROOT}bin/weft`, ['get', 'namespaces', '--kubeconfig', kubeconfig]);
     expect(got).toMatchObject({ status: 0, stdout: expect.stringMatching(/^default /m) });
     const { port } = new URL(/server: (.*)/.exec(readFileSync(kubeconfig, 'utf8'))?.[1] ?? '');
     const slices = ['get', 'endpointslices', '-n', 'default', '-o', 'yaml', '--kubeconfig', kubeconfig];
-    expect(host.run(`${ROOT}bin/weft`, slices, { timeoutMs: 60_000 }).stdout).toContain(`port: ${port}`);
+    expect(host.run(`${ROOT}bin/weft`, slices).stdout).toContain(`port: ${port}`);
     expect(await weft.stop()).toBe(0);
     rmSync(folder, { recursive: true });
   },

@@ -25,11 +25,7 @@ function kubeProxyConfig(cluster: TestCluster): string {
   const path = join(cluster.folder, 'kube-proxy.conf');
   copyFileSync(cluster.kubeconfig, path);
   const kubectl = (...args: readonly string[]): string => {
-    const { status, stdout, stderr } = cluster.server.run(
-      client('kubectl'),
-      ['--kubeconfig', path, ...args],
-      { timeoutMs: 60_000 },
-    );
+    const { status, stdout, stderr } = cluster.server.run(client('kubectl'), ['--kubeconfig', path, ...args]);
     expect(status, stderr).toBe(0);
     return stdout.trim();
   };

@@ -1,5 +1,5 @@
 import { connect, createServer, type Socket } from 'node:net';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { service } from '../support/kube-objects.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -7,7 +7,6 @@ import { exchange, type EchoServer, ProxyWorld, tcpEcho } from './proxy-world.ts
 import { backend, behind, closed, listen, POD, VIP, web } from './userspace-world.ts';
 
 // a busy machine is slow, not wrong
-vi.setConfig({ testTimeout: 120_000 });
 
 /** Resolves when no connection is left to an endpoint that is in no slice any more. */
 async function drained({ proxier }: ProxyWorld, address: string): Promise<void> {

@@ -39,7 +39,7 @@ beforeAll(async () => {
   host = new OwnNetwork('up');
   weft = up('--apply', `${ROOT}examples/shop`);
   await weft.ready();
-}, 90_000);
+});
 
 afterAll(async () => {
   if (!able) return;
@@ -236,14 +236,14 @@ describe.runIf(able)('weft up with the shop', () => {
       'jsonpath={range .items[*]}{.metadata.uid} {.status.containerStatuses[0].restartCount} {end}',
     );
     expect(after).toBe(before);
-  }, 90_000);
+  });
 
   it('SIGTERM drains and leaves nothing behind', async () => {
     expect(await weft.stop()).toBe(0);
     expect(host.processes()).toEqual([]);
     expect(host.run('ss', ['-Hlntu']).stdout).toBe('');
     expect(sh('ip -o addr show dev lo | grep -c 127.96')).toBe('0');
-  }, 60_000);
+  });
 });
 
 if (!able)

@@ -137,7 +137,7 @@ describe('group commit', () => {
     await expectFault(store.put('/one-too-many', none), 'STORE_UNAVAILABLE');
     for (let i = 0; i <= Math.ceil(QUEUE_WRITES_MAX / BATCH_WRITES_MAX); i++) await journal.finish();
     expect((await Promise.all(writes)).every((result) => result.ok)).toBe(true);
-  }, 60_000);
+  });
 
   it('commits a write that is submitted in the turn the last one is answered', async () => {
     await using store = openMemoryStore({ clock: new FakeClock(), log: silentLogger });

@@ -96,7 +96,7 @@ describe.runIf(installed)('when members are lost', () => {
     const outcome = await store.put('/k/last', bytes('x'), 0).catch((error: unknown) => error);
     expect(['STORE_UNAVAILABLE', 'STORE_OUTCOME_UNKNOWN']).toContain((outcome as { code?: string }).code);
     await expectFault(store.get('/k/0'), 'STORE_UNAVAILABLE');
-  }, 90_000);
+  });
 
   it('says which address does not answer or is none', async () => {
     await expectFault(openStore(deps, 'etcd:http://127.0.0.1:1'), 'STORE_UNAVAILABLE');

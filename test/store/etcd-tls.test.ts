@@ -48,7 +48,7 @@ describe.runIf(etcdInstalled())('etcd over TLS', () => {
       },
       60_000,
     );
-  }, 90_000);
+  });
   afterAll(async () => {
     await cluster[Symbol.asyncDispose]();
     rmSync(folder, { recursive: true, force: true });
@@ -63,12 +63,12 @@ describe.runIf(etcdInstalled())('etcd over TLS', () => {
     const written = await waitFor('a write', () => store.put(`/b/${tries++}`, bytes('2'), 0), 50_000);
     expect(written).toMatchObject({ ok: true });
     expect((await store.get('/a')).entry?.value).toEqual(bytes('1'));
-  }, 60_000);
+  });
 
   it('does not talk to a server of a foreign CA, nor without a certificate the server knows', async () => {
     await expectFault(openStore(deps, url('foreign-', '')), 'STORE_UNAVAILABLE');
     await expectFault(openStore(deps, url('', 'foreign-')), 'STORE_UNAVAILABLE');
-  }, 60_000);
+  });
 
   it('says which file it cannot read, and that a key is missing', async () => {
     const endpoint = cluster.endpoints[0] ?? '';

@@ -40,4 +40,4 @@ it('100,000 objects move from store to store line by line, while the first one i
   const last = (await to.get(key(OBJECTS - 1))).entry?.value;
   expect(last && Buffer.compare(last, value)).toBe(0);
   rmSync(folder, { recursive: true, force: true });
-}, 120_000);
+});

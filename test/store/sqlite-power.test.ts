@@ -32,7 +32,7 @@ beforeAll(() => {
   const args = [...DISK_LOG_OPTIONS, ...end, '-o', log, process.execPath, LOAD, path, '0', '4', '6000'];
   spawnSync('strace', args, { input: 'go\n', timeout: 110_000 });
   steps = readDiskLog(log, (file) => file === path || file === `${path}-wal`);
-}, 120_000);
+});
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** The same numbers in every run. */
@@ -105,7 +105,7 @@ describe('a power cut', () => {
       const last = Math.max(...acknowledgedBefore(after).keys());
       expect(newest, `cut after step ${after} of ${steps.length}`).toBeGreaterThanOrEqual(last);
     }
-  }, 120_000);
+  });
 
   it('on a disk that lied about syncs leaves a beginning of the history, or a file known as damaged', async ({
     skip,
@@ -120,5 +120,5 @@ describe('a power cut', () => {
       if ((newest ?? 0) < Math.max(...acknowledgedBefore(after).keys())) lost++;
     }
     expect(lost).toBeGreaterThan(0); // else the layer does not do what it says
-  }, 120_000);
+  });
 });

@@ -157,7 +157,7 @@ describe('weft store', () => {
     expect(checked).toMatch(/^keys +52$/m);
     expect(checked).toMatch(/^member 127\.0\.0\.1:\d+ +etcd 3\.\d+\.\d+, .* in use$/m);
     expect((await weft(['compact', url])).stdout).toMatch(/^compacted to +\d+$/m);
-  }, 60_000);
+  });
 
   it.each([
     [['check', 'postgres:x'], 64, /'postgres:x' is invalid/],

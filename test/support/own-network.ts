@@ -5,6 +5,9 @@ export function canMakeNamespaces(): boolean {
   return process.getuid?.() === 0 && spawnSync('unshare', ['-n', 'true']).status === 0;
 }
 
+/** Ends what hangs, below a test's own deadline; a busy machine is slow, not wrong. */
+const COMMAND_TIMEOUT_MS = 100_000;
+
 export interface Output {
   readonly status: number | null;
   readonly stdout: string;
@@ -21,17 +24,22 @@ export class OwnNetwork implements Disposable {
     execFileSync('ip', ['-n', this.name, 'link', 'set', 'lo', 'up']);
   }
 
+  /** Runs a program to its end, and throws with what it printed where it has none in time. */
   run(
     program: string,
     args: readonly string[],
     options: { input?: string; timeoutMs?: number; env?: NodeJS.ProcessEnv } = {},
   ): Output {
-    const { status, stdout, stderr } = spawnSync('ip', ['netns', 'exec', this.name, program, ...args], {
+    const timeout = options.timeoutMs ?? COMMAND_TIMEOUT_MS;
+    const ran = spawnSync('ip', ['netns', 'exec', this.name, program, ...args], {
       encoding: 'utf8',
       input: options.input ?? '',
-      timeout: options.timeoutMs ?? 20_000,
+      timeout,
       env: options.env ?? process.env,
     });
+    const { error, status, stdout, stderr } = ran;
+    if (error && 'code' in error && error.code === 'ETIMEDOUT')
+      throw new Error(`${program} ${args.join(' ')}: no end in ${timeout / 1000} s\n${stdout}${stderr}`);
     return { status, stdout, stderr };
   }
 

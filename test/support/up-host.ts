@@ -5,8 +5,6 @@ import { type Output, OwnNetwork } from './own-network.ts';
 import { ROOT } from './source-files.ts';
 import { WeftProcess } from './weft-process.ts';
 
-const COMMAND_TIMEOUT_MS = 60_000;
-
 /** `weft up` on a host of its own, and the commands of another shell there, of a user with an empty home. */
 export class UpHost implements AsyncDisposable {
   readonly #network: OwnNetwork;
@@ -39,8 +37,7 @@ export class UpHost implements AsyncDisposable {
   }
 
   weft(args: string): Output {
-    const options = { timeoutMs: COMMAND_TIMEOUT_MS, env: this.#env };
-    return this.#network.run(`${ROOT}bin/weft`, args.split(' '), options);
+    return this.#network.run(`${ROOT}bin/weft`, args.split(' '), { env: this.#env });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

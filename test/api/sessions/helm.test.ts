@@ -93,14 +93,14 @@ beforeAll(async () => {
   host = new OwnNetwork('helm');
   weft = new WeftProcess(host, ['up', '--data-dir', join(folder, 'data'), '--kubeconfig-out', kubeconfig]);
   await weft.ready();
-}, 120_000);
+});
 
 afterAll(async () => {
   if (!able) return;
   await weft.stop();
   host[Symbol.dispose]();
   rmSync(folder, { recursive: true, force: true });
-}, 60_000);
+});
 
 describe.runIf(able)('helm 4', () => {
   const chart = (): string => join(folder, 'chart');

@@ -48,7 +48,7 @@ describe.runIf(canMakeNamespaces())('kubectl top', () => {
     await weft.ready();
     const env = { ...process.env, KUBECONFIG: kubeconfig, HOME: folder };
     const kubectl = (...args: string[]): string => {
-      const { stdout, stderr } = host.run(client('kubectl'), args, { env, timeoutMs: 60_000 });
+      const { stdout, stderr } = host.run(client('kubectl'), args, { env });
       return stdout + stderr;
     };
     expect(kubectl('api-resources', '--api-group=metrics.k8s.io')).toMatch(/NodeMetrics[^]*PodMetrics/);

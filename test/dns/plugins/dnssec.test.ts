@@ -1,6 +1,6 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { promisify } from 'node:util';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { keyTag } from '../../../dns/plugins/dnssec/key.ts';
 import type { Message } from '../../../dns/wire/message.ts';
 import { formatRecord } from '../../../dns/wire/zone-text.ts';
@@ -17,7 +17,6 @@ import { TestFolder } from '../support/folder.ts';
 import { ask, openServer, type TestServer, type TestServerOptions } from '../support/server.ts';
 
 // Each asks real programs, which are slow on a busy machine.
-vi.setConfig({ testTimeout: 120_000 });
 
 const has = (tool: string): boolean => spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
 const run = promisify(execFile);

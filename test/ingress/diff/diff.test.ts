@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Tracker } from '../../../endpoints/tracker.ts';
 import { diffTables, type RouteChange } from '../../../ingress/diff/diff-tables.ts';
 import { fateOf, generalFate } from '../../../ingress/diff/fate.ts';
@@ -13,7 +13,6 @@ import { systemClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/log.ts';
 
 // a loaded machine is slow, not wrong
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const PREFIX = 'nginx.ingress.kubernetes.io/';
 const HOSTS = ['a.test', 'b.test', '*.a.test', 'x.a.test', ''] as const;
@@ -186,7 +185,7 @@ describe('diff of two sets of objects', () => {
       }),
       { numRuns: 40 },
     );
-  }, 60_000);
+  });
 
   it('misses no difference of sampled requests', async () => {
     await fc.assert(
@@ -214,7 +213,7 @@ describe('diff of two sets of objects', () => {
       ),
       { numRuns: 60 },
     );
-  }, 60_000);
+  });
 
   it('finds nothing between equal sides', async () => {
     await fc.assert(
@@ -225,7 +224,7 @@ describe('diff of two sets of objects', () => {
       }),
       { numRuns: 20 },
     );
-  }, 60_000);
+  });
 
   it('says who answered before and after, and shows a request', async () => {
     const main: Rule = {

@@ -1,13 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exec } from '../../../src/net/exec.ts';
 import { ROOT } from '../../support/source-files.ts';
 import { classYaml, ingressYaml, serviceYaml } from '../support/edge.ts';
 
 // a loaded machine is slow, not wrong
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 /** The commands as a user runs them; they need neither network nor privileges. */
 let folder: string;
