@@ -13,6 +13,7 @@ import { WebhookClient } from './admission/dynamic/webhook-client.ts';
 import { Webhooks } from './admission/dynamic/webhooks.ts';
 import { limitRanger } from './admission/limit-ranger.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
+import { nodeTaint } from './admission/node-taint.ts';
 import { podSecurity } from './admission/pod-security/pod-security.ts';
 import { ensurePriorityClasses, priorityAdmission } from './admission/priority.ts';
 import { runtimeClassAdmission } from './admission/runtime-class.ts';
@@ -21,6 +22,7 @@ import { serviceAccountAdmission } from './admission/service-account.ts';
 import { storageProtection } from './admission/storage-protection.ts';
 import { Claims } from './allocate/claims.ts';
 import { openServiceParts } from './allocate/open.ts';
+import { repairAtStart } from './allocate/repair.ts';
 import { AuditLog } from './audit/audit-log.ts';
 import { type Auditor, auditor } from './audit/audit.ts';
 import { escalationCheck } from './authorize/escalation.ts';
@@ -126,6 +128,7 @@ export async function assemble(
   const custom = CustomResources.open(core);
   if (custom) stack.use(custom);
   startLoops(core, { pki, access, services }, stack);
+  if (options.sharedStore !== true) await repairAtStart(core, services);
   const audit = options.audit && (await openAudit(deps, options.audit, stack));
   const drain = new Drain();
   let address = '';
@@ -166,6 +169,7 @@ async function openListener(
 function admissionPlugins(core: Core, access: Access, webhooks: Webhooks): AdmissionPlugin[] {
   return [
     namespaceLifecycle(core),
+    nodeTaint,
     priorityAdmission(core),
     runtimeClassAdmission(core),
     defaultTolerations,

@@ -67,6 +67,8 @@ export const PLACE_KEPT_ABOVE_BYTES = 64 * 1024;
 export const DRAIN_DEADLINE_MS = 5_000;
 /** Addresses and node ports are compared with the Services this often. */
 export const ALLOCATION_REPAIR_INTERVAL_MS = 180_000;
+/** Addresses and ports tried for a Service while other servers on the store are faster, then 409. */
+export const ALLOCATION_ATTEMPTS_MAX = 32;
 /** A leaked address or port is freed when this many passes in a row saw nobody hold it. */
 export const ALLOCATION_LEAK_PASSES = 3;
 /** With several servers a deleted ServiceCIDR stays this long: another one may still give an address of it away. */

@@ -4,7 +4,7 @@ import { arrayAt, isObject, type JsonObject, objectAt } from '../../kinds/json-v
 import type { UnknownObject } from '../../kinds/meta.ts';
 import { internalError, invalid } from '../status.ts';
 import type { IpAddresses } from './ip-addresses.ts';
-import type { Allocator, Wish } from './service-allocation.ts';
+import type { Allocator, Held, Wish } from './service-allocation.ts';
 import { familiesOf } from './service-families.ts';
 import type { ServiceRanges } from './service-ranges.ts';
 
@@ -71,15 +71,19 @@ export class ClusterIps implements Allocator {
     setAddresses(spec, addresses);
   }
 
-  async lock(addresses: readonly string[], owner: string): Promise<void> {
-    await this.#objects.take(addresses, owner);
+  async lock(addresses: readonly string[], owner: string): Promise<readonly string[]> {
+    return await this.#objects.take(addresses, owner);
   }
 
   async unlock(addresses: readonly string[], owner: string): Promise<void> {
     await this.#objects.release(addresses, owner);
   }
 
-  notHeld(held: ReadonlySet<string>): Iterable<readonly [string, string]> {
+  isHeld(address: string): boolean {
+    return this.#owners.has(address);
+  }
+
+  notHeld(held: Held): Iterable<readonly [string, string]> {
     return this.#objects.notHeld(held);
   }
 

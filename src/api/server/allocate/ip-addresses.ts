@@ -5,15 +5,15 @@ import type { UnknownObject } from '../../kinds/meta.ts';
 import type { KindInfo } from '../../kinds/registry.ts';
 import { systemObject } from '../bootstrap/system-objects.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
-import { conflict } from '../status.ts';
 import type { Core } from '../verbs/context.ts';
+import type { Held } from './service-allocation.ts';
 
 const MANAGED_BY = 'ipaddress.kubernetes.io/managed-by';
 const ALLOCATOR = 'ipallocator.k8s.io';
 
 /**
  * The IPAddress objects (KEP-1880): one a cluster IP, that names its Service. They are the locks, too: of two
- * servers that pick the same address at the same time one creates its object, and the other client tries again.
+ * servers that pick the same address at the same time one creates its object, and the other one picks again.
  */
 export class IpAddresses implements Disposable {
   readonly #core: Core;
@@ -57,24 +57,22 @@ export class IpAddresses implements Disposable {
     for (const address of addresses) await this.#leaving.get(address);
   }
 
-  /** All or nothing; 409 when somebody else was faster. @param owner namespace/name of the Service */
-  async take(addresses: readonly string[], owner: string): Promise<void> {
+  /**
+   * All or nothing: returns those that somebody else was faster with, none when all are taken now.
+   * @param owner namespace/name of the Service
+   */
+  async take(addresses: readonly string[], owner: string): Promise<string[]> {
     const results = await Promise.all(
       addresses.map((address) =>
         this.#core.objects.put(this.#kind, '', address, this.#objectOf(address, owner), 0),
       ),
     );
     const lost = addresses.filter((_, index) => !results[index]?.ok);
-    if (lost.length === 0) return;
-    await this.release(
-      addresses.filter((address) => !lost.includes(address)),
-      owner,
-    );
-    throw conflict(
-      { group: '', plural: 'services' },
-      owner.split('/')[1] ?? '',
-      `${lost.join(', ')} was allocated at the same time; try again`,
-    );
+    if (lost.length === 0) return lost;
+    const won = addresses.filter((address) => !lost.includes(address));
+    await this.release(won, owner);
+    await this.#core.objects.hub.fresh(); // from now on `isTaken` knows them
+    return lost;
   }
 
   /** Gives back what this owner holds of them. What fails is left to the repair pass. */
@@ -103,7 +101,7 @@ export class IpAddresses implements Disposable {
   }
 
   /** Addresses the server gave to Services, and to which, but for those that are held. */
-  *notHeld(held: ReadonlySet<string>): Generator<[address: string, owner: string]> {
+  *notHeld(held: Held): Generator<[address: string, owner: string]> {
     for (const entry of this.cache.range(this.cache.prefix)) {
       if (held.has(entry.name) || entry.object.metadata.labels?.[MANAGED_BY] !== ALLOCATOR) continue;
       const owner = this.#ownerOf(entry.name);

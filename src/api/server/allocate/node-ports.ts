@@ -11,7 +11,7 @@ import type { UnknownObject } from '../../kinds/meta.ts';
 import { internalError, invalid } from '../status.ts';
 import type { Claims } from './claims.ts';
 import { NumberPool } from './number-pool.ts';
-import type { Allocator, Wish } from './service-allocation.ts';
+import type { Allocator, Held, Wish } from './service-allocation.ts';
 
 /** Both ends belong to it. */
 export interface PortRange {
@@ -61,6 +61,13 @@ export class NodePorts implements Allocator {
     pool?.release(index, owner);
   }
 
+  /** What nobody here has may have been given back by another server. */
+  async settled(service: UnknownObject): Promise<void> {
+    for (const name of this.namesOf(service)) {
+      if (this.#claims.isTaken(name) && !this.isHeld(name)) await this.#claims.refresh(name);
+    }
+  }
+
   allocate({ service, owner, before, taken }: Wish): void {
     const spec = service['spec'];
     if (!isObject(spec) || !usesNodePorts(spec)) return;
@@ -87,15 +94,20 @@ export class NodePorts implements Allocator {
     spec['healthCheckNodePort'] = number;
   }
 
-  async lock(names: readonly string[], owner: string): Promise<void> {
-    await this.#claims.take(names, owner);
+  async lock(names: readonly string[], owner: string): Promise<readonly string[]> {
+    return await this.#claims.take(names, owner);
   }
 
   async unlock(names: readonly string[], owner: string): Promise<void> {
     await this.#claims.release(names, owner);
   }
 
-  notHeld(held: ReadonlySet<string>): Iterable<readonly [string, string]> {
+  isHeld(name: string): boolean {
+    const { pool, index } = this.#placeOf(name);
+    return pool?.ownerOf(index) !== undefined;
+  }
+
+  notHeld(held: Held): Iterable<readonly [string, string]> {
     return this.#claims.entries().filter(([name]) => !held.has(name));
   }
 

@@ -10,9 +10,17 @@ export async function repairAllocations(core: Core, { allocation }: ServiceParts
   if (!kind) return;
   await core.objects.hub.fresh();
   const services = [...core.objects.cacheOf(kind).range(core.objects.prefixOf(kind, ''))];
-  const freed = await allocation.releaseLeaks(services.map((entry) => entry.object));
-  if (freed.length > 0)
-    core.log.warn('leaked allocations freed', { count: freed.length, names: freed.slice(0, 10) });
+  tell(core, await allocation.releaseLeaks(services.map((entry) => entry.object)));
+}
+
+/** The same at the start of a server that has its store for itself: nobody's write is under way. */
+export async function repairAtStart(core: Core, { allocation }: ServiceParts): Promise<void> {
+  tell(core, await allocation.releaseUnheld());
+}
+
+function tell({ log }: Core, freed: readonly string[]): void {
+  if (freed.length === 0) return;
+  log.warn('leaked allocations freed', { count: freed.length, names: freed.slice(0, 10) });
 }
 
 /** Makes the IPAddress of a Service that lacks it: removed by hand, or the Service is older than such objects. */

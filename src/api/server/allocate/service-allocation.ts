@@ -1,6 +1,7 @@
 import type { UnknownObject } from '../../kinds/meta.ts';
 import type { AdmissionPlugin, AdmissionRequest, Reservation } from '../admission/admission.ts';
-import { ALLOCATION_LEAK_PASSES } from '../limits.ts';
+import { ALLOCATION_ATTEMPTS_MAX, ALLOCATION_LEAK_PASSES } from '../limits.ts';
+import { conflict, type StatusError } from '../status.ts';
 
 /** What a Service asks for. */
 export interface Wish {
@@ -15,6 +16,9 @@ export interface Wish {
   readonly dryRun: boolean;
 }
 
+/** Names that are in use. */
+export type Held = Pick<ReadonlySet<string>, 'has'>;
+
 /** One sort of thing that Services hold and no two may share, by name: cluster IPs, node ports. */
 export interface Allocator {
   /** What a Service holds. */
@@ -27,12 +31,20 @@ export interface Allocator {
   settled?(service: UnknownObject): Promise<void>;
   /** Notes what is taken at once; throws 422 for what cannot be had. */
   allocate(wish: Wish): void;
-  /** Makes it safe between servers: all or nothing, 409 when another one was faster. */
-  lock(names: readonly string[], owner: string): Promise<void>;
+  /**
+   * Makes it safe between servers, all or nothing: returns the names another one was faster with, none when it has
+   * all of them. A lost name is taken from then on.
+   */
+  lock(names: readonly string[], owner: string): Promise<readonly string[]>;
   unlock(names: readonly string[], owner: string): Promise<void>;
+  /** A Service that this server knows has it. */
+  isHeld(name: string): boolean;
   /** Locks but for those of `held`, with their owners. */
-  notHeld(held: ReadonlySet<string>): Iterable<readonly [name: string, owner: string]>;
+  notHeld(held: Held): Iterable<readonly [name: string, owner: string]>;
 }
+
+/** Names that are new, by allocator. */
+type Taken = Map<Allocator, Set<string>>;
 
 const NOTHING: ReadonlySet<string> = new Set();
 
@@ -72,8 +84,7 @@ export class ServiceAllocation implements AdmissionPlugin {
           suspects.set(name, passes);
           continue;
         }
-        allocator.forget(name, owner);
-        await allocator.unlock([name], owner);
+        await free(allocator, name, owner);
         freed.push(name);
       }
     }
@@ -81,34 +92,58 @@ export class ServiceAllocation implements AdmissionPlugin {
     return freed;
   }
 
+  /** Frees what no Service holds, at once: when no write can be under way, here or in another server. */
+  async releaseUnheld(): Promise<string[]> {
+    const freed: string[] = [];
+    for (const allocator of this.#allocators) {
+      for (const [name, owner] of allocator.notHeld({ has: (one) => allocator.isHeld(one) })) {
+        await free(allocator, name, owner);
+        freed.push(name);
+      }
+    }
+    return freed;
+  }
+
   async reserve(request: AdmissionRequest): Promise<Reservation | undefined> {
     if (request.kind.kind !== 'Service' || request.kind.group !== '' || request.subresource) return undefined;
     const owner = ownerOf(request.object ?? request.old);
-    const taken = new Map(this.#allocators.map((allocator) => [allocator, new Set<string>()]));
-    const forget = (): void => {
-      for (const [allocator, names] of taken) for (const name of names) allocator.forget(name, owner);
-    };
+    const { object } = request;
+    const asked = object && structuredClone(object['spec']);
+    for (let attempt = 1; ; attempt++) {
+      const taken = await this.#try(request, owner);
+      if (taken instanceof Map) return this.#reservation(request, owner, taken);
+      // Asked for by number, it is refused now; else the next try picks another one.
+      if (attempt === ALLOCATION_ATTEMPTS_MAX) throw lostRace(request, taken);
+      if (object) object['spec'] = structuredClone(asked);
+    }
+  }
+
+  /** What is taken and locked now, or the names that were lost to others; then nothing is. */
+  async #try(request: AdmissionRequest, owner: string): Promise<Taken | readonly string[]> {
+    const taken: Taken = new Map(this.#allocators.map((allocator) => [allocator, new Set()]));
     try {
       await this.#allocate(request, owner, taken);
-      if (!request.dryRun) await lockAll(taken, owner);
+      const lost = request.dryRun ? [] : await lockAll(taken, owner);
+      if (lost.length === 0) return taken;
+      forgetAll(taken, owner);
+      return lost;
     } catch (error) {
-      forget();
+      forgetAll(taken, owner);
       throw error;
     }
+  }
+
+  #reservation(request: AdmissionRequest, owner: string, taken: Taken): Reservation {
     return {
       commit: () => this.#dropOld(request, owner),
       rollback: async () => {
-        forget();
+        forgetAll(taken, owner);
         if (!request.dryRun) await unlockAll(taken, owner);
       },
     };
   }
 
-  async #allocate(
-    { object, old, dryRun }: AdmissionRequest,
-    owner: string,
-    taken: ReadonlyMap<Allocator, Set<string>>,
-  ): Promise<void> {
+  async #allocate({ object, old, dryRun }: AdmissionRequest, owner: string, taken: Taken): Promise<void> {
     if (!object) return;
     for (const allocator of this.#allocators) await allocator.settled?.(object);
     for (const [allocator, names] of taken) {
@@ -128,20 +163,38 @@ export class ServiceAllocation implements AdmissionPlugin {
   }
 }
 
-/** All or nothing: what was locked before one failed is given back. */
-async function lockAll(taken: ReadonlyMap<Allocator, ReadonlySet<string>>, owner: string): Promise<void> {
-  const wanted = new Map([...taken].filter(([, names]) => names.size > 0));
-  const tries = await Promise.allSettled(
-    Array.from(wanted, ([allocator, names]) => allocator.lock([...names], owner)),
-  );
-  const failed = tries.find((one) => one.status === 'rejected');
-  if (!failed) return;
-  await unlockAll(new Map([...wanted].filter((_, index) => tries[index]?.status === 'fulfilled')), owner);
-  throw failed.reason;
+async function free(allocator: Allocator, name: string, owner: string): Promise<void> {
+  allocator.forget(name, owner);
+  await allocator.unlock([name], owner);
 }
 
-async function unlockAll(taken: ReadonlyMap<Allocator, ReadonlySet<string>>, owner: string): Promise<void> {
+/** All or nothing: what was locked before one failed or was lost is given back. Returns the lost names. */
+async function lockAll(taken: Taken, owner: string): Promise<readonly string[]> {
+  const wanted = Array.from(taken).filter(([, names]) => names.size > 0);
+  const tries = await Promise.allSettled(
+    wanted.map(([allocator, names]) => allocator.lock([...names], owner)),
+  );
+  const failed = tries.find((one) => one.status === 'rejected');
+  const lost = tries.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
+  if (!failed && lost.length === 0) return lost;
+  const isLocked = (one: PromiseSettledResult<readonly string[]> | undefined): boolean =>
+    one?.status === 'fulfilled' && one.value.length === 0;
+  await unlockAll(new Map(wanted.filter((_, index) => isLocked(tries[index]))), owner);
+  if (failed) throw failed.reason;
+  return lost;
+}
+
+async function unlockAll(taken: Taken, owner: string): Promise<void> {
   for (const [allocator, names] of taken) if (names.size > 0) await allocator.unlock([...names], owner);
+}
+
+function forgetAll(taken: Taken, owner: string): void {
+  for (const [allocator, names] of taken) for (const name of names) allocator.forget(name, owner);
+}
+
+function lostRace({ kind, object }: AdmissionRequest, lost: readonly string[]): StatusError {
+  const why = `${lost.join(', ')} was allocated at the same time; try again`;
+  return conflict(kind, object?.metadata.name ?? '', why);
 }
 
 /** namespace/name */

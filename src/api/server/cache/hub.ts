@@ -11,6 +11,8 @@ import { ResourceCache } from './resource-cache.ts';
 import { collectionPrefix, parseKey, REGISTRY } from './storage-key.ts';
 import { ParsedObjects, StoredObject } from './stored-object.ts';
 
+/** Writes of other keys (locks of node ports) move the revision, too: nobody waits a second to be told so. */
+const ALL_KEYS = '/';
 const LOAD_PAGE_ENTRIES = 5_000;
 const RETRY_MS = 500;
 
@@ -151,7 +153,7 @@ export class WatchHub implements AsyncDisposable {
     const { signal } = this.#abort;
     while (!signal.aborted) {
       try {
-        for await (const batch of store.watch(REGISTRY, this.#revision, signal)) {
+        for await (const batch of store.watch(ALL_KEYS, this.#revision, signal)) {
           for (const event of batch.events) this.#apply(event);
           this.#advance(batch.revision);
         }
