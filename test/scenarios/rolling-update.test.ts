@@ -58,4 +58,4 @@ it('rolling the front Deployment under load fails no lookup and no request', asy
   }
   expect(await weft.stop()).toBe(0);
   rmSync(folder, { recursive: true, force: true });
-}, 180_000);
+}, 360_000);
