@@ -1,8 +1,9 @@
+import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { podName } from '../../src/cli/objects/logs.ts';
 import { kindAndName } from '../../src/cli/objects/kinds-by-name.ts';
 import { canMakeNamespaces, type Output } from '../support/own-network.ts';
 import { UpHost } from '../support/up-host.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 vi.setConfig({ hookTimeout: 200_000 });
 
@@ -66,6 +67,11 @@ describe.runIf(able)('the verbs of a machine without kubectl', () => {
   it.each([
     ['get foo', 1, /no kind called "foo"/],
     ['get svc,foo', 1, /no kind called "foo"/],
+    ['get svc,pods --watch', 64, /--watch svc,pods: name one kind/],
+    ['get svc/warp -n mill -w', 1, /services "warp" not found/],
+    ['logs svc/warp -n mill', 1, /services "warp" not found/],
+    ['logs deploy/loom -n mill', 1, /deploy\/loom has no pods \(app=loom\)/],
+    ['logs cm/kube-root-ca.crt -n mill', 64, /selects no pods/],
     ['get svc -o table', 64, /-o table: use wide, yaml, json or name/],
     ['get svc/loom loom', 64, /use KIND NAME or KIND\/NAME/],
     ['delete', 64, /Give KIND NAME, or manifests with -f/],
@@ -76,6 +82,49 @@ describe.runIf(able)('the verbs of a machine without kubectl', () => {
     expect(stderr).toMatch(message);
     expect(stdout).toBe('');
     expect(status).toBe(exitCode);
+  });
+
+  it('goes on with what changes until it is stopped', async () => {
+    const watch = host.start('get svc -n mill --watch --output-watch-events');
+    let text = '';
+    watch.stdout?.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    const ended = once(watch, 'exit');
+    await waitFor('what is there', () => /^EVENT +NAME +TYPE.*\nADDED +loom +ClusterIP/.test(text), 60_000);
+    const file = host.file('pirn.yaml', MANIFEST.replaceAll('loom', 'pirn'));
+    expect(weft(`apply ${file}`).status).toBe(0);
+    expect(weft('delete svc,deploy/pirn -n mill').status).toBe(64);
+    expect(weft('delete svc/pirn -n mill').status).toBe(0);
+    await waitFor(
+      'what went',
+      () => /\nADDED +pirn +ClusterIP[^]*\nDELETED +pirn +ClusterIP/.test(text),
+      60_000,
+    );
+    watch.kill('SIGINT');
+    expect(await ended).toEqual([0, null]);
+  });
+
+  it('chooses a pod and a container for the log of a workload', async () => {
+    const speak = (name: string): object => ({
+      name,
+      image: name,
+      command: [process.execPath, '-e', `console.log('${name} speaks'); setInterval(() => {}, 1e6)`],
+    });
+    const labels = { app: 'choir' };
+    const spec = { containers: [speak('alto'), speak('bass')] };
+    const choir = {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name: 'choir', namespace: 'default' },
+      spec: { replicas: 2, selector: { matchLabels: labels }, template: { metadata: { labels }, spec } },
+    };
+    expect(weft(`apply ${host.file('choir.json', JSON.stringify(choir))}`).status).toBe(0);
+    let said = weft('logs deployment/choir');
+    await waitFor('a log', () => (said = weft('logs deployment/choir')).stdout !== '', 90_000);
+    expect(said.stdout).toBe('alto speaks\n');
+    expect(said.stderr).toMatch(
+      /^Found 2 pods, using pod\/choir-\S+\nDefaulted container "alto" out of: alto, bass\n$/,
+    );
+    await waitFor('the other', () => weft('logs deploy/choir -c bass').stdout === 'bass speaks\n', 90_000);
   });
 
   it('deletes what manifests name, from the last to the first, and says what is gone already', () => {
@@ -106,9 +155,5 @@ describe('names of objects', () => {
     ],
   ] as const)('%j', ([kind, name], expected) => {
     expect(kindAndName(kind, name)).toEqual(expected);
-  });
-
-  it('weft logs names the command of weft that lists pods', () => {
-    expect(() => podName('deploy/front')).toThrow(/weft get pods/);
   });
 });

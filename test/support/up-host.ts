@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,6 +39,11 @@ export class UpHost implements AsyncDisposable {
 
   weft(args: string): Output {
     return this.#network.run(`${ROOT}bin/weft`, args.split(' '), { env: this.#env });
+  }
+
+  /** A command that runs until it is told to stop. */
+  start(args: string): ChildProcess {
+    return this.#network.start(`${ROOT}bin/weft`, args.split(' '), this.#env);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

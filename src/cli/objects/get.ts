@@ -1,26 +1,21 @@
 import { stringify } from 'yaml';
 import { type DiscoveredResource, discoverResources } from '../../api/client/discovery.ts';
-import { apiVersionOf, collectionPath, objectPath } from '../../api/client/paths.ts';
+import { apiVersionOf, collectionPath, objectPath, queryString } from '../../api/client/paths.ts';
 import { type ApiAccess, type ApiFlags, apiFlags, connect } from '../api-access.ts';
-import { EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from '../context.ts';
+import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from '../context.ts';
+import { ColumnWidths, renderTable } from '../text-table.ts';
 import { kindAndName, resourcesNamed } from './kinds-by-name.ts';
-import { renderTable } from '../text-table.ts';
+import { type ColumnChoice, rowName, type ServerTable, TABLE_MEDIA, tableText } from './server-table.ts';
+import { printChanges } from './watch.ts';
 
-const TABLE_MEDIA = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json';
-const FORMS = ['wide', 'yaml', 'json', 'name'];
+const FORMS = ['wide', 'yaml', 'json', 'name'] as const;
 
 interface GetFlags extends ApiFlags {
   readonly allNamespaces?: boolean;
-  readonly output?: string;
+  readonly output?: (typeof FORMS)[number];
   readonly selector?: string;
-}
-
-interface Table {
-  readonly columnDefinitions: readonly { readonly name: string; readonly priority: number }[];
-  readonly rows: readonly {
-    readonly cells: readonly unknown[];
-    readonly object?: { metadata?: { namespace?: string; name?: string } };
-  }[];
+  readonly watch?: boolean;
+  readonly outputWatchEvents?: boolean;
 }
 
 /** What a server said of one kind: a Table, an object or a list. */
@@ -40,10 +35,12 @@ export const register: RegisterCommand = (program, context) => {
     .option('-A, --all-namespaces', 'objects of all namespaces')
     .option('-o, --output <form>', FORMS.join(' | '))
     .option('-l, --selector <labels>', 'only objects with these labels')
+    .option('-w, --watch', 'go on with what changes, until Ctrl-C')
+    .option('--output-watch-events', 'with --watch: say ADDED, MODIFIED or DELETED before each')
     .addHelpText(
       'after',
       '\nExamples:\n  weft get svc -A\n  weft get pods -l app=front -o wide\n  weft get deploy,svc -n shop\n' +
-        '  weft get ingress shop -o yaml\n',
+        '  weft get ingress shop -o yaml\n  weft get pods -n shop --watch\n',
     )
     .action(async (kind: string, name: string | undefined, flags: GetFlags) => {
       if (flags.output !== undefined && !FORMS.includes(flags.output))
@@ -51,6 +48,11 @@ export const register: RegisterCommand = (program, context) => {
       const [kinds, one] = kindAndName(kind, name);
       await using access = await connect(context, flags.kubeconfig);
       const wanted = resourcesNamed(await discoverResources(access.client, context.stop), kinds);
+      const [only, ...others] = wanted;
+      if (flags.watch && only) {
+        if (others.length > 0) throw new ExitError(EXIT_USAGE, `--watch ${kinds}: name one kind`);
+        return await follow(access, only, one, flags, context);
+      }
       const fetched: Fetched[] = [];
       for (const resource of wanted)
         fetched.push({ resource, body: await fetchObjects(access, resource, one, flags, context.stop) });
@@ -65,13 +67,28 @@ async function fetchObjects(
   flags: GetFlags,
   signal: AbortSignal,
 ): Promise<Fetched['body']> {
-  const namespace =
-    resource.namespaced && !flags.allNamespaces ? (flags.namespace ?? access.namespace) : undefined;
+  const namespace = namespaceOf(access, resource, flags);
   const path =
     name === undefined ? collectionPath(resource, namespace) : objectPath(resource, name, namespace);
-  const query = flags.selector === undefined ? '' : `?labelSelector=${encodeURIComponent(flags.selector)}`;
+  return await read(access, path + queryString({ labelSelector: flags.selector }), flags, signal);
+}
+
+function namespaceOf(
+  { namespace }: ApiAccess,
+  { namespaced }: DiscoveredResource,
+  flags: GetFlags,
+): string | undefined {
+  return namespaced && !flags.allNamespaces ? (flags.namespace ?? namespace) : undefined;
+}
+
+async function read(
+  access: ApiAccess,
+  target: string,
+  flags: GetFlags,
+  signal: AbortSignal,
+): Promise<Fetched['body']> {
   const accept = isText(flags) ? 'application/json' : TABLE_MEDIA;
-  const reply = await access.exchange({ method: 'GET', target: path + query, headers: { accept } }, signal);
+  const reply = await access.exchange({ method: 'GET', target, headers: { accept } }, signal);
   const chunks: Uint8Array[] = [];
   for await (const chunk of reply.body) chunks.push(chunk);
   const body = JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>;
@@ -86,21 +103,75 @@ function isText({ output }: GetFlags): boolean {
   return output === 'json' || output === 'yaml';
 }
 
+/** What is there, then each change of it. */
+async function follow(
+  access: ApiAccess,
+  resource: DiscoveredResource,
+  name: string | undefined,
+  flags: GetFlags,
+  context: CliContext,
+): Promise<void> {
+  const namespace = namespaceOf(access, resource, flags);
+  const fieldSelector = name === undefined ? undefined : `metadata.name=${name}`;
+  const query = queryString({ labelSelector: flags.selector, fieldSelector });
+  const body = await read(access, collectionPath(resource, namespace) + query, flags, context.stop);
+  const {
+    rows,
+    items,
+    metadata,
+    columnDefinitions = [],
+  } = body as Partial<ServerTable> & { items?: object[] };
+  const present = rows ?? items ?? [];
+  if (name !== undefined && present.length === 0)
+    throw new ExitError(EXIT_FAILURE, `Error from server (NotFound): ${resource.plural} "${name}" not found`);
+  const columns = columnChoice(flags, false);
+  const events = flags.outputWatchEvents === true;
+  const table = tableText(resource, columnDefinitions ?? [], rows ?? [], columns);
+  const lines = [table.head, ...table.rows].map((cells, at) =>
+    events ? [at === 0 ? 'EVENT' : 'ADDED', ...cells] : cells,
+  );
+  const widths = new ColumnWidths(lines);
+  if (flags.output === undefined || flags.output === 'wide')
+    context.stdout.write(lines.map((cells) => widths.line(cells)).join(''));
+  else if (present.length > 0) context.stdout.write(renderObjects([{ resource, body }], flags));
+  await printChanges(access, context, {
+    resource,
+    namespace,
+    labelSelector: flags.selector,
+    fieldSelector,
+    resourceVersion: metadata?.resourceVersion ?? '',
+    form: flags.output === undefined || flags.output === 'wide' ? 'table' : flags.output,
+    columns,
+    widths,
+    definitions: columnDefinitions,
+    showEvents: events,
+  });
+}
+
+function columnChoice(flags: GetFlags, prefixed: boolean): ColumnChoice {
+  return { wide: flags.output === 'wide', namespaces: flags.allNamespaces === true, prefixed };
+}
+
 function renderObjects(fetched: readonly Fetched[], flags: GetFlags): string {
   if (isText(flags)) {
     const body = fetched.length === 1 ? fetched[0]?.body : listOf(fetched);
     return flags.output === 'json' ? `${JSON.stringify(body, null, 2)}\n` : stringify(body);
   }
   const tables = fetched
-    .map(({ resource, body }) => ({ resource, table: body as unknown as Table }))
+    .map(({ resource, body }) => ({ resource, table: body as unknown as ServerTable }))
     .filter(({ table }) => table.rows.length > 0);
   if (flags.output === 'name')
     return tables
-      .flatMap(({ resource, table }) => table.rows.map((row) => `${nameOf(resource, row)}\n`))
+      .flatMap(({ resource, table }) => table.rows.map((row) => `${rowName(resource, row)}\n`))
       .join('');
   if (tables.length === 0) return 'No resources found.\n';
-  const prefixed = fetched.length > 1;
-  return tables.map(({ resource, table }) => renderKubeTable(resource, table, flags, prefixed)).join('\n');
+  const columns = columnChoice(flags, fetched.length > 1);
+  return tables
+    .map(({ resource, table }) => {
+      const { head, rows } = tableText(resource, table.columnDefinitions ?? [], table.rows, columns);
+      return renderTable(head, rows);
+    })
+    .join('\n');
 }
 
 /** Several kinds in one document, as kubectl gathers them. */
@@ -110,34 +181,4 @@ function listOf(fetched: readonly Fetched[]): object {
     return each.map((item) => ({ apiVersion: apiVersionOf(resource), kind: resource.kind, ...item }));
   });
   return { apiVersion: 'v1', kind: 'List', items, metadata: {} };
-}
-
-/** `pod/front`, `deployment.apps/front`. */
-function nameOf({ kind, group }: DiscoveredResource, row: Table['rows'][number]): string {
-  return `${kind.toLowerCase()}${group && `.${group}`}/${row.object?.metadata?.name ?? ''}`;
-}
-
-function renderKubeTable(
-  resource: DiscoveredResource,
-  table: Table,
-  flags: GetFlags,
-  prefixed: boolean,
-): string {
-  const shown = table.columnDefinitions.flatMap((column, index) =>
-    column.priority === 0 || flags.output === 'wide' ? [index] : [],
-  );
-  const head = shown.map((index) => (table.columnDefinitions[index]?.name ?? '').toUpperCase());
-  const rows = table.rows.map((row) => {
-    const cells = shown.map((index) => cellText(row.cells[index]));
-    if (prefixed) cells[0] = nameOf(resource, row);
-    return flags.allNamespaces ? [row.object?.metadata?.namespace ?? '', ...cells] : cells;
-  });
-  return renderTable(flags.allNamespaces ? ['NAMESPACE', ...head] : head, rows);
-}
-
-function cellText(cell: unknown): string {
-  if (cell === null || cell === undefined) return '<none>';
-  return typeof cell === 'string' || typeof cell === 'number' || typeof cell === 'boolean'
-    ? String(cell)
-    : JSON.stringify(cell);
 }

@@ -4,6 +4,7 @@ import { messageOf } from '../../base/fault.ts';
 import type { HttpResponse } from '../../net/http-exchange.ts';
 import { type ApiAccess, connect } from '../api-access.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from '../context.ts';
+import { logPod } from './log-pod.ts';
 
 interface LogFlags {
   readonly kubeconfig?: string;
@@ -23,8 +24,8 @@ export const register: RegisterCommand = (program, context) => {
   program
     .command('logs')
     .description('print what a container wrote')
-    .argument('<pod>')
-    .option('-c, --container <name>', 'container (default: the only one)')
+    .argument('<pod>', 'a pod, or what selects pods: deployment/NAME, svc/NAME, job/NAME')
+    .option('-c, --container <name>', 'container (default: the first one)')
     .option('-f, --follow', 'go on until the container ends')
     .option('-p, --previous', 'the run before the present one')
     .option('--tail <lines>', 'only this many lines from the end')
@@ -34,25 +35,19 @@ export const register: RegisterCommand = (program, context) => {
     .option('--kubeconfig <file>', 'how to reach the API (default: $KUBECONFIG, then what `weft up` wrote)')
     .addHelpText(
       'after',
-      '\nExamples:\n  weft logs -n shop cart-0\n  weft logs -n shop cart-0 -f --tail 20\n  weft logs -n shop cart-0 --previous\n',
+      '\nExamples:\n  weft logs -n shop cart-0\n  weft logs -n shop cart-0 -f --tail 20\n  weft logs -n shop cart-0 --previous\n' +
+        '  weft logs -n shop deployment/front\n',
     )
-    .action(async (pod: string, flags: LogFlags) => {
-      const query = logQuery(flags);
+    .action(async (wanted: string, flags: LogFlags) => {
+      logQuery(flags); // typing errors before anything is asked
       await using access = await connect(context, flags.kubeconfig);
-      await printLog(
-        access,
-        context,
-        objectPath(resources.pods, podName(pod), flags.namespace ?? access.namespace, 'log') + query,
-      );
+      const namespace = flags.namespace ?? access.namespace;
+      const chosen = await logPod(access.client, wanted, flags.container, namespace, context.stop);
+      for (const note of chosen.notes) context.stderr.write(`${note}\n`);
+      const query = logQuery({ ...flags, ...(chosen.container && { container: chosen.container }) });
+      await printLog(access, context, objectPath(resources.pods, chosen.pod, namespace, 'log') + query);
     });
 };
-
-/** A pod as people type it: NAME, or pod/NAME as `weft get -o name` prints it. Throws ExitError 64 for other kinds. */
-export function podName(text: string): string {
-  const [name = '', kind = 'pod', ...rest] = text.split('/').toReversed();
-  if (/^(po|pods?)$/.test(kind) && name !== '' && rest.length === 0) return name;
-  throw new ExitError(EXIT_USAGE, `${text}: name a pod, as \`weft get pods\` lists them`);
-}
 
 /** The query string of the log subresource. Throws ExitError 64 for a flag that is no number or duration. */
 export function logQuery(flags: LogFlags): string {
