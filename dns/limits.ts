@@ -41,9 +41,7 @@ export const UDP_MESSAGE_BYTES = 65_535;
 /** Datagrams a native receiver takes from the kernel in one call. */
 export const NATIVE_BATCH = 64;
 /** When a native receiver lets questions gather: from 50,000 a second on, while they come by batches of fewer than 32. */
-export const NATIVE_GATHERING = { busyPerMs: 50, largeBatch: 32 } as const;
-/** How long it does so, and by how much an answer may come later. */
-export const NATIVE_GATHERING_MICROSECONDS = 100;
+export const NATIVE_GATHERING = { busyPerMs: 50, largeBatch: 32, pauseMicroseconds: 100 } as const;
 /** Of a question; what is longer reaches the chain cut and is a FORMERR there. Real ones stay below 512. */
 export const NATIVE_RECEIVE_BYTES = 4096;
 /** Questions that wait for the chain, a receiver; beyond that the oldest is shed. A power of two. */

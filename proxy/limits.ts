@@ -34,6 +34,9 @@ export const RELAY_READS_A_TURN = 16;
 export const RELAY_TIMER_TICK_MS = 10;
 export const RELAY_TIMER_SLOTS = 256;
 
+/** Native engine: from 30,000 events a second on, while they come by fewer than 32, they gather for 100 us. */
+export const RELAY_GATHERING = { busyPerMs: 30, largeBatch: 32, pauseMicroseconds: 100 } as const;
+
 /** Native engine: descriptors above this number, which the whole process shares, are not taken: their clients wait. */
 export const RELAY_DESCRIPTORS_MAX = 262_144;
 

@@ -8,13 +8,7 @@ import { Gathering } from '../../../src/net/native/gathering.ts';
 import { ThreadSeat } from '../../../src/net/native/thread-seat.ts';
 import { PackedReader } from '../../cluster/table/packed-reader.ts';
 import type { AskingClient } from '../../cluster/table/raw-question.ts';
-import {
-  NATIVE_BATCH,
-  NATIVE_GATHERING,
-  NATIVE_GATHERING_MICROSECONDS,
-  NATIVE_RECEIVE_BYTES,
-  UDP_PAYLOAD_BYTES,
-} from '../../limits.ts';
+import { NATIVE_BATCH, NATIVE_GATHERING, NATIVE_RECEIVE_BYTES, UDP_PAYLOAD_BYTES } from '../../limits.ts';
 import { CookieMaker } from '../cookie-maker.ts';
 import { type ReceiverData, type ReceiverTable, TOTAL } from './receiver-memory.ts';
 import { SlowRing } from './slow-ring.ts';
@@ -49,6 +43,7 @@ class Receiver {
   run(): void {
     const seat = this.#seat;
     while (!seat.isStopped) {
+      this.#gathering.pause();
       const count = this.#batch.receive();
       seat.beat();
       if (seat.hasNews) seat.read((table) => this.#use(table));
@@ -80,7 +75,7 @@ class Receiver {
     const nowMs = performance.now();
     if (reader?.settle((nowMs - startedMs) / 1000)) wake = true;
     if (wake) this.#seat.post(null);
-    if (this.#gathering.pays(count, nowMs)) batch.pause(NATIVE_GATHERING_MICROSECONDS);
+    this.#gathering.took(count, nowMs);
   }
 
   #use(table: ReceiverTable | undefined): void {

@@ -65,11 +65,6 @@ export class DatagramBatch {
     return this.#count;
   }
 
-  /** Sleeps while datagrams gather in the kernel, which adds up to 50 us (PR_SET_TIMERSLACK). A signal ends it early. */
-  pause(microseconds: number): void {
-    datagramCalls().usleep(microseconds);
-  }
-
   lengthOf(slot: number): number {
     return this.#in.movedBytes(slot);
   }

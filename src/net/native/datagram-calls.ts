@@ -1,13 +1,12 @@
 import koffi from 'koffi';
 import { Fault } from '../../base/fault.ts';
-import { binding } from './binding.ts';
 import { lastErrno } from '../libc.ts';
+import { binding } from './binding.ts';
 
-/** The calls of batched datagrams, and a sleep between two. Pointers are addresses out of an Arena. */
+/** The calls of batched datagrams. Pointers are addresses out of an Arena. */
 export interface DatagramCalls {
   readonly recvmmsg: (fd: number, headers: number, count: number, flags: number, timeout: null) => number;
   readonly sendmmsg: (fd: number, headers: number, count: number, flags: number) => number;
-  readonly usleep: (microseconds: number) => number;
 }
 
 let calls: DatagramCalls | undefined;
@@ -26,7 +25,6 @@ function load(): DatagramCalls {
         'int recvmmsg(int fd, uint64_t headers, unsigned int count, int flags, void *timeout)',
       ),
       sendmmsg: libc.func('int sendmmsg(int fd, uint64_t headers, unsigned int count, int flags)'),
-      usleep: libc.func('int usleep(unsigned int microseconds)'),
     };
   } catch (cause) {
     throw new Fault('FFI', 'recvmmsg and sendmmsg of this host cannot be called', { cause });

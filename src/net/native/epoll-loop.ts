@@ -32,6 +32,7 @@ import { Arena } from './arena.ts';
 import { DescriptorTable } from './descriptor-table.ts';
 import { ERRNO, errnoName, type Failure, orErrno } from './errno.ts';
 import { WakeUp, WakeUps } from './event-fd.ts';
+import type { Gathering } from './gathering.ts';
 import { streamCalls } from './stream-calls.ts';
 import { TimerWheel } from './timer-wheel.ts';
 import type { TurnClock } from './turn-clock.ts';
@@ -60,6 +61,8 @@ export interface EpollLoopDeps {
   readonly wakeFd: number;
   /** Read once a turn, for the timers and whoever else asks often. */
   readonly clock?: TurnClock;
+  /** Needs the clock: under load events gather before the next wait. */
+  readonly gathering?: Gathering;
 }
 
 export class EpollLoop implements Disposable {
@@ -70,6 +73,7 @@ export class EpollLoop implements Disposable {
   readonly #epoll: number;
   readonly #wake: number;
   readonly #clock: TurnClock | undefined;
+  readonly #gathering: Gathering | undefined;
   readonly #wakeUps = new WakeUps();
   readonly #arena = new Arena((EVENTS_MAX + 1) * EPOLL_EVENT.BYTES + 32);
   readonly #events = this.#arena.allocate(EVENTS_MAX * EPOLL_EVENT.BYTES);
@@ -90,6 +94,7 @@ export class EpollLoop implements Disposable {
     this.#epoll = epoll;
     this.#wake = deps.wakeFd;
     this.#clock = deps.clock;
+    this.#gathering = deps.gathering;
     const size = deps.descriptors.memory.length;
     this.#handlers = Array.from({ length: size }, () => undefined);
     this.#generations = new Int32Array(size);
@@ -149,8 +154,7 @@ export class EpollLoop implements Disposable {
 
   /** Waits for events or the next timer, handles what came. `waitMaxMs` < 0: as long as it takes. */
   turn(waitMaxMs = -1): void {
-    const count = this.#wait(this.#deferred.length > 0 ? 0 : this.#shorter(waitMaxMs));
-    this.#clock?.read();
+    const count = this.#come(waitMaxMs);
     const deferred = this.#deferred;
     this.#deferred = this.#spare;
     this.#spare = deferred;
@@ -170,6 +174,16 @@ export class EpollLoop implements Disposable {
   #shorter(waitMaxMs: number): number {
     const timerMs = this.timers.waitMs;
     return timerMs < 0 || (waitMaxMs >= 0 && waitMaxMs < timerMs) ? waitMaxMs : timerMs;
+  }
+
+  /** How many events came. Whoever has more to do takes those that are there. */
+  #come(waitMaxMs: number): number {
+    const isDone = this.#deferred.length === 0;
+    if (isDone) this.#gathering?.pause();
+    const count = this.#wait(isDone ? this.#shorter(waitMaxMs) : 0);
+    this.#clock?.read();
+    if (this.#clock) this.#gathering?.took(count, this.#clock.monotonicMs());
+    return count;
   }
 
   #wait(timeoutMs: number): number {
