@@ -50,7 +50,10 @@ export class RelayThread implements AsyncDisposable {
   readonly #sendErrors = new Float64Array(new SharedArrayBuffer(8));
   readonly #views = new Map<string, ServicePortView>();
   readonly #doors = new Map<number, HeldDoor>();
-  readonly #asked = new Map<number, (counts: readonly PortCounts[]) => void>();
+  /** Told undefined when nobody answers any more. */
+  readonly #asked = new Map<number, (counts: readonly PortCounts[] | undefined) => void>();
+  /** Of closed doors: open as long as a thread may use their numbers. */
+  readonly #leaving = new Set<Disposable>();
   #node: NodeSettings;
   #followed: Disposable | undefined;
   #worker: SupervisedWorker<RelayOrder, RelayReply> | undefined;
@@ -93,15 +96,22 @@ export class RelayThread implements AsyncDisposable {
     this.#tell({ kind: 'open', id, door });
     return {
       [Symbol.dispose]: () => {
-        if (this.#doors.delete(id))
-          void this.#ask({ kind: 'close', id }).then(() => socket?.[Symbol.dispose]());
+        if (this.#doors.delete(id)) void this.#close(id, socket);
       },
     };
   }
 
+  /** A thread that is lost may still come round once more: its sockets stay until it has ended. */
+  async #close(id: number, socket: Disposable | undefined): Promise<void> {
+    if (socket) this.#leaving.add(socket);
+    const answer = await this.#ask({ kind: 'close', id });
+    if (!socket || (!answer && this.#worker?.hasThread)) return;
+    if (this.#leaving.delete(socket)) socket[Symbol.dispose]();
+  }
+
   /** Tells something that is answered when it is done, or when the thread has ended. */
   async ask(kind: 'sweep' | 'settled' | 'counts' | 'empty'): Promise<readonly PortCounts[]> {
-    return await this.#ask({ kind });
+    return (await this.#ask({ kind })) ?? [];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -109,7 +119,7 @@ export class RelayThread implements AsyncDisposable {
     this.#open = false;
     await this.#worker?.[Symbol.asyncDispose]();
     this.#followed?.[Symbol.dispose]();
-    this.#lost();
+    this.#over();
     for (const { socket } of this.#doors.values()) socket?.[Symbol.dispose]();
     this.#doors.clear();
   }
@@ -119,8 +129,8 @@ export class RelayThread implements AsyncDisposable {
     this.#worker?.tell(order);
   }
 
-  #ask(order: RelayOrder): Promise<readonly PortCounts[]> {
-    if (!this.#worker?.hasThread) return Promise.resolve([]);
+  #ask(order: RelayOrder): Promise<readonly PortCounts[] | undefined> {
+    if (!this.#worker?.hasThread) return Promise.resolve(undefined);
     const ask = ++this.#lastId;
     return new Promise((resolve) => {
       this.#asked.set(ask, resolve);
@@ -157,6 +167,7 @@ export class RelayThread implements AsyncDisposable {
   }
 
   #tellAll(tell: (order: RelayOrder) => void): void {
+    this.#over();
     tell({ kind: 'follow', node: this.#node });
     for (const view of this.#views.values()) tell({ kind: 'serve', view });
     for (const [id, { door }] of this.#doors) tell({ kind: 'open', id, door });
@@ -176,7 +187,14 @@ export class RelayThread implements AsyncDisposable {
   /** Nobody answers what the thread was asked. */
   #lost(): void {
     this.#control.fill(0);
-    for (const resolve of this.#asked.values()) resolve([]);
+    for (const resolve of this.#asked.values()) resolve(undefined);
     this.#asked.clear();
+  }
+
+  /** The thread has ended, and what it was asked since it was lost. */
+  #over(): void {
+    this.#lost();
+    for (const socket of this.#leaving) socket[Symbol.dispose]();
+    this.#leaving.clear();
   }
 }

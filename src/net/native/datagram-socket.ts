@@ -54,7 +54,18 @@ export function openDatagramSocket(options: DatagramSocketOptions): DatagramSock
     configure(fd, options, { six, wildcard });
     bindTo(fd, options);
     const { address, port } = localAddressOf(fd) ?? options;
-    return { fd, wildcard, address, port, [Symbol.dispose]: () => void close(fd) };
+    let isOpen = true;
+    return {
+      fd,
+      wildcard,
+      address,
+      port,
+      [Symbol.dispose]: () => {
+        // once: by then the number may be another's
+        if (isOpen) close(fd);
+        isOpen = false;
+      },
+    };
   } catch (error) {
     close(fd);
     throw error;
