@@ -11,7 +11,7 @@ import type {
 import type { HostProcess } from '../net/process.ts';
 import { openPty } from '../net/pty.ts';
 import { attachTo } from './attach.ts';
-import { recall } from './containers/container-memory.ts';
+import { recall } from './containers/container-history.ts';
 import type { ContainerWorker } from './containers/container-worker.ts';
 import { readLog } from './logs/log-reader.ts';
 import { knownPods, readPodRecord } from './pods/pod-addresses.ts';

@@ -1,25 +1,18 @@
-import { rmSync } from 'node:fs';
 import type { Clock } from '../../base/clock.ts';
 import { sleep } from '../../base/clock.ts';
 import { Fault, messageOf } from '../../base/fault.ts';
 import type { Logger } from '../../base/log.ts';
 import { secondTime } from '../../api/kinds/lease.ts';
 import type { Container, ContainerState, ContainerStatus } from '../../api/kinds/pod.ts';
-import { type ContainerMemory, recall, remember } from './container-memory.ts';
+import { ContainerEnding } from './container-ending.ts';
+import { ContainerHistory, type Probed } from './container-history.ts';
 import { ContainerProbes, type ContainerProbesDeps } from './container-probes.ts';
-import { CREATE_RETRY_MS, GRACE_MIN_MS, KILL_ROUND_MS } from '../limits.ts';
-import {
-  type ContainerRole,
-  formatDelay,
-  restartDelayMs,
-  restartLevel,
-  type RestartPolicy,
-  shouldRestart,
-} from './restart-policy.ts';
-import type { ContainerExit, ContainerProcess } from '../runtime/container-process.ts';
+import { CREATE_RETRY_MS } from '../limits.ts';
+import { type ContainerRole, formatDelay, type RestartPolicy, shouldRestart } from './restart-policy.ts';
+import { type ContainerExit, type ContainerProcess, EXIT_UNKNOWN } from '../runtime/container-process.ts';
 import type { ContainerKey } from '../runtime/container-record.ts';
 import type { LaunchPlan, ProcessRuntime } from '../runtime/process-runtime.ts';
-import { terminationMessage } from './termination-message.ts';
+import { terminatedState } from './terminated-state.ts';
 
 export interface ContainerWorkerDeps extends ContainerProbesDeps {
   readonly clock: Clock;
@@ -44,7 +37,7 @@ export interface ContainerWorkerOptions {
   readonly resume: boolean;
 }
 
-type Terminated = NonNullable<ContainerState['terminated']>;
+const UNPROBED: Probed = { ready: false, started: false };
 
 /** Keeps one container of a pod as its restart policy wants it, from the first start until it is stopped. */
 export class ContainerWorker {
@@ -56,17 +49,12 @@ export class ContainerWorker {
   readonly #deps: ContainerWorkerDeps;
   readonly #options: ContainerWorkerOptions;
   readonly #abort = new AbortController();
-  readonly #folder: string;
+  readonly #history: ContainerHistory;
   #container: Container;
-  #state: ContainerState = { waiting: { reason: 'ContainerCreating' } };
-  #lastState: ContainerState | undefined;
-  #attempt = -1;
-  #level = 0;
   #process: ContainerProcess | undefined;
   #probes: ContainerProbes | undefined;
   #containerId: string | undefined;
-  #ending: Promise<void> | undefined;
-  #killAtMs = 0;
+  #ending: ContainerEnding | undefined;
   #released = false;
   #restartAsked = false;
   #announceStart: () => void = () => {};
@@ -76,7 +64,8 @@ export class ContainerWorker {
     this.#options = options;
     this.#container = options.container;
     this.name = options.container.name;
-    this.#folder = deps.runtime.folders.container(options.podUid, this.name);
+    const folder = deps.runtime.folders.container(options.podUid, this.name);
+    this.#history = new ContainerHistory(folder, () => this.#probes ?? UNPROBED);
     this.hasStarted = new Promise((resolve) => (this.#announceStart = resolve));
     this.done = this.#run().finally(this.#announceStart);
   }
@@ -90,24 +79,25 @@ export class ContainerWorker {
   }
 
   get status(): ContainerStatus {
-    const running = this.#state.running !== undefined;
+    const { state, lastState, attempt } = this.#history;
+    const { ready, started } = (state.running && this.#probes) ?? UNPROBED;
     return {
       name: this.name,
       image: this.#container.image ?? '',
       imageID: '',
-      ready: running ? (this.#probes?.ready ?? false) : this.#isCompletedInit(),
-      started: running && (this.#probes?.started ?? false),
-      restartCount: Math.max(0, this.#attempt),
+      ready: ready || (this.#options.role === 'init' && state.terminated?.exitCode === 0),
+      started,
+      restartCount: Math.max(0, attempt),
       ...(this.#containerId && { containerID: this.#containerId }),
-      state: this.#state,
-      lastState: this.#lastState ?? {},
+      state,
+      lastState: lastState ?? {},
     };
   }
 
   /** Where the log of the present (or last) run lies; `previous` = the run before. */
   logKey(previous: boolean): ContainerKey | undefined {
-    const attempt = this.#attempt - (previous ? 1 : 0);
-    return attempt < 0 ? undefined : { podUid: this.#options.podUid, container: this.name, attempt };
+    const attempt = this.#history.attempt - (previous ? 1 : 0);
+    return attempt < 0 ? undefined : this.#key(attempt);
   }
 
   /** Another image means another run; nothing else of a container can change. */
@@ -134,6 +124,7 @@ export class ContainerWorker {
   /** Leaves the process running and stops keeping it. */
   async release(): Promise<void> {
     this.#released = true;
+    this.#history.freeze();
     this.#abort.abort(new Error('kubelet stopped'));
     this.#probes?.[Symbol.dispose]();
     this.#process?.release();
@@ -142,10 +133,8 @@ export class ContainerWorker {
 
   async #run(): Promise<boolean> {
     let live = this.#options.resume ? await this.#takeOver() : undefined;
-    if (!live && this.#state.terminated) {
-      const { exitCode } = this.#state.terminated;
-      if (!this.#wantsRestart(exitCode)) return exitCode === 0;
-    }
+    const before = live ? undefined : this.#history.state.terminated;
+    if (before && !this.#wantsRestart(before.exitCode)) return before.exitCode === 0;
     while (!this.#abort.signal.aborted) {
       live ??= await this.#launch();
       if (!live) {
@@ -157,7 +146,7 @@ export class ContainerWorker {
       if (!this.#wantsRestart(exit.exitCode)) return exit.exitCode === 0;
       await this.#backOff();
     }
-    return this.#state.terminated?.exitCode === 0;
+    return this.#history.state.terminated?.exitCode === 0;
   }
 
   #wantsRestart(exitCode: number): boolean {
@@ -166,16 +155,8 @@ export class ContainerWorker {
 
   /** Goes on where the last kubelet was: finds the process again or what became of it. */
   async #takeOver(): Promise<ContainerProcess | undefined> {
-    const memory = recall(this.#folder);
-    if (!memory) return undefined;
-    this.#attempt = memory.attempt;
-    this.#level = memory.restartLevel;
-    this.#lastState = memory.lastState;
-    this.#state = memory.state;
-    if (!memory.state.running) {
-      if (memory.state.waiting && memory.lastState?.terminated) this.#state = memory.lastState;
-      return undefined;
-    }
+    const memory = this.#history.resume();
+    if (!memory?.state.running) return undefined;
     const key = this.#key();
     const live = await this.#adopt(key);
     if (live) {
@@ -185,7 +166,7 @@ export class ContainerWorker {
     }
     const code = this.#deps.runtime.recordedExit(key);
     const finishedAtMs = this.#deps.clock.nowMs();
-    const exit = { exitCode: code ?? 137, finishedAtMs, known: code !== undefined };
+    const exit = { exitCode: code ?? EXIT_UNKNOWN, finishedAtMs, known: code !== undefined };
     this.#become({ terminated: this.#terminated(exit, memory.state.running.startedAt) });
     return undefined;
   }
@@ -206,15 +187,15 @@ export class ContainerWorker {
   }
 
   async #launch(): Promise<ContainerProcess | undefined> {
-    const attempt = this.#attempt + 1;
+    const attempt = this.#history.attempt + 1;
     try {
       const plan = await this.#deps.plan(this.#container, attempt);
       if (this.#abort.signal.aborted) return undefined;
       const live = await this.#deps.runtime.launch(plan);
-      if (this.#state.terminated) this.#lastState = { terminated: this.#state.terminated };
-      this.#attempt = attempt;
+      this.#history.begin(attempt);
       this.#restartAsked = false;
-      this.#forgetRun(attempt - 2);
+      // of ended runs only the last is kept, for `logs --previous`
+      if (attempt >= 2) this.#deps.runtime.folders.forget(this.#key(attempt - 2));
       return live;
     } catch (error) {
       this.#createFailed(error);
@@ -227,7 +208,6 @@ export class ContainerWorker {
     const reason = CREATE_REASONS[code] ?? 'CreateContainerError';
     if (!CREATE_REASONS[code]) this.#deps.log.warn('container not created', { container: this.name, error });
     this.#deps.event('Warning', 'Failed', `Error: ${messageOf(error)}`);
-    if (this.#state.terminated) this.#lastState = { terminated: this.#state.terminated };
     this.#become({ waiting: { reason, message: messageOf(error) } });
   }
 
@@ -248,20 +228,19 @@ export class ContainerWorker {
     this.#probes = undefined;
     this.#process = undefined;
     this.#ending = undefined;
-    this.#level = restartLevel(this.#level, exit.finishedAtMs - live.record.startedAtMs);
-    this.#become({ terminated: this.#terminated(exit, startedAt) });
+    this.#history.end(this.#terminated(exit, startedAt), exit.finishedAtMs - live.record.startedAtMs);
+    this.#deps.onChange();
     return exit;
   }
 
-  #newProbes(live: ContainerProcess, memory: ContainerMemory | undefined): ContainerProbes {
-    const before = memory && { ready: memory.ready, started: memory.started };
+  #newProbes(live: ContainerProcess, before: Probed | undefined): ContainerProbes {
     const probes: ContainerProbes = new ContainerProbes(this.#deps, {
       container: this.#container,
       process: live,
       before,
       onChange: () => {
         if (probes.started) this.#announceStart();
-        this.#save();
+        this.#history.save();
         this.#deps.onChange();
       },
       onFatal: (reason, graceSeconds) => {
@@ -274,48 +253,26 @@ export class ContainerWorker {
   }
 
   /** Ends the present process, once; asked again with less grace (a forced deletion) it is killed sooner. */
-  #end(graceMs: number): Promise<void> {
+  async #end(graceMs: number): Promise<void> {
     const live = this.#process;
-    if (!live) return Promise.resolve();
-    const killAtMs = this.#deps.clock.monotonicMs() + Math.max(GRACE_MIN_MS, graceMs);
-    if (!this.#ending) {
-      this.#killAtMs = killAtMs;
-      this.#ending = this.#endProcess(live, graceMs);
-    } else if (killAtMs < this.#killAtMs) {
-      this.#killAtMs = killAtMs;
-      const timer = this.#deps.clock.setTimer(
-        killAtMs - this.#deps.clock.monotonicMs(),
-        () => void live.kill(),
-      );
-      void live.exited.then(() => timer[Symbol.dispose]());
+    if (!live) return;
+    if (this.#ending) this.#ending.hasten(graceMs);
+    else {
+      this.#ending = new ContainerEnding(this.#deps.clock, {
+        process: live,
+        signal: (this.#container.lifecycle?.stopSignal ?? 'SIGTERM') as NodeJS.Signals,
+        graceMs,
+        preStop: async (limitMs) => await this.#probes?.preStop(limitMs),
+      });
     }
-    return this.#ending;
-  }
-
-  async #endProcess(live: ContainerProcess, graceMs: number): Promise<void> {
-    const { clock } = this.#deps;
-    const deadlineMs = clock.monotonicMs() + graceMs;
-    const over = new AbortController();
-    void live.exited.then(() => over.abort());
-    await this.#probes?.preStop(graceMs);
-    const leftMs = Math.max(GRACE_MIN_MS, deadlineMs - clock.monotonicMs());
-    const killTimer = clock.setTimer(leftMs, () => void live.kill());
-    const signal = (this.#container.lifecycle?.stopSignal ?? 'SIGTERM') as NodeJS.Signals;
-    // A process that was only just started may not be there yet: ask again until someone hears it.
-    while (!over.signal.aborted && !live.signal(signal)) {
-      await new Promise<void>((resolve) => clock.setTimer(KILL_ROUND_MS, resolve));
-    }
-    await live.exited;
-    killTimer[Symbol.dispose]();
+    await this.#ending.done;
   }
 
   async #backOff(): Promise<void> {
-    const delayMs = this.#restartAsked ? 0 : restartDelayMs(this.#level);
-    if (!this.#restartAsked) this.#level++;
+    const delayMs = this.#restartAsked ? 0 : this.#history.nextDelayMs();
     if (delayMs === 0 || this.#abort.signal.aborted) return;
     const message = `back-off ${formatDelay(delayMs)} restarting failed container=${this.name} pod=${this.#options.podText}`;
-    const terminated = this.#state.terminated;
-    if (terminated) this.#lastState = { terminated };
+    const { terminated } = this.#history.state;
     this.#become({ waiting: { reason: 'CrashLoopBackOff', message } });
     this.#deps.event('Warning', 'BackOff', `Back-off restarting failed container ${this.name}`);
     await this.#pause(delayMs);
@@ -326,58 +283,25 @@ export class ContainerWorker {
     await sleep(this.#deps.clock, delayMs, this.#abort.signal).catch(() => {}); // stopped: the loop sees it
   }
 
-  #terminated(exit: ContainerExit, startedAt: string | undefined): Terminated {
+  #terminated(exit: ContainerExit, startedAt: string | undefined): ReturnType<typeof terminatedState> {
     const key = this.#key();
-    const message = exit.known
-      ? terminationMessage(this.#container, exit.exitCode, {
-          terminationLog: this.#deps.terminationLog(this.#container, key.attempt),
-          log: this.#deps.runtime.folders.log(key),
-        })
-      : 'The container could not be located when the kubelet looked for it';
-    const reason = exit.known ? (exit.exitCode === 0 ? 'Completed' : 'Error') : 'ContainerStatusUnknown';
-    return {
-      exitCode: exit.exitCode,
-      reason,
-      ...(message && { message }),
-      ...(startedAt && { startedAt }),
-      finishedAt: secondTime(exit.finishedAtMs),
-      ...(this.#containerId && { containerID: this.#containerId }),
-    };
-  }
-
-  #become(state: ContainerState): void {
-    this.#state = state;
-    this.#save();
-    this.#deps.onChange();
-  }
-
-  #save(): void {
-    if (this.#attempt < 0 || this.#released) return;
-    remember(this.#folder, {
-      attempt: this.#attempt,
-      restartLevel: this.#level,
-      state: this.#state,
-      lastState: this.#lastState,
-      ready: this.#probes?.ready ?? false,
-      started: this.#probes?.started ?? false,
+    return terminatedState({
+      container: this.#container,
+      exit,
+      containerId: this.#containerId,
+      startedAt,
+      terminationLog: this.#deps.terminationLog(this.#container, key.attempt),
+      log: this.#deps.runtime.folders.log(key),
     });
   }
 
-  /** Of ended runs only the last is kept, for `logs --previous`. */
-  #forgetRun(attempt: number): void {
-    if (attempt < 0) return;
-    const key = { podUid: this.#options.podUid, container: this.name, attempt };
-    rmSync(this.#deps.runtime.folders.attempt(key), { recursive: true, force: true });
-    const log = this.#deps.runtime.folders.log(key);
-    for (const part of ['', '.1', '.2', '.3', '.4']) rmSync(log + part, { force: true });
+  #become(state: ContainerState): void {
+    this.#history.become(state);
+    this.#deps.onChange();
   }
 
-  #key(): ContainerKey {
-    return { podUid: this.#options.podUid, container: this.name, attempt: this.#attempt };
-  }
-
-  #isCompletedInit(): boolean {
-    return this.#options.role === 'init' && this.#state.terminated?.exitCode === 0;
+  #key(attempt = this.#history.attempt): ContainerKey {
+    return { podUid: this.#options.podUid, container: this.name, attempt };
   }
 }
 

@@ -16,7 +16,8 @@ export interface ContainerExit {
   readonly known: boolean;
 }
 
-const EXIT_UNKNOWN = 137;
+/** The code of a run whose end nobody saw: as if SIGKILL had ended it. */
+export const EXIT_UNKNOWN = 137;
 
 interface ProcessDeps {
   readonly clock: Clock;

@@ -1,5 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { LOG_FILES_MAX } from '../limits.ts';
+import { logParts } from '../logs/log-file.ts';
 import type { InputMode } from './container-input.ts';
 
 /** Which run of which container: the name under which everything about it is kept. */
@@ -48,6 +50,14 @@ export class PodFolders {
   /** The log of one run; rotated parts have .1, .2 ... appended, older ones higher. */
   log(key: ContainerKey): string {
     return join(this.pod(key.podUid), 'logs', safeName(key.container), `${key.attempt}.log`);
+  }
+
+  /** Removes what one run left, with its log. */
+  forget(key: ContainerKey): void {
+    const log = this.log(key);
+    for (const path of [this.attempt(key), ...logParts(log, LOG_FILES_MAX)]) {
+      rmSync(path, { recursive: true, force: true });
+    }
   }
 }
 
