@@ -1,3 +1,4 @@
+import { fallsThrough } from '../fallthrough.ts';
 import type { Endpoint } from '../../endpoints/endpoint.ts';
 import type { ServiceEntry } from '../../endpoints/service-port.ts';
 import { foldName, isWithin, labelsBelow } from '../wire/name.ts';
@@ -54,7 +55,7 @@ export function explainName(
   const answer = answerTo(view, options, zone, name, type, serverAddresses, say);
   const rcode = answer.rcode === 'NXDOMAIN' && !view.synced ? 'SERVFAIL' : answer.rcode;
   say('answer', verdict(rcode, answer));
-  if (answer.rcode === 'NXDOMAIN' && fallsThrough(options, name)) {
+  if (answer.rcode === 'NXDOMAIN' && fallsThrough(options.fallthrough, name)) {
     say('rule', 'fallthrough: the plugins behind kubernetes are asked instead');
   }
   for (const record of answer.answers) say('record', formatRecord(record));
@@ -92,13 +93,6 @@ function verdict(rcode: string, { answers }: ClusterAnswer): string {
   if (rcode !== 'NOERROR') return rcode;
   if (answers.length === 0) return 'NODATA: the name exists, not with this type';
   return answers.length === 1 ? 'one record' : `${answers.length} records`;
-}
-
-function fallsThrough({ fallthrough }: ClusterOptions, name: string): boolean {
-  return (
-    fallthrough !== undefined &&
-    (fallthrough.length === 0 || fallthrough.some((zone) => isWithin(name, zone)))
-  );
 }
 
 function explainForward(

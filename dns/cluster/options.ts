@@ -1,3 +1,4 @@
+import type { Fallthrough } from '../fallthrough.ts';
 import type { Selector } from './selector.ts';
 
 /** What the `kubernetes` stanza says. Zones are absolute and folded. */
@@ -12,7 +13,7 @@ export interface ClusterOptions {
   readonly noEndpoints: boolean;
   readonly ignoreEmptyService: boolean;
   /** Undefined = off; empty = every zone. */
-  readonly fallthrough: readonly string[] | undefined;
+  readonly fallthrough: Fallthrough;
   /** Undefined = all. */
   readonly namespaces: ReadonlySet<string> | undefined;
   readonly namespaceLabels: Selector | undefined;

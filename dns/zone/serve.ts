@@ -1,3 +1,4 @@
+import { type Fallthrough, fallsThrough } from '../fallthrough.ts';
 import type { PluginDeps } from '../plugin.ts';
 import { failure, type ExtendedError, type Handler, type Outcome, type Query } from '../query.ts';
 import { replyTo, type Message } from '../wire/message.ts';
@@ -7,8 +8,7 @@ import { lookUpZone } from './look-up.ts';
 import type { ZoneData } from './zone-data.ts';
 
 export interface ServeZoneOptions {
-  /** Undefined = off; empty = every zone. */
-  readonly fallthrough: readonly string[] | undefined;
+  readonly fallthrough: Fallthrough;
 }
 
 /** Answers a question from the zone that holds it; aliases that lead out of it are asked of the whole server. */
@@ -27,7 +27,7 @@ export function serveZone(
     dnssec,
     brief: query.transport === 'udp',
   });
-  if (answer.rcode === 'NXDOMAIN' && answer.answers.length === 0 && passes(fallthrough, query.name)) {
+  if (answer.rcode === 'NXDOMAIN' && answer.answers.length === 0 && fallsThrough(fallthrough, query.name)) {
     return next(query);
   }
   const message = replyTo(query.request, answer);
@@ -49,13 +49,6 @@ async function followed(deps: PluginDeps, query: Query, message: Message, name: 
       answers: [...message.answers, ...found.answers],
     },
   };
-}
-
-function passes(fallthrough: readonly string[] | undefined, name: string): boolean {
-  return (
-    fallthrough !== undefined &&
-    (fallthrough.length === 0 || fallthrough.some((zone) => isWithin(name, zone)))
-  );
 }
 
 /** A zone of ours whose data is not there: SERVFAIL, with the reason. */

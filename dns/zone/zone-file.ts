@@ -13,6 +13,7 @@ const FAULTS_SHOWN = 5;
 export class ZoneFile {
   readonly path: string;
   readonly origin: string;
+  readonly why = 'the zone file could not be read';
   readonly #log: Logger;
   readonly #bySerial: boolean;
   #read = '';

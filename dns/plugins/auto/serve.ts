@@ -2,12 +2,13 @@ import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { messageOf } from '../../../src/base/fault.ts';
 import { repeat } from '../../../src/base/repeat.ts';
+import type { Fallthrough } from '../../fallthrough.ts';
 import type { Plugin, PluginDeps, ZoneSource } from '../../plugin.ts';
 import type { Handler, Outcome, Query } from '../../query.ts';
 import type { UserRegex } from '../../user-regex.ts';
 import { foldName, isWithin, parseName } from '../../wire/name.ts';
 import { ZoneFile } from '../../zone/zone-file.ts';
-import { ZoneFiles } from '../../zone/zone-files.ts';
+import { ServedZones } from '../../zone/served-zones.ts';
 
 export interface AutoOptions {
   /** Only zones within these are served. */
@@ -21,7 +22,7 @@ export interface AutoOptions {
   readonly reloadMs: number;
   /** A changed file is taken only with another serial. */
   readonly bySerial: boolean;
-  readonly fallthrough: readonly string[] | undefined;
+  readonly fallthrough: Fallthrough;
 }
 
 /** Files of one folder that are looked at; the rest is named in the log. */
@@ -39,13 +40,13 @@ class Auto implements Plugin {
   readonly name = 'auto';
   readonly #deps: PluginDeps;
   readonly #options: AutoOptions;
-  readonly #files: ZoneFiles;
+  readonly #files: ServedZones<ZoneFile>;
   #following: Disposable | undefined;
 
   constructor(deps: PluginDeps, options: AutoOptions) {
     this.#deps = deps;
     this.#options = options;
-    this.#files = new ZoneFiles(deps, options);
+    this.#files = new ServedZones(deps, options);
   }
 
   get zoneSource(): ZoneSource {

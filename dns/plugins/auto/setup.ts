@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import type { Fallthrough } from '../../fallthrough.ts';
 import { expectArgs, readDurationMs, readOptions, readZones, zonesOrBlock } from '../../corefile/options.ts';
 import type { Directive } from '../../plugin.ts';
 import { compileRegex, readRegex, type UserRegex } from '../../user-regex.ts';
@@ -19,7 +20,7 @@ export const auto: Directive = {
     let origin = DEFAULT_ORIGIN;
     let reloadMs = RELOAD_MS;
     let bySerial = true;
-    let fallthrough: readonly string[] | undefined;
+    let fallthrough: Fallthrough;
     readOptions(context, {
       directory: (line) => {
         if (!expectArgs(context, line, 1, 3)) return;

@@ -1,9 +1,10 @@
 import { hasCode, messageOf } from '../../../src/base/fault.ts';
 import { repeat } from '../../../src/base/repeat.ts';
+import type { Fallthrough } from '../../fallthrough.ts';
 import type { Plugin, PluginDeps, ZoneSource } from '../../plugin.ts';
 import type { Handler, Outcome, Query } from '../../query.ts';
 import { ZoneFile } from '../../zone/zone-file.ts';
-import { ZoneFiles } from '../../zone/zone-files.ts';
+import { ServedZones } from '../../zone/served-zones.ts';
 
 export interface FileOptions {
   readonly path: string;
@@ -12,7 +13,7 @@ export interface FileOptions {
   readonly reloadMs: number;
   /** A changed file is taken only with another serial. */
   readonly bySerial: boolean;
-  readonly fallthrough: readonly string[] | undefined;
+  readonly fallthrough: Fallthrough;
 }
 
 /** Rejects with Fault ZONE_INVALID for a file that is no zone; one that is not there may come later. */
@@ -27,13 +28,13 @@ class File implements Plugin {
   readonly name = 'file';
   readonly #deps: PluginDeps;
   readonly #options: FileOptions;
-  readonly #files: ZoneFiles;
+  readonly #files: ServedZones<ZoneFile>;
   #following: Disposable | undefined;
 
   constructor(deps: PluginDeps, options: FileOptions) {
     this.#deps = deps;
     this.#options = options;
-    this.#files = new ZoneFiles(deps, options);
+    this.#files = new ServedZones(deps, options);
     for (const zone of options.zones)
       this.#files.byOrigin.set(zone, new ZoneFile(deps, options.path, zone, options));
   }

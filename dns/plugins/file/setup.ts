@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import type { Fallthrough } from '../../fallthrough.ts';
 import { expectArgs, readDurationMs, readOptions, readZones, zonesOrBlock } from '../../corefile/options.ts';
 import type { Directive } from '../../plugin.ts';
 import { openFile } from './serve.ts';
@@ -14,7 +15,7 @@ export const file: Directive = {
     const [path, ...zones] = context.stanza.args;
     let reloadMs = RELOAD_MS;
     let bySerial = true;
-    let fallthrough: readonly string[] | undefined;
+    let fallthrough: Fallthrough;
     readOptions(context, {
       reload: (line) => {
         if (expectArgs(context, line, 1, 1)) reloadMs = readDurationMs(context, line.args[0]!) ?? reloadMs;

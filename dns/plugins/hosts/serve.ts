@@ -1,4 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
+import { type Fallthrough, fallsThrough } from '../../fallthrough.ts';
 import { messageOf } from '../../../src/base/fault.ts';
 import { Gauge } from '../../../src/base/metrics.ts';
 import { repeat } from '../../../src/base/repeat.ts';
@@ -18,8 +19,7 @@ export interface HostsOptions {
   readonly reloadMs: number;
   readonly reverse: boolean;
   readonly strict: boolean;
-  /** Undefined = off; empty = every zone. */
-  readonly fallthrough: readonly string[] | undefined;
+  readonly fallthrough: Fallthrough;
   /** `fallthrough` holds for other types than A, AAAA and PTR of names that are known, too. */
   readonly fallthroughUnsupported: boolean;
 }
@@ -77,14 +77,14 @@ class Hosts implements Plugin {
     if (!inZone && !(type === 'PTR' && found !== undefined && found.length > 0)) return next(query);
     if (found === undefined) {
       // Reverse names that are not ours are somebody else's, whatever `fallthrough` says: that of a cluster, mostly.
-      const passes = type === 'PTR' || this.#passes(this.#options.fallthrough, name);
+      const passes = type === 'PTR' || fallsThrough(this.#options.fallthrough, name);
       return passes ? next(query) : this.#unknown(query);
     }
     if (
       found.length === 0 &&
       this.#unsupported(type) &&
       this.#options.fallthroughUnsupported &&
-      this.#passes(this.#options.fallthrough, name)
+      fallsThrough(this.#options.fallthrough, name)
     ) {
       return next(query);
     }
@@ -119,10 +119,6 @@ class Hosts implements Plugin {
 
   #unsupported(type: string): boolean {
     return type !== 'A' && type !== 'AAAA' && type !== 'PTR';
-  }
-
-  #passes(zones: readonly string[] | undefined, name: string): boolean {
-    return zones !== undefined && (zones.length === 0 || zones.some((zone) => isWithin(name, zone)));
   }
 }
 

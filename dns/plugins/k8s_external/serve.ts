@@ -1,3 +1,4 @@
+import { type Fallthrough, fallsThrough } from '../../fallthrough.ts';
 import { canonicalAddress } from '../../../src/net/ip.ts';
 import { addressRecord, addressRecords, srvRecords } from '../../cluster/host-records.ts';
 import { zoneOf } from '../../cluster/look-up.ts';
@@ -7,7 +8,7 @@ import { reverseAddress } from '../../cluster/reverse-name.ts';
 import type { Plugin, PluginDeps } from '../../plugin.ts';
 import { failure, type Handler, type Outcome, type Query } from '../../query.ts';
 import { record, replyTo, type ResourceRecord, type TypedRecord } from '../../wire/message.ts';
-import { isWithin, labelsBelow, zoneAsAsked } from '../../wire/name.ts';
+import { labelsBelow, zoneAsAsked } from '../../wire/name.ts';
 import type { Rcode } from '../../wire/numbers.ts';
 import { KubernetesPlugin } from '../kubernetes/serve.ts';
 import { externalNames, externalNode } from './node.ts';
@@ -19,7 +20,7 @@ export interface ExternalOptions {
   readonly apex: string;
   readonly ttlSeconds: number;
   readonly headless: boolean;
-  readonly fallthrough: readonly string[] | undefined;
+  readonly fallthrough: Fallthrough;
 }
 
 export function openExternal(deps: PluginDeps, options: ExternalOptions): Plugin {
@@ -61,13 +62,8 @@ class External implements Plugin {
     const found = this.#look(kubernetes, query, zone);
     if (found instanceof Promise)
       return found.then((settled) => this.#reply(kubernetes, query, zone, settled));
-    if (found.rcode === 'NXDOMAIN' && this.#passes(query.name)) return next(query);
+    if (found.rcode === 'NXDOMAIN' && fallsThrough(this.#options.fallthrough, query.name)) return next(query);
     return this.#reply(kubernetes, query, zone, found);
-  }
-
-  #passes(name: string): boolean {
-    const zones = this.#options.fallthrough;
-    return zones !== undefined && (zones.length === 0 || zones.some((zone) => isWithin(name, zone)));
   }
 
   #look(kubernetes: KubernetesPlugin, query: Query, zone: string): Found | Promise<Found> {

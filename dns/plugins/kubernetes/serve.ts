@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { fallsThrough } from '../../fallthrough.ts';
 import { canonicalAddress } from '../../../src/net/ip.ts';
 import type { ClusterContext } from '../../cluster/answer.ts';
 import { LiveView, type VisibleBatch } from '../../cluster/live-view.ts';
@@ -13,7 +14,7 @@ import { StaleTable, TableSaver } from './stale-table.ts';
 import type { ChainView, CompiledNames, Plugin, PluginDeps, ZoneSource } from '../../plugin.ts';
 import { failure, type Handler, type Outcome, type Query } from '../../query.ts';
 import { record, replyTo } from '../../wire/message.ts';
-import { isWithin, labelsBelow } from '../../wire/name.ts';
+import { labelsBelow } from '../../wire/name.ts';
 
 const WHY = '_why.';
 /** A character string of a TXT record holds 255 bytes; the names in it are ASCII. */
@@ -157,15 +158,14 @@ export class KubernetesPlugin implements Plugin {
       const known = this.#stale?.answer(query);
       if (known) return known;
     }
-    if (answer.rcode === 'NXDOMAIN' && answer.answers.length === 0 && this.#fallsThrough(query.name)) {
+    if (
+      answer.rcode === 'NXDOMAIN' &&
+      answer.answers.length === 0 &&
+      fallsThrough(this.options.fallthrough, query.name)
+    ) {
       return next(query);
     }
     return replyFrom(this.context, query.request, zone, unlessLoading(this.context, answer));
-  }
-
-  #fallsThrough(name: string): boolean {
-    const zones = this.options.fallthrough;
-    return zones !== undefined && (zones.length === 0 || zones.some((zone) => isWithin(name, zone)));
   }
 }
 

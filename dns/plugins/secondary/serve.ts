@@ -1,12 +1,12 @@
 import { messageOf } from '../../../src/base/fault.ts';
 import { canonicalAddress } from '../../../src/net/ip.ts';
+import type { Fallthrough } from '../../fallthrough.ts';
 import type { Plugin, PluginDeps, ZoneSource } from '../../plugin.ts';
 import { failure, type Handler, type Outcome, type Peer, type Query } from '../../query.ts';
 import { replyTo } from '../../wire/message.ts';
 import { tsigKey } from '../tsig/key-of.ts';
-import { longestZone, serveZone, zoneNotReady } from '../../zone/serve.ts';
 import type { Primary } from '../../zone/transfer-client.ts';
-import { ZoneListeners } from '../../zone/zone-listeners.ts';
+import { ServedZones } from '../../zone/served-zones.ts';
 import { CATALOG_MEMBERS, readCatalog } from './catalog.ts';
 import { ZoneReplica } from './replica.ts';
 
@@ -17,7 +17,7 @@ export interface SecondaryOptions {
   readonly key: string | undefined;
   /** The zones are catalogs (RFC 9432) whose members are fetched too, if they are within these; empty = all. */
   readonly catalog: readonly string[] | undefined;
-  readonly fallthrough: readonly string[] | undefined;
+  readonly fallthrough: Fallthrough;
 }
 
 /** Throws Fault TSIG_KEY_UNKNOWN. */
@@ -32,52 +32,47 @@ class Secondary implements Plugin {
   readonly #deps: PluginDeps;
   readonly #options: SecondaryOptions;
   readonly #primaries: readonly Primary[];
-  readonly #replicas = new Map<string, ZoneReplica>();
+  readonly #zones: ServedZones<ZoneReplica>;
   /** Members by their catalog. */
   readonly #members = new Map<string, ReadonlySet<string>>();
-  readonly #listeners = new ZoneListeners();
 
   constructor(deps: PluginDeps, options: SecondaryOptions) {
     this.#deps = deps;
     this.#options = options;
+    this.#zones = new ServedZones(deps, options);
     const key = options.key === undefined ? undefined : tsigKey(deps, options.key);
     this.#primaries = options.primaries.map((peer) => ({ ...peer, key }));
     for (const zone of options.zones) this.#follow(zone);
   }
 
   get zoneSource(): ZoneSource {
-    return {
-      zones: [...this.#replicas.keys()],
-      records: (zone) => this.#replicas.get(zone)?.zone?.records(),
-      serial: (zone) => this.#replicas.get(zone)?.zone?.serial,
-      subscribe: (listener) => this.#listeners.subscribe(listener),
-    };
+    return this.#zones.source;
   }
 
   serve(query: Query, next: Handler): Outcome | Promise<Outcome> {
-    const name = longestZone(query.name, this.#replicas.keys());
-    if (name === undefined) return next(query);
-    const replica = this.#replicas.get(name)!;
-    if (query.request.opcode === 'NOTIFY') return this.#notified(query, replica);
-    if (!replica.zone) return zoneNotReady(name, replica.why);
-    return serveZone(this.#deps, replica.zone, query, next, this.#options);
+    if (query.request.opcode !== 'NOTIFY') return this.#zones.serve(query, next);
+    const replica = this.#zones.holding(query.name);
+    return replica ? this.#notified(query, replica) : next(query);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const replica of this.#replicas.values()) replica[Symbol.dispose]();
+    for (const replica of this.#zones.byOrigin.values()) replica[Symbol.dispose]();
   }
 
   #follow(zone: string): void {
     const onChange = (): void => {
-      this.#listeners.changed(zone);
+      this.#zones.changed(zone);
       if (this.#options.catalog && this.#options.zones.includes(zone)) this.#followMembers(zone);
     };
-    this.#replicas.set(zone, new ZoneReplica(this.#deps, { zone, primaries: this.#primaries, onChange }));
+    this.#zones.byOrigin.set(
+      zone,
+      new ZoneReplica(this.#deps, { zone, primaries: this.#primaries, onChange }),
+    );
   }
 
   /** Takes new members of a catalog in and lets those go that it names no more. */
   #followMembers(catalog: string): void {
-    const zone = this.#replicas.get(catalog)?.zone;
+    const zone = this.#zones.byOrigin.get(catalog)?.zone;
     if (!zone) return;
     const read = readCatalog(zone, this.#options.catalog ?? []);
     if (!read.ok) {
@@ -85,12 +80,12 @@ class Secondary implements Plugin {
       return;
     }
     const before = this.#members.get(catalog) ?? new Set<string>();
-    const others = new Set(this.#replicas.keys()).difference(before);
+    const others = new Set(this.#zones.byOrigin.keys()).difference(before);
     // A zone that is served already, or a member of another catalog, is not taken over (RFC 9432 section 5.2).
     const members = new Set(read.members.filter((member) => !others.has(member)).slice(0, CATALOG_MEMBERS));
     for (const gone of before.difference(members)) {
-      this.#replicas.get(gone)?.[Symbol.dispose]();
-      this.#replicas.delete(gone);
+      this.#zones.byOrigin.get(gone)?.[Symbol.dispose]();
+      this.#zones.byOrigin.delete(gone);
     }
     for (const added of members.difference(before)) this.#follow(added);
     this.#members.set(catalog, members);

@@ -1,3 +1,4 @@
+import type { Fallthrough } from '../../fallthrough.ts';
 import { familyOf, splitHostPort } from '../../../src/net/ip.ts';
 import { expectArgs, readOptions, readWord, readZones, zonesOrBlock } from '../../corefile/options.ts';
 import type { Directive } from '../../plugin.ts';
@@ -15,7 +16,7 @@ export const secondary: Directive = {
     const primaries: Peer[] = [];
     let key: string | undefined;
     let catalog: readonly string[] | undefined;
-    let fallthrough: readonly string[] | undefined;
+    let fallthrough: Fallthrough;
     readOptions(context, {
       transfer: (line) => {
         if (!expectArgs(context, line, 2, Infinity)) return;

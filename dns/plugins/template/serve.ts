@@ -1,3 +1,4 @@
+import { fallsThrough } from '../../fallthrough.ts';
 import { messageOf } from '../../../src/base/fault.ts';
 import type { Plugin, PluginDeps } from '../../plugin.ts';
 import { failure, type Outcome, type Query } from '../../query.ts';
@@ -52,7 +53,7 @@ export function openTemplate(deps: PluginDeps, options: TemplateOptions): Plugin
       const fitting = zone !== undefined && fits(recordClass, question.class) && fits(type, question.type);
       if (!fitting) return next(query);
       const found = matchOf(options, query);
-      if (!found) return passes(options, name) ? next(query) : notMatched();
+      if (!found) return fallsThrough(options.fallthrough, name) ? next(query) : notMatched();
       const labels = { server: query.listener, zone, view: query.view, class: recordClass, type };
       matched.inc(labels);
       try {
@@ -68,13 +69,6 @@ export function openTemplate(deps: PluginDeps, options: TemplateOptions): Plugin
 
 function fits(wanted: string, asked: string): boolean {
   return wanted === 'ANY' || asked === 'ANY' || wanted === asked;
-}
-
-function passes({ fallthrough }: TemplateOptions, name: string): boolean {
-  return (
-    fallthrough !== undefined &&
-    (fallthrough.length === 0 || fallthrough.some((zone) => isWithin(name, zone)))
-  );
 }
 
 /** As CoreDNS has it: a zone of templates without one for this name is a mistake of the Corefile. */

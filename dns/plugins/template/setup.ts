@@ -1,3 +1,4 @@
+import type { Fallthrough } from '../../fallthrough.ts';
 import { expectArgs, readInteger, readOptions, readZones } from '../../corefile/options.ts';
 import type { Line, Token } from '../../corefile/syntax.ts';
 import type { Directive, SetupContext } from '../../plugin.ts';
@@ -49,7 +50,7 @@ export interface TemplateBody {
   readonly rcode: Rcode;
   readonly extended: ExtendedError | undefined;
   /** Undefined = off; empty = every zone. */
-  readonly fallthrough: readonly string[] | undefined;
+  readonly fallthrough: Fallthrough;
 }
 
 function readBody(context: SetupContext): TemplateBody {
@@ -59,7 +60,7 @@ function readBody(context: SetupContext): TemplateBody {
   const sections = { answer: [], authority: [], additional: [] } as Record<string, RecordTemplate[]>;
   let rcode: Rcode = 'NOERROR';
   let extended: ExtendedError | undefined;
-  let fallthrough: readonly string[] | undefined;
+  let fallthrough: Fallthrough;
   const section = (line: Line): void => {
     if (!expectArgs(context, line, 1, Infinity)) return;
     const nodes = readTemplate(context, line.args);
