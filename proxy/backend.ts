@@ -1,5 +1,5 @@
 import type { NodeView, NodeViewChanges, ServicePortView } from '../endpoints/node-view.ts';
-import type { Family } from '../src/net/ip.ts';
+import type { Family, Transport } from '../src/net/ip.ts';
 
 export type ProxyMode = 'userspace' | 'iptables' | 'ipvs' | 'nftables';
 
@@ -75,7 +75,7 @@ export interface Packet {
   readonly inputInterface: string | undefined;
   readonly destinationAddress: string;
   readonly destinationPort: number;
-  readonly protocol: 'tcp' | 'udp' | 'sctp';
+  readonly protocol: Transport;
 }
 
 /** Where the packet ends. `backends` are `ip:port`, IPv6 in brackets, ascending. */

@@ -1,5 +1,6 @@
 import { hash as digestOf } from 'node:crypto';
 import type { EndpointAddressPort, ServicePortView } from '../../endpoints/node-view.ts';
+import { transportOf } from '../../src/api/kinds/meta.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
 
 /** kube-proxy's chains, by the names that tools and people know. */
@@ -35,7 +36,7 @@ export function portName(view: ServicePortView): string {
 }
 
 export function portChains(view: ServicePortView): PortChains {
-  const hash = chainHash(portName(view) + view.protocol.toLowerCase());
+  const hash = chainHash(portName(view) + transportOf(view.protocol));
   return {
     cluster: `KUBE-SVC-${hash}`,
     local: `KUBE-SVL-${hash}`,
@@ -45,7 +46,7 @@ export function portChains(view: ServicePortView): PortChains {
 }
 
 export function endpointChain(view: ServicePortView, endpoint: EndpointAddressPort): string {
-  const key = portName(view) + view.protocol.toLowerCase() + joinHostPort(endpoint.address, endpoint.port);
+  const key = portName(view) + transportOf(view.protocol) + joinHostPort(endpoint.address, endpoint.port);
   return `KUBE-SEP-${chainHash(key)}`;
 }
 

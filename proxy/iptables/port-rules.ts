@@ -1,4 +1,5 @@
 import type { EndpointAddressPort, NodeSettings, ServicePortView } from '../../endpoints/node-view.ts';
+import { transportOf } from '../../src/api/kinds/meta.ts';
 import { cidrContains, hostCidr, parseCidr } from '../../src/net/cidr.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
 import type { Match, Rule, Target } from '../../src/net/iptables-rule.ts';
@@ -48,14 +49,10 @@ interface Port {
 
 const jump = (chain: string): Target => ({ kind: 'jump', chain });
 const to = (view: ServicePortView, address: string, port = view.port): Match[] => [
-  { kind: 'protocol', protocol: protocolOf(view) },
+  { kind: 'protocol', protocol: transportOf(view.protocol) },
   { kind: 'destination', cidr: hostCidr(address) },
   { kind: 'destination-port', port },
 ];
-
-export function protocolOf(view: ServicePortView): 'tcp' | 'udp' | 'sctp' {
-  return view.protocol === 'TCP' ? 'tcp' : view.protocol === 'UDP' ? 'udp' : 'sctp';
-}
 
 /** Compiles one port with kube-proxy's chain layout. Pure. */
 export function compilePort(view: ServicePortView, options: CompileOptions): PortRules {
@@ -120,7 +117,7 @@ function entryRules(port: Port): Pick<PortRules, 'natServices' | 'natNodePorts'>
   for (const address of view.loadBalancerIPs) add('loadbalancer IP', address, balanced);
   if (view.nodePort === 0) return { natServices, natNodePorts: [] };
   const matches: Match[] = [
-    { kind: 'protocol', protocol: protocolOf(view) },
+    { kind: 'protocol', protocol: transportOf(view.protocol) },
     { kind: 'destination-port', port: view.nodePort },
   ];
   const rule: Rule = { comment: portName(view), matches, target: jump(port.chains.external) };
@@ -158,7 +155,7 @@ function refusalRules(port: Port): Omit<PortRules, 'natServices' | 'natNodePorts
 
 function toNodePort(view: ServicePortView): Match[] {
   return [
-    { kind: 'protocol', protocol: protocolOf(view) },
+    { kind: 'protocol', protocol: transportOf(view.protocol) },
     { kind: 'address-type', side: 'destination' },
     { kind: 'destination-port', port: view.nodePort },
   ];
@@ -211,7 +208,7 @@ function endpointRules(port: Port, endpoint: EndpointAddressPort): Rule[] {
   const comment = options.endpointComments ? { comment: portName(view) } : {};
   const chain = chainOf(port, endpoint);
   const sticky = view.affinitySeconds > 0 ? options.affinity : undefined;
-  const protocol: Match = { kind: 'protocol', protocol: protocolOf(view) };
+  const protocol: Match = { kind: 'protocol', protocol: transportOf(view.protocol) };
   const remember: Rule = {
     ...comment,
     matches: [protocol],

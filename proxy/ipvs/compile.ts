@@ -1,7 +1,8 @@
 import type { EndpointAddressPort, NodeSettings, ServicePortView } from '../../endpoints/node-view.ts';
+import { transportOf } from '../../src/api/kinds/meta.ts';
 import { cidrContains, parseCidr } from '../../src/net/cidr.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
-import { type IpvsProtocol, type IpvsServer, serverKey, type ServerKey } from '../../src/net/ipvs.ts';
+import { type IpvsServer, serverKey, type ServerKey } from '../../src/net/ipvs.ts';
 import { type EntranceKind } from '../packet/decide.ts';
 import { entrancesOf } from '../packet/entrances.ts';
 import { MODE_TRAITS, type ModeTraits, traitsOf } from '../mode-traits.ts';
@@ -37,7 +38,7 @@ export function compilePort(view: ServicePortView, options: CompileOptions): Com
   const servers = new Map<ServerKey, VirtualServer>();
   const addresses = new Set<string>();
   const put = (kind: SetKind, entry: string): void => void entries.add(kind + FIELD + entry);
-  const protocol = view.protocol.toLowerCase() as IpvsProtocol;
+  const protocol = transportOf(view.protocol);
   for (const { kind, address, port } of entrancesOf(view, nodePortAddresses(node, traits))) {
     const reals = endpointsFor(view, kind, traits).map((endpoint) =>
       joinHostPort(endpoint.address, endpoint.port),
@@ -82,7 +83,7 @@ function putAddress(
   address: string,
   { node, traits }: { readonly node: NodeSettings; readonly traits: ModeTraits },
 ): void {
-  const entry = `${address},${view.protocol.toLowerCase()}:${view.port}`;
+  const entry = `${address},${transportOf(view.protocol)}:${view.port}`;
   if (kind === 'cluster-ip') return put('CLUSTER-IP', entry);
   if (kind === 'external-ip') return put(view.externalLocal ? 'EXTERNAL-IP-LOCAL' : 'EXTERNAL-IP', entry);
   put('LOAD-BALANCER', entry);

@@ -1,4 +1,5 @@
 import type { EndpointAddressPort, NodeSettings, ServicePortView } from '../../endpoints/node-view.ts';
+import { transportOf } from '../../src/api/kinds/meta.ts';
 import { cidrContains, parseCidr } from '../../src/net/cidr.ts';
 
 /**
@@ -58,7 +59,7 @@ export function compileElements(
 ): Elements {
   const elements: Elements = new Map();
   const put = (map: string, key: string, value = ''): void => void elements.set(map + FIELD + key, value);
-  const protocol = view.protocol.toLowerCase();
+  const protocol = transportOf(view.protocol);
   addGroup(put, groups.cluster, slots.cluster, view.affinitySeconds);
   addGroup(put, groups.local, slots.local, view.affinitySeconds);
   if (view.clusterIP !== undefined)

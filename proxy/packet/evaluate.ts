@@ -1,4 +1,5 @@
 import type { NodeView, ServicePortView } from '../../endpoints/node-view.ts';
+import { transportOf } from '../../src/api/kinds/meta.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
 import { familyOf, joinHostPort } from '../../src/net/ip.ts';
 import type { Evaluator, Packet, ProxyMode, Verdict } from '../backend.ts';
@@ -87,7 +88,7 @@ class Side {
   }
 
   #index(port: ServicePortView): void {
-    const protocol = port.protocol.toLowerCase();
+    const protocol = transportOf(port.protocol);
     for (const { kind, address, port: number } of entrancesOf(port, [])) {
       const id = `${protocol} ${joinHostPort(address, number)}`;
       if (!this.#entrances.has(id)) this.#entrances.set(id, { port, kind });

@@ -2,7 +2,7 @@ import { kubeAddress } from '../../endpoints/address.ts';
 import { explainService, type EndpointReason, type PortReasons } from '../../endpoints/explain.ts';
 import type { NodeView } from '../../endpoints/node-view.ts';
 import type { Snapshot } from '../../endpoints/snapshot.ts';
-import { familyOf, joinHostPort } from '../../src/net/ip.ts';
+import { familyOf, joinHostPort, type Transport } from '../../src/net/ip.ts';
 import type { Evaluator, Packet, ProxyMode, Verdict } from '../backend.ts';
 import { viewEvaluator, type PacketTrace } from './evaluate.ts';
 
@@ -146,6 +146,6 @@ export function parsePacket(from: string, to: string): Packet | undefined {
     inputInterface,
     destinationAddress: destination.text,
     destinationPort,
-    protocol: (match?.[4] ?? '').toLowerCase() as Packet['protocol'],
+    protocol: (match?.[4] ?? '').toLowerCase() as Transport,
   };
 }

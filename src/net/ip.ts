@@ -6,6 +6,9 @@ const ZERO = 0x30;
 /** Address families by Kubernetes' names. */
 export type Family = 'IPv4' | 'IPv6';
 
+/** What has ports, as the kernel's tools write it. */
+export type Transport = 'tcp' | 'udp' | 'sctp';
+
 /** The family of a textual address, undefined when it is none. Zone suffixes and IPv4 short forms are none. */
 export function familyOf(text: string): Family | undefined {
   if (parseIpv4(text, undefined)) return 'IPv4';

@@ -1,3 +1,5 @@
+import type { Transport } from './ip.ts';
+
 /**
  * iptables rules as data: rendered for iptables-restore and readable by an evaluator. Only what weft writes is
  * modelled; every value is typed, so no text of a user can become another option of the command line.
@@ -5,7 +7,7 @@
 export type IptablesTable = 'filter' | 'nat' | 'mangle' | 'raw';
 
 export type Match =
-  | { readonly kind: 'protocol'; readonly protocol: 'tcp' | 'udp' | 'sctp' | 'icmp' | 'ipv6-icmp' }
+  | { readonly kind: 'protocol'; readonly protocol: Transport | 'icmp' | 'ipv6-icmp' }
   | { readonly kind: 'source' | 'destination'; readonly cidr: string; readonly negate?: boolean }
   | { readonly kind: 'destination-port'; readonly port: number }
   | { readonly kind: 'in-interface'; readonly name: string; readonly negate?: boolean }

@@ -1,10 +1,8 @@
 import { Fault } from '../base/fault.ts';
-import { joinHostPort, splitHostPort } from './ip.ts';
-
-export type IpvsProtocol = 'tcp' | 'udp' | 'sctp';
+import { joinHostPort, splitHostPort, type Transport } from './ip.ts';
 
 /** `tcp 10.0.0.1:80`: names a virtual server. */
-export type ServerKey = `${IpvsProtocol} ${string}`;
+export type ServerKey = `${Transport} ${string}`;
 
 export interface IpvsServer {
   readonly scheduler: string;
@@ -32,24 +30,24 @@ export type IpvsChange =
     }
   | { readonly verb: 'delete-real'; readonly key: ServerKey; readonly real: string };
 
-export function serverKey(protocol: IpvsProtocol, address: string, port: number): ServerKey {
+export function serverKey(protocol: Transport, address: string, port: number): ServerKey {
   return `${protocol} ${joinHostPort(address, port)}`;
 }
 
 /** What serverKey joined. */
-export function serverPlace(key: ServerKey): { protocol: IpvsProtocol; address: string; port: number } {
+export function serverPlace(key: ServerKey): { protocol: Transport; address: string; port: number } {
   const [protocol = '', rest = ''] = key.split(' ');
   const place = splitHostPort(rest);
   if (!place) throw new Fault('IPVS_FAILED', `no address in ${key}`);
-  return { protocol: protocol as IpvsProtocol, address: place.host, port: place.port };
+  return { protocol: protocol as Transport, address: place.host, port: place.port };
 }
 
-const OPTION: Readonly<Record<IpvsProtocol, string>> = { tcp: '-t', udp: '-u', sctp: '--sctp-service' };
+const OPTION: Readonly<Record<Transport, string>> = { tcp: '-t', udp: '-u', sctp: '--sctp-service' };
 
 /** The change as a line for `ipvsadm --restore`: for people, and to name what failed. */
 export function ipvsLine(change: IpvsChange): string {
   const [protocol = '', address = ''] = change.key.split(' ');
-  const place = `${OPTION[protocol as IpvsProtocol]} ${address}`;
+  const place = `${OPTION[protocol as Transport]} ${address}`;
   switch (change.verb) {
     case 'add-server':
       return `-A ${place} ${serverOptions(change.server)}`;

@@ -1,3 +1,5 @@
+import type { Transport } from '../../net/ip.ts';
+
 /** The parts every Kubernetes object shares. Shapes follow the published OpenAPI document; wire names as they are. */
 export interface OwnerReference {
   apiVersion: string;
@@ -68,6 +70,13 @@ export interface LabelSelector {
 /** An apimachinery IntOrString. */
 export type IntOrString = number | string;
 export type Protocol = 'TCP' | 'UDP' | 'SCTP';
+
+const TRANSPORTS = { TCP: 'tcp', UDP: 'udp', SCTP: 'sctp' } as const;
+
+/** As the kernel's tools and URLs write it. */
+export function transportOf(protocol: Protocol): Transport {
+  return TRANSPORTS[protocol];
+}
 
 /** `namespace/name`; just `name` for cluster-scoped objects. */
 export function objectKey(object: KubeObject): string {

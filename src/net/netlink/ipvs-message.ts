@@ -1,12 +1,5 @@
-import { formatAddress, joinHostPort, parseAddress, splitHostPort } from '../ip.ts';
-import {
-  type IpvsChange,
-  type IpvsProtocol,
-  type IpvsServer,
-  type ServerKey,
-  serverKey,
-  serverPlace,
-} from '../ipvs.ts';
+import { formatAddress, joinHostPort, parseAddress, splitHostPort, type Transport } from '../ip.ts';
+import { type IpvsChange, type IpvsServer, type ServerKey, serverKey, serverPlace } from '../ipvs.ts';
 import { Fault } from '../../base/fault.ts';
 import { attributeAt, attributesOf, type MessageWriter } from './message.ts';
 
@@ -53,7 +46,7 @@ const DEST = {
 const STATS = { CONNS: 1, INBYTES: 4, OUTBYTES: 5 } as const;
 
 const AF = { INET: 2, INET6: 10 } as const;
-const PROTOCOL: Readonly<Record<IpvsProtocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
+const PROTOCOL: Readonly<Record<Transport, number>> = { tcp: 6, udp: 17, sctp: 132 };
 const PERSISTENT = 0x1;
 const ALL_FLAGS = 0xffff_ffff;
 const SCHEDULER_FLAGS = [0x8, 0x10, 0x20] as const;
@@ -161,7 +154,7 @@ export function readServer(payload: Uint8Array): { key: ServerKey; server: IpvsS
   const bits = u32(fields.get(SERVICE.FLAGS));
   const persistSeconds = bits & PERSISTENT ? u32(fields.get(SERVICE.TIMEOUT)) : 0;
   return {
-    key: serverKey(protocol as IpvsProtocol, address, u16be(fields.get(SERVICE.PORT))),
+    key: serverKey(protocol as Transport, address, u16be(fields.get(SERVICE.PORT))),
     server: { scheduler, persistSeconds, flags: flagNames(scheduler, bits) },
   };
 }
