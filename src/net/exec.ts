@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
+import { type Clock, systemClock } from '../base/clock.ts';
 import { Fault } from '../base/fault.ts';
 
 export interface ExecOptions {
@@ -7,6 +9,7 @@ export interface ExecOptions {
   readonly cwd?: string;
   readonly signal?: AbortSignal;
   readonly timeoutMs?: number;
+  readonly outputMaxBytes?: number;
 }
 
 export interface ExecResult {
@@ -21,50 +24,77 @@ export type Exec = (program: string, args: readonly string[], options?: ExecOpti
 export const DEFAULT_EXEC_TIMEOUT_MS = 60_000;
 
 /**
- * Resolves with any exit code; rejects with Fault EXEC_NOT_FOUND when the program is missing, EXEC_TIMEOUT or
- * EXEC_ABORTED when it was killed, EXEC_FAILED for other faults of starting it.
+ * Standard output and standard error together; a program that writes more is killed (EXEC_OUTPUT). The largest that is
+ * ours to read is a dump of kernel rules: some 100 MB for 100,000 services.
  */
-export const exec: Exec = (program, args, options = {}) =>
-  new Promise((resolve, reject) => {
-    const timeoutMs = options.timeoutMs ?? DEFAULT_EXEC_TIMEOUT_MS;
-    const child = spawn(program, [...args], {
-      stdio: ['pipe', 'pipe', 'pipe'],
-      ...(options.env && { env: options.env }),
-      ...(options.cwd && { cwd: options.cwd }),
-    });
-    const out: Buffer[] = [];
-    const err: Buffer[] = [];
-    let killedBy: string | undefined;
-    const kill = (code: string): void => {
-      killedBy = code;
-      child.kill('SIGKILL');
-    };
-    const timer = setTimeout(() => kill('EXEC_TIMEOUT'), timeoutMs);
-    const onAbort = (): void => kill('EXEC_ABORTED');
-    options.signal?.addEventListener('abort', onAbort, { once: true });
-    const cleanup = (): void => {
-      clearTimeout(timer);
-      options.signal?.removeEventListener('abort', onAbort);
-    };
-    child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
-    child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
-    child.stdin.on('error', () => {}); // the program may exit without reading its input; its exit code tells
-    child.on('error', (cause) => {
-      cleanup();
-      const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
-      const message = missing ? `${program} is not installed` : `${program}: ${cause.message}`;
-      reject(new Fault(missing ? 'EXEC_NOT_FOUND' : 'EXEC_FAILED', message, { cause }));
-    });
-    child.on('close', (code) => {
-      cleanup();
-      if (killedBy)
-        return reject(new Fault(killedBy, `${program} ${args.join(' ')} was killed (${killedBy})`));
-      resolve({
-        exitCode: code ?? 1,
-        stdout: Buffer.concat(out).toString(),
-        stderr: Buffer.concat(err).toString(),
+export const DEFAULT_EXEC_OUTPUT_MAX_BYTES = 256 * 1024 * 1024;
+
+/**
+ * Resolves with any exit code; rejects with Fault EXEC_NOT_FOUND when the program is missing, EXEC_TIMEOUT,
+ * EXEC_OUTPUT or EXEC_ABORTED when it was killed, EXEC_FAILED for other faults of starting it.
+ */
+export const exec: Exec = execBy(systemClock);
+
+/** The same, with time limits by another clock. */
+export function execBy(clock: Clock): Exec {
+  return (program, args, options = {}) =>
+    new Promise((resolve, reject) => {
+      const {
+        timeoutMs = DEFAULT_EXEC_TIMEOUT_MS,
+        outputMaxBytes = DEFAULT_EXEC_OUTPUT_MAX_BYTES,
+        signal,
+      } = options;
+      const child = spawn(program, [...args], {
+        stdio: ['pipe', 'pipe', 'pipe'],
+        ...(options.env && { env: options.env }),
+        ...(options.cwd && { cwd: options.cwd }),
       });
+      let killedBy: string | undefined;
+      const kill = (code: string): void => {
+        killedBy ??= code;
+        child.kill('SIGKILL');
+      };
+      const timer = clock.setTimer(timeoutMs, () => kill('EXEC_TIMEOUT'));
+      const onAbort = (): void => kill('EXEC_ABORTED');
+      signal?.addEventListener('abort', onAbort, { once: true });
+      const cleanup = (): void => {
+        timer[Symbol.dispose]();
+        signal?.removeEventListener('abort', onAbort);
+      };
+      let leftBytes = outputMaxBytes;
+      const gather = (from: Readable): Buffer[] => {
+        const chunks: Buffer[] = [];
+        from.on('data', (chunk: Buffer) => {
+          leftBytes -= chunk.length;
+          if (leftBytes < 0) kill('EXEC_OUTPUT');
+          else chunks.push(chunk);
+        });
+        return chunks;
+      };
+      const out = gather(child.stdout);
+      const err = gather(child.stderr);
+      child.stdin.on('error', () => {}); // the program may exit without reading its input; its exit code tells
+      child.on('error', (cause) => {
+        cleanup();
+        reject(notStarted(program, cause));
+      });
+      child.on('close', (code) => {
+        cleanup();
+        if (killedBy) {
+          return reject(new Fault(killedBy, `${program} ${args.join(' ')} was killed (${killedBy})`));
+        }
+        resolve({
+          exitCode: code ?? 1,
+          stdout: Buffer.concat(out).toString(),
+          stderr: Buffer.concat(err).toString(),
+        });
+      });
+      child.stdin.end(options.input ?? '');
+      if (signal?.aborted) onAbort();
     });
-    child.stdin.end(options.input ?? '');
-    if (options.signal?.aborted) onAbort();
-  });
+}
+
+function notStarted(program: string, cause: NodeJS.ErrnoException): Fault {
+  if (cause.code === 'ENOENT') return new Fault('EXEC_NOT_FOUND', `${program} is not installed`, { cause });
+  return new Fault('EXEC_FAILED', `${program}: ${cause.message}`, { cause });
+}

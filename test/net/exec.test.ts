@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { exec } from '../../src/net/exec.ts';
+import { exec, execBy } from '../../src/net/exec.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 
 describe('exec', () => {
   it('gives output and exit code, feeding the input', async () => {
@@ -16,7 +17,19 @@ describe('exec', () => {
     });
   });
   it('kills at the time limit', async () => {
-    await expect(exec('sleep', ['60'], { timeoutMs: 20 })).rejects.toMatchObject({ code: 'EXEC_TIMEOUT' });
+    const clock = new FakeClock();
+    const running = execBy(clock)('sleep', ['60'], { timeoutMs: 20 });
+    const killed = expect(running).rejects.toMatchObject({ code: 'EXEC_TIMEOUT' });
+    await clock.advance(20);
+    await killed;
+  });
+  it.each(['', ' >&2'])('kills what writes without end%s', async (where) => {
+    const running = exec('sh', ['-c', `exec yes${where}`], { outputMaxBytes: 100_000 });
+    await expect(running).rejects.toMatchObject({ code: 'EXEC_OUTPUT' });
+  });
+  it('takes as much output as is allowed', async () => {
+    const options = { input: 'x'.repeat(100_000), outputMaxBytes: 100_000 };
+    expect((await exec('cat', [], options)).stdout).toHaveLength(100_000);
   });
   it('kills on abort', async () => {
     const abort = new AbortController();

@@ -38,21 +38,21 @@ export class ContainerEnding {
   }
 
   async #run(): Promise<void> {
-    const { process, graceMs, signal } = this.#options;
+    const { process: live, graceMs, signal } = this.#options;
     const deadlineMs = this.#clock.monotonicMs() + graceMs;
     const over = new AbortController();
-    void process.exited.then(() => over.abort());
+    void live.exited.then(() => over.abort());
     await this.#options.preStop(graceMs);
     const killed = this.#killAfter(Math.max(GRACE_MIN_MS, deadlineMs - this.#clock.monotonicMs()));
     // a process that was only just started may not be there yet: ask again until it hears
-    while (!over.signal.aborted && !process.signal(signal)) await sleep(this.#clock, KILL_ROUND_MS);
+    while (!over.signal.aborted && !live.signal(signal)) await sleep(this.#clock, KILL_ROUND_MS);
     await killed;
   }
 
   /** Resolves with the end of the process, which it brings about unless it comes sooner. */
   async #killAfter(delayMs: number): Promise<void> {
-    const { process } = this.#options;
-    using _timer = this.#clock.setTimer(delayMs, () => void process.kill());
-    await process.exited;
+    const { process: live } = this.#options;
+    using _timer = this.#clock.setTimer(delayMs, () => void live.kill());
+    await live.exited;
   }
 }
