@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
-import { EtcdCluster, etcdInstalled } from '../support/etcd.ts';
+import { expect, it } from 'vitest';
+import { EtcdCluster } from '../support/etcd.ts';
+import { describeUnless, toolsLacking } from '../support/host-lacks.ts';
 import { client } from '../support/kubectl.ts';
 import { ROOT } from '../support/source-files.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -86,7 +87,7 @@ class Server implements AsyncDisposable {
   }
 }
 
-describe.runIf(etcdInstalled())('two servers on one etcd', () => {
+describeUnless(toolsLacking('etcd'))('two servers on one etcd', () => {
   it('share one state; one controls, and when it is killed the other takes over', async () => {
     await using stack = new AsyncDisposableStack();
     const folder = mkdtempSync(join(tmpdir(), 'weft-two-'));

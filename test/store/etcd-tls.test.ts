@@ -2,11 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { openStore } from '../../src/store/open.ts';
-import { EtcdCluster, etcdInstalled } from '../support/etcd.ts';
+import { EtcdCluster } from '../support/etcd.ts';
+import { describeUnless, toolsLacking } from '../support/host-lacks.ts';
 import { bytes, expectFault } from '../support/store-calls.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -29,7 +30,7 @@ function makeCertificates(prefix: string): void {
   openssl('x509', '-req', ...sign, ...files, '-days', '2');
 }
 
-describe.runIf(etcdInstalled())('etcd over TLS', () => {
+describeUnless(toolsLacking('etcd'))('etcd over TLS', () => {
   let cluster: EtcdCluster;
   const url = (ca: string, client: string): string =>
     `etcd:${cluster.endpoints.join(',')}?prefix=/tls&ca=${at(`${ca}ca.pem`)}` +

@@ -1,9 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { StoreEvent, StoreWatchBatch } from '../../src/store/store.ts';
 import { checkAll, checkStream } from '../support/check-histories.ts';
-import { EtcdCluster, type EtcdHost, etcdInstalled } from '../support/etcd.ts';
+import { EtcdCluster, type EtcdHost } from '../support/etcd.ts';
+import { describeUnless, hostLacks } from '../support/host-lacks.ts';
 import { Lan } from '../support/lan.ts';
-import { canMakeNamespaces, type OwnNetwork } from '../support/own-network.ts';
+import type { OwnNetwork } from '../support/own-network.ts';
 import { runClients, type RegisterStore } from '../support/register-clients.ts';
 import { StoreProcess } from '../support/store-process.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -27,7 +28,7 @@ function cut(host: OwnNetwork, peers: readonly string[], ways: readonly ('in' | 
 
 const heal = (host: OwnNetwork): void => void host.run('nft', ['delete', 'table', 'ip', 'cut']);
 
-describe.runIf(canMakeNamespaces() && etcdInstalled())('an etcd whose network is cut', () => {
+describeUnless(hostLacks('etcd', 'nft'))('an etcd whose network is cut', () => {
   it('gives linearizable registers and a gap-free watch through partitions of each member', async () => {
     await using stack = new AsyncDisposableStack();
     const lan = stack.use(new Lan('etcd'));

@@ -1,15 +1,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
+import { describeUnless, hostLacks } from '../../support/host-lacks.ts';
 import { client } from '../../support/kubectl.ts';
-import { canMakeNamespaces, OwnNetwork, type Output } from '../../support/own-network.ts';
+import { OwnNetwork, type Output } from '../../support/own-network.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { WeftProcess } from '../../support/weft-process.ts';
 
 const PATIENCE_MS = 90_000;
 
-describe.runIf(canMakeNamespaces())('kubectl with input for containers', () => {
+describeUnless(hostLacks())('kubectl with input for containers', () => {
   it('runs, attaches to and debugs pods', async () => {
     await using stack = new AsyncDisposableStack();
     const folder = mkdtempSync(join(tmpdir(), 'weft-attach-'));

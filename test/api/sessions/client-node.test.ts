@@ -1,8 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
-import { canMakeNamespaces, OwnNetwork } from '../../support/own-network.ts';
+import { expect, it } from 'vitest';
+import { describeUnless, hostLacks } from '../../support/host-lacks.ts';
+import { OwnNetwork } from '../../support/own-network.ts';
 import { ROOT } from '../../support/source-files.ts';
 import { WeftProcess } from '../../support/weft-process.ts';
 
@@ -17,7 +18,7 @@ interface Session {
   readonly events: string[];
 }
 
-describe.runIf(canMakeNamespaces())('the JavaScript client', () => {
+describeUnless(hostLacks())('the JavaScript client', () => {
   it('watches, informs, runs commands and reads logs', async () => {
     await using stack = new AsyncDisposableStack();
     const folder = mkdtempSync(join(tmpdir(), 'weft-client-'));

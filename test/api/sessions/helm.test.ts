@@ -1,9 +1,10 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { describeUnless, hostLacks } from '../../support/host-lacks.ts';
 import { client } from '../../support/kubectl.ts';
-import { canMakeNamespaces, type Output, OwnNetwork } from '../../support/own-network.ts';
+import { type Output, OwnNetwork } from '../../support/own-network.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { WeftProcess } from '../../support/weft-process.ts';
 
@@ -59,7 +60,7 @@ data: {message: '{{ .Values.message }}'}
     .join('---\n'),
 };
 
-const able = canMakeNamespaces();
+const lacks = hostLacks();
 let host: OwnNetwork;
 let weft: WeftProcess;
 let folder: string;
@@ -83,7 +84,7 @@ const history = (): { revision: number; status: string }[] =>
   JSON.parse(helm('history', 'shop', '-o', 'json')) as { revision: number; status: string }[];
 
 beforeAll(async () => {
-  if (!able) return;
+  if (lacks) return;
   folder = mkdtempSync(join(tmpdir(), 'weft-helm-'));
   kubeconfig = join(folder, 'admin.conf');
   for (const [name, text] of Object.entries(CHART)) {
@@ -96,13 +97,13 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  if (!able) return;
+  if (lacks) return;
   await weft.stop();
   host[Symbol.dispose]();
   rmSync(folder, { recursive: true, force: true });
 });
 
-describe.runIf(able)('helm 4', () => {
+describeUnless(lacks)('helm 4', () => {
   const chart = (): string => join(folder, 'chart');
   const wait = ['--wait', '--timeout', '150s'];
   const log = (): string => join(folder, 'hooks.log');

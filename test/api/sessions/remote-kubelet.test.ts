@@ -1,9 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
+import { describeUnless, hostLacks } from '../../support/host-lacks.ts';
 import { client } from '../../support/kubectl.ts';
-import { canMakeNamespaces, OwnNetwork } from '../../support/own-network.ts';
+import { OwnNetwork } from '../../support/own-network.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { WeftProcess } from '../../support/weft-process.ts';
 
@@ -11,7 +12,7 @@ const PATIENCE_MS = 90_000;
 const FAR = '/api/v1/nodes/far/proxy';
 const COUNT = 'trap exit TERM; echo hello; while :; do expr 1 + 1 >/dev/null; done';
 
-describe.runIf(canMakeNamespaces())('the kubelet of another process', () => {
+describeUnless(hostLacks())('the kubelet of another process', () => {
   it('is behind the proxy of its node, and its pods have metrics', async () => {
     await using stack = new AsyncDisposableStack();
     const folder = mkdtempSync(join(tmpdir(), 'weft-far-'));

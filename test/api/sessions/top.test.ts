@@ -1,9 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
+import { describeUnless, hostLacks } from '../../support/host-lacks.ts';
 import { client } from '../../support/kubectl.ts';
-import { canMakeNamespaces, OwnNetwork } from '../../support/own-network.ts';
+import { OwnNetwork } from '../../support/own-network.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { WeftProcess } from '../../support/weft-process.ts';
 
@@ -34,7 +35,7 @@ spec:
     - { type: Resource, resource: { name: cpu, target: { type: Utilization, averageUtilization: 50 } } }
 `;
 
-describe.runIf(canMakeNamespaces())('kubectl top', () => {
+describeUnless(hostLacks())('kubectl top', () => {
   it('shows what pods and nodes use, and an autoscaler follows it', async () => {
     await using stack = new AsyncDisposableStack();
     const folder = mkdtempSync(join(tmpdir(), 'weft-top-'));
