@@ -5,10 +5,9 @@
 import { NodeViewTracker } from '../../endpoints/node-view-tracker.ts';
 import type { NodeSettings } from '../../endpoints/node-view.ts';
 import { Tracker } from '../../endpoints/tracker.ts';
-import type { EndpointSlice } from '../../src/api/kinds/endpoint-slice.ts';
-import type { Service } from '../../src/api/kinds/service.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { quantile } from '../quantiles.ts';
+import { benchService, benchSlice } from './kernel-objects.ts';
 
 const COMPILE_LIMIT_MS = 1_000;
 const CHANGE_LIMIT_MS = 1;
@@ -31,46 +30,16 @@ const node: NodeSettings = {
   allowExternalIPs: false,
 };
 
-function service(i: number): Service {
-  const clusterIP = `10.${96 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`;
-  return {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { namespace: `ns-${i % 50}`, name: `svc-${i}`, resourceVersion: String(i) },
-    spec: { clusterIP, clusterIPs: [clusterIP], ipFamilies: ['IPv4'], ports: [{ name: 'http', port: 80 }] },
-  };
-}
-
-function slice(i: number, first: number): EndpointSlice {
-  return {
-    apiVersion: 'discovery.k8s.io/v1',
-    kind: 'EndpointSlice',
-    metadata: {
-      namespace: `ns-${i % 50}`,
-      name: `svc-${i}-a`,
-      labels: { 'kubernetes.io/service-name': `svc-${i}` },
-    },
-    addressType: 'IPv4',
-    ports: [{ name: 'http', protocol: 'TCP', port: 8080 }],
-    endpoints: Array.from({ length: endpointCount }, (_, k) => {
-      const at = (i * endpointCount + first + k) & 0xffffff;
-      return {
-        addresses: [`10.${at >> 16}.${(at >> 8) & 255}.${at & 255}`],
-        conditions: { ready: true, serving: true, terminating: false },
-        nodeName: `node-${k % 7}`,
-        zone: `zone-${k % 3}`,
-      };
-    }),
-  };
-}
-
 function timed(work: () => void): number {
   const startMs = performance.now();
   work();
   return performance.now() - startMs;
 }
 
-const objects = Array.from({ length: serviceCount }, (_, i) => [service(i), slice(i, 0)]).flat();
+const objects = Array.from({ length: serviceCount }, (_, i) => [
+  benchService(i),
+  benchSlice(i, endpointCount, 0),
+]).flat();
 const tracker = new Tracker({ log: silentLogger });
 const views = new NodeViewTracker(tracker, node);
 const loadMs = timed(() => {
@@ -80,7 +49,8 @@ const loadMs = timed(() => {
 const compileMs = timed(() => void views.refresh());
 const changesMs: number[] = [];
 for (let n = 0; n < CHANGES; n++) {
-  const changed = slice((n * 37) % serviceCount, 1 + (n & 1));
+  const round = Math.floor(n / serviceCount);
+  const changed = benchSlice(n % serviceCount, endpointCount, 1 + (round & 1));
   changesMs.push(
     timed(() => {
       tracker.upsert(changed);

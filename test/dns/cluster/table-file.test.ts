@@ -9,9 +9,9 @@ import { readTableFile, tableFile } from '../../../dns/cluster/table/table-file.
 import { encodeMessage } from '../../../dns/wire/encode.ts';
 import { EDE, EDNS_OPTION } from '../../../dns/wire/numbers.ts';
 import type { Tracker } from '../../../endpoints/tracker.ts';
-import type { KubeObject } from '../../../src/api/kinds/meta.ts';
 import { systemClock, type Clock } from '../../../src/base/clock.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { namespace, service, slice } from '../../support/kube-objects.ts';
 import { clusterOf } from '../support/cluster.ts';
 import { answers, ask, decoded, openServer, questionOf, type TestServer } from '../support/server.ts';
 import { askUdp } from '../support/wire-client.ts';
@@ -28,28 +28,12 @@ const path = join(folder, 'table');
 afterAll(() => rmSync(folder, { recursive: true }));
 beforeEach(() => rmSync(path, { force: true }));
 
-const SERVICE = { apiVersion: 'v1', kind: 'Service' };
 const OBJECTS = [
-  { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'ns' } },
-  {
-    ...SERVICE,
-    metadata: { namespace: 'ns', name: 'web' },
-    spec: { clusterIP: '10.96.0.1', ports: [{ name: 'http', port: 80 }] },
-  },
-  {
-    ...SERVICE,
-    metadata: { namespace: 'ns', name: 'db' },
-    spec: { clusterIP: 'None', ports: [{ port: 80 }] },
-  },
-  {
-    apiVersion: 'discovery.k8s.io/v1',
-    kind: 'EndpointSlice',
-    metadata: { namespace: 'ns', name: 'db-1', labels: { 'kubernetes.io/service-name': 'db' } },
-    addressType: 'IPv4',
-    ports: [{ port: 80 }],
-    endpoints: [{ addresses: ['10.0.0.1'] }, { addresses: ['10.0.0.2'] }],
-  },
-] as KubeObject[];
+  namespace('ns'),
+  service('ns/web', { clusterIP: '10.96.0.1' }),
+  service('ns/db', { clusterIP: 'None' }),
+  slice('ns/db-1', 'db', { ports: { http: 80 }, endpoints: [{ ip: '10.0.0.1' }, { ip: '10.0.0.2' }] }),
+];
 
 async function open(cluster: Tracker, clock: Clock = new FakeClock(), option = ''): Promise<TestServer> {
   return await openServer(`. {\n kubernetes k in-addr.arpa {\n snapshot ${path}\n${option}\n}\n}`, {

@@ -1,38 +1,21 @@
 import { zoneCounts } from '../../../dns/cluster/table/answer-counts.ts';
 import { PackedReader } from '../../../dns/cluster/table/packed-reader.ts';
 import { decodeMessage } from '../../../dns/wire/decode.ts';
-import type { KubeObject } from '../../../src/api/kinds/meta.ts';
+import { namespace, service, slice } from '../../support/kube-objects.ts';
 import { clusterOf } from './cluster.ts';
 import { fuzzPacket, randomFrom } from './fuzz-packets.ts';
 import { openServer } from './server.ts';
 
-const SERVICE = { apiVersion: 'v1', kind: 'Service' };
 const OBJECTS = [
-  { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'ns' } },
-  {
-    ...SERVICE,
-    metadata: { namespace: 'ns', name: 'web' },
-    spec: { clusterIP: '10.96.0.1', ports: [{ name: 'http', port: 80 }] },
-  },
-  {
-    ...SERVICE,
-    metadata: { namespace: 'ns', name: 'all' },
-    spec: { clusterIP: 'None', ports: [{ port: 80 }] },
-  },
-  {
-    ...SERVICE,
-    metadata: { namespace: 'ns', name: 'alias' },
-    spec: { type: 'ExternalName', externalName: 'web.ns.svc.k' },
-  },
-  {
-    apiVersion: 'discovery.k8s.io/v1',
-    kind: 'EndpointSlice',
-    metadata: { namespace: 'ns', name: 'all-1', labels: { 'kubernetes.io/service-name': 'all' } },
-    addressType: 'IPv4',
-    ports: [{ port: 80 }],
-    endpoints: Array.from({ length: 120 }, (_, i) => ({ addresses: [`10.0.0.${i + 1}`] })),
-  },
-] as KubeObject[];
+  namespace('ns'),
+  service('ns/web', { clusterIP: '10.96.0.1' }),
+  service('ns/all', { clusterIP: 'None' }),
+  service('ns/alias', { type: 'ExternalName', externalName: 'web.ns.svc.k' }),
+  slice('ns/all-1', 'all', {
+    ports: { http: 80 },
+    endpoints: Array.from({ length: 120 }, (_, i) => ({ ip: `10.0.0.${i + 1}` })),
+  }),
+];
 
 export interface FuzzResult {
   readonly packets: number;
