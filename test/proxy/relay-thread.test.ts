@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { RelayThread } from '../../proxy/userspace/native/relay-thread.ts';
 import { unknownNode } from '../../proxy/userspace/relay-context.ts';
-import { silentLogger } from '../../src/base/log.ts';
+import { createLogger } from '../../src/base/log.ts';
 import { openStreamListener, type StreamListener } from '../../src/net/native/stream-listener.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -14,8 +14,14 @@ const SILENCE_MS = 1_000;
 /** A thread whose clock stands still: as many looks as we like fall between two of its turns. */
 function rig() {
   const clock = new FakeClock();
+  const events: string[] = [];
+  const stuck = Promise.withResolvers<void>();
+  const log = createLogger(({ event }) => {
+    events.push(event);
+    if (event === 'relay stuck') stuck.resolve();
+  }, 'debug');
   const thread = new RelayThread(
-    { clock, log: silentLogger },
+    { clock, log },
     { limits: relayLimits, proxyProtocol: undefined, node: unknownNode('IPv4') },
   );
   const closed: number[] = [];
@@ -34,24 +40,28 @@ function rig() {
     };
     return thread.open({ kind: 'catcher', fd: listener.fd, family: 'IPv4', way: 'redirect' }, socket);
   };
-  return { clock, thread, closed, open };
+  return { clock, thread, events, stuck: stuck.promise, closed, open };
 }
 
 test('what a lost thread is asked is answered, and its sockets are closed when it has ended', async () => {
-  const { clock, thread, closed, open } = rig();
+  const { clock, thread, events, stuck, closed, open } = rig();
   await using _thread = thread;
   const doors = [open(), open()];
   await thread.ask('settled');
   doors[0]![Symbol.dispose]();
   await waitFor('a door to close', () => closed.length === 1, PATIENCE_MS);
 
-  await clock.advance(SILENCE_MS); // it is taken for stuck
-  doors[1]![Symbol.dispose]();
-  let isSettled = false;
-  void thread.ask('settled').then(() => (isSettled = true));
+  let settledAfter: string[] = [];
+  void stuck.then(async () => {
+    doors[1]![Symbol.dispose]();
+    expect(closed).toHaveLength(1);
+    await thread.ask('settled');
+    settledAfter = [...events];
+  });
   const next = async (): Promise<boolean> => {
     await clock.advance(SILENCE_MS);
-    return isSettled && closed.length === 2;
+    return settledAfter.length > 0 && closed.length === 2;
   };
   await waitFor('the next thread', next, PATIENCE_MS);
+  expect(settledAfter.filter((event) => event === 'relay stuck')).toHaveLength(1);
 });
