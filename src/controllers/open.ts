@@ -19,6 +19,7 @@ import { openJobController } from './batch/job.ts';
 import { openNamespaceController } from './namespace.ts';
 import type { LoadBalancerPool } from './services/load-balancer-pool.ts';
 import { openNodeLifecycleController } from './nodes/node-lifecycle.ts';
+import { openNodeTtlController } from './nodes/node-ttl.ts';
 import { openPodGarbageCollector } from './nodes/pod-gc.ts';
 import { openDisruptionController } from './policy/disruption.ts';
 import { openReplicaSetController, openReplicationControllerController } from './workloads/replica-set.ts';
@@ -76,6 +77,7 @@ const CONTROLLERS = {
   'service-load-balancer': (context, options) =>
     openServiceLoadBalancer(context, { pools: options.loadBalancerPools ?? [] }),
   'node-lifecycle': openNodeLifecycleController,
+  'node-ttl': openNodeTtlController,
   'taint-eviction': openTaintEvictionController,
   'pod-gc': openPodGarbageCollector,
   'certificate-request-cleaner': openCertificateRequestCleaner,

@@ -81,7 +81,10 @@ export class Cluster implements AsyncDisposable {
       metadata: { name, ...(extra.labels && { labels: extra.labels }) },
       ...(extra.spec && { spec: extra.spec }),
     };
-    const made = await this.client.create<Node>(resources.nodes, node);
+    await this.client.create<Node>(resources.nodes, node);
+    // What the lifecycle controller does once the node is ready.
+    const spec = { taints: extra.spec?.taints ?? null };
+    const made = await this.client.patch<Node>(resources.nodes, name, undefined, 'merge', { spec });
     const status: Node['status'] = {
       allocatable: { cpu: extra.cpu ?? '4', memory: '8Gi', pods: '110' },
       conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: secondTime(this.clock.nowMs()) }],

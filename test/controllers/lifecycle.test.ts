@@ -148,6 +148,33 @@ describe('scheduler', () => {
 });
 
 describe('node lifecycle', () => {
+  it('takes the taint of a new node off when it is ready, and tells it how long it may keep things', async () => {
+    await using cluster = await Cluster.open({ enabled: ['node-lifecycle', 'node-ttl'] });
+    const { client } = cluster;
+    const node: Node = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n' } };
+    const made = await client.create<Node>(resources.nodes, node);
+    const [taint] = made.spec?.taints ?? [];
+    expect(taint).toEqual({ key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' });
+    const told = await cluster.eventually('annotated', async () => {
+      const found = await client.get<Node>(resources.nodes, 'n');
+      return found.metadata.annotations?.['node.alpha.kubernetes.io/ttl'] === '0' && found;
+    });
+    expect(told.spec?.taints).toEqual([taint]);
+    const conditions = [{ type: 'Ready', status: 'True' }];
+    await client.patch(
+      resources.nodes,
+      'n',
+      undefined,
+      'merge',
+      { status: { conditions } },
+      { subresource: 'status' },
+    );
+    await cluster.eventually('free of taints', async () => {
+      const found = await client.get<Node>(resources.nodes, 'n');
+      return (found.spec?.taints ?? []).length === 0;
+    });
+  });
+
   it('marks a silent node Unknown, its pods not ready, and evicts after the toleration ends', async () => {
     await using cluster = await Cluster.open({ enabled: ['node-lifecycle', 'taint-eviction'] });
     const { client } = cluster;

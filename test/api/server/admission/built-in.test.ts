@@ -29,6 +29,28 @@ const resources = (requests: object, limits: object = {}): object => ({
   containers: [container({ resources: { requests, limits } })],
 });
 
+describe('TaintNodesByCondition', () => {
+  it('gives new nodes the taint of those that are not ready, once', async () => {
+    const notReady = { key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' };
+    const other = { key: 'a', effect: 'NoExecute' };
+    for (const [name, given, taints] of [
+      ['plain', {}, [notReady]],
+      ['tainted', { taints: [other] }, [other, notReady]],
+      ['known', { taints: [notReady] }, [notReady]],
+    ] as const) {
+      const { body } = await server.call('POST', '/api/v1/nodes', { metadata: { name }, spec: given });
+      expect(body.spec.taints).toEqual(taints);
+      const changed = await server.call(
+        'PATCH',
+        `/api/v1/nodes/${name}`,
+        { spec: { taints: null } },
+        patchType.merge,
+      );
+      expect(changed.body.spec.taints).toBeUndefined();
+    }
+  });
+});
+
 describe('RuntimeClass', () => {
   it('gives pods what their class asks for, and refuses pods of no class', async () => {
     await server.call('POST', '/apis/node.k8s.io/v1/runtimeclasses', {
