@@ -1,6 +1,7 @@
 import { type Clock, sleep } from '../../base/clock.ts';
 import { messageOf } from '../../base/fault.ts';
 import type { KubeObject } from '../kinds/meta.ts';
+import { withAppliedConfiguration } from './applied-configuration.ts';
 import { type ApiClient, ApiError, type Resource } from './client.ts';
 import type { ManifestError, ManifestObject } from './manifest-parse.ts';
 import { apiVersionOf } from './paths.ts';
@@ -143,8 +144,9 @@ async function applyOne(
       : undefined;
     const object = { ...source.object, metadata: { ...metadata, ...(namespace && { namespace }) } };
     const before = await present(deps.client, resource, metadata.name, namespace, signal);
+    const noted = withAppliedConfiguration(object);
     const after = metadata.name
-      ? await deps.client.patch<KubeObject>(resource, metadata.name, namespace, 'apply', object, {
+      ? await deps.client.patch<KubeObject>(resource, metadata.name, namespace, 'apply', noted, {
           fieldManager: options.fieldManager,
           force: options.force ?? false,
           dryRun: options.dryRun ?? false,
