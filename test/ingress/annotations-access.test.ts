@@ -250,14 +250,14 @@ describe('limits', () => {
     backend.answer = (_, response) => void waiting.push(() => response.end('ok'));
     await rig.apply(ingress({ annotations: { 'limit-connections': '2' } }));
     const first = [ask(rig.http), ask(rig.http)];
-    await waitFor('both to be served', () => waiting.length === 2, 20_000);
+    await waitFor('both to be served', () => waiting.length === 2);
     expect((await ask(rig.http)).status).toBe(503);
     const other = ask(rig.http, { localAddress: '127.0.0.5' });
-    await waitFor('another client', () => waiting.length === 3, 20_000);
+    await waitFor('another client', () => waiting.length === 3);
     backend.answer = (_, response) => response.end('ok');
     for (const go of waiting) go();
     expect((await Promise.all([...first, other])).map(({ status }) => status)).toEqual([200, 200, 200]);
-    await waitFor('places to be free again', async () => (await ask(rig.http)).status === 200, 20_000);
+    await waitFor('places to be free again', async () => (await ask(rig.http)).status === 200);
   });
 
   test('limit-rpm with its burst, and who is exempt', async () => {

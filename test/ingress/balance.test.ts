@@ -373,15 +373,15 @@ describe('active checks', () => {
       healthyCount: 2,
     };
     for (let i = 0; i < 5; i++) checks.watch(cluster, policy);
-    await waitFor('two checks', () => backend.received.length >= 2, 20_000);
+    await waitFor('two checks', () => backend.received.length >= 2);
     expect(endpoint.healthy).toBe(true);
     expect([backend.last.target, backend.last.headers.host]).toEqual(['/healthz', 'web.test']);
     healthy = false;
     const before = backend.received.length;
-    await waitFor('the endpoint to be out', () => !endpoint.healthy, 20_000);
+    await waitFor('the endpoint to be out', () => !endpoint.healthy);
     expect(backend.received.length - before).toBeGreaterThanOrEqual(2);
     healthy = true;
-    await waitFor('the endpoint to be back', () => endpoint.healthy, 20_000);
+    await waitFor('the endpoint to be back', () => endpoint.healthy);
     cluster.forgotten = true;
     await waitFor(
       'checks to end',

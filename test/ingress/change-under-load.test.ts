@@ -73,7 +73,7 @@ describe('a new table', () => {
         ...(n % 20 === 0 ? [configMap('settings', { 'keep-alive': String(60 + n) })] : []),
       );
     }
-    await waitFor('enough requests', () => load.total > 500, 20_000);
+    await waitFor('enough requests', () => load.total > 500);
     expect([...(await load.stop()).keys()]).toEqual(['200']);
   });
 
@@ -82,7 +82,7 @@ describe('a new table', () => {
     for (const backend of backends)
       backend.answer = (_, response) => void waiting.push(() => response.end('late'));
     const told = ask(rig.http);
-    await waitFor('the request', () => waiting.length === 1, 20_000);
+    await waitFor('the request', () => waiting.length === 1);
     await rig.remove(ingress());
     expect((await ask(rig.http)).status).toBe(404);
     for (const backend of backends) backend.answer = (_, response) => response.end('ok');
@@ -102,7 +102,7 @@ describe('a rolling update of the backend', () => {
       // would cut kept connections too, with requests already on their way in them.)
       net.Server.prototype.close.call(old.server);
       const seen = load.total;
-      await waitFor('requests meanwhile', () => load.total > seen + 10, 20_000);
+      await waitFor('requests meanwhile', () => load.total > seen + 10);
       await rig.apply(...service('web', ...backends.map(({ endpoint }) => endpoint)), ...gone(old, backends));
       await leave(old);
     }
@@ -111,7 +111,7 @@ describe('a rolling update of the backend', () => {
   test('of pods that finish what they have: no request fails', async () => {
     const load = new Load(rig.http, 16);
     await roll(load, (old) =>
-      waitFor('its connections to be given up', () => old.sockets.size === 0, 20_000).then(() => {}),
+      waitFor('its connections to be given up', () => old.sockets.size === 0).then(() => {}),
     );
     expect([...(await load.stop()).keys()]).toEqual(['200']);
   });
@@ -162,17 +162,17 @@ describe('drain', () => {
     let goaways = 0;
     session.on('goaway', () => goaways++);
     const slow = ask(leaving.http, { path: '/slow' });
-    await waitFor('the slow request', () => waiting.length === 1, 20_000);
+    await waitFor('the slow request', () => waiting.length === 1);
     const { http: port } = leaving;
     const drained = leaving[Symbol.asyncDispose]();
     const last = await ask(port, { agent });
     expect([last.status, last.headers.connection]).toEqual([200, 'close']);
-    await waitFor('GOAWAY', () => goaways > 0, 20_000);
+    await waitFor('GOAWAY', () => goaways > 0);
     await expect(ask(port)).rejects.toThrow(/ECONNREFUSED/);
     waiting[0]!();
     expect(await slow).toMatchObject({ status: 200, body: 'late' });
     await drained;
-    await waitFor('the HTTP/2 connection to end', () => session.closed || session.destroyed, 20_000);
+    await waitFor('the HTTP/2 connection to end', () => session.closed || session.destroyed);
     agent.destroy();
   });
 
@@ -182,7 +182,7 @@ describe('drain', () => {
       settings: { drainMs: 200 },
     });
     const cut = talk(leaving.http, 'GET / HTTP/1.1\r\nHost: web.test\r\n\r\n');
-    await waitFor('the request', () => backend.received.length === 1, 20_000);
+    await waitFor('the request', () => backend.received.length === 1);
     await leaving[Symbol.asyncDispose]();
     expect(await cut).toEqual({ text: '', closed: true });
   });

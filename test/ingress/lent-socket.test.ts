@@ -18,7 +18,7 @@ test('accepted sockets lend what they read, and the same memory is lent again', 
   const server = await listening(() => expect.fail('the ordinary way'));
   acceptLent(server, (socket) => accepted.push(socket));
   const client = net.connect(portOf(server), '127.0.0.1');
-  await waitFor('the connection', () => accepted.length === 1, 20_000);
+  await waitFor('the connection', () => accepted.length === 1);
   const [socket] = accepted;
   if (!(socket instanceof LentSocket)) return expect.fail('not a lent socket');
   const kept: Buffer[] = [];
@@ -30,7 +30,7 @@ test('accepted sockets lend what they read, and the same memory is lent again', 
   socket.resume();
   for (const word of ['one', 'two']) {
     client.write(word);
-    await waitFor(word, () => seen.includes(word), 20_000);
+    await waitFor(word, () => seen.includes(word));
   }
   expect(kept.map(String)).toEqual(['two', 'two']);
   socket.reader = undefined;

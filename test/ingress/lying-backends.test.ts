@@ -141,7 +141,7 @@ describe('an answer', () => {
       expect([told.status, told.cut]).toEqual([given.want, false]);
     }
     if (given.kept) expect(backend.sockets.size).toBe(1);
-    else await waitFor('the connection to be closed', () => backend.sockets.size === 0, 20_000);
+    else await waitFor('the connection to be closed', () => backend.sockets.size === 0);
     row = rows[0]!;
     expect((await ask(rig.http)).body).toBe('ok');
   });
@@ -202,7 +202,7 @@ describe('connections', () => {
       `POST / HTTP/1.1\r\nHost: early.test\r\nContent-Length: 100000\r\n\r\n${'x'.repeat(1_000)}`,
     );
     expect(statusesOf(text)).toEqual([401]);
-    await waitFor('the connection to be closed', () => early.sockets.size === 0, 20_000);
+    await waitFor('the connection to be closed', () => early.sockets.size === 0);
   });
 
   test('proxy-connect- and -read-timeout answer 504', async () => {

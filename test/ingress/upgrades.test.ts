@@ -159,7 +159,7 @@ describe('what makes no tunnel', () => {
   });
 });
 
-test('10,000 connects and disconnects leave no descriptor behind', { timeout: 180_000 }, async () => {
+test('10,000 connects and disconnects leave no descriptor behind', async () => {
   const TOTAL = 10_000;
   const AT_ONCE = 40;
   const descriptors = (): number => readdirSync('/proc/self/fd').length;
@@ -189,6 +189,6 @@ test('10,000 connects and disconnects leave no descriptor behind', { timeout: 18
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
   expect(switched).toBeGreaterThan(TOTAL * 0.9);
-  await waitFor('every tunnel to end', () => sockets.clients.size === 0, 30_000);
-  await waitFor('descriptors to be given back', () => descriptors() <= before + 5, 30_000);
+  await waitFor('every tunnel to end', () => sockets.clients.size === 0);
+  await waitFor('descriptors to be given back', () => descriptors() <= before + 5);
 });

@@ -65,10 +65,10 @@ describe('after kill -9 of the kubelet', () => {
     const [pid = 0] = await killedAfterStarting(manifest);
     await using next = bench();
     const worker = next.start(manifest, { resumed: true });
-    const live = await waitFor('the process', () => worker.container('main')?.process, 30_000);
+    const live = await waitFor('the process', () => worker.container('main')?.process);
     expect(live.record.pid).toBe(pid);
     attachTo(live, true).stdin?.write('hello\n');
-    await waitFor('its answer', () => textOf(next, worker.uid).includes('got hello'), 30_000);
+    await waitFor('its answer', () => textOf(next, worker.uid).includes('got hello'));
     expect(textOf(next, worker.uid)).not.toContain('over');
     expect(worker.status.containerStatuses?.[0]?.restartCount).toBe(0);
   });
@@ -81,7 +81,7 @@ describe('after kill -9 of the kubelet', () => {
     const [pid = 0] = await killedAfterStarting(manifest);
     await using next = bench();
     const worker = next.start(manifest, { resumed: true });
-    const live = await waitFor('the process', () => worker.container('main')?.process, 30_000);
+    const live = await waitFor('the process', () => worker.container('main')?.process);
     expect(live.record.pid).toBe(pid);
     attachTo(live, true).stdin?.end('all of it\n');
     await worker.ended;
@@ -96,13 +96,13 @@ describe('after kill -9 of the kubelet', () => {
     });
     await using first = bench();
     const before = first.start(manifest);
-    const live = await waitFor('the process', () => before.container('main')?.process, 30_000);
+    const live = await waitFor('the process', () => before.container('main')?.process);
     attachTo(live, true).stdin?.end('all of it\n');
-    await waitFor('its end', () => textOf(first, before.uid).includes('over'), 30_000);
+    await waitFor('its end', () => textOf(first, before.uid).includes('over'));
     await before.release();
     await using next = bench();
     const worker = next.start(manifest, { resumed: true });
-    const adopted = await waitFor('the process', () => worker.container('main')?.process, 30_000);
+    const adopted = await waitFor('the process', () => worker.container('main')?.process);
     expect(adopted.record.pid).toBe(live.record.pid);
     expect(attachTo(adopted, true).stdin).toBeUndefined();
   });
@@ -113,7 +113,7 @@ describe('after kill -9 of the kubelet', () => {
     const manifest = pod({ restartPolicy: 'Never', containers: [shell(script)] });
     const [pid = 0] = await killedAfterStarting(manifest);
     writeFileSync(go, '');
-    await waitFor('the end', () => readStat(pid) === undefined, 30_000);
+    await waitFor('the end', () => readStat(pid) === undefined);
     await using next = bench();
     expect(next.runtime.runningPods().size).toBe(1);
     const worker = next.start(manifest, { resumed: true });
@@ -159,7 +159,7 @@ describe('after kill -9 of the kubelet', () => {
     const mine = `bench-${folder}`.replaceAll('/', '-');
     const started = (): number =>
       table.list(true).filter((stat) => table.markerOf(stat)?.startsWith(`${mine}/`)).length;
-    await waitFor('supervisor, command and its child', () => started() >= 3, 30_000);
+    await waitFor('supervisor, command and its child', () => started() >= 3);
     expect(await next.runtime.reap(() => false)).toBeGreaterThanOrEqual(3);
     expect(isRunning(pid, startTicks)).toBe(false);
     expect(next.runtime.runningPods().size).toBe(0);

@@ -68,7 +68,7 @@ describe('a pod of processes', () => {
     const main = shell('until test -e done; do sleep 0.05; done');
     const worker = bench.start(pod({ restartPolicy: 'Never', containers: [main] }));
     const running = (): boolean => worker.status.phase === 'Running';
-    await waitFor('the pod', running, 20_000);
+    await waitFor('the pod', running);
     const { spec } = worker.pod;
     const debug = { ...shell('echo from debugger'), name: 'debug' };
     const long = { ...shell('sleep 1000'), name: 'long' };
@@ -77,7 +77,6 @@ describe('a pod of processes', () => {
     await waitFor(
       'both',
       () => worker.container('debug')?.status.state?.terminated && worker.container('long')?.process,
-      20_000,
     );
     expect(logOf(worker.uid, 'debug')).toMatch(/stdout F from debugger$/m);
     expect(statuses()).toMatchObject([

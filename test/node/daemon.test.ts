@@ -53,7 +53,7 @@ describe.each(['nftables', 'iptables', 'userspace'])('weft node in mode %s', (mo
         'kubeproxy_sync_proxy_rules_duration_seconds',
       );
       cluster.weft(['delete', 'service', 'web']);
-      await waitFor('the service to go', () => get(alpha, `http://${VIP}/`).startsWith('('), 30_000);
+      await waitFor('the service to go', () => get(alpha, `http://${VIP}/`).startsWith('('));
       expect(await node.stop()).toBe(0);
     },
     DEADLINE_MS,
@@ -195,11 +195,11 @@ test(
     const ports = (protocol: string) => ({ ports: [{ name: 'http', port: 80, targetPort: 8080, protocol }] });
     cluster.apply(...web('web', VIP, ['192.0.2.11'], ports('SCTP')));
     const conditions = (): string => cluster.weft(['get', 'service', 'web', '-o', 'json']);
-    await waitFor('the condition', () => conditions().includes('weft.dev/Served'), 30_000);
+    await waitFor('the condition', () => conditions().includes('weft.dev/Served'));
     expect(conditions()).toContain('SCTP cannot be proxied in userspace');
-    await waitFor('the event', () => cluster.weft(['get', 'events']).includes('PortRefused'), 30_000);
+    await waitFor('the event', () => cluster.weft(['get', 'events']).includes('PortRefused'));
     cluster.apply(...web('web', VIP, ['192.0.2.11'], ports('TCP')));
-    await waitFor('the condition to go', () => !conditions().includes('weft.dev/Served'), 30_000);
+    await waitFor('the condition to go', () => !conditions().includes('weft.dev/Served'));
   },
   DEADLINE_MS,
 );

@@ -96,9 +96,9 @@ test(
     for (const mode of ['nftables', 'iptables', 'nftables', 'iptables']) {
       host.configure(mode);
       proxy.child.kill('SIGHUP');
-      await waitFor(`mode ${mode}`, () => inForce() === mode, 30_000);
+      await waitFor(`mode ${mode}`, () => inForce() === mode);
       const before = load.done;
-      await waitFor('more requests', () => load.done > before + 10, 30_000);
+      await waitFor('more requests', () => load.done > before + 10);
     }
     load.over = true;
     await loading;
@@ -110,10 +110,10 @@ test(
     for (const mode of ['userspace', 'iptables']) {
       host.configure(mode);
       proxy.child.kill('SIGHUP');
-      await waitFor(`mode ${mode}`, () => inForce() === mode, 30_000);
+      await waitFor(`mode ${mode}`, () => inForce() === mode);
       await untilGot(host.alpha, `http://${VIP}/`, 'beta');
       expect(host.rules().includes('KUBE-SVC')).toBe(mode === 'iptables');
-      await waitFor('its routes alone', () => (routes() !== '') === (mode === 'userspace'), 30_000);
+      await waitFor('its routes alone', () => (routes() !== '') === (mode === 'userspace'));
     }
   },
   DEADLINE_MS,

@@ -120,7 +120,7 @@ test(
     cluster.apply(...web('web', '10.96.7.7', ['192.0.2.11']), ingress('web'));
     await untilGot(alpha, 'http://192.0.2.11/', 'alpha');
     await untilGot(alpha, 'http://10.96.7.7/', 'alpha');
-    await waitFor('the name', () => lookUp('web') === '10.96.7.7', 30_000);
+    await waitFor('the name', () => lookUp('web') === '10.96.7.7');
     await first.stop();
     const written = rules();
     await cluster.killServer();

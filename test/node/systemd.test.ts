@@ -15,7 +15,7 @@ async function listen(host: OwnNetwork, path: string): Promise<{ readonly text: 
   const heard = { text: '' };
   const socat = host.start('socat', ['-u', `UNIX-RECV:${path}`, '-']);
   socat.stdout?.on('data', (chunk: Buffer) => (heard.text += `${chunk.toString()}\n`));
-  await waitFor('the socket', () => host.run('test', ['-S', path]).status === 0, 30_000);
+  await waitFor('the socket', () => host.run('test', ['-S', path]).status === 0);
   return heard;
 }
 
@@ -31,14 +31,14 @@ test('systemd is told of readiness, the watchdog, a reload and the end', async (
   await using node = new WeftProcess(alpha, ['node', ...flags], env);
   await waitFor('READY', () => heard.text.includes('READY=1\n'), 60_000);
   expect(heard.text).toMatch(/STATUS=node \S+, proxy mode userspace/);
-  await waitFor('the watchdog', () => heard.text.split('WATCHDOG=1').length > 3, 30_000);
+  await waitFor('the watchdog', () => heard.text.split('WATCHDOG=1').length > 3);
   const readies = (): number => heard.text.split('READY=1').length;
   const before = readies();
   node.child.kill('SIGHUP');
-  await waitFor('the reload', () => /RELOADING=1\nMONOTONIC_USEC=\d+\n/.test(heard.text), 30_000);
-  await waitFor('READY again', () => readies() > before, 30_000);
+  await waitFor('the reload', () => /RELOADING=1\nMONOTONIC_USEC=\d+\n/.test(heard.text));
+  await waitFor('READY again', () => readies() > before);
   expect(await node.stop()).toBe(0);
-  await waitFor('STOPPING', () => heard.text.includes('STOPPING=1'), 30_000);
+  await waitFor('STOPPING', () => heard.text.includes('STOPPING=1'));
   rmSync(path, { force: true });
 }, 300_000);
 

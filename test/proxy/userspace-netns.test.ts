@@ -100,7 +100,7 @@ test('addresses outside loopback are this host own while they are served', async
   }
   expect(routes()).not.toContain('proto 151');
   expect(namespaces).toBeDefined();
-}, 180_000);
+});
 
 function routes(): string {
   return ip('-n', HOST, 'route', 'show', 'table', 'local');

@@ -79,7 +79,7 @@ describe.each(['native', 'portable'] as const)('engine %s', (engine) => {
       expect(counts?.bytesIn).toBeLessThan(sentBytes);
       let readBytes = 0;
       reader?.on('data', (data) => (readBytes += data.length)).resume();
-      await waitFor('all bytes', () => readBytes === written && client.writableFinished, 30_000);
+      await waitFor('all bytes', () => readBytes === written && client.writableFinished);
       expect(readBytes).toBeGreaterThanOrEqual(sentBytes);
       client.destroy();
     });

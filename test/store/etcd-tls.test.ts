@@ -61,7 +61,7 @@ describeUnless(toolsLacking('etcd'))('etcd over TLS', () => {
     cluster.signal(1, 'SIGKILL');
     let tries = 0;
     // It may have been the leader: until there is another one, a write has no known outcome.
-    const written = await waitFor('a write', () => store.put(`/b/${tries++}`, bytes('2'), 0), 50_000);
+    const written = await waitFor('a write', () => store.put(`/b/${tries++}`, bytes('2'), 0));
     expect(written).toMatchObject({ ok: true });
     expect((await store.get('/a')).entry?.value).toEqual(bytes('1'));
   });

@@ -82,7 +82,7 @@ export function streamEngineSuite({ name, open, usesTable }: StreamEngineFixture
   describe.each([
     ['tcp', '.', ''],
     ['tls', 'tls://.:0', `tls ${certFile} ${keyFile}`],
-  ])(`stream engine ${name} over %s`, { timeout: 120_000 }, (_transport, key, directive) => {
+  ])(`stream engine ${name} over %s`, (_transport, key, directive) => {
     const serve = (timeouts = ''): Promise<TestServer> =>
       openServer(`${key} {\n ${directive}\n kubernetes k\n ${timeouts}\n}`, {
         cluster: clusterOf(OBJECTS),

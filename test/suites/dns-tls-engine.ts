@@ -85,7 +85,7 @@ export function tlsEngineSuite(name: string, openStream: OpenStreamEngine): void
     });
   const own = (by: TestCertificate): ConnectionOptions => ({ cert: by.ca, key: readFileSync(by.keyFile) });
 
-  describe(`DNS over TLS by the ${name} engine`, { timeout: 180_000 }, () => {
+  describe(`DNS over TLS by the ${name} engine`, () => {
     it.each([
       ['none', undefined, 'answered', false],
       ['dot', ['dot'], 'answered', 'dot'],

@@ -106,7 +106,7 @@ export class EtcdCluster implements AsyncDisposable {
       const response = await fetch(`${this.endpoints[member]!}/health`);
       return ((await response.json()) as { health: string }).health === 'true';
     };
-    await waitFor(`etcd member ${member}`, health, 20_000);
+    await waitFor(`etcd member ${member}`, health);
   }
 
   /** SIGKILL, SIGSTOP or SIGCONT. */

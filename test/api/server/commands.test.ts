@@ -252,17 +252,15 @@ const STEPS: readonly Step[] = [
 ];
 
 describe('kubectl, command by command', () => {
-  it.each(STEPS)('%s', { timeout: 90_000 }, async (command, expected) => {
+  it.each(STEPS)('%s', async (command, expected) => {
     const args = command
       .split(' ')
       .map((one) => (one.startsWith('--schedule') ? one.replaceAll('_', ' ') : one));
     let { out } = await kubectl(args);
     // What controllers do comes a little later: reading commands may look again.
     if (READING.test(command) && !expected.test(out)) {
-      await waitFor(
-        `${command} to say ${expected}`,
-        async () => expected.test((out = (await kubectl(args)).out)),
-        30_000,
+      await waitFor(`${command} to say ${expected}`, async () =>
+        expected.test((out = (await kubectl(args)).out)),
       ).catch(() => {});
     }
     expect(out).toMatch(expected);

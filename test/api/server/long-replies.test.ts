@@ -59,7 +59,7 @@ it('a long reply waits for turns and arrives whole', async () => {
   for await (const chunk of await get()) chunks.push(chunk as Buffer);
   expect(Buffer.concat(chunks).equals(BODY)).toBe(true);
   expect(turns).toBe(12); // one for each 256 KiB
-  await waitFor('its place and memory back', () => released === 1 && done === 1, 20_000);
+  await waitFor('its place and memory back', () => released === 1 && done === 1);
 });
 
 it('a client that leaves while its reply waits for a turn is forgotten', async () => {
@@ -72,9 +72,9 @@ it('a client that leaves while its reply waits for a turn is forgotten', async (
   const reply = await get();
   reply.on('error', () => {});
   reply.resume();
-  await waitFor('the first turn', () => asked === 1, 20_000);
+  await waitFor('the first turn', () => asked === 1);
   reply.destroy();
-  await waitFor('its place and memory back', () => released === 2 && done === 2, 20_000);
+  await waitFor('its place and memory back', () => released === 2 && done === 2);
   turn.resolve();
   nextSlice = () => Promise.resolve();
   const chunks: Buffer[] = [];

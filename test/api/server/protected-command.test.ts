@@ -24,7 +24,7 @@ async function run(program: string, args: readonly string[]): Promise<{ code: nu
 }
 
 describe('weft server with upstream’s flags', () => {
-  it('writes the audit log and seals Secrets', { timeout: 120_000 }, async () => {
+  it('writes the audit log and seals Secrets', async () => {
     const at = (name: string): string => join(folder, name);
     await writeFile(
       at('audit.yaml'),
@@ -83,7 +83,7 @@ describe('weft server with upstream’s flags', () => {
     expect(events.some((line) => /"verb":"create".*"resource":"secrets"/.test(line))).toBe(true);
   });
 
-  it('says what is wrong with the files before a port opens', { timeout: 60_000 }, async () => {
+  it('says what is wrong with the files before a port opens', async () => {
     const alone = await run(`${ROOT}bin/weft`, [
       'server',
       '--data-dir',

@@ -101,7 +101,7 @@ metadata: {name: api}
 spec: {selector: {app: api}, ports: [{port: 80}]}
 `;
 
-describe('kubectl 1.35', { timeout: 60_000 }, () => {
+describe('kubectl 1.35', () => {
   const session: [command: string, input: string, code: number, expected: RegExp][] = [
     ['version', '', 0, /Server Version: v1\.35/],
     ['auth whoami', '', 0, /kubernetes-admin[^]*credential-id +\[X509SHA256=[0-9a-f]{64}\]/],

@@ -100,7 +100,7 @@ describe('the kubernetes service', () => {
     const before = await server.call('GET', SERVICE);
     for (const path of [SERVICE, ENDPOINTS, SLICE]) {
       expect((await server.call('DELETE', path)).status).toBe(200);
-      await waitFor(path, async () => (await server.call('GET', path)).status === 200, 30_000);
+      await waitFor(path, async () => (await server.call('GET', path)).status === 200);
     }
     const { body } = await server.call('GET', SERVICE);
     expect(body.spec.clusterIP).toBe(before.body.spec.clusterIP);

@@ -25,7 +25,7 @@ describe('dnstap', () => {
       );
       const request = questionOf('x.example.org. A');
       const reply = await askUdp(on.udp, encodeMessage(request));
-      await waitFor('two messages', () => receiver.messages.length === 2, 20_000);
+      await waitFor('two messages', () => receiver.messages.length === 2);
       const [asked, answered] = receiver.messages;
       expect(asked).toMatchObject({ identity: 'rack7', version: 'v1', extra: 'A!' });
       expect(asked?.message).toMatchObject({
@@ -54,7 +54,7 @@ describe('dnstap', () => {
     await using receiver = await DnstapReceiver.open({ port: 0 });
     await using on = await openServer(`. {\ndnstap tcp://127.0.0.1:${receiver.port}\nwhoami\n}`);
     await ask(on, 'x. A', { client: '2001:db8::1', transport: 'tcp' });
-    await waitFor('two messages', () => receiver.messages.length === 2, 20_000);
+    await waitFor('two messages', () => receiver.messages.length === 2);
     expect(receiver.messages[0]?.message).toMatchObject({ socket_family: 'INET6', socket_protocol: 'TCP' });
     expect(receiver.messages[0]?.message).not.toHaveProperty('query_message');
   });
@@ -66,7 +66,7 @@ describe('dnstap', () => {
     );
     await askAll(on, 'x. A');
     await ask(on, 'x. MX');
-    await waitFor('three messages', () => receiver.messages.length === 3, 20_000);
+    await waitFor('three messages', () => receiver.messages.length === 3);
     expect(receiver.messages.map(({ message }) => message['type'])).toEqual([
       'CLIENT_QUERY',
       'CLIENT_QUERY',
@@ -79,11 +79,7 @@ describe('dnstap', () => {
     const clock = new FakeClock();
     await using on = await openServer(`. {\ndnstap ${folder.at('tap.sock')}\nwhoami\n}`, { clock });
     await ask(on, 'a. A');
-    await waitFor(
-      'the failure',
-      () => on.logs.some(({ event }) => event === 'dnstap receiver not reached'),
-      20_000,
-    );
+    await waitFor('the failure', () => on.logs.some(({ event }) => event === 'dnstap receiver not reached'));
     for (const name of ['first', 'second']) {
       await using receiver = await DnstapReceiver.open({ path: folder.at('tap.sock') });
       await waitFor(
@@ -95,7 +91,7 @@ describe('dnstap', () => {
         20_000,
       );
       await ask(on, 'b. A');
-      await waitFor('messages', () => receiver.messages.length >= 2, 20_000);
+      await waitFor('messages', () => receiver.messages.length >= 2);
     }
   });
 
@@ -119,7 +115,7 @@ describe('dnstap', () => {
       `. {\ndnstap tcp://127.0.0.1:${receiver.port} full\nforward . 127.0.0.1:${upstream.port}\n}`,
     );
     await ask(on, 'x. A');
-    await waitFor('four messages', () => receiver.messages.length === 4, 20_000);
+    await waitFor('four messages', () => receiver.messages.length === 4);
     const [asked, answered] = receiver.messages.map(({ message }) => message);
     expect(asked).toMatchObject({
       type: 'FORWARDER_QUERY',
@@ -145,12 +141,12 @@ describe('dnstap', () => {
     folder.write('Corefile', file('one'));
     await using on = await openServer('', { corefile: { path: folder.at('Corefile') } });
     await using receiver = await DnstapReceiver.visit({ path: folder.at('tap.sock') });
-    await waitFor('the handshake', () => receiver.controls.includes(START), 20_000);
+    await waitFor('the handshake', () => receiver.controls.includes(START));
     await ask(on, 'a. A');
     folder.write('Corefile', file('two'));
     expect(await on.server.reload()).toBe(true);
     await ask(on, 'b. A');
-    await waitFor('the messages', () => receiver.messages.length === 4, 20_000);
+    await waitFor('the messages', () => receiver.messages.length === 4);
     expect(receiver.messages.map(({ identity }) => identity)).toEqual(['one', 'one', 'two', 'two']);
     await on[Symbol.asyncDispose]();
     expect(receiver.controls).toEqual([READY, START, 'STOP']);
@@ -160,10 +156,8 @@ describe('dnstap', () => {
     await using receiver = await DnstapReceiver.open({ port: 0 }, 'protobuf:other');
     await using on = await openServer(`. {\ndnstap tcp://127.0.0.1:${receiver.port}\nwhoami\n}`);
     await ask(on, 'a. A');
-    await waitFor(
-      'the log',
-      () => on.logs.some(({ fields }) => fields['reason'] === 'the receiver does not take dnstap'),
-      20_000,
+    await waitFor('the log', () =>
+      on.logs.some(({ fields }) => fields['reason'] === 'the receiver does not take dnstap'),
     );
     expect(receiver.messages).toEqual([]);
   });

@@ -60,11 +60,7 @@ describe('prometheus', () => {
     expect(await enabled()).toEqual(['log', 'prometheus', 'whoami']);
     folder.write('Corefile', file('erratic'));
     expect(await on.server.reload()).toBe(true);
-    await waitFor(
-      'the old block to go',
-      async () => (await enabled()).join() === 'erratic,prometheus',
-      20_000,
-    );
+    await waitFor('the old block to go', async () => (await enabled()).join() === 'erratic,prometheus');
   });
 });
 

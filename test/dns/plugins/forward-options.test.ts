@@ -91,11 +91,11 @@ describe('forward', () => {
     );
     let reply: Message | undefined;
     void ask(on, 'x. A').then((message) => (reply = message));
-    await waitFor('the question', () => upstream.asked.length === 1, 20_000);
+    await waitFor('the question', () => upstream.asked.length === 1);
     await clock.advance(8900);
     expect(reply).toBeUndefined();
     await clock.advance(200);
-    await waitFor('the failure', () => reply !== undefined, 20_000);
+    await waitFor('the failure', () => reply !== undefined);
     expect(reply?.rcode).toBe('SERVFAIL');
   });
 
@@ -125,7 +125,7 @@ describe('forward', () => {
     silent = true;
     const failed = ask(on, 'c. A');
     for (const asked of [3, 4]) {
-      await waitFor('the question', () => upstream.asked.length === asked, 20_000);
+      await waitFor('the question', () => upstream.asked.length === asked);
       await clock.advance(2001);
     }
     expect((await failed).rcode).toBe('SERVFAIL');

@@ -83,7 +83,7 @@ async function outside(on: TestServer, clock: FakeClock): Promise<Message> {
   );
 }
 
-describe('an upstream', { timeout: 120_000 }, () => {
+describe('an upstream', () => {
   it('that lies about id, question and source is not believed; its right answer is', async () => {
     using spoofer = createSpoofer();
     using upstream = await OddUpstream.open((request, send, toward) => {

@@ -39,7 +39,7 @@ describe('timeouts', () => {
     await using on = await openServer('. {\ntimeouts {\nread 2s\nidle 1h\n}\nwhoami\n}', { clock });
     const { socket, seen } = await visit(tcpOf(on).port);
     socket.write(QUESTION);
-    await waitFor('the answer', () => seen.bytes > 0, 20_000);
+    await waitFor('the answer', () => seen.bytes > 0);
     await clock.advance(60_000);
     expect(seen.closed).toBe(false);
     socket.write(QUESTION.subarray(0, 5));
@@ -59,20 +59,20 @@ describe('timeouts', () => {
     await using on = await openServer('. {\ntimeouts {\nidle 3\n}\nwhoami\n}', { clock });
     const { socket, seen } = await visit(tcpOf(on).port);
     socket.write(QUESTION);
-    await waitFor('the answer', () => seen.bytes > 0, 20_000);
+    await waitFor('the answer', () => seen.bytes > 0);
     await clock.advance(2900);
     expect(seen.closed).toBe(false);
-    await waitFor('the end', async () => (await clock.advance(1000), seen.closed), 20_000);
+    await waitFor('the end', async () => (await clock.advance(1000), seen.closed));
   });
 
   it('maxtcpqueries closes after the last answer', async () => {
     await using on = await openServer('. {\ntimeouts {\nmaxtcpqueries 2\n}\nwhoami\n}');
     const { socket, seen } = await visit(tcpOf(on).port);
     socket.write(Buffer.concat([QUESTION, QUESTION, QUESTION]));
-    await waitFor('the end', () => seen.closed, 20_000);
+    await waitFor('the end', () => seen.closed);
     const { seen: once, socket: other } = await visit(tcpOf(on).port);
     other.write(QUESTION);
-    await waitFor('the answer', () => once.bytes > 0, 20_000);
+    await waitFor('the answer', () => once.bytes > 0);
     expect(seen.bytes).toBe(2 * once.bytes);
     other.destroy();
   });
@@ -137,7 +137,7 @@ describe('tls', () => {
     await using on = await openServer(file, dnsEngines(engine, log, { receivers: 1 }));
     const to = on.server.addresses.find(({ transport }) => transport === 'tls')!;
     expect(await askStream(to, QUESTION.subarray(2), { tls: { ca: ours.ca } })).toHaveLength(1);
-    await waitFor('the secrets', () => readFileSync(keys, 'utf8') !== '', 20_000);
+    await waitFor('the secrets', () => readFileSync(keys, 'utf8') !== '');
     expect(readFileSync(keys, 'utf8')).toMatch(/^(SERVER|CLIENT)_\w+ [0-9a-f]{64} /m);
   });
 

@@ -41,7 +41,7 @@ describe('node-local DNS', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  it('answers on both addresses, untracked, and leaves nothing behind', { timeout: 120_000 }, async (ctx) => {
+  it('answers on both addresses, untracked, and leaves nothing behind', async (ctx) => {
     needsNamespaces(ctx);
     using network = new OwnNetwork('node-local');
     const args = ['dns', '--conf', conf, '--from', from, '--node-local', LINK_LOCAL, CLUSTER_IP];
@@ -67,35 +67,31 @@ describe('node-local DNS', () => {
     expect(network.run('ip', ['link', 'show', 'nodelocaldns']).status).not.toBe(0);
   });
 
-  it(
-    'puts back what others removed, and takes the rules away before the interface',
-    { timeout: 120_000 },
-    async (ctx) => {
-      needsNamespaces(ctx);
-      using network = new OwnNetwork('node-local-back');
-      const inside: Exec = (program, args, options) =>
-        exec('ip', ['netns', 'exec', network.name, program, ...args], options);
-      const clock = new FakeClock();
-      const options = { addresses: [LINK_LOCAL, 'fd00:ec2::253'], port: 53, interfaceName: 'nodelocaldns' };
-      const deps = { clock, log: silentLogger, exec: inside };
-      await using ground = await openNodeLocal(deps, options);
-      const rules = (): string => network.run('iptables', ['-t', 'raw', '-S']).stdout;
-      const addresses = (): string => network.run('ip', ['-o', 'addr', 'show', 'dev', 'nodelocaldns']).stdout;
-      expect(addresses()).toContain('fd00:ec2::253/128');
-      expect(network.run('ip6tables', ['-t', 'raw', '-S']).stdout).toContain('fd00:ec2::253');
-      network.run('iptables', ['-t', 'raw', '-F']);
-      network.run('ip', ['addr', 'del', `${LINK_LOCAL}/32`, 'dev', 'nodelocaldns']);
-      await clock.advance(61_000);
-      await waitFor(
-        'interface and rules',
-        () => rules().includes('-A OUTPUT -j WEFT-DNS') && addresses().includes(LINK_LOCAL),
-      );
-      expect(rules()).toMatch(
-        /-A WEFT-DNS -d 169\.254\.20\.10\/32 -p udp .*--dport 53 -j (NOTRACK|CT --notrack)/,
-      );
-      await ground.withdraw();
-      expect(rules()).not.toContain('WEFT-DNS');
-      expect(addresses()).toContain(LINK_LOCAL);
-    },
-  );
+  it('puts back what others removed, and takes the rules away before the interface', async (ctx) => {
+    needsNamespaces(ctx);
+    using network = new OwnNetwork('node-local-back');
+    const inside: Exec = (program, args, options) =>
+      exec('ip', ['netns', 'exec', network.name, program, ...args], options);
+    const clock = new FakeClock();
+    const options = { addresses: [LINK_LOCAL, 'fd00:ec2::253'], port: 53, interfaceName: 'nodelocaldns' };
+    const deps = { clock, log: silentLogger, exec: inside };
+    await using ground = await openNodeLocal(deps, options);
+    const rules = (): string => network.run('iptables', ['-t', 'raw', '-S']).stdout;
+    const addresses = (): string => network.run('ip', ['-o', 'addr', 'show', 'dev', 'nodelocaldns']).stdout;
+    expect(addresses()).toContain('fd00:ec2::253/128');
+    expect(network.run('ip6tables', ['-t', 'raw', '-S']).stdout).toContain('fd00:ec2::253');
+    network.run('iptables', ['-t', 'raw', '-F']);
+    network.run('ip', ['addr', 'del', `${LINK_LOCAL}/32`, 'dev', 'nodelocaldns']);
+    await clock.advance(61_000);
+    await waitFor(
+      'interface and rules',
+      () => rules().includes('-A OUTPUT -j WEFT-DNS') && addresses().includes(LINK_LOCAL),
+    );
+    expect(rules()).toMatch(
+      /-A WEFT-DNS -d 169\.254\.20\.10\/32 -p udp .*--dport 53 -j (NOTRACK|CT --notrack)/,
+    );
+    await ground.withdraw();
+    expect(rules()).not.toContain('WEFT-DNS');
+    expect(addresses()).toContain(LINK_LOCAL);
+  });
 });

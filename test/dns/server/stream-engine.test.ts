@@ -26,7 +26,6 @@ describe('the native stream engine', () => {
     ['tls', `tls://.:0 {\ntls ${certFile} ${keyFile}`, { ca }],
   ])(
     'starts its thread anew when that fails; clients that come meanwhile wait: %s',
-    { timeout: 90_000 },
     async (transport, block, tls) => {
       const logs: LogRecord[] = [];
       const log = createLogger((line) => logs.push(line), 'info');
@@ -48,13 +47,11 @@ describe('the native stream engine', () => {
       const question = encodeMessage(questionOf('none.ns.svc.k. A'));
       const asked = (): Promise<Uint8Array[]> => askStream(target, question, tls ? { tls } : {});
       void asked().catch(() => undefined);
-      await waitFor(
-        'the failure',
-        () => logs.some(({ event }) => event === 'dns stream thread started anew'),
-        30_000,
+      await waitFor('the failure', () =>
+        logs.some(({ event }) => event === 'dns stream thread started anew'),
       );
       engine!.useFastPath!(undefined);
-      await waitFor('an answer', async () => (await asked().catch(() => [])).length > 0, 30_000);
+      await waitFor('an answer', async () => (await asked().catch(() => [])).length > 0);
     },
   );
 });

@@ -123,7 +123,7 @@ describe.each(RUNS)('$id on the $engine engine', ({ group, engine, wires }) => {
   for (const wire of wires) {
     const cases = group.cases.filter((one) => !hasOwnClient(group, one) && suits(one, wire));
     if (cases.length === 0) continue;
-    it(`over ${wire}`, { timeout: 60_000 }, async () => {
+    it(`over ${wire}`, async () => {
       for (const one of cases) {
         const messages = await askOver(on, wire, requestOf(one), 1);
         const size = encodeMessage(messages[0]!).length;

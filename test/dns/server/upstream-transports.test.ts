@@ -22,7 +22,7 @@ describe('forward', () => {
     ['udp', (port: number) => `127.0.0.1:${port}`],
     ['tls', (port: number) => `tls://127.0.0.1:${port}`],
     ['https', (port: number) => `https://127.0.0.1:${port}/dns-query`],
-  ])('over %s', { timeout: 60_000 }, async (transport, address) => {
+  ])('over %s', async (transport, address) => {
     const tls = `tls ${certificate.certFile} ${certificate.keyFile}`;
     const keys = '.:0 tls://.:0 https://.:0';
     await using far = await openServer(`${keys} {\n${tls}\nkubernetes k\n}`, { cluster: clusterOf(WEB) });
@@ -36,7 +36,7 @@ describe('forward', () => {
     expect((await ask(near, 'none.ns.svc.k. A')).rcode).toBe('NXDOMAIN');
   });
 
-  it('does not believe a certificate it was not told to', { timeout: 60_000 }, async () => {
+  it('does not believe a certificate it was not told to', async () => {
     const tls = `tls ${certificate.certFile} ${certificate.keyFile}`;
     await using far = await openServer(`tls://.:0 {\n${tls}\nkubernetes k\n}`, { cluster: clusterOf(WEB) });
     const { port } = far.server.addresses[0]!;

@@ -8,13 +8,13 @@ import { fuzzPacket, randomFrom } from '../support/fuzz-packets.ts';
 import { fuzzServer } from '../support/fuzz-server.ts';
 
 describe('damaged packets', () => {
-  it('get one right answer or none', { timeout: 120_000 }, async () => {
+  it('get one right answer or none', async () => {
     const { answered, fast } = await fuzzServer(20_000, 7);
     expect(answered).toBeGreaterThan(10_000);
     expect(fast).toBeGreaterThan(1000);
   });
 
-  it('get one right answer or none from a chain of many plugins', { timeout: 120_000 }, async () => {
+  it('get one right answer or none from a chain of many plugins', async () => {
     const { answered } = await fuzzChain(6000, 7);
     expect(answered).toBeGreaterThan(4000);
   });

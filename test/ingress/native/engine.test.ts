@@ -48,7 +48,7 @@ async function counted(
   labels: Readonly<Record<string, string>>,
   wanted: number,
 ): Promise<void> {
-  await waitFor(`${name} to be ${wanted}`, async () => (await sample(name, labels)) === wanted, 20_000);
+  await waitFor(`${name} to be ${wanted}`, async () => (await sample(name, labels)) === wanted);
 }
 const handedOver = (): Promise<number> => sample('weft_ingress_handed_over_total');
 const descriptors = (): number => readdirSync('/proc/self/fd').length;
@@ -96,7 +96,7 @@ describe('the border of the fast path', () => {
     let text = '';
     socket.on('data', (bytes: Buffer) => (text += bytes.toString('latin1')));
     socket.write(one('/1', 'web.test') + one('/2', 'nobody.test') + one('/3', 'web.test'));
-    await waitFor('three answers', () => statusesOf(text).length === 3, 20_000);
+    await waitFor('three answers', () => statusesOf(text).length === 3);
     socket.destroy();
     expect(statusesOf(text)).toEqual([200, 404, 200]);
   });
@@ -167,8 +167,8 @@ test('clients that reset at every point leave nothing behind', async () => {
       socket.on('close', () => resolve());
     });
   }
-  await waitFor('the connections to be gone', () => descriptors() <= before + 16, 20_000);
+  await waitFor('the connections to be gone', () => descriptors() <= before + 16);
   expect((await ask(rig.http)).status).toBe(200);
-  await waitFor('the count of connections', async () => (await connections()) <= active, 20_000);
+  await waitFor('the count of connections', async () => (await connections()) <= active);
   await counted('weft_ingress_requests_active', {}, 0);
 });

@@ -66,14 +66,14 @@ test('clients are accepted while the worker is dead, and by the next one', async
   const { port } = listener!.address;
   const { thread } = plane.lanes[0]!;
   const answered = async (): Promise<string> => (await ask(port)).body;
-  await waitFor('the worker', () => thread.isUp, 20_000);
+  await waitFor('the worker', () => thread.isUp);
   expect(await answered()).toBe('portable');
-  await waitFor('a client of the worker', () => thread.acceptedCount === 1, 20_000);
+  await waitFor('a client of the worker', () => thread.acceptedCount === 1);
   // what no worker survives
   thread.tell({ kind: 'clusters', clusters: undefined as never });
-  await waitFor('its end', () => !thread.isUp, 20_000);
+  await waitFor('its end', () => !thread.isUp);
   expect(await answered()).toBe('portable');
-  await waitFor('the next worker', () => thread.isUp, 20_000);
+  await waitFor('the next worker', () => thread.isUp);
   const said = await registry.metrics();
   expect(said).toContain('weft_engine_worker_losses_total{worker="ingress worker",reason="ended"} 1');
   expect(said).toContain('weft_engine_worker_restarts_total{worker="ingress worker"} 1');

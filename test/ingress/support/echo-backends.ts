@@ -48,7 +48,7 @@ export class EchoBackends implements AsyncDisposable {
     if (request.upstreamRaw !== undefined || this.#request.upstreamRaw !== undefined) {
       // kept connections have their protocol already
       for (const socket of this.#sockets) socket.destroy();
-      await waitFor('connections to end', () => this.#sockets.size === 0, 20_000);
+      await waitFor('connections to end', () => this.#sockets.size === 0);
       await new Promise((resolve) => setTimeout(resolve, 20)); // the ingress hears of it a moment later
     }
     this.#request = request;

@@ -79,7 +79,7 @@ export class Rig implements AsyncDisposable {
     tracker.synced('discovery.k8s.io/v1', 'EndpointSlice');
     await rig.apply(...objects);
     rig.controller.synced('networking.k8s.io/v1', 'Ingress');
-    await waitFor('the first table', () => rig.controller.ready, 20_000);
+    await waitFor('the first table', () => rig.controller.ready);
     return rig;
   }
 

@@ -55,7 +55,6 @@ test('what a thread is told at its start comes first, and all of it comes', asyn
 
 test.for([['fail'], ['exit'], ['stand'], ['bind']] as const)(
   'one that is told to %s is replaced, told again, and its descriptors are closed',
-  { timeout: 180_000 },
   async ([how]) => {
     const { worker, heard, hears, said, counted, spells } = supervised();
     await using _worker = worker;
@@ -82,20 +81,16 @@ test.for([['fail'], ['exit'], ['stand'], ['bind']] as const)(
   },
 );
 
-test(
-  'one that never begins is tried again and again, with pauses that grow',
-  { timeout: 180_000 },
-  async () => {
-    const { worker, said } = supervised({ begins: 'fails' });
-    await worker.seated;
-    await waitFor('the third', () => worker.restarts >= 2, PATIENCE_MS);
-    expect(said('odd failed')).toBeGreaterThanOrEqual(2);
-    await worker[Symbol.asyncDispose]();
-    expect(worker.hasThread).toBe(false);
-  },
-);
+test('one that never begins is tried again and again, with pauses that grow', async () => {
+  const { worker, said } = supervised({ begins: 'fails' });
+  await worker.seated;
+  await waitFor('the third', () => worker.restarts >= 2, PATIENCE_MS);
+  expect(said('odd failed')).toBeGreaterThanOrEqual(2);
+  await worker[Symbol.asyncDispose]();
+  expect(worker.hasThread).toBe(false);
+});
 
-test('one that takes its time to begin is left alone', { timeout: 180_000 }, async () => {
+test('one that takes its time to begin is left alone', async () => {
   const { worker, hears, said } = supervised({ begins: 'slowly' });
   await using _worker = worker;
   await hears('hello 1');
@@ -119,21 +114,17 @@ test.for([
       await waitFor('its end', () => spells.lost === 1, PATIENCE_MS);
     },
   ],
-] as const)(
-  'disposed %s it ends, once, and leaves no descriptor',
-  { timeout: 180_000 },
-  async ([, before]) => {
-    await supervised().worker[Symbol.asyncDispose]();
-    const open = openDescriptors();
-    const made = supervised();
-    await before(made);
-    await Promise.all([made.worker[Symbol.asyncDispose](), made.worker[Symbol.asyncDispose]()]);
-    expect(made.worker.hasThread).toBe(false);
-    made.worker.tell({ say: 'nobody' });
-    expect(made.worker.restarts).toBe(0);
-    await waitFor('its descriptors to be closed', () => openDescriptors() <= open, PATIENCE_MS);
-  },
-);
+] as const)('disposed %s it ends, once, and leaves no descriptor', async ([, before]) => {
+  await supervised().worker[Symbol.asyncDispose]();
+  const open = openDescriptors();
+  const made = supervised();
+  await before(made);
+  await Promise.all([made.worker[Symbol.asyncDispose](), made.worker[Symbol.asyncDispose]()]);
+  expect(made.worker.hasThread).toBe(false);
+  made.worker.tell({ say: 'nobody' });
+  expect(made.worker.restarts).toBe(0);
+  await waitFor('its descriptors to be closed', () => openDescriptors() <= open, PATIENCE_MS);
+});
 
 test('it is bound to its processor, and goes on without one that is not to be had', async () => {
   const allowed = /Cpus_allowed_list:\s*(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))![1]!;

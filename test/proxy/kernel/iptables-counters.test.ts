@@ -28,7 +28,6 @@ function dial(address: string): Promise<boolean> {
 
 test.for(['legacy', 'nft'] as const)(
   'iptables-%s counts connections to node ports on localhost as kube-proxy does',
-  { timeout: 120_000 },
   async (iptablesVariant, context) => {
     const reason = cannotSendPackets();
     if (reason !== undefined) context.skip(reason);

@@ -39,7 +39,6 @@ const MODES = [
 
 test.for(MODES)(
   '$mode, $variant: connections are counted by port and endpoint, and on over changes and restarts',
-  { timeout: 180_000 },
   async ({ mode, variant }, context) => {
     const reason = cannotSendPackets();
     if (reason !== undefined) context.skip(reason);

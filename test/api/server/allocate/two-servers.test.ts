@@ -41,7 +41,7 @@ describe('two servers on one etcd', () => {
     const serve = async (store: Store): Promise<TestServer> =>
       own.use(await openTestServer({ sharedStore: true }, { store, random: unluckyRandom }));
     servers = [await serve(stores[0]), await serve(stores[1])];
-  }, 120_000);
+  });
   afterAll(() => own?.[Symbol.asyncDispose]());
   beforeEach(({ skip }) => {
     if (cannotRun) skip('etcd is not installed: two servers on one were not tested');

@@ -251,7 +251,7 @@ describe('a signing request', () => {
     expect((await joiner('POST', REQUESTS, body('good', KUBELET, good))).status).toBe(201);
     const status = async (name: string): Promise<{ certificate?: string }> =>
       (await server.call('GET', `${REQUESTS}/${name}`)).body.status;
-    await waitFor('the certificate', async () => (await status('good')).certificate, 20_000);
+    await waitFor('the certificate', async () => (await status('good')).certificate);
     expect(await status('other')).toEqual({});
     expect(await status('both')).toEqual({});
     expect((await joiner('GET', `${NS}/secrets`)).status).toBe(403);

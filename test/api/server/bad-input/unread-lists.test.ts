@@ -47,7 +47,7 @@ it('lists nobody reads are bounded for each user; the rest comes as they are rea
   await waitFor('all of them', () => ended === REQUESTS, 60_000);
   session.destroy();
   await once(session, 'close');
-}, 180_000);
+});
 
 it('a client that goes away gives its places back', async () => {
   for (let round = 0; round < 3; round++) {
@@ -63,4 +63,4 @@ it('a client that goes away gives its places back', async () => {
     session.destroy();
     await once(session, 'close');
   }
-}, 180_000);
+});

@@ -76,7 +76,7 @@ beforeAll(async () => {
     },
   });
   expect(made.status).toBe(201);
-  await waitFor('the kind', async () => (await server.call('GET', at('v2'))).status === 200, 20_000);
+  await waitFor('the kind', async () => (await server.call('GET', at('v2'))).status === 200);
 });
 afterAll(() => server[Symbol.asyncDispose]());
 beforeEach(async () => {
@@ -248,6 +248,6 @@ describe('a conversion webhook', () => {
     expect((await server.call('DELETE', `${DEFINITIONS}/widgets.example.com`)).status).toBe(200);
     const gone = async (): Promise<boolean> =>
       (await server.call('GET', `${DEFINITIONS}/widgets.example.com`)).status === 404;
-    await waitFor('the definition to be gone', gone, 20_000);
+    await waitFor('the definition to be gone', gone);
   });
 });
