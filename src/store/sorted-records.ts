@@ -30,6 +30,12 @@ export class SortedRecords<R extends SortedRecord> {
     return this.#size;
   }
 
+  get(key: string): R | undefined {
+    const { records } = this.#leaves[this.#leafOf(key)]!;
+    const record = records[this.#lowerBound(records, key)];
+    return record?.key === key ? record : undefined;
+  }
+
   /** The key must not be present. */
   insert(record: R): void {
     if (this.#compare === compareUnits && SURROGATE.test(record.key)) this.#compare = compareKeys;

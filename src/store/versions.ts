@@ -30,8 +30,7 @@ interface KeyRecord {
  * the newest back; the log holds the same versions in order of revision, for watches and for compaction.
  */
 export class Versions {
-  readonly #records = new Map<string, KeyRecord>();
-  readonly #sorted = new SortedRecords<KeyRecord>();
+  readonly #records = new SortedRecords<KeyRecord>();
   readonly log: EventLog;
   #compacted: number;
   #liveKeys = 0;
@@ -114,7 +113,7 @@ export class Versions {
     const limit = options.limit || Number.POSITIVE_INFINITY;
     const entries: StoreEntry[] = [];
     let more = false;
-    for (const record of this.#sorted.scan(prefix, options.after)) {
+    for (const record of this.#records.scan(prefix, options.after)) {
       const entry = versionAt(record, revision)?.entry;
       if (!entry) continue;
       if (entries.length === limit) {
@@ -167,23 +166,21 @@ export class Versions {
     this.#valueBytes += (version.entry?.value.byteLength ?? 0) - (before?.value.byteLength ?? 0);
     if (record) {
       record.newest = version;
-      this.#sorted.setLive(record, live);
+      this.#records.setLive(record, live);
       return;
     }
     const added: KeyRecord = { key: version.key, live, newest: version };
-    this.#records.set(version.key, added);
-    this.#sorted.insert(added);
+    this.#records.insert(added);
   }
 
   #forget(record: KeyRecord): void {
-    this.#records.delete(record.key);
-    this.#sorted.remove(record);
+    this.#records.remove(record);
   }
 
   /** Keys at a revision = keys now, undone by what happened since; or counted, when that is less work. */
   #countAt(prefix: string, revision: number): number {
-    if (this.revision - revision > this.#sorted.size) return this.#countByScan(prefix, revision);
-    let count = this.#sorted.countLive(prefix);
+    if (this.revision - revision > this.#records.size) return this.#countByScan(prefix, revision);
+    let count = this.#records.countLive(prefix);
     for (let at = this.revision; at > revision; at--) {
       const event = this.log.at(at)!;
       if (event.type === 'delete') {
@@ -195,7 +192,7 @@ export class Versions {
 
   #countByScan(prefix: string, revision: number): number {
     let count = 0;
-    for (const record of this.#sorted.scan(prefix, undefined))
+    for (const record of this.#records.scan(prefix, undefined))
       if (versionAt(record, revision)?.entry) count++;
     return count;
   }

@@ -5,6 +5,9 @@ export const PARTS_MAX = 2_048;
 /** Longer parts are seldom alike. */
 const PART_CHARACTERS_MAX = 4_096;
 const TEXT_CHARACTERS_MAX = 64;
+/** In metadata no two objects have the same; namespace, generateName and times they often do. */
+const OWN_TEXTS: ReadonlySet<string> = new Set(['name', 'uid', 'resourceVersion']);
+const NO_TEXTS: ReadonlySet<string> = new Set();
 
 /**
  * Objects made from one template differ in few places: 100,000 pods hold the same containers, probes and labels
@@ -22,22 +25,21 @@ export class SharedParts {
 
   share<T extends KubeObject>(object: T): T {
     for (const [name, section] of Object.entries(object)) {
-      // Strings of metadata are its own: name, uid, times.
-      if (isPart(section)) this.#shareIn(section, name !== 'metadata');
+      if (isPart(section)) this.#shareIn(section, name === 'metadata' ? OWN_TEXTS : NO_TEXTS);
     }
     return object;
   }
 
-  #shareIn(container: Record<string, unknown>, texts: boolean): void {
+  #shareIn(container: Record<string, unknown>, ownTexts: ReadonlySet<string>): void {
     // Not `for in`: a write that changes the hidden class throws its compiled loop away, each time.
     for (const key of Object.keys(container)) {
       const part = container[key];
-      const shared = isPart(part)
-        ? this.#shared(part)
-        : texts && typeof part === 'string'
-          ? this.#sharedText(part)
-          : part;
-      if (shared !== part) container[key] = shared;
+      if (isPart(part)) {
+        const shared = this.#shared(part);
+        if (shared !== part) container[key] = shared;
+      } else if (typeof part === 'string' && !ownTexts.has(key)) {
+        container[key] = this.#sharedText(part); // equal texts cannot be told apart, so it is always written
+      }
     }
   }
 
@@ -53,7 +55,7 @@ export class SharedParts {
     }
     // One name in it may be its own (a container's token volume): its parts may still be alike.
     if (Array.isArray(part)) {
-      for (const element of part as unknown[]) if (isPart(element)) this.#shareIn(element, true);
+      for (const element of part as unknown[]) if (isPart(element)) this.#shareIn(element, NO_TEXTS);
     }
     return part;
   }

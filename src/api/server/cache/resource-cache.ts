@@ -34,7 +34,6 @@ export class ResourceCache {
     'metadata.namespace': object.metadata.namespace ?? '',
   });
   readonly #entries = new SortedEntries();
-  readonly #byKey = new Map<string, StoredObject>();
   readonly #listeners = new Set<CacheListener>();
   #history: CacheEvent[] = [];
   /** Every event with a greater revision is in the history. */
@@ -67,7 +66,7 @@ export class ResourceCache {
   }
 
   get(key: string): StoredObject | undefined {
-    return this.#byKey.get(key);
+    return this.#entries.get(key);
   }
 
   range(prefix: string, after?: string): Generator<StoredObject> {
@@ -92,7 +91,6 @@ export class ResourceCache {
   seed(entry: StoredObject): void {
     this.#state++;
     this.#entries.set(entry);
-    this.#byKey.set(entry.key, entry);
     this.#lastChange = Math.max(this.#lastChange, entry.revision);
   }
 
@@ -100,10 +98,8 @@ export class ResourceCache {
     this.#state++;
     if (event.type === 'DELETED') {
       this.#entries.delete(event.entry.key);
-      this.#byKey.delete(event.entry.key);
     } else {
       this.#entries.set(event.entry);
-      this.#byKey.set(event.entry.key, event.entry);
     }
     this.#lastChange = event.revision;
     this.#remember(event);
@@ -140,7 +136,6 @@ export class ResourceCache {
   reset(revision: number): void {
     this.#state++;
     this.#entries.clear();
-    this.#byKey.clear();
     this.#history = [];
     this.#historyStart = revision;
     this.#lastChange = revision;

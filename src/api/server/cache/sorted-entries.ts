@@ -11,6 +11,12 @@ export class SortedEntries {
     return this.#size;
   }
 
+  get(key: string): StoredObject | undefined {
+    const chunk = this.#chunks.length > 0 ? this.#chunks[this.#chunkOf(key)] : undefined;
+    const entry = chunk?.[lowerBound(chunk, key)];
+    return entry?.key === key ? entry : undefined;
+  }
+
   /** Puts the entry in its place; one with the same key is replaced. */
   set(entry: StoredObject): void {
     const chunks = this.#chunks;
