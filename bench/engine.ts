@@ -1,7 +1,7 @@
 /**
  * The native engine beside NSD, Knot, nginx and haproxy, in one run: CPU per unit of work, throughput, and p99 at 70 % of
  * the lower saturation. Servers on one core, load on the other. Rows whose peer is not installed are left out.
- * Run: node bench/engine.ts [seconds] [rounds] [dns|http|relay]. Fails where a limit is missed.
+ * Run: node bench/engine.ts [seconds] [rounds] [dns|http|relay]: a quarter of an hour with 3 and 5. Fails where a limit is missed.
  */
 import { cpus, loadavg } from 'node:os';
 import { type Contest, HEAD, judged, run } from './engine/contest.ts';

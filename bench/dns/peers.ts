@@ -34,15 +34,27 @@ function found(program: string): boolean {
   return spawnSync('sh', ['-c', `PATH=$PATH:/usr/sbin command -v ${program}`]).status === 0;
 }
 
-function pinned(program: string, args: readonly string[]): ChildProcess {
+function pinned(program: string, args: readonly string[], cores = '0'): ChildProcess {
   const path = `${process.env['PATH']}:/usr/sbin`;
-  return spawn('taskset', ['-c', '0', program, ...args], {
+  return spawn('taskset', ['-c', cores, program, ...args], {
     stdio: ['ignore', 'ignore', 'ignore'],
     env: { ...process.env, PATH: path },
   });
 }
 
-function nsdConfig(folder: string, { port, tlsPort }: Ports, tls: CertificateFiles | undefined): string {
+/** Several servers have a socket and a core each. */
+function serversOf(servers: number): string {
+  const cores = Array.from({ length: servers }, (_server, i) => i);
+  const bound = cores.map((core) => `  server-${core + 1}-cpu-affinity: ${core}`);
+  const shared = [`  reuseport: yes`, `  cpu-affinity: ${cores.join(' ')}`, ...bound];
+  return [`  server-count: ${servers}`, ...(servers > 1 ? shared : [])].join('\n');
+}
+
+function nsdConfig(
+  folder: string,
+  { port, tlsPort }: Ports,
+  { tls, servers = 1 }: { readonly tls?: CertificateFiles | undefined; readonly servers?: number },
+): string {
   const secure = tls
     ? `  ip-address: 127.0.0.1@${tlsPort}
   tls-port: ${tlsPort}
@@ -50,19 +62,20 @@ function nsdConfig(folder: string, { port, tlsPort }: Ports, tls: CertificateFil
   tls-service-key: "${tls.key}"
 `
     : '';
-  const path = join(folder, 'nsd.conf');
+  const name = `nsd-${port}`;
+  const path = join(folder, `${name}.conf`);
   writeFileSync(
     path,
     `server:
-  server-count: 1
+${serversOf(servers)}
   ip-address: 127.0.0.1@${port}
   username: ""
   chroot: ""
   zonesdir: "${folder}"
   database: ""
-  pidfile: "${folder}/nsd.pid"
-  xfrdfile: "${folder}/xfrd.state"
-  zonelistfile: "${folder}/zone.list"
+  pidfile: "${folder}/${name}.pid"
+  xfrdfile: "${folder}/${name}.xfrd"
+  zonelistfile: "${folder}/${name}.list"
   xfrdir: "${folder}"
   rrl-ratelimit: 0
 ${secure}remote-control:
@@ -115,11 +128,20 @@ function corednsConfig(folder: string, port: number): string {
 
 type Ports = Pick<Peer, 'port' | 'tlsPort'>;
 
+/** NSD with so many servers on as many cores; undefined when it is not installed. */
+export function nsdServers(servers: number): Peer | undefined {
+  const ports: Ports = { port: 19_056, tlsPort: 0 };
+  const cores = `0-${servers - 1}`;
+  const start = (folder: string): ChildProcess =>
+    pinned('nsd', ['-d', '-c', nsdConfig(folder, ports, { servers })], cores);
+  return found('nsd') ? { name: `nsd, ${servers} servers`, ...ports, start } : undefined;
+}
+
 /** Those that are installed. */
 export function peers(tls?: CertificateFiles): Peer[] {
   const nsd: Ports = { port: 19_053, tlsPort: 19_853 };
   const all: Peer[] = [
-    { name: 'nsd', ...nsd, start: (folder) => pinned('nsd', ['-d', '-c', nsdConfig(folder, nsd, tls)]) },
+    { name: 'nsd', ...nsd, start: (folder) => pinned('nsd', ['-d', '-c', nsdConfig(folder, nsd, { tls })]) },
     {
       name: 'knotd',
       port: 19_054,

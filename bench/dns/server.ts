@@ -13,6 +13,8 @@ import { clusterOf } from './cluster.ts';
 const [services = 10_000, endpoints = 0] = process.argv.slice(2, 4).map(Number);
 const native = process.argv[4] === 'native';
 const receivers = Number(process.argv[5] ?? 1);
+/** Several are bound to a core each: else it is the scheduler's luck who shares one with the clients. */
+const cpus = receivers > 1 ? Array.from({ length: receivers }, (_receiver, i) => i) : [];
 const clock = systemClock;
 const [cert, key, logLine = ''] = process.argv.slice(6);
 const log = createLogger(
@@ -38,7 +40,7 @@ const server = await DnsServer.open(
     log,
     metrics: new Registry(),
     random: Math.random,
-    ...dnsEngines(native ? 'native' : 'portable', { clock, log }, { receivers }),
+    ...dnsEngines(native ? 'native' : 'portable', { clock, log }, { receivers, cpus }),
   },
   { corefile: { text: corefile }, dnsPort: 0, defaultBind: ['127.0.0.1'] },
 );

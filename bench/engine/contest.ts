@@ -7,6 +7,8 @@ import { median } from '../quantiles.ts';
 const PACE_SHARE = 0.7;
 /** Ours to the peer's, at most. */
 const P99_RATIO_MAX = 1.2;
+/** Where both lose more, their p99 are how long clients wait for nothing, and say nothing of either. */
+const LOST_SHARE_MAX = 0.01;
 export const SERVER_CORE = '0';
 export const LOAD_CORE = '1';
 
@@ -20,14 +22,20 @@ export interface Contender {
 
 export interface Contest {
   readonly what: string;
-  /** CPU per unit of work, ours to the peer's, at most. */
+  /** CPU per unit of work, ours to the peer's, at most. Infinity: for comparison, nothing is judged. */
   readonly ratioMax: number;
   readonly ours: Contender;
   readonly theirs: Contender;
   /** As much as goes; how much was done in how long. */
   saturate(of: Contender): Promise<{ readonly units: number; readonly seconds: number }>;
-  /** p99 in milliseconds at a fixed rate that waits for nobody; absent where the work has no requests. */
-  pace?(of: Contender, unitsPerSecond: number): Promise<number>;
+  /** At a fixed rate that waits for nobody; absent where the work has no requests. */
+  pace?(of: Contender, unitsPerSecond: number): Promise<Paced>;
+}
+
+export interface Paced {
+  readonly p99Ms: number;
+  /** What part of the requests had no answer; their time is how long clients wait. */
+  readonly lostShare: number;
 }
 
 export interface Outcome {
@@ -36,7 +44,7 @@ export interface Outcome {
   readonly ratioMax: number;
   readonly cpuMicroseconds: readonly [number, number];
   readonly unitsPerSecond: readonly [number, number];
-  readonly p99Ms: readonly [number, number] | undefined;
+  readonly paced: readonly [Paced, Paced] | undefined;
 }
 
 /** The value below which 99 % of the values lie. Sorts them. */
@@ -69,38 +77,62 @@ export async function run(contest: Contest, rounds: number): Promise<Outcome> {
     ratioMax,
     cpuMicroseconds: [median(cpu[0]), median(cpu[1])],
     unitsPerSecond,
-    p99Ms: await paced(contest, rounds, PACE_SHARE * Math.min(...unitsPerSecond)),
+    paced: await paced(contest, rounds, PACE_SHARE * Math.min(...unitsPerSecond)),
   };
 }
 
-async function paced(contest: Contest, rounds: number, perSecond: number): Promise<Outcome['p99Ms']> {
+async function paced(contest: Contest, rounds: number, perSecond: number): Promise<Outcome['paced']> {
   if (!contest.pace) return undefined;
-  const taken: [number[], number[]] = [[], []];
+  const taken: [Paced[], Paced[]] = [[], []];
   for (let round = 0; round < rounds; round++)
     for (const [i, one] of [contest.ours, contest.theirs].entries())
       taken[i]!.push(await contest.pace(one, perSecond));
-  return [median(taken[0]), median(taken[1])];
+  return [middle(taken[0]), middle(taken[1])];
+}
+
+function middle(rounds: readonly Paced[]): Paced {
+  const p99Ms = median(rounds.map((round) => round.p99Ms));
+  return { p99Ms, lostShare: median(rounds.map(({ lostShare }) => lostShare)) };
 }
 
 /** A line of the table, and whether every limit held. */
 export function judged(outcome: Outcome): { readonly line: string; readonly holds: boolean } {
-  const { what, peer, ratioMax, cpuMicroseconds: cpu, p99Ms } = outcome;
+  const { what, peer, ratioMax, cpuMicroseconds: cpu, paced } = outcome;
   const ratio = cpu[0] / cpu[1];
-  const latency = p99Ms && p99Ms[0] / p99Ms[1];
-  const holds = ratio <= ratioMax && (latency === undefined || latency <= P99_RATIO_MAX);
-  const pair = (values: readonly [number, number], digits: number): string =>
-    values.map((value) => value.toFixed(digits)).join(' : ');
+  const latency = paced ? latencyOf(paced) : { cells: ['', ''], holds: true };
+  const holds = ratio <= ratioMax && latency.holds;
+  const isJudged = Number.isFinite(ratioMax);
   const cells = [
     what,
     peer,
     pair(cpu, cpu[1] < 100 ? 2 : 0),
-    `${ratio.toFixed(2)} (${ratioMax})`,
+    isJudged ? `${ratio.toFixed(2)} (${ratioMax})` : ratio.toFixed(2),
     pair(outcome.unitsPerSecond, 0),
-    p99Ms ? pair(p99Ms, 2) : '',
-    latency === undefined ? '' : `${latency.toFixed(2)} (${P99_RATIO_MAX})`,
-    holds ? 'holds' : 'missed',
+    ...latency.cells,
+    isJudged ? (holds ? 'holds' : 'missed') : 'for comparison',
   ];
   return { line: `| ${cells.join(' | ')} |`, holds };
+}
+
+/** The cells of p99 and of its ratio. */
+function latencyOf([ours, theirs]: readonly [Paced, Paced]) {
+  const both = [ours, theirs];
+  if (both.every(({ lostShare }) => lostShare > LOST_SHARE_MAX)) {
+    const lost = both.map(({ lostShare }) => `${(lostShare * 100).toFixed(1)} %`);
+    return { cells: [`lost ${lost.join(' : ')}`, 'not judged'], holds: true };
+  }
+  const ratio = ours.p99Ms / theirs.p99Ms;
+  const lost = theirs.lostShare > 0 || ours.lostShare > 0;
+  const shares = `, lost ${pair([ours.lostShare * 100, theirs.lostShare * 100], 1)} %`;
+  const cells = [
+    `${pair([ours.p99Ms, theirs.p99Ms], 2)}${lost ? shares : ''}`,
+    `${ratio.toFixed(2)} (${P99_RATIO_MAX})`,
+  ];
+  return { cells, holds: ratio <= P99_RATIO_MAX };
+}
+
+function pair(values: readonly [number, number], digits: number): string {
+  return values.map((value) => value.toFixed(digits)).join(' : ');
 }
 
 export const HEAD =

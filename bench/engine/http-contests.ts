@@ -9,7 +9,7 @@ import {
   startNginx,
   startWeft,
 } from '../ingress/stage.ts';
-import { type Contender, type Contest, LOAD_CORE, p99, pin, SERVER_CORE } from './contest.ts';
+import { type Contender, type Contest, LOAD_CORE, p99, type Paced, pin, SERVER_CORE } from './contest.ts';
 
 interface Row {
   readonly what: string;
@@ -92,7 +92,6 @@ function kept(
   row: Row,
   seconds: number,
 ): Pick<Contest, 'saturate'> & Required<Pick<Contest, 'pace'>> {
-  // h2load has been seen to go on with one client for ever after its time was over
   const bounded = ['timeout', '--signal=KILL', `${seconds + H2LOAD_GRACE_SECONDS}`, 'h2load'];
   const h2load = (of: Contender, flags: readonly string[]): Promise<string> => {
     const to = `--connect-to=${of.address}:${of.port}`;
@@ -103,28 +102,43 @@ function kept(
   const joinMs = row.connections * JOIN_EVERY_MS;
   return {
     saturate: async (of) => {
-      const out = await h2load(of, [`--duration=${seconds}`]);
+      const out = await twice(of, () => h2load(of, [`--duration=${seconds}`]));
       const [, units, failed] = /status codes: (\d+) 2xx, \d+ 3xx, (\d+) 4xx/.exec(out) ?? [];
       if (failed !== '0' || units === '0') throw new Error(`${of.name}: ${out}`);
       return { units: Number(units), seconds };
     },
     pace: async (of, rate) => {
-      const log = stage.output();
       const count = Math.round(rate * (seconds + joinMs / 1_000));
       const joining = ['-r1', `--rate-period=${JOIN_EVERY_MS}ms`];
-      await h2load(of, [`--rps=${rate / row.connections}`, `-n${count}`, ...joining, `--log-file=${log}`]);
-      return loggedP99(log, joinMs + SETTLE_MS);
+      const flags = [`--rps=${rate / row.connections}`, `-n${count}`, ...joining];
+      return await twice(of, async () => {
+        const log = stage.output(); // h2load appends
+        await h2load(of, [...flags, `--log-file=${log}`]);
+        return loggedP99(log, joinMs + SETTLE_MS);
+      });
     },
   };
 }
 
+/** h2load has been seen to go on with one client for ever after its last answer: one that had to be killed is run once more. */
+async function twice<T>({ name }: Contender, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load();
+  } catch (error) {
+    // timeout(1) ends by the signal it sent
+    if ((error as { readonly signal?: unknown }).signal !== 'SIGKILL') throw error;
+    process.stderr.write(`h2load had to be killed after it asked ${name}, and is run once more\n`);
+    return await load();
+  }
+}
+
 /** Milliseconds, without what was sent in the first `fromMs`. A line of h2load's log: when, status, how long, in microseconds. */
-function loggedP99(log: string, fromMs: number): number {
+function loggedP99(log: string, fromMs: number): Paced {
   const lines = readFileSync(log, 'utf8').trim().split('\n');
   const sent = lines.map((line) => line.split('\t').map(Number));
   const begin = sent.reduce((first, [at = 0]) => Math.min(first, at), Infinity) + fromMs * 1_000;
   const counted = sent.filter(([at = 0]) => at >= begin);
-  return p99(Float64Array.from(counted, ([, , took = 0]) => took / 1_000));
+  return { p99Ms: p99(Float64Array.from(counted, ([, , took = 0]) => took / 1_000)), lostShare: 0 };
 }
 
 /** So many connections every 10 ms, a request on each; its time runs from when the kernel has the connection. */
@@ -133,7 +147,7 @@ async function paceNew(
   { address, port }: Contender,
   rate: number,
   seconds: number,
-): Promise<number> {
+): Promise<Paced> {
   const log = stage.output();
   const count = Math.round(rate * seconds);
   const to = `--connect-to=${address}:${port}`;

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { ready } from '../processes.ts';
 import { Rig, script } from '../proxy/relay-rig.ts';
-import { type Contender, type Contest, LOAD_CORE, p99, pin, SERVER_CORE } from './contest.ts';
+import { type Contender, type Contest, LOAD_CORE, p99, type Paced, pin, SERVER_CORE } from './contest.ts';
 
 const ECHO = { address: '127.244.99.1', port: 19_701 };
 const SERVICE_PORT = 19_702;
@@ -16,12 +16,14 @@ export async function relayContests(
   fought: (contest: Contest) => Promise<void>,
 ): Promise<void> {
   using rig = new Rig();
-  await ready(rig.start(process.execPath, [script('userspace-echo.ts'), ECHO.address, String(ECHO.port)]));
+  const echo = rig.start(process.execPath, [script('userspace-echo.ts'), ECHO.address, String(ECHO.port)]);
+  await ready(echo);
+  pin(echo.pid ?? 0, LOAD_CORE);
   const ours = await rig.weft('native', { protocol: 'TCP', ...ECHO, servicePort: SERVICE_PORT });
   const theirs = rig.haproxy(HAPROXY, ECHO);
   for (const { pid } of [ours, theirs]) pin(pid, SERVER_CORE);
   const load = async ({ address, port }: Contender, kind: string, connections: number) => {
-    const done = await rig.run('userspace-load.ts', [address, port, connections, seconds, kind]);
+    const done = await onLoadCore(script('userspace-load.ts'), [address, port, connections, seconds, kind]);
     return done as { readonly requests: number; readonly bytes: number };
   };
   await fought({
@@ -43,11 +45,15 @@ export async function relayContests(
 }
 
 /** Milliseconds, counted from when a message was due. */
-async function pace({ address, port }: Contender, rate: number, seconds: number): Promise<number> {
-  const script = new URL('./paced-client.ts', import.meta.url).pathname;
-  const args = [script, address, port, rate, seconds, CONNECTIONS].map(String);
-  const { stdout } = await promisify(execFile)('taskset', ['-c', LOAD_CORE, process.execPath, ...args], {
-    maxBuffer: 1 << 26,
-  });
-  return p99(Float64Array.from(JSON.parse(stdout) as number[]));
+async function pace({ address, port }: Contender, rate: number, seconds: number): Promise<Paced> {
+  const client = new URL('./paced-client.ts', import.meta.url).pathname;
+  const took = await onLoadCore(client, [address, port, rate, seconds, CONNECTIONS]);
+  return { p99Ms: p99(Float64Array.from(took as number[])), lostShare: 0 };
+}
+
+/** What a program of Node prints. */
+async function onLoadCore(program: string, args: readonly (string | number)[]): Promise<unknown> {
+  const all = ['-c', LOAD_CORE, process.execPath, program, ...args.map(String)];
+  const { stdout } = await promisify(execFile)('taskset', all, { maxBuffer: 1 << 26 });
+  return JSON.parse(stdout);
 }
