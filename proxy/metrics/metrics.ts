@@ -38,6 +38,19 @@ export const NO_METRICS: ProxyMetrics = {
   noLocalEndpoints() {},
 };
 
+/** Changes of endpoints wait as changes of their services: both tell how many services are not yet applied. */
+function pendingChanges(registry: Registry): readonly Gauge[] {
+  return [
+    gauge(registry, 'sync_proxy_rules_service_changes_pending', 'Changed services not yet applied', []),
+    gauge(
+      registry,
+      'sync_proxy_rules_endpoint_changes_pending',
+      'Services whose endpoints may have changed and are not yet applied',
+      [],
+    ),
+  ];
+}
+
 /** Registers the metrics; a second proxier on one registry shares them. */
 export function openProxyMetrics(registry: Registry): ProxyMetrics {
   const duration = durations(registry);
@@ -54,12 +67,7 @@ export function openProxyMetrics(registry: Registry): ProxyMetrics {
     'Services that changed, their endpoints included',
     [],
   );
-  const pending = gauge(
-    registry,
-    'sync_proxy_rules_service_changes_pending',
-    'Changed services not yet applied',
-    [],
-  );
+  const pending = pendingChanges(registry);
   const failures = counter(registry, 'sync_proxy_rules_failures_total', 'Syncs that failed', FAMILY);
   const endpoints = counter(
     registry,
@@ -85,7 +93,7 @@ export function openProxyMetrics(registry: Registry): ProxyMetrics {
   return {
     changed(services) {
       total.inc(services);
-      pending.inc(services);
+      for (const each of pending) each.inc(services);
       lastQueued.setToCurrentTime();
     },
     synced({ family, mode, applied, programmingMs, endpointChanges }) {
@@ -93,7 +101,7 @@ export function openProxyMetrics(registry: Registry): ProxyMetrics {
       duration.all.observe({ ip_family: family }, seconds);
       (applied.full ? duration.full : duration.partial).observe({ ip_family: family }, seconds);
       lastSync.setToCurrentTime({ ip_family: family });
-      pending.set(0);
+      for (const each of pending) each.set(0);
       endpoints.inc(endpointChanges);
       modes.applied(family, mode, applied);
       for (const ms of programmingMs) programming.observe({ ip_family: family }, ms / 1000);

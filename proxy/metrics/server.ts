@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { messageOf } from '../../src/base/fault.ts';
 import type { Registry } from '../../src/base/metrics.ts';
+import { processMetrics } from '../../src/base/process-metrics.ts';
 import { openHttpListener, type HttpListener } from '../http-listener.ts';
 
 export interface MetricsServerDeps {
@@ -16,18 +17,20 @@ export async function openMetricsServer(
   deps: MetricsServerDeps,
   options: { readonly address: string | undefined; readonly port: number },
 ): Promise<HttpListener> {
-  return await openHttpListener((request, response) => void reply(deps, request, response), options);
+  const process = processMetrics();
+  return await openHttpListener((request, response) => void reply(deps, process, request, response), options);
 }
 
 async function reply(
   deps: MetricsServerDeps,
+  process: Registry,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const path = request.url?.split('?')[0];
   try {
     if (path === '/metrics') {
-      const text = await deps.registry.metrics();
+      const text = (await Promise.all([deps.registry, process].map((each) => each.metrics()))).join('\n');
       response.writeHead(200, { 'Content-Type': deps.registry.contentType }).end(text);
     } else if (path === '/proxyMode') plain(response, 200, deps.mode());
     else if (path === '/configz')

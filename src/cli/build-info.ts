@@ -4,6 +4,7 @@ import { packageVersion } from './package-version.ts';
 /** The original's name for it, and the label that its dashboards read the version from. */
 const NAMES = {
   dns: { name: 'coredns_build_info', label: 'version' },
+  proxy: { name: 'kubernetes_build_info', label: 'git_version' },
   ingress: { name: 'nginx_ingress_controller_build_info', label: 'release' },
 } as const;
 

@@ -3,12 +3,12 @@ import { openProxyMetrics } from '../../proxy/metrics/metrics.ts';
 import { openPacketMetrics } from '../../proxy/metrics/packets.ts';
 import { Registry } from '../../src/base/metrics.ts';
 
-/** Of kube-proxy 1.36, without endpoint_changes_pending: changes wait as those of services. */
+/** Of kube-proxy 1.36. */
 const NAMES = `
 sync_proxy_rules_duration_seconds sync_full_proxy_rules_duration_seconds sync_partial_proxy_rules_duration_seconds
 sync_proxy_rules_last_timestamp_seconds sync_proxy_rules_last_queued_timestamp_seconds
 network_programming_duration_seconds sync_proxy_rules_endpoint_changes_total
-sync_proxy_rules_service_changes_pending sync_proxy_rules_service_changes_total
+sync_proxy_rules_service_changes_pending sync_proxy_rules_endpoint_changes_pending sync_proxy_rules_service_changes_total
 sync_proxy_rules_iptables_restore_failures_total sync_proxy_rules_iptables_partial_restore_failures_total
 sync_proxy_rules_iptables_total sync_proxy_rules_iptables_last sync_proxy_rules_nftables_sync_failures_total
 sync_proxy_rules_no_local_endpoints_total proxy_healthz_total proxy_livez_total

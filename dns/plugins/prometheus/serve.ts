@@ -4,7 +4,7 @@ import type { Peer } from '../../query.ts';
 import { HttpEndpoint, pageUrl } from '../../server/http-endpoint.ts';
 import { AllFastCounters, FastCounters } from './fast-counters.ts';
 import { RequestMetrics } from './metrics.ts';
-import { processMetrics } from './process-metrics.ts';
+import { processMetrics } from '../../../src/base/process-metrics.ts';
 import { EnabledPlugins } from './server-info.ts';
 
 export interface PrometheusOptions {

@@ -5,6 +5,7 @@ import { inClusterAccess } from '../../api/client/in-cluster.ts';
 import { loadKubeconfig } from '../../api/client/kubeconfig.ts';
 import { openManifestSource } from '../../api/client/manifest-source.ts';
 import { openHttpExchange } from '../../api/client/open-exchange.ts';
+import { measuredExchange } from '../../api/client/request-metrics.ts';
 import { openInformer } from '../../api/client/open-informer.ts';
 import { resources } from '../../api/client/resources.ts';
 import type { ObjectSink } from '../../api/kinds/object-sink.ts';
@@ -60,7 +61,12 @@ async function fromApi(context: CliContext, options: DnsSourceOptions): Promise<
         ? await inClusterAccess(env)
         : await loadKubeconfig(kubeconfig, named?.kubeconfigContext);
     const open = stack.use(openHttpExchange(access, { clock: systemClock, exec, env }));
-    const client = createApiClient(open.exchange, { userAgent: 'weft-dns' });
+    const exchange = measuredExchange(
+      open.exchange,
+      { clock: systemClock, metrics: options.metrics },
+      { prefix: 'coredns_kubernetes_', host: access.server.host },
+    );
+    const client = createApiClient(exchange, { userAgent: 'weft-dns' });
     const deps = { clock: systemClock, log, random: Math.random, metrics: options.metrics };
     for (const { resource, labelSelector } of followed(options.needs)) {
       const selected = labelSelector === undefined ? {} : { labelSelector };

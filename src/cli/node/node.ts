@@ -6,6 +6,7 @@ import type { ProxyConfig } from '../../../proxy/config/config.ts';
 import { createApiClient } from '../../api/client/api-client.ts';
 import type { ClusterAccess } from '../../api/client/kubeconfig.ts';
 import { openHttpExchange } from '../../api/client/open-exchange.ts';
+import { measuredExchange } from '../../api/client/request-metrics.ts';
 import { systemClock } from '../../base/clock.ts';
 import { messageOf } from '../../base/fault.ts';
 import { Registry } from '../../base/metrics.ts';
@@ -19,6 +20,7 @@ import { claimHost } from '../../node/host/one-per-host.ts';
 import { removePodRoutes } from '../../node/host/pod-routes.ts';
 import { SystemdNotifier } from '../../node/host/systemd-notifier.ts';
 import { type AnnounceFlags, addAnnounceFlags, announceOptions } from './announce-flags.ts';
+import { registerBuildInfo } from '../build-info.ts';
 import { defaultDataDir } from '../data-dir.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from '../context.ts';
 import { cidrFlag, listenFlag, repeated } from '../flags.ts';
@@ -118,14 +120,21 @@ async function run(flags: NodeFlags, context: CliContext): Promise<void> {
   const access = await accessOf(flags, config, context);
   const open = stack.use(openHttpExchange(access, { clock: systemClock, exec, env: context.env }));
   const options = await daemonOptions(flags, config, access, context);
+  const metrics = new Registry();
+  registerBuildInfo(metrics, 'proxy');
+  const exchange = measuredExchange(
+    open.exchange,
+    { clock: systemClock, metrics },
+    { prefix: '', host: access.server.host },
+  );
   const deps = {
     clock: systemClock,
     log: context.log,
-    metrics: new Registry(),
+    metrics,
     exec,
     openNetlink,
     random: Math.random,
-    client: createApiClient(open.exchange, { userAgent: `weft-node/${packageVersion()}` }),
+    client: createApiClient(exchange, { userAgent: `weft-node/${packageVersion()}` }),
     onReady: (name: string, detail: string): void => context.stdout.write(`${name.padEnd(12)} ${detail}\n`),
   };
   const daemon = await NodeDaemon.open(deps, options, context.stop).catch((error: unknown) => {

@@ -5,7 +5,7 @@ import { splitLines } from '../../api/client/ndjson.ts';
 import { collectionPath, queryString } from '../../api/client/paths.ts';
 import type { ApiAccess } from '../api-access.ts';
 import { type CliContext, EXIT_FAILURE, ExitError } from '../context.ts';
-import { ColumnWidths } from '../text-table.ts';
+import type { ColumnWidths } from '../text-table.ts';
 import { type ColumnChoice, rowName, type ServerTable, TABLE_MEDIA, tableText } from './server-table.ts';
 
 export interface WatchOptions {

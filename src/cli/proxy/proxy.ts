@@ -19,6 +19,7 @@ import { openNetlink } from '../../net/netlink/socket.ts';
 import { joinHostPort } from '../../net/ip.ts';
 import { applyHostTuning } from '../../node/host/host-tuning.ts';
 import { openProxyPart, type ProxyPart } from '../../node/proxy/proxy-part.ts';
+import { registerBuildInfo } from '../build-info.ts';
 import { type CliContext, EXIT_FAILURE, EXIT_USAGE, ExitError, type RegisterCommand } from '../context.ts';
 import {
   addKubeProxyFlags,
@@ -103,6 +104,7 @@ async function run(flags: ProxyFlags, context: CliContext): Promise<void> {
   if (flags.initOnly) return await tuneHost(config, context);
   await using stack = new AsyncDisposableStack();
   const metrics = new Registry();
+  registerBuildInfo(metrics, 'proxy');
   const tracker = new Tracker({ log: context.log, metrics });
   const settings = proxySettings(config, flags.strict);
   let proxier: Proxier | undefined;

@@ -3,6 +3,7 @@ import type { ApiClient, Resource } from '../../api/client/client.ts';
 import { feedSink } from '../../api/client/feed-sink.ts';
 import { openManifestSource } from '../../api/client/manifest-source.ts';
 import { openHttpExchange } from '../../api/client/open-exchange.ts';
+import { measuredExchange } from '../../api/client/request-metrics.ts';
 import { openInformer } from '../../api/client/open-informer.ts';
 import { resources } from '../../api/client/resources.ts';
 import { HEADLESS_LABEL, SERVICE_PROXY_NAME_LABEL } from '../../api/kinds/endpoint-slice.ts';
@@ -110,12 +111,14 @@ async function fromApi(context: CliContext, options: ProxySourceOptions): Promis
 /** By kubeconfig, else as a pod of the cluster. */
 async function connectAsNode(
   { env }: CliContext,
-  { kubeconfig, master }: ProxySourceOptions,
+  { kubeconfig, master, metrics }: ProxySourceOptions,
 ): Promise<{ readonly client: ApiClient } & AsyncDisposable> {
   const access = await nodeAccess(env, kubeconfig, master);
   const open = openHttpExchange(access, { clock: systemClock, exec, env });
+  const deps = { clock: systemClock, metrics };
+  const exchange = measuredExchange(open.exchange, deps, { prefix: '', host: access.server.host });
   return {
-    client: createApiClient(open.exchange, { userAgent: 'weft-proxy' }),
+    client: createApiClient(exchange, { userAgent: 'weft-proxy' }),
     [Symbol.asyncDispose]: () => open[Symbol.asyncDispose](),
   };
 }

@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { Gauge, Registry } from '../../../src/base/metrics.ts';
+import { Gauge, Registry } from './metrics.ts';
 
 /** Linux tells times in hundredths of a second (sysconf(_SC_CLK_TCK) is 100 everywhere that Node runs). */
 const TICKS_PER_SECOND = 100;
