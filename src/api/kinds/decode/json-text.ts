@@ -1,4 +1,6 @@
+import { messageOf } from '../../../base/fault.ts';
 import { MAX_BODY_DEPTH } from '../limits.ts';
+import { jsonSyntaxError } from './json-syntax.ts';
 import type { StrictErrors } from './strict-errors.ts';
 
 export type Parsed =
@@ -14,10 +16,16 @@ export function parseJson(text: string, errors: StrictErrors): Parsed {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    return { ok: false, message: error instanceof Error ? error.message : String(error) };
+    return { ok: false, message: jsonSyntaxError(text) ?? messageOf(error) };
   }
   if (scan(text, errors)) return { ok: true, value };
   return { ok: false, message: `exceeded max depth of ${MAX_BODY_DEPTH}` };
+}
+
+/** A JSON value's type, in Go's words. */
+export function goType(value: unknown): string {
+  if (Array.isArray(value)) return 'array';
+  return typeof value === 'boolean' ? 'bool' : typeof value;
 }
 
 interface Level {

@@ -1,4 +1,4 @@
-import { parseJson } from '../../kinds/decode/json-text.ts';
+import { goType, parseJson } from '../../kinds/decode/json-text.ts';
 import { readEnvelope, readProtobuf } from '../../kinds/decode/protobuf.ts';
 import { StrictErrors } from '../../kinds/decode/strict-errors.ts';
 import { readTyped } from '../../kinds/decode/typed.ts';
@@ -36,8 +36,18 @@ const EXTRA_DEFINITIONS: Readonly<Record<string, string>> = {
   'authentication.k8s.io/v1/TokenRequest': 'authentication/v1.TokenRequest',
 };
 
+/** How a body that cannot be read is told: what is wrong, and in which language it was written. */
+export type Unreadable = (why: string, language: 'json' | 'yaml' | 'protobuf') => string;
+
+const unreadable: Unreadable = (why, language) =>
+  language === 'json' ? `couldn't get version/kind; json parse error: ${why}` : why;
+
 /** Reads JSON, YAML or the protobuf of a type that is not a served kind. Throws 400 or 415. */
-export function decodeDocument(body: Uint8Array, contentType: string | undefined): Document {
+export function decodeDocument(
+  body: Uint8Array,
+  contentType: string | undefined,
+  tell: Unreadable = unreadable,
+): Document {
   const type = parseMediaType(contentType || 'application/json').type;
   if (type === PROTOBUF) return { value: decodeProtobuf(body, undefined), duplicates: [] };
   const isYaml = type === 'application/yaml';
@@ -45,13 +55,7 @@ export function decodeDocument(body: Uint8Array, contentType: string | undefined
   const text = decodeUtf8(body);
   const errors = new StrictErrors();
   const parsed = isYaml ? parseYaml(text, errors) : parseJson(text, errors);
-  if (!parsed.ok) {
-    throw badRequest(
-      isYaml
-        ? `yaml: ${parsed.message}`
-        : `the object provided is unrecognized (must be of type json): couldn't parse: ${parsed.message}`,
-    );
-  }
+  if (!parsed.ok) throw badRequest(tell(parsed.message, isYaml ? 'yaml' : 'json'));
   return { value: parsed.value, duplicates: errors.texts };
 }
 
@@ -65,9 +69,13 @@ function decodeUtf8(body: Uint8Array): string {
   }
 }
 
-function decodeProtobuf(body: Uint8Array, kind: KindInfo | undefined): unknown {
+function decodeProtobuf(
+  body: Uint8Array,
+  kind: KindInfo | undefined,
+  tell: Unreadable = unreadable,
+): unknown {
   const envelope = readEnvelope(body);
-  if (!envelope.ok) throw badRequest(envelope.message);
+  if (!envelope.ok) throw badRequest(tell(envelope.message, 'protobuf'));
   const own =
     kind && envelope.kind === kind.kind && envelope.apiVersion === joinApiVersion(kind.group, kind.version);
   const definition = own
@@ -76,7 +84,7 @@ function decodeProtobuf(body: Uint8Array, kind: KindInfo | undefined): unknown {
   const { apiVersion, kind: name } = envelope;
   if (!definition) return { kind: name, apiVersion };
   const decoded = readProtobuf(envelope.raw, definition);
-  if (!decoded.ok) throw badRequest(decoded.message);
+  if (!decoded.ok) throw badRequest(tell(decoded.message, 'protobuf'));
   return { ...decoded.object, kind: name, apiVersion };
 }
 
@@ -88,15 +96,50 @@ export function decodeObject(
   options: DecodeOptions,
 ): UnknownObject {
   if (body instanceof Uint8Array && parseMediaType(contentType ?? '').type === PROTOBUF) {
-    return checkedObject(kind, decodeProtobuf(body, kind));
+    return checkedObject(kind, decodeProtobuf(body, kind, unrecognized(kind, body)));
   }
-  const document = body instanceof Uint8Array ? decodeDocument(body, contentType) : body;
+  const isBody = body instanceof Uint8Array;
+  const document = isBody ? decodeDocument(body, contentType, unrecognized(kind, body)) : body;
   const errors = new StrictErrors();
-  const given = checkedObject(kind, document.value);
+  const given = isBody
+    ? checkedBody(kind, document.value ?? {}, unrecognized(kind, body))
+    : checkedObject(kind, document.value);
   const object =
     kind.openApiSchema === undefined ? typed(kind, given, errors) : prune(given, kind.schema, errors);
   reportStrict(kind, [...document.duplicates, ...errors.texts], options);
   return object;
+}
+
+/** Characters or bytes of a body that messages show. */
+const SHOWN_BYTES = 30;
+
+/** That a body is no object of the kind, with how it begins: as text when it may be JSON, else in hexadecimal. */
+function unrecognized(kind: KindInfo, body: Uint8Array): Unreadable {
+  return (why, language) => {
+    const start = Buffer.from(body.subarray(0, SHOWN_BYTES));
+    const text =
+      start.toString(body[0] === 0x7b ? 'utf8' : 'hex') + (body.length > SHOWN_BYTES ? ' ...' : '');
+    const what = `the object provided is unrecognized (must be of type ${kind.kind})`;
+    return `${what}: ${unreadable(why, language)} (${text || '<empty>'})`;
+  };
+}
+
+const TYPE_META =
+  'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
+
+/** A body that says its kind and version in texts, and those of the kind. */
+function checkedBody(kind: KindInfo, value: unknown, tell: Unreadable): UnknownObject {
+  const wrong = (what: unknown, into: string): Error =>
+    badRequest(tell(`json: cannot unmarshal ${goType(what)} into Go ${into}`, 'json'));
+  if (!isObject(value)) throw wrong(value, `value of type ${TYPE_META}`);
+  for (const field of ['apiVersion', 'kind']) {
+    const said = value[field] ?? '';
+    if (typeof said !== 'string') throw wrong(said, `struct field .${field} of type string`);
+  }
+  const version = textOf(value['apiVersion'] ?? '');
+  if (version.split('/').length > 2)
+    throw badRequest(tell(`unexpected GroupVersion string: ${version}`, 'yaml'));
+  return checkedObject(kind, value);
 }
 
 function typed(kind: KindInfo, given: UnknownObject, errors: StrictErrors): UnknownObject {
@@ -127,13 +170,7 @@ function reportStrict(kind: KindInfo, texts: readonly string[], options: DecodeO
 
 /** A body of some other kind: told as Go's scheme tells it. */
 function anotherKind(kind: KindInfo, saidVersion: string, saidKind: string): ReturnType<typeof badRequest> {
-  const parts = saidVersion.split('/');
-  if (parts.length > 2) {
-    return badRequest(
-      `the object provided is unrecognized (must be of type ${kind.kind}): unexpected GroupVersion string: ${saidVersion}`,
-    );
-  }
-  const version = parts.at(-1) ?? '';
+  const version = saidVersion.split('/').at(-1) ?? '';
   const known = kindNamed(saidVersion, saidKind);
   const why = known
     ? `converting (${version}.${saidKind}) to (${kind.group.split('.')[0] || 'core'}.${kind.kind}): unknown conversion`
@@ -150,7 +187,7 @@ function kindNamed(apiVersion: string, kind: string): boolean {
 function checkedObject(kind: KindInfo, value: unknown): UnknownObject {
   if (!isObject(value)) {
     throw badRequest(
-      "couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct",
+      unreadable(`json: cannot unmarshal ${goType(value)} into Go value of type ${TYPE_META}`, 'json'),
     );
   }
   const apiVersion = joinApiVersion(kind.group, kind.version);
@@ -161,6 +198,10 @@ function checkedObject(kind: KindInfo, value: unknown): UnknownObject {
     throw anotherKind(kind, textOf(given['apiVersion']), textOf(given['kind']));
   }
   if (given['metadata'] === undefined || given['metadata'] === null) given['metadata'] = {};
-  if (!isObject(given['metadata'])) throw cannotBeHandled(kind, 'metadata is not an object');
+  const { metadata } = given;
+  if (!isObject(metadata)) {
+    const into = `Go struct field ${kind.kind}.metadata of type v1.ObjectMeta`;
+    throw cannotBeHandled(kind, `json: cannot unmarshal ${goType(metadata)} into ${into}`);
+  }
   return given as UnknownObject;
 }

@@ -1,3 +1,4 @@
+import { goType } from '../../kinds/decode/json-text.ts';
 import { cloneJson, equalJson, isObject, setField } from '../../kinds/json-value.ts';
 import { BODY_MAX_BYTES, JSON_PATCH_OPERATIONS_MAX } from '../limits.ts';
 import { badRequest, StatusError, tooLarge } from '../status.ts';
@@ -25,10 +26,10 @@ function rejected(): StatusError {
 }
 
 function decodeOperations(patch: unknown): Operation[] {
+  if (patch === null) return [];
   if (!Array.isArray(patch)) {
-    const word = isObject(patch) ? 'object' : typeof patch;
     throw badRequest(
-      `error decoding patch: json: cannot unmarshal ${word} into Go value of type []handlers.jsonPatchOp`,
+      `error decoding patch: json: cannot unmarshal ${goType(patch)} into Go value of type []handlers.jsonPatchOp`,
     );
   }
   if (patch.length > JSON_PATCH_OPERATIONS_MAX) {
@@ -37,9 +38,11 @@ function decodeOperations(patch: unknown): Operation[] {
     );
   }
   return patch.map((item: unknown) => {
-    if (!isObject(item) || typeof item['op'] !== 'string' || typeof item['path'] !== 'string') {
-      throw badRequest('error decoding patch: an operation needs op and path');
+    if (!isObject(item)) {
+      const into = 'Go value of type handlers.jsonPatchOp';
+      throw badRequest(`error decoding patch: json: cannot unmarshal ${goType(item)} into ${into}`);
     }
+    if (typeof item['op'] !== 'string' || typeof item['path'] !== 'string') throw rejected();
     return item as unknown as Operation;
   });
 }

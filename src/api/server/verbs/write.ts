@@ -6,6 +6,7 @@ import type { FieldSet } from '../apply/field-set.ts';
 import { typedPatchError } from '../apply/typed-error.ts';
 import { writerOf } from '../apply/managed-fields.ts';
 import { decodeDocument, decodeObject } from '../http/body.ts';
+import { goType } from '../../kinds/decode/json-text.ts';
 import { parseMediaType } from '../http/content.ts';
 import { jsonReply, type Reply } from '../http/reply.ts';
 import type { ApiRequest, UserInfo } from '../http/request.ts';
@@ -112,13 +113,16 @@ export function patchFunction(
       ? [JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH]
       : [JSON_PATCH, MERGE_PATCH, APPLY_PATCH];
   if (!accepted.includes(type) || type === APPLY_PATCH) throw unsupportedMediaType(accepted);
-  const document = decodeDocument(body, 'application/json').value;
+  const tell = (why: string): string => (type === STRATEGIC_PATCH ? why : `error decoding patch: ${why}`);
+  const document = decodeDocument(body, 'application/json', tell).value;
   if (type === JSON_PATCH) return (old) => applyJsonPatch(old, document);
-  if (type === MERGE_PATCH) {
-    if (!isObject(document)) throw badRequest('error decoding patch: a merge patch is an object');
-    return (old) => applyMergePatch(old, document);
+  if (type === MERGE_PATCH && document === null) throw badRequest('Invalid JSON Patch');
+  if (document !== null && !isObject(document)) {
+    const why = `json: cannot unmarshal ${goType(document)} into Go value of type map[string]interface {}`;
+    throw badRequest(tell(why));
   }
-  return (old) => applyStrategicMerge(old, document, kind.schema);
+  if (type === MERGE_PATCH) return (old) => applyMergePatch(old, document);
+  return (old) => applyStrategicMerge(old, document ?? {}, kind.schema);
 }
 
 /** What came out of a patch is read like a body: unknown fields are told or refused. */
@@ -174,7 +178,11 @@ function asApplied({ kind, info }: Call, object: UnknownObject): UnknownObject {
 }
 
 function decodeConfiguration({ kind, info }: Call, body: Uint8Array, write: WriteRequest): UnknownObject {
-  const { value: written, duplicates } = decodeDocument(body, 'application/yaml');
+  const { value: written, duplicates } = decodeDocument(
+    body,
+    'application/yaml',
+    (why) => `error decoding YAML: error converting YAML to JSON: ${why}`,
+  );
   const value = written ?? {};
   if (!isObject(value)) {
     const type = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
