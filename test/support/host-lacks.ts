@@ -16,5 +16,5 @@ export function toolsLacking(...tools: readonly string[]): string | undefined {
 /** `describe`, or where something is lacking one skipped test in its place that says what. */
 export function describeUnless(lacks: string | undefined): (name: string, tests: () => void) => void {
   if (lacks === undefined) return (name, tests) => void describe(name, tests);
-  return (name) => void it(name, (context) => context.skip(lacks));
+  return (name) => it(name, (context) => context.skip(lacks));
 }
