@@ -5,7 +5,8 @@ import type { ByteStream } from '../../src/net/native/byte-stream.ts';
 import type { TlsFacts } from '../http/exchange.ts';
 import { LINGER_MS } from '../limits.ts';
 import type { Client, ClientListener } from './client.ts';
-import { READS_A_TURN, RECEIVE_BYTES } from './limits.ts';
+import { Inbox } from './inbox.ts';
+import { READS_A_TURN } from './limits.ts';
 import type { Order } from './messages.ts';
 import { Outbox } from '../../src/net/native/outbox.ts';
 import { Scanned } from './request-scan.ts';
@@ -40,6 +41,7 @@ type State = (typeof State)[keyof typeof State];
  * path does not do goes to the portable engine with the connection itself and every byte that was read and not used.
  */
 export class ClientConnection implements ReadyHandler {
+  readonly inbox: Inbox;
   readonly outbox: Outbox;
   readonly fields: ForwardedFields;
   readonly listener: ClientListener;
@@ -56,9 +58,6 @@ export class ClientConnection implements ReadyHandler {
   readonly #relay: RequestRelay;
   readonly #deadline: WheelDeadline;
   #state: State = State.HEAD;
-  #readable = false;
-  #ended = false;
-  #held: Buffer | undefined;
   #discardBytes = 0;
 
   private constructor(context: WorkerContext, { stream, release, address, port, listener, tls }: Client) {
@@ -69,6 +68,7 @@ export class ClientConnection implements ReadyHandler {
     this.address = address;
     this.port = port;
     this.tls = tls;
+    this.inbox = new Inbox(context, stream);
     this.outbox = new Outbox(stream, context.scratch);
     this.fields = { client: context.clientFields(this.address), listener: listener.fields };
     this.#relay = context.relayFor(this) ?? new RequestRelay(context, this);
@@ -105,11 +105,11 @@ export class ClientConnection implements ReadyHandler {
       if (this.outbox.flush() < 0) return this.#gone();
       if (!this.outbox.waiting) this.#drained();
     }
-    if (events & EPOLL.RDHUP) this.#ended = true;
+    if (events & EPOLL.RDHUP) this.inbox.ended = true;
     if (events & BAD_EVENTS) return this.#gone();
     if (events === 0) return this.#input(); // it goes on with what it was fair to leave
     if (!(events & (EPOLL.IN | EPOLL.RDHUP)) && !this.#stream.readNeedsRoom) return;
-    this.#readable = true;
+    this.inbox.readable = true;
     this.#input();
   }
 
@@ -125,22 +125,11 @@ export class ClientConnection implements ReadyHandler {
     if (this.#state !== State.BODY) return;
     this.#state = State.BUSY;
     this.#deadline.cancel();
-    if (this.#ended) this.#input();
+    if (this.inbox.ended) this.#input();
   }
 
   armBody(): void {
     this.#deadline.arm(this.#context.settings.server.bodyIdleMs);
-  }
-
-  /** Keeps what belongs to later. */
-  hold(from: number, end: number): void {
-    this.#held = from < end ? Buffer.from(this.#context.arena.bytes.subarray(from, end)) : undefined;
-  }
-
-  /** So many bytes of what is held have been used. */
-  skipHeld(sizeBytes: number): void {
-    if (sizeBytes > 0 && this.#held)
-      this.#held = sizeBytes < this.#held.length ? this.#held.subarray(sizeBytes) : undefined;
   }
 
   /** The request is over and the connection goes on, after `discardBytes` of body nobody wants. */
@@ -162,9 +151,9 @@ export class ClientConnection implements ReadyHandler {
       this.#state = State.BUSY;
       return this.#deadline.arm(this.#context.settings.server.idleMs);
     }
-    if (clean && !this.#readable && !this.#held) return this.#end();
+    if (clean && !this.inbox.readable && !this.inbox.held) return this.#end();
     this.#state = State.LINGER;
-    this.#held = undefined;
+    this.inbox.held = undefined;
     this.#stream.endWriting();
     this.#deadline.arm(LINGER_MS);
     this.#input();
@@ -189,7 +178,8 @@ export class ClientConnection implements ReadyHandler {
     if (this.#state === State.CLOSED) return;
     // a part of an informational answer is on its way: nobody else can finish it
     if (this.outbox.waiting) return this.close();
-    const all = this.#held ? Buffer.concat([bytes, this.#held]) : bytes;
+    const { held } = this.inbox;
+    const all = held ? Buffer.concat([bytes, held]) : bytes;
     this.#leave();
     const fd = this.#release();
     if (fd < 0) return;
@@ -222,7 +212,7 @@ export class ClientConnection implements ReadyHandler {
       case State.BODY:
         return this.#readBody();
       case State.BUSY:
-        if (this.#ended && this.#relay.requestEnded) this.#deadline.arm(HALF_CLOSE_GRACE_MS);
+        if (this.inbox.ended && this.#relay.requestEnded) this.#deadline.arm(HALF_CLOSE_GRACE_MS);
         return;
       case State.DISCARD:
       case State.LINGER:
@@ -231,100 +221,74 @@ export class ClientConnection implements ReadyHandler {
     }
   }
 
-  /** Reads behind what is held. The end of the bytes in the arena; 0 = nothing came, -1 = the client has ended. */
-  #receive(): number {
-    const { arena, receiveAt } = this.#context;
-    const held = this.#held?.length ?? 0;
-    const room = RECEIVE_BYTES - held;
-    const size = this.#stream.receive(arena, receiveAt + held, room);
-    if (size <= 0) {
-      if (size !== -ERRNO.EAGAIN) return -1;
-      this.#readable = false;
-      return 0;
-    }
-    this.#readable = this.#ended || size === room || this.#stream.hasMore;
-    this.#unhold();
-    return receiveAt + held + size;
-  }
-
-  #unhold(): number {
-    const held = this.#held;
-    if (!held) return 0;
-    this.#held = undefined;
-    this.#context.arena.bytes.set(held, this.#context.receiveAt);
-    return held.length;
-  }
-
   #readHead(): void {
+    const { inbox } = this;
     // what was pipelined is looked at before more is read
-    if (this.#held && !this.#awaitsRest) return this.#scan(this.#context.receiveAt + this.#unhold());
-    const end = this.#receive();
-    if (end < 0) return this.close();
+    if (inbox.held && !this.#awaitsRest) return this.#scan(inbox.takeOut());
+    const end = inbox.receive();
     if (end > 0) this.#scan(end);
+    else if (end !== -ERRNO.EAGAIN) this.close();
   }
 
   #scan(end: number): void {
     const { arena, receiveAt, request } = this.#context;
+    const { inbox } = this;
     switch (request.scan(arena.bytes, receiveAt, end)) {
       case Scanned.READY:
         this.served++;
         this.#deadline.cancel();
         this.#state = State.BUSY;
         if (this.#relay.start(receiveAt, end)) {
-          if (this.#ended) this.#input();
+          if (inbox.ended) this.#input();
           return;
         }
         this.served--;
         break;
       case Scanned.PARTIAL:
-        if (this.#ended && !this.#readable) return this.close();
+        if (inbox.ended && !inbox.readable) return this.close();
         this.#state = State.HEAD;
         if (!this.#awaitsRest) this.#deadline.arm(this.#context.settings.server.headerMs);
         this.#awaitsRest = true;
-        this.hold(receiveAt, end);
-        if (this.#readable) this.#readHead();
+        inbox.hold(receiveAt, end);
+        if (inbox.readable) this.#readHead();
         return;
       case Scanned.UNSURE:
     }
-    this.#held = undefined;
+    inbox.held = undefined;
     this.handOver(Buffer.from(arena.bytes.subarray(receiveAt, end)), { kind: 'serve' });
   }
   #awaitsRest = false;
 
   #readBody(): void {
-    for (let reads = 0; this.#state === State.BODY && (this.#readable || this.#held); reads++) {
+    const { inbox } = this;
+    for (let reads = 0; this.#state === State.BODY && (inbox.readable || inbox.held); reads++) {
       if (reads === READS_A_TURN) return this.#context.loop.defer(this);
-      const { receiveAt } = this.#context;
-      const end = this.#readable ? this.#receive() : receiveAt + this.#unhold();
-      if (end < 0) return this.#gone();
-      if (end === 0) {
-        if (!this.#held) return;
+      const end = inbox.readable ? inbox.receive() : inbox.takeOut();
+      if (end === -ERRNO.EAGAIN) {
+        if (!inbox.held) return;
         continue;
       }
-      this.#relay.bodyBytes(receiveAt, end);
+      if (end <= 0) return this.#gone();
+      this.#relay.bodyBytes(this.#context.receiveAt, end);
       if (this.#isClosed) return;
       // what is held of a body is the beginning of a chunk line: it needs more
-      if (this.#held && !this.#readable) return;
+      if (inbox.held && !inbox.readable) return;
     }
   }
 
   #throwAway(): void {
     for (let reads = 0; ; reads++) {
       if (reads === READS_A_TURN) return this.#context.loop.defer(this);
-      const { arena, receiveAt } = this.#context;
-      const size = this.#readable ? this.#stream.receive(arena, receiveAt, RECEIVE_BYTES) : -ERRNO.EAGAIN;
-      if (size === -ERRNO.EAGAIN) {
-        this.#readable = false;
-        return;
-      }
-      if (size <= 0) return this.close();
-      this.#readable = this.#ended || size === RECEIVE_BYTES || this.#stream.hasMore;
+      const { receiveAt } = this.#context;
+      const end = this.inbox.readable ? this.inbox.receive() : -ERRNO.EAGAIN;
+      if (end === -ERRNO.EAGAIN) return;
+      if (end <= 0) return this.close();
       if (this.#state === State.LINGER) continue;
-      if (size < this.#discardBytes) {
-        this.#discardBytes -= size;
+      if (end - receiveAt < this.#discardBytes) {
+        this.#discardBytes -= end - receiveAt;
         continue;
       }
-      this.hold(receiveAt + this.#discardBytes, receiveAt + size);
+      this.inbox.hold(receiveAt + this.#discardBytes, end);
       this.#discardBytes = 0;
       return this.#next();
     }
@@ -332,11 +296,12 @@ export class ClientConnection implements ReadyHandler {
 
   /** Between two requests: what was pipelined is next. */
   #next(): void {
+    const { inbox } = this;
     this.#awaitsRest = false;
-    if (this.#discardBytes > 0 && this.#held) {
-      const take = Math.min(this.#discardBytes, this.#held.length);
+    if (this.#discardBytes > 0 && inbox.held) {
+      const take = Math.min(this.#discardBytes, inbox.held.length);
       this.#discardBytes -= take;
-      this.skipHeld(take);
+      inbox.skip(take);
     }
     if (this.#discardBytes > 0) {
       this.#state = State.DISCARD;
@@ -347,8 +312,8 @@ export class ClientConnection implements ReadyHandler {
     if (this.#context.draining) return this.drain();
     this.#deadline.arm(this.#context.settings.server.idleMs);
     // in a turn of its own: thousands of them may be answered without waiting for anybody
-    if (this.#held) return this.#context.loop.defer(this);
-    if (this.#readable) this.#readHead();
+    if (inbox.held) return this.#context.loop.defer(this);
+    if (inbox.readable) this.#readHead();
   }
 
   #drained(): void {
@@ -380,7 +345,7 @@ export class ClientConnection implements ReadyHandler {
   #expired(): void {
     switch (this.#state) {
       case State.HEAD:
-        if (!this.#held) return this.#end();
+        if (!this.inbox.held) return this.#end();
         return this.handOver(new Uint8Array(), {
           kind: 'refuse',
           status: 408,

@@ -36,8 +36,8 @@ export interface Composed {
   readonly canary: string;
   /** Empty = none is wanted. */
   readonly requestId: string;
-  /** What the endpoint gets before the body; at most HEADROOM_BYTES. */
-  readonly head: Uint8Array;
+  /** What the endpoint gets before the body, in Latin-1; at most HEADROOM_BYTES. */
+  readonly head: string;
   /** How the endpoint is chosen, where that is more than its turn. */
   readonly choice: Choice | undefined;
 }
@@ -90,7 +90,7 @@ export class Composer {
 
   #compose(request: RoutedRequest, fast: FastRoute): Composed | undefined {
     const requestId = this.#requestId(request);
-    const head = Buffer.from(requestHeadText(outgoingRequest(request, requestId, undefined)), 'latin1');
+    const head = requestHeadText(outgoingRequest(request, requestId, undefined));
     if (head.length > HEADROOM_BYTES) return undefined;
     const { cluster, canary } = this.#target(request, fast);
     const choice = choosesByRequest(request.route.policy)

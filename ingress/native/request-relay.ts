@@ -1,12 +1,11 @@
 import { errnoName } from '../../src/net/native/errno.ts';
-import { noteFailure } from '../balance/health.ts';
 import { NO_BODY } from '../http/message.ts';
 import type { FailedTry } from '../relay/failed-try.ts';
 import { type Reply, reply } from '../relay/reply.ts';
 import type { UpstreamFailure } from '../upstream/stream.ts';
 import { BROKEN } from './chunk-scan.ts';
 import type { ClientConnection } from './client-connection.ts';
-import type { WorkerEndpoint } from './endpoints.ts';
+import { EndpointSeat } from './endpoint-seat.ts';
 import { KeptRequest } from './kept-request.ts';
 import { COUNT } from './messages.ts';
 import { ownReply } from './own-reply.ts';
@@ -15,7 +14,7 @@ import { RequestBooks } from './request-books.ts';
 import { RequestShape } from './request-shape.ts';
 import { Scanned } from './request-scan.ts';
 import { ResponseRelay } from './response-relay.ts';
-import { UpstreamConnection, type UpstreamUser } from './upstream-connection.ts';
+import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts';
 import type { WorkerContext } from './worker-context.ts';
 import type { FastRoute } from './worker-table.ts';
 
@@ -35,7 +34,7 @@ export class RequestRelay implements UpstreamUser {
   readonly #context: WorkerContext;
   readonly #response: ResponseRelay;
   #fast: FastRoute | undefined;
-  #endpoint: WorkerEndpoint | undefined;
+  readonly #seat: EndpointSeat;
   readonly #kept: KeptRequest;
   readonly #body = new RequestBody();
   #sent = false;
@@ -46,6 +45,7 @@ export class RequestRelay implements UpstreamUser {
     this.#kept = new KeptRequest(context.keptSlots);
     this.books = new RequestBooks(context);
     this.shape = new RequestShape(context);
+    this.#seat = new EndpointSeat(context);
     this.#response = new ResponseRelay(context, this);
   }
 
@@ -80,8 +80,10 @@ export class RequestRelay implements UpstreamUser {
     const endpoint = shape.reply ? undefined : shape.pick();
     if (!shape.reply && !endpoint) return false;
     this.#begin(fast, from, bodyEnd, end);
-    if (endpoint) this.#open(endpoint, from, bodyEnd, false);
-    else if (shape.reply) this.#refuseOrRedirect(shape.reply);
+    if (shape.reply) this.#refuseOrRedirect(shape.reply);
+    if (!endpoint) return true;
+    this.#seat.take(endpoint);
+    this.#open(from, bodyEnd, false);
     return true;
   }
 
@@ -94,7 +96,7 @@ export class RequestRelay implements UpstreamUser {
     this.books.begin(fast.route, request.method);
     this.books.requestBytes = this.#body.content;
     this.books.canary = this.shape.canary;
-    this.client.hold(bodyEnd, end);
+    this.client.inbox.hold(bodyEnd, end);
     this.#kept.begin();
     this.#kept.add(from, bodyEnd);
   }
@@ -105,7 +107,7 @@ export class RequestRelay implements UpstreamUser {
     this.client.armBody();
     const used = body.take(this.#context.arena.bytes, from, end);
     this.books.requestBytes += body.content;
-    this.client.hold(body.rawEnd, end);
+    this.client.inbox.hold(body.rawEnd, end);
     this.#forward(from, body.rawEnd);
     if (!this.active || !this.upstream) return;
     if (used === BROKEN) return this.#refuse(400, 'bad framing');
@@ -114,7 +116,7 @@ export class RequestRelay implements UpstreamUser {
       this.#dropUpstream();
       return this.#answer(413, 'proxy-body-size');
     }
-    this.client.skipHeld(used - body.rawEnd);
+    this.client.inbox.skip(used - body.rawEnd);
     if (body.rewritten) this.#sendRewritten(body.rewritten);
     if (body.isEnded || this.upstream?.outbox.waiting) this.client.stopBody();
     if (!this.#response.begun) this.upstream?.deadline.arm(body.isEnded ? proxy.readMs : proxy.sendMs);
@@ -205,7 +207,8 @@ export class RequestRelay implements UpstreamUser {
   /** The answer has been given to the client. */
   ended(reusable: boolean): void {
     const { upstream, client, keepAlive, discardBytes } = this;
-    if (this.#endpoint) this.shape.answered(this.#endpoint, this.books.startedMs);
+    const { endpoint } = this.#seat;
+    if (endpoint) this.shape.answered(endpoint, this.books.startedMs);
     this.upstream = undefined;
     if (upstream) upstream.release(reusable && this.requestEnded);
     const clean = this.requestEnded;
@@ -225,8 +228,7 @@ export class RequestRelay implements UpstreamUser {
     if (!this.active) return;
     this.active = false;
     this.#context.counts[COUNT.REQUESTS]!--;
-    if (this.#endpoint) this.#endpoint.active--;
-    this.#endpoint = undefined;
+    this.#seat.leave();
     this.books.end(status, this.#response.sentBytes, this.#kept, this.client);
     this.#kept.end();
   }
@@ -246,22 +248,17 @@ export class RequestRelay implements UpstreamUser {
 
   // Tries.
 
-  /** Sends the request in [from, bodyEnd), which was scanned last. */
-  #open(endpoint: WorkerEndpoint, from: number, bodyEnd: number, fresh: boolean): void {
+  /** Sends the request in [from, bodyEnd), which was scanned last; `fresh`: over a new connection. */
+  #open(from: number, bodyEnd: number, fresh: boolean): void {
     const { arena, request, writeAt, settings } = this.#context;
-    this.books.tryStarted(endpoint.id);
-    this.#endpoint = endpoint;
+    this.books.tryStarted(this.#seat.endpoint!.id);
     this.#response.reset();
-    if (!fresh) {
-      endpoint.active++;
-      endpoint.requests++;
-    }
     const headEnd = this.shape.writeHead(from);
     if (settings.accessLog !== 'off') this.books.requestId = this.shape.requestId;
     arena.bytes.copyWithin(headEnd, request.end, bodyEnd);
     const sizeBytes = headEnd + bodyEnd - request.end - writeAt;
-    const kept = fresh ? undefined : this.#takeIdle(endpoint, !request.method.idempotent);
-    const upstream = kept ?? UpstreamConnection.dial(this.#context, endpoint);
+    const kept = fresh ? undefined : this.#seat.takeIdle(!request.method.idempotent);
+    const upstream = kept ?? this.#seat.dial();
     this.#sent = kept !== undefined;
     if (typeof upstream === 'number') return this.#noDial(upstream);
     this.upstream = upstream;
@@ -281,26 +278,14 @@ export class RequestRelay implements UpstreamUser {
     if (!this.requestEnded && !upstream.outbox.waiting) this.client.wantBody();
   }
 
-  /** `look`: what must not be sent twice goes only to a connection that has not ended meanwhile. */
-  #takeIdle(endpoint: WorkerEndpoint, look: boolean): UpstreamConnection | undefined {
-    for (;;) {
-      const connection = endpoint.idle.pop();
-      if (!connection) return undefined;
-      this.#context.idleBudget.count--;
-      if (!look || connection.isAlive()) return connection;
-      connection.close();
-    }
-  }
-
   /** The kept connection had ended: the same again on a new one. */
   #again(): void {
     const { arena, request, receiveAt } = this.#context;
-    const endpoint = this.#endpoint!;
     arena.bytes.set(this.#kept.bytes, receiveAt);
     if (request.scan(arena.bytes, receiveAt, receiveAt + this.#kept.sizeBytes) !== Scanned.READY)
       return this.#failed('stale', 'kept request is damaged');
     this.client.stopBody();
-    this.#open(endpoint, receiveAt, receiveAt + this.#kept.sizeBytes, true);
+    this.#open(receiveAt, receiveAt + this.#kept.sizeBytes, true);
   }
 
   #mayRepeat(): boolean {
@@ -316,13 +301,7 @@ export class RequestRelay implements UpstreamUser {
 
   /** The endpoint is not well, or its answer says so. */
   noteFailure(): void {
-    const endpoint = this.#endpoint;
-    const { health } = this.route.route.policy.balance;
-    const nowMs = this.#context.nowMs();
-    if (!endpoint || !noteFailure(endpoint, nowMs, health)) return;
-    const forMs = endpoint.ejectedUntilMs - nowMs;
-    const cluster = this.shape.cluster.key;
-    this.#context.post({ kind: 'ejected', cluster, endpoint: endpoint.id, forMs });
+    this.#seat.noteFailure(this.shape.cluster.key, this.route.route.policy.balance.health);
   }
 
   #failed(failure: FailedTry['failure'], detail: string): void {
@@ -330,7 +309,7 @@ export class RequestRelay implements UpstreamUser {
       const isTime = failure === 'timeout' || failure === 'connect timeout';
       return this.#answer(isTime ? 504 : 502, `upstream ${failure}: ${detail}`);
     }
-    const endpoint = this.#endpoint!.id;
+    const endpoint = this.#seat.endpoint!.id;
     const bytes = Buffer.from(this.#kept.bytes);
     this.#withdraw();
     this.client.served--;
@@ -341,8 +320,7 @@ export class RequestRelay implements UpstreamUser {
   #withdraw(): void {
     this.active = false;
     this.#context.counts[COUNT.REQUESTS]!--;
-    if (this.#endpoint) this.#endpoint.active--;
-    this.#endpoint = undefined;
+    this.#seat.leave();
     this.#kept.end();
   }
 
@@ -353,7 +331,7 @@ export class RequestRelay implements UpstreamUser {
     const begun = this.#response.begun;
     this.finished(status);
     if (begun) return this.client.close();
-    this.client.hold(0, 0);
+    this.client.inbox.held = undefined;
     this.client.handOver(EMPTY, { kind: 'refuse', status, reason });
   }
 

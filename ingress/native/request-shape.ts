@@ -67,14 +67,13 @@ export class RequestShape {
 
   /** Writes the head an endpoint gets at writeAt; returns where it ends. */
   writeHead(from: number): number {
-    const { arena, request, writer, writeAt, settings } = this.#context;
+    const { text, request, writer, writeAt, settings } = this.#context;
     const composed = this.#composed;
     if (!composed) {
       const generateId = settings.generateRequestId;
       return writer.write(request, from, writeAt, this.#client!.fields, this.#certificate, generateId);
     }
-    arena.bytes.set(composed.head, writeAt);
-    return writeAt + composed.head.length;
+    return writeAt + text.write(composed.head, writeAt, 'latin1');
   }
 
   /** Of the head written last, where we made it. */
@@ -122,9 +121,8 @@ export class RequestShape {
   }
 
   #compose(from: number): boolean {
-    const { arena, request, composer, settings } = this.#context;
-    const { buffer, byteOffset } = arena.bytes;
-    const head = Buffer.from(buffer, byteOffset + from, request.end - from);
+    const { text, request, composer, settings } = this.#context;
+    const head = text.subarray(from, request.end);
     this.#made = composer.compose(head, this.#client!, this.#fast!, settings);
     return this.#made !== undefined;
   }

@@ -231,8 +231,7 @@ export class ResponseRelay {
   /** A head for the portable scanner: informational, of HTTP/1.0, oddly written, or wrong. */
   #unusual(from: number, end: number): number {
     const relay = this.#relay;
-    const bytes = Buffer.from(this.#context.arena.bytes.subarray(from, end));
-    const scanned = scanResponseHead(bytes, 0, LIMITS);
+    const scanned = scanResponseHead(this.#context.text.subarray(from, end), 0, LIMITS);
     if (!scanned) return from;
     if ('status' in scanned) return this.#distrust(scanned.reason, end);
     const head = frameResponse(scanned, relay.books.method.name);
@@ -257,15 +256,16 @@ export class ResponseRelay {
     const chunked = this.#left === UNKNOWN_LENGTH || this.#left === UNTIL_CLOSE;
     const fields = responseFields(head, this.#context.settings.hideHeaders);
     this.#relay.shape.answer(head.status, fields);
-    const text =
+    const written =
       `HTTP/1.1 ${head.status} ${head.reason}\r\n${fieldLines(fields)}` +
       `${chunked ? 'Transfer-Encoding: chunked\r\n' : ''}${this.#relay.keepAlive ? '' : 'Connection: close\r\n'}\r\n`;
-    if (text.length + SIZE_LINE_BYTES > HEADROOM_BYTES) {
-      this.#toClient(latin1(text));
+    if (written.length + SIZE_LINE_BYTES > HEADROOM_BYTES) {
+      this.#toClient(latin1(written));
       return this.#relay.active ? this.#body(body, end, body) : end;
     }
-    const { arena, writeAt } = this.#context;
-    return this.#body(body, end, this.#before(body, end, put(arena.bytes, writeAt, latin1(text))));
+    const { text, writeAt } = this.#context;
+    const headEnd = writeAt + text.write(written, writeAt, 'latin1');
+    return this.#body(body, end, this.#before(body, end, headEnd));
   }
 
   #distrust(reason: string, end: number): number {

@@ -5,7 +5,8 @@ import { pendingError } from '../../src/net/native/socket-options.ts';
 import { dialStream, type StreamSocket } from '../../src/net/native/stream-socket.ts';
 import type { UpstreamFailure } from '../upstream/stream.ts';
 import type { WorkerEndpoint } from './endpoints.ts';
-import { READS_A_TURN, RECEIVE_BYTES } from './limits.ts';
+import { Inbox } from './inbox.ts';
+import { READS_A_TURN } from './limits.ts';
 import { Outbox } from '../../src/net/native/outbox.ts';
 import type { WorkerContext } from './worker-context.ts';
 import { WheelDeadline } from './wheel-deadline.ts';
@@ -40,6 +41,7 @@ export class UpstreamConnection implements ReadyHandler {
   readonly endpoint: WorkerEndpoint;
   /** Idle time in the pool; connect, read and send time of its user. */
   readonly deadline: WheelDeadline;
+  readonly inbox: Inbox;
   readonly outbox: Outbox;
   connected = false;
   user: UpstreamUser | undefined;
@@ -47,9 +49,6 @@ export class UpstreamConnection implements ReadyHandler {
   served = 0;
   /** The user does not want to be given bytes now. */
   paused = false;
-  #readable = false;
-  #ended = false;
-  #held: Buffer | undefined;
   readonly #context: WorkerContext;
   readonly #stream: StreamSocket;
 
@@ -57,6 +56,7 @@ export class UpstreamConnection implements ReadyHandler {
     this.#context = context;
     this.endpoint = endpoint;
     this.#stream = stream;
+    this.inbox = new Inbox(context, stream);
     this.outbox = new Outbox(stream, context.scratch);
     this.deadline = new WheelDeadline(context.loop.timers, () => this.#expired());
   }
@@ -86,13 +86,13 @@ export class UpstreamConnection implements ReadyHandler {
   release(reusable: boolean): void {
     this.user = undefined;
     const { settings, idleBudget } = this.#context;
-    const { endpoint } = this;
+    const { endpoint, inbox } = this;
     const keeps =
       reusable &&
       !endpoint.gone &&
-      !this.#ended &&
+      !inbox.ended &&
       // bytes nobody asked for may be there
-      !this.#readable &&
+      !inbox.readable &&
       !this.outbox.waiting &&
       this.served < settings.upstreamRequestsMax &&
       settings.upstreamIdleMs > 0 &&
@@ -110,7 +110,7 @@ export class UpstreamConnection implements ReadyHandler {
     this.deadline.cancel();
     this.#stream.close();
     this.outbox.clear();
-    this.#held = undefined;
+    this.inbox.held = undefined;
     const at = this.endpoint.idle.indexOf(this);
     if (at < 0) return;
     this.endpoint.idle.splice(at, 1);
@@ -138,44 +138,30 @@ export class UpstreamConnection implements ReadyHandler {
       if (failure === 0 && !this.outbox.waiting) user.upstreamDrained();
       // a failed send says nothing yet: an answer may be waiting to be read
     }
-    if (events & (EPOLL.RDHUP | BAD_EVENTS)) this.#ended = true;
-    if (events & INPUT_EVENTS) this.#readable = true;
+    if (events & (EPOLL.RDHUP | BAD_EVENTS)) this.inbox.ended = true;
+    if (events & INPUT_EVENTS) this.inbox.readable = true;
     this.read();
   }
 
   /** Reads what is there, unless the user has paused; called again when it wants bytes. */
   read(): void {
-    const { arena, receiveAt } = this.#context;
-    for (let reads = 0; this.#readable && !this.paused; reads++) {
+    const { inbox } = this;
+    for (let reads = 0; inbox.readable && !this.paused; reads++) {
       if (reads === READS_A_TURN) return this.#context.loop.defer(this);
       const { user } = this;
       if (!user) return;
-      const held = this.#unhold();
-      const size = this.#stream.receive(arena, receiveAt + held, RECEIVE_BYTES - held);
-      if (size <= 0) return this.#nothing(size, held);
-      this.#readable = this.#ended || size === RECEIVE_BYTES - held;
-      const end = receiveAt + held + size;
-      const kept = user.upstreamBytes(receiveAt, end);
+      const end = inbox.receive();
+      if (end <= 0) return this.#nothing(user, end);
+      const kept = user.upstreamBytes(this.#context.receiveAt, end);
       if (this.user !== user) return;
-      if (kept < end) this.#held = Buffer.from(arena.bytes.subarray(kept, end));
+      if (kept < end) inbox.hold(kept, end);
     }
   }
 
-  #unhold(): number {
-    const held = this.#held;
-    if (!held) return 0;
-    this.#held = undefined;
-    this.#context.arena.bytes.set(held, this.#context.receiveAt);
-    return held.length;
-  }
-
-  #nothing(result: number, held: number): void {
-    const { arena, receiveAt } = this.#context;
-    if (held > 0) this.#held = Buffer.from(arena.bytes.subarray(receiveAt, receiveAt + held));
-    this.#readable = false;
+  #nothing(user: UpstreamUser, result: number): void {
     if (result === -ERRNO.EAGAIN) return;
-    if (result === 0) return this.user?.upstreamEnded();
-    this.user?.upstreamLost('reset', errnoName(result));
+    if (result === 0) return user.upstreamEnded();
+    user.upstreamLost('reset', errnoName(result));
   }
 
   #connecting(events: number): void {

@@ -50,6 +50,8 @@ export class WorkerContext implements BridgeRoom {
   readonly arena = new Arena(
     2 * (HEADROOM_BYTES + RECEIVE_BYTES + TAILROOM_BYTES) + RECEIVE_BYTES + KEPT_SLOTS * KEPT_SLOT_BYTES + 64,
   );
+  /** The arena, for who reads or writes text there. */
+  readonly text = Buffer.from(this.arena.bytes.buffer, this.arena.bytes.byteOffset, this.arena.bytes.length);
   /** Reads go here: RECEIVE_BYTES, HEADROOM_BYTES before and TAILROOM_BYTES behind them. */
   readonly receiveAt: number;
   readonly receiveBytes = RECEIVE_BYTES;
