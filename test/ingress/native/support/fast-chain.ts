@@ -6,6 +6,7 @@ import { COUNT, type SentRoute, type TableUpdate } from '../../../../ingress/nat
 import { listenerFields } from '../../../../ingress/native/request-writer.ts';
 import { WorkerContext } from '../../../../ingress/native/worker-context.ts';
 import { Tallies } from '../../../../ingress/observe/tallies.ts';
+import type { CorsPolicy, RoutePolicy } from '../../../../ingress/policy.ts';
 import type { GlobalSettings } from '../../../../ingress/settings.ts';
 import { systemClock } from '../../../../src/base/clock.ts';
 import { EPOLL } from '../../../../src/net/native/abi.ts';
@@ -26,15 +27,31 @@ const MESSAGE_BYTES = 4_096;
 const CLUSTER = 'shop/web:80';
 const FIELDS = 'Host: web.test\r\nUser-Agent: chain\r\nAccept: */*\r\nCookie: a=1\r\n';
 const BODY = 'x'.repeat(100);
+const CORS: CorsPolicy = {
+  origins: ['https://shop.test'],
+  methods: 'GET',
+  headers: '*',
+  credentials: false,
+  exposeHeaders: undefined,
+  maxAgeSeconds: 60,
+};
+const CORS_FIELDS =
+  'Access-Control-Allow-Origin: https://shop.test\r\nVary: Origin\r\nAccess-Control-Allow-Methods: GET\r\n' +
+  'Access-Control-Allow-Headers: *\r\nAccess-Control-Max-Age: 60\r\n';
 const ANSWER = `HTTP/1.1 200 OK\r\nServer: chain\r\nContent-Type: text/plain\r\n`;
 
 /** What is asked, and what the endpoint answers: in one segment each. */
 export interface ChainExchange {
   readonly request: string;
   readonly answer: string;
+  /** What annotations ask for beside a plain relay. */
+  readonly policy?: Partial<RoutePolicy>;
+  /** What the client gets beside the answer. */
+  readonly added?: string;
 }
 
-export const chainExchanges: Readonly<Record<string, ChainExchange>> = {
+/** Served in place. */
+export const plainExchanges: Readonly<Record<string, ChainExchange>> = {
   GET: {
     request: `GET /api/thing?x=1 HTTP/1.1\r\n${FIELDS}\r\n`,
     answer: `${ANSWER}Content-Length: 100\r\n\r\n${BODY}`,
@@ -46,6 +63,16 @@ export const chainExchanges: Readonly<Record<string, ChainExchange>> = {
   'an answer in chunks': {
     request: `GET /api/thing HTTP/1.1\r\n${FIELDS}\r\n`,
     answer: `${ANSWER}Transfer-Encoding: chunked\r\n\r\n64\r\n${BODY}\r\n0\r\n\r\n`,
+  },
+};
+
+/** Read, judged and written by the portable engine's functions. */
+export const composedExchanges: Readonly<Record<string, ChainExchange>> = {
+  'GET, rewritten, with CORS': {
+    request: `GET /api/thing?x=1 HTTP/1.1\r\n${FIELDS}Origin: https://shop.test\r\n\r\n`,
+    answer: `${ANSWER}Content-Length: 100\r\n\r\n${BODY}`,
+    policy: { rewriteTarget: '/x', cors: CORS },
+    added: CORS_FIELDS,
   },
 };
 
@@ -97,7 +124,7 @@ export class FastChain implements Disposable {
     const requestsMax = Number.MAX_SAFE_INTEGER;
     const settings = { ...rest, server: { ...server, requestsMax }, upstreamRequestsMax: requestsMax };
     this.#context.settings = settings;
-    this.#context.table.update(tableTo(backends, settings), systemClock.monotonicMs());
+    this.#context.table.update(tableTo(backends, settings, exchange.policy), systemClock.monotonicMs());
     for (let i = 0; i < clients; i++) this.#clients.push(this.#client(door.port));
   }
 
@@ -155,14 +182,16 @@ export class FastChain implements Disposable {
   #client(port: number): StreamSocket {
     const client = dialStream(this.#loop, socketName({ address: HOST, port }));
     if (!(client instanceof StreamSocket)) throw new Error(`dial: ${client}`);
-    let left = this.#exchange.answer.length;
+    const { answer, added = '' } = this.#exchange;
+    const whole = answer.length + added.length;
+    let left = whole;
     this.#loop.add(client, EPOLL.IN, {
       ready: () => {
         const size = client.receive(this.#arena, this.#scratch, MESSAGE_BYTES);
         if (size <= 0) throw new Error(`no answer: ${size}`);
         left -= size;
         if (left > 0) return;
-        left = this.#exchange.answer.length;
+        left = whole;
         this.answers++;
         if (this.#asking) client.send(this.#arena, this.#request, this.#exchange.request.length);
       },
@@ -171,7 +200,11 @@ export class FastChain implements Disposable {
   }
 }
 
-function tableTo(backends: readonly StreamListener[], settings: GlobalSettings): TableUpdate {
+function tableTo(
+  backends: readonly StreamListener[],
+  settings: GlobalSettings,
+  policy: Partial<RoutePolicy> = {},
+): TableUpdate {
   const route: SentRoute = {
     host: 'web.test',
     path: '/',
@@ -182,7 +215,7 @@ function tableTo(backends: readonly StreamListener[], settings: GlobalSettings):
       backend: { namespace: 'shop', service: 'web', port: { number: 80 } },
       key: CLUSTER,
     },
-    policy: defaultPolicy(settings),
+    policy: { ...defaultPolicy(settings), ...policy },
     hostHasTls: false,
     acmeChallenge: false,
     id: 'shop/web web.test / Prefix',
