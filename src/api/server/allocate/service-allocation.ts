@@ -39,7 +39,7 @@ export interface Allocator {
   unlock(names: readonly string[], owner: string): Promise<void>;
   /** A Service that this server knows has it. */
   isHeld(name: string): boolean;
-  /** Locks but for those of `held`, with their owners. */
+  /** Locks but for those of `held`, with their owners; not while they change. */
   notHeld(held: Held): Iterable<readonly [name: string, owner: string]>;
 }
 
@@ -78,7 +78,7 @@ export class ServiceAllocation implements AdmissionPlugin {
     const suspects = new Map<string, number>();
     for (const allocator of this.#allocators) {
       const held = new Set(services.flatMap((service) => [...allocator.namesOf(service)]));
-      for (const [name, owner] of allocator.notHeld(held)) {
+      for (const [name, owner] of Array.from(allocator.notHeld(held))) {
         const passes = (this.#leakPasses.get(name) ?? 0) + 1;
         if (passes < ALLOCATION_LEAK_PASSES) {
           suspects.set(name, passes);
@@ -96,7 +96,8 @@ export class ServiceAllocation implements AdmissionPlugin {
   async releaseUnheld(): Promise<string[]> {
     const freed: string[] = [];
     for (const allocator of this.#allocators) {
-      for (const [name, owner] of allocator.notHeld({ has: (one) => allocator.isHeld(one) })) {
+      const held = { has: (name: string) => allocator.isHeld(name) };
+      for (const [name, owner] of Array.from(allocator.notHeld(held))) {
         await free(allocator, name, owner);
         freed.push(name);
       }

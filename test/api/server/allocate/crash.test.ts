@@ -13,6 +13,8 @@ import { locksOf, type Locks } from './locks.ts';
 const SERVICES = '/api/v1/namespaces/default/services';
 const SPEC = { clusterIP: '10.96.7.7', ports: [{ name: 'a', port: 80, nodePort: 30_200 }] };
 const TWO_PORTS = [...SPEC.ports, { name: 'b', port: 81, nodePort: 30_201 }];
+/** Services that are being made when a server dies. */
+const MANY = 12;
 /** No operation makes as many. */
 const WRITES_MAX = 20;
 const METADATA = { name: 'web' };
@@ -116,6 +118,21 @@ describe('a crash between the locks of a Service and the Service', () => {
     }
     expect(writes, 'writes until it got through').toBeLessThan(WRITES_MAX);
     expect(crashes, 'crashes that left a lock without its Service').toBeGreaterThan(0);
+  });
+
+  it('leaves nothing behind either when many were under way', async () => {
+    await using store = openMemoryStore({ clock: systemClock, log: silentLogger });
+    {
+      await using server = await openTestServer({}, { store });
+      for (let i = 0; i < MANY; i++) {
+        const spec = { clusterIP: `10.96.8.${i}`, ports: [{ port: 80 }] };
+        await server.call('POST', SERVICES, { metadata: { name: `web-${i}` }, spec });
+      }
+    }
+    for (let i = 0; i < MANY; i++) await store.delete(`/registry/core/services/default/web-${i}`);
+    expect((await locksOf(store)).locked).toHaveLength(MANY);
+    await using _server = await openTestServer({}, { store });
+    expect((await locksOf(store)).locked).toEqual([]);
   });
 
   it('is repaired in time where other servers may be writing', async () => {
