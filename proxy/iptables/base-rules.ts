@@ -1,15 +1,9 @@
 import type { NodeSettings } from '../../endpoints/node-view.ts';
 import { cidrContains, hostCidr, parseCidr } from '../../src/net/cidr.ts';
-import type { IptablesTable, Match, Rule } from '../../src/net/iptables-rule.ts';
+import type { Match, Rule } from '../../src/net/iptables-rule.ts';
+import type { EntryJump } from '../kernel/own-chains.ts';
 import { KUBE } from './chain-names.ts';
 import { COUNTER } from './packet-counts.ts';
-
-/** A jump from one of the kernel's chains into ours. */
-export interface EntryJump {
-  readonly table: IptablesTable;
-  readonly chain: string;
-  readonly rule: Rule;
-}
 
 export interface BaseOptions {
   /** The mark that asks for masquerading, one bit. */

@@ -3,7 +3,7 @@ import { cidrContains, parseCidr } from '../../src/net/cidr.ts';
 import { joinHostPort } from '../../src/net/ip.ts';
 import type { IptablesTable, Match, Rule } from '../../src/net/iptables-rule.ts';
 import type { Packet, Verdict } from '../backend.ts';
-import type { EntryJump } from './base-rules.ts';
+import type { EntryJump } from '../kernel/own-chains.ts';
 
 /** All chains of one family by table, as the kernel would hold them. */
 export interface CompiledTables {

@@ -1,6 +1,6 @@
 import type { NodeSettings } from '../../endpoints/node-view.ts';
 import type { IptablesTable, Match, Rule } from '../../src/net/iptables-rule.ts';
-import type { EntryJump } from '../iptables/base-rules.ts';
+import type { EntryJump } from '../kernel/own-chains.ts';
 import { podMatch } from '../iptables/pod-match.ts';
 import { IPVS_CHAINS, setName, type SetKind } from './names.ts';
 

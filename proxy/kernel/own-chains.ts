@@ -1,5 +1,11 @@
 import { type IptablesTable, type Rule, renderRule } from '../../src/net/iptables-rule.ts';
-import type { EntryJump } from '../iptables/base-rules.ts';
+
+/** A jump from one of the kernel's chains into ours. */
+export interface EntryJump {
+  readonly table: IptablesTable;
+  readonly chain: string;
+  readonly rule: Rule;
+}
 
 /** The restore with the jumps put at the top of the kernel's chains; the last one to insert ends up first. */
 export function withJumps(restore: string, jumps: readonly EntryJump[]): string {
