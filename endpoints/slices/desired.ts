@@ -2,7 +2,7 @@ import type { EndpointPort, SliceEndpoint } from '../../src/api/kinds/endpoint-s
 import type { IntOrString } from '../../src/api/kinds/meta.ts';
 import type { Node } from '../../src/api/kinds/node.ts';
 import { ZONE_LABEL } from '../../src/api/kinds/node.ts';
-import type { Container, Pod } from '../../src/api/kinds/pod.ts';
+import { isPodReady, type Container, type Pod } from '../../src/api/kinds/pod.ts';
 import type { Service, ServicePort } from '../../src/api/kinds/service.ts';
 import { type Family, familyOf } from '../../src/net/ip.ts';
 
@@ -74,10 +74,6 @@ export function isAddressable(pod: Pod): boolean {
 export function podAddresses(pod: Pod): readonly string[] {
   const { podIPs, podIP } = pod.status ?? {};
   return podIPs?.length ? podIPs.map((entry) => entry.ip) : podIP ? [podIP] : [];
-}
-
-export function isPodReady(pod: Pod): boolean {
-  return pod.status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') ?? false;
 }
 
 /** The pod's name inside a headless service, when both sides ask for it. */

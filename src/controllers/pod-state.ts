@@ -1,5 +1,4 @@
-import type { Pod } from '../api/kinds/pod.ts';
-import { isPodReady } from '../../endpoints/slices/desired.ts';
+import { isPodReady, type Pod } from '../api/kinds/pod.ts';
 
 /** Neither finished nor going away. */
 export function isPodActive(pod: Pod): boolean {

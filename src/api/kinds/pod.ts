@@ -162,3 +162,7 @@ export interface PodStatus {
   ephemeralContainerStatuses?: ContainerStatus[];
   observedGeneration?: number;
 }
+
+export function isPodReady(pod: Pod): boolean {
+  return pod.status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') ?? false;
+}

@@ -1,7 +1,6 @@
 import type { MetricTarget } from '../../api/kinds/autoscaler.ts';
-import type { Pod } from '../../api/kinds/pod.ts';
+import { isPodReady, type Pod } from '../../api/kinds/pod.ts';
 import { parseQuantity } from '../../api/kinds/quantity.ts';
-import { isPodReady } from '../../../endpoints/slices/desired.ts';
 import { isPodFinished } from '../pod-state.ts';
 
 /** Usage within this share of the target changes nothing. */

@@ -2,14 +2,14 @@ import { resources } from '../../api/client/resources.ts';
 import type { JobCondition, JobStatus } from '../../api/kinds/batch.ts';
 import { secondTime } from '../../api/kinds/lease.ts';
 import { sameValue } from '../../base/same-value.ts';
-import { isPodReady } from '../../../endpoints/slices/desired.ts';
+import { isPodReady } from '../../api/kinds/pod.ts';
 import { conditionOf, withCondition } from '../conditions.ts';
 import { formatIndexes } from './job-indexes.ts';
 import { type JobOutcome, terminalOf } from './job-outcome.ts';
 import { isIndexed } from './job-pods.ts';
 import type { PodsKept } from './job-scaling.ts';
 import type { JobWork } from './job-work.ts';
-import { withoutZeros } from '../workloads/replica-set.ts';
+import { withoutZeros } from '../same-status.ts';
 
 /** Writes the status when it says something new, and the Events that go with a change of conditions. */
 export async function writeJobStatus(

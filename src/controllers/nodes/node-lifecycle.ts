@@ -10,7 +10,7 @@ import { sameValue } from '../../base/same-value.ts';
 import { conditionOf, withCondition } from '../conditions.ts';
 import { type ControllerContext, openLoop, together } from '../context.ts';
 import { NODE_EVICTION_PER_SECOND, NODE_GRACE_MS, NODE_MONITOR_MS } from '../limits.ts';
-import { NODE_INDEX, nodeIndex } from '../services/service-members.ts';
+import { NODE_INDEX, nodeIndex } from '../node-index.ts';
 
 type Taint = NonNullable<NonNullable<Node['spec']>['taints']>[number];
 

@@ -7,7 +7,7 @@ import { type ControllerContext, openLoop } from '../context.ts';
 import { MAX_FINISHED_PODS, NODE_ABSENT_MS, POD_GC_INTERVAL_MS } from '../limits.ts';
 import { isGone } from '../pod-control.ts';
 import { isPodFinished } from '../pod-state.ts';
-import { NODE_INDEX, nodeIndex } from '../services/service-members.ts';
+import { NODE_INDEX, nodeIndex } from '../node-index.ts';
 
 const FINISHED_INDEX = 'finished';
 

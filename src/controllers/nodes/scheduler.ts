@@ -12,7 +12,7 @@ import { isGone } from '../pod-control.ts';
 import { isPodFinished } from '../pod-state.ts';
 import { type NodeLoad, podRequests, tolerates, unfitReason } from './scheduler-fit.ts';
 import { misplacedReason, placementScore } from './scheduler-spread.ts';
-import { NODE_INDEX, nodeIndex } from '../services/service-members.ts';
+import { NODE_INDEX, nodeIndex } from '../node-index.ts';
 
 const SCHEDULER_NAME = 'default-scheduler';
 const WAITING_INDEX = 'unscheduled';

@@ -8,7 +8,7 @@ import { type ControllerContext, openLoop, splitKey, together } from '../context
 import { isGone } from '../pod-control.ts';
 import { isPodActive } from '../pod-state.ts';
 import { tolerates } from './scheduler-fit.ts';
-import { NODE_INDEX, nodeIndex } from '../services/service-members.ts';
+import { NODE_INDEX, nodeIndex } from '../node-index.ts';
 
 type Taint = NonNullable<NonNullable<Node['spec']>['taints']>[number];
 

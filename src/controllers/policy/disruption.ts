@@ -5,17 +5,15 @@ import { resources } from '../../api/client/resources.ts';
 import type { Deployment, ReplicaSet, ReplicationController, StatefulSet } from '../../api/kinds/apps.ts';
 import type { PodDisruptionBudget } from '../../api/kinds/disruption-budget.ts';
 import { type IntOrString, type KubeObject, objectKey } from '../../api/kinds/meta.ts';
-import type { Pod } from '../../api/kinds/pod.ts';
-import { sameValue } from '../../base/same-value.ts';
-import { isPodReady } from '../../../endpoints/slices/desired.ts';
+import { isPodReady, type Pod } from '../../api/kinds/pod.ts';
 import { withCondition } from '../conditions.ts';
 import { type ControllerContext, openLoop, splitKey, together } from '../context.ts';
-import { scaledValue } from '../workloads/deployment-math.ts';
+import { scaledValue } from '../scaled-value.ts';
 import { selects } from '../label-selector.ts';
 import { DISRUPTION_GRANT_MS } from '../limits.ts';
 import { controllerOf } from '../owners.ts';
 import { isPodFinished } from '../pod-state.ts';
-import { withoutZeros } from '../workloads/replica-set.ts';
+import { sameStatus } from '../same-status.ts';
 
 type Status = NonNullable<PodDisruptionBudget['status']>;
 type Scaled = KubeObject & { readonly spec: { readonly replicas?: number } };
@@ -42,7 +40,7 @@ export function openDisruptionController(context: ControllerContext): AsyncDispo
       const text = `Pods selected by this PodDisruptionBudget (selector: ${JSON.stringify(budget.spec.selector ?? {})}) were found to be unmanaged: ${unmanaged}`;
       context.events.record(budget, 'Warning', 'UnmanagedPods', text);
     }
-    if (!sameValue(withoutZeros(budget.status), withoutZeros(status))) {
+    if (!sameStatus(budget.status, status)) {
       await client.update(resources.podDisruptionBudgets, { ...budget, status }, { subresource: 'status' });
     }
     return lookAtMs === undefined ? done : again(lookAtMs - nowMs);

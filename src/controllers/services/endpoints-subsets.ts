@@ -1,10 +1,9 @@
 import type { EndpointAddress, Endpoints, EndpointSubset } from '../../api/kinds/endpoint-slice.ts';
-import type { Pod } from '../../api/kinds/pod.ts';
+import { isPodReady, type Pod } from '../../api/kinds/pod.ts';
 import type { Service } from '../../api/kinds/service.ts';
 import {
   hostnameFor,
   isAddressable,
-  isPodReady,
   podAddresses,
   serviceFamilies,
   targetPortOf,

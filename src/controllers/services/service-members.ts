@@ -7,14 +7,10 @@ import { type Node, ZONE_LABEL } from '../../api/kinds/node.ts';
 import type { Pod } from '../../api/kinds/pod.ts';
 import type { Service } from '../../api/kinds/service.ts';
 import { mapSelects } from '../label-selector.ts';
+import { NODE_INDEX, nodeIndex } from '../node-index.ts';
 
 const SELECTOR_INDEX = 'selector-pair';
 const LABEL_INDEX = 'label-pair';
-export const NODE_INDEX = 'node-name';
-
-export function nodeIndex(pod: Pod): readonly string[] {
-  return pod.spec.nodeName ? [pod.spec.nodeName] : [];
-}
 
 /**
  * Which pods each service selects, kept in step with the events: a pod's change costs the services that select

@@ -1,6 +1,6 @@
 import type { DaemonSet } from '../../api/kinds/apps.ts';
 import type { Pod } from '../../api/kinds/pod.ts';
-import { scaledValue } from './deployment-math.ts';
+import { scaledValue } from '../scaled-value.ts';
 import { REVISION_HASH } from './stateful-set-revisions.ts';
 
 /** What one round does: pods to delete, nodes that get a (further) daemon. */

@@ -3,9 +3,8 @@ import { resources } from '../../api/client/resources.ts';
 import type { ControllerRevision, DaemonSet } from '../../api/kinds/apps.ts';
 import { objectKey } from '../../api/kinds/meta.ts';
 import type { Node } from '../../api/kinds/node.ts';
-import type { Pod } from '../../api/kinds/pod.ts';
+import { isPodReady, type Pod } from '../../api/kinds/pod.ts';
 import { sameValue } from '../../base/same-value.ts';
-import { isPodReady } from '../../../endpoints/slices/desired.ts';
 import { claimPods } from '../claim-pods.ts';
 import { type ControllerContext, openLoop, splitKey, together } from '../context.ts';
 import { daemonNode, daemonPod, type Placement, placementOn } from './daemon-set-nodes.ts';
@@ -22,7 +21,7 @@ import { OWNER_INDEX, ownerIndex } from '../owners.ts';
 import { createPod, deletePod, isNamespaceTerminating, slowStart } from '../pod-control.ts';
 import { followPods } from '../pod-events.ts';
 import { isPodAvailable, isPodFinished, nextAvailableMs } from '../pod-state.ts';
-import { withoutZeros } from './replica-set.ts';
+import { sameStatus } from '../same-status.ts';
 import { REVISION_HASH, revisionsOf, truncateRevisions, updateRevision } from './stateful-set-revisions.ts';
 
 /** Per node: how long to wait before a daemon that failed there is made again. */
@@ -224,6 +223,6 @@ async function writeStatus({ set, nodes, hash, context }: Work): Promise<void> {
     numberAvailable: counts.available,
     numberUnavailable: counts.desired - counts.available,
   };
-  if (sameValue(withoutZeros(set.status), withoutZeros(status))) return;
+  if (sameStatus(set.status, status)) return;
   await context.client.update(resources.daemonSets, { ...set, status }, { subresource: 'status' });
 }

@@ -1,14 +1,5 @@
+import { scaledValue } from '../scaled-value.ts';
 import type { Deployment, ReplicaSet } from '../../api/kinds/apps.ts';
-import type { IntOrString } from '../../api/kinds/meta.ts';
-
-/** A count or a percentage of total; percentages round as asked. Undefined text counts as 0. */
-export function scaledValue(value: IntOrString | undefined, total: number, round: 'up' | 'down'): number {
-  if (typeof value === 'number') return value;
-  const match = /^(\d+)%$/.exec(value ?? '');
-  if (!match) return 0;
-  const exact = (Number(match[1]) * total) / 100;
-  return round === 'up' ? Math.ceil(exact) : Math.floor(exact);
-}
 
 /** Surge and unavailability in pods. Both zero would never move: then one may be unavailable. */
 export function rollingLimits(deployment: Deployment): { maxSurge: number; maxUnavailable: number } {

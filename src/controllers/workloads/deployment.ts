@@ -4,7 +4,6 @@ import { resources } from '../../api/client/resources.ts';
 import type { Deployment, ReplicaSet } from '../../api/kinds/apps.ts';
 import { objectKey, type OwnerReference } from '../../api/kinds/meta.ts';
 import type { Pod } from '../../api/kinds/pod.ts';
-import { sameValue } from '../../base/same-value.ts';
 import { type ControllerContext, openLoop, splitKey, together } from '../context.ts';
 import {
   byAge,
@@ -31,7 +30,7 @@ import { controllerReference, OWNER_INDEX, orphanKey, ownerIndex } from '../owne
 import { isGone } from '../pod-control.ts';
 import { ownerKey } from '../pod-events.ts';
 import { isPodFinished } from '../pod-state.ts';
-import { withoutZeros } from './replica-set.ts';
+import { sameStatus } from '../same-status.ts';
 
 /** Rolls Deployments out through their ReplicaSets. */
 export function openDeploymentController(context: ControllerContext): AsyncDisposable {
@@ -260,7 +259,7 @@ function statusOf(work: DeploymentWork, { all, next }: Revisions): NonNullable<D
 async function finish(work: DeploymentWork, revisions: Revisions): Promise<Done | Again> {
   const { deployment, context } = work;
   const status = statusOf(work, revisions);
-  if (!sameValue(withoutZeros(deployment.status), withoutZeros(status))) {
+  if (!sameStatus(deployment.status, status)) {
     await context.client.update(resources.deployments, { ...deployment, status }, { subresource: 'status' });
   }
   const lookMs = progressDeadlineMs(deployment, status, context.clock.nowMs());

@@ -9,10 +9,8 @@ import type {
   ReplicationController,
 } from '../../api/kinds/apps.ts';
 import { type Condition, type KubeObject, objectKey } from '../../api/kinds/meta.ts';
-import type { Pod } from '../../api/kinds/pod.ts';
+import { isPodReady, type Pod } from '../../api/kinds/pod.ts';
 import { messageOf } from '../../base/fault.ts';
-import { sameValue } from '../../base/same-value.ts';
-import { isPodReady } from '../../../endpoints/slices/desired.ts';
 import { claimPods } from '../claim-pods.ts';
 import { withCondition, withoutCondition } from '../conditions.ts';
 import { type ControllerContext, openLoop, splitKey, together } from '../context.ts';
@@ -23,6 +21,7 @@ import { controllerOf, OWNER_INDEX, ownerIndex } from '../owners.ts';
 import { createPod, deletePod, isNamespaceTerminating, podFromTemplate, slowStart } from '../pod-control.ts';
 import { followPods } from '../pod-events.ts';
 import { deletionOrder, isPodActive, isPodAvailable, nextAvailableMs } from '../pod-state.ts';
+import { sameStatus } from '../same-status.ts';
 
 /** What ReplicaSets and ReplicationControllers have in common, read from either. */
 interface Flavour<T extends KubeObject> {
@@ -153,7 +152,7 @@ async function updateStatus<T extends Replicated>(
   };
   const conditions = failureConditions(owner, active.length, failure, nowMs);
   if (conditions.length > 0) status.conditions = conditions;
-  if (sameValue(withoutZeros(owner.status), withoutZeros(status))) return;
+  if (sameStatus(owner.status, status)) return;
   await client.update(flavour.resource, { ...owner, status }, { subresource: 'status' });
 }
 
@@ -168,13 +167,4 @@ function failureConditions(owner: Replicated, count: number, failure: unknown, n
     message: messageOf(failure),
   };
   return withCondition(present, condition, nowMs);
-}
-
-/** A count of zero may be left out on the wire; lists that are empty too. */
-export function withoutZeros(status: object | undefined): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(status ?? {}).filter(
-      ([, value]) => value !== 0 && value !== undefined && !(Array.isArray(value) && value.length === 0),
-    ),
-  );
 }

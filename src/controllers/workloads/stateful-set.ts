@@ -4,12 +4,10 @@ import { again, done } from '../../api/client/reconcile.ts';
 import { resources } from '../../api/client/resources.ts';
 import type { ControllerRevision, StatefulSet, StatefulSetStatus } from '../../api/kinds/apps.ts';
 import { type KubeObject, objectKey } from '../../api/kinds/meta.ts';
-import type { Pod } from '../../api/kinds/pod.ts';
-import { sameValue } from '../../base/same-value.ts';
-import { isPodReady } from '../../../endpoints/slices/desired.ts';
+import { isPodReady, type Pod } from '../../api/kinds/pod.ts';
 import { claimPods } from '../claim-pods.ts';
 import { type ControllerContext, openLoop, splitKey, together } from '../context.ts';
-import { scaledValue } from './deployment-math.ts';
+import { scaledValue } from '../scaled-value.ts';
 import { isEmptySelector, selects } from '../label-selector.ts';
 import { MAX_PODS_PER_RECONCILE, WRITE_RECHECK_MS } from '../limits.ts';
 import { OwnWrites } from '../own-writes.ts';
@@ -17,7 +15,7 @@ import { OWNER_INDEX, ownerIndex } from '../owners.ts';
 import { createPod, deletePod, isGone, isNamespaceTerminating } from '../pod-control.ts';
 import { followPods } from '../pod-events.ts';
 import { isPodAvailable, isPodFinished, nextAvailableMs } from '../pod-state.ts';
-import { withoutZeros } from './replica-set.ts';
+import { sameStatus } from '../same-status.ts';
 import { claimName, claimsFor, ordinalOf, statefulPod } from './stateful-set-pods.ts';
 import { REVISION_HASH, revisionsOf, truncateRevisions, updateRevision } from './stateful-set-revisions.ts';
 
@@ -218,6 +216,6 @@ async function writeStatus(work: Work): Promise<void> {
     updateRevision: update.metadata.name,
     collisionCount: set.status?.collisionCount ?? 0,
   };
-  if (sameValue(withoutZeros(set.status), withoutZeros(status))) return;
+  if (sameStatus(set.status, status)) return;
   await context.client.update(resources.statefulSets, { ...set, status }, { subresource: 'status' });
 }
