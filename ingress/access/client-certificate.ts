@@ -15,13 +15,13 @@ export function clientCertificateReply(
   secret: (key: string) => Secret | undefined,
 ): Reply | undefined {
   if (policy.verify === 'off') return undefined;
-  const authorities = secretText(secret(policy.secret), 'ca.crt');
-  if (!authorities) return reply(503, `auth-tls-secret ${policy.secret} is missing or has no ca.crt`);
+  const rules = rulesOf(secret(policy.secret), policy);
+  if (rules === undefined) return reply(503, `auth-tls-secret ${policy.secret} is missing or has no ca.crt`);
   if (request.connection.tls === undefined) return reply(403, 'auth-tls: only over TLS');
   const client = presented(request, policy);
   if (!client && policy.verify === 'on' && request.connection.tls.client?.pem)
     return reply(421, 'client certificate was checked for another host');
-  if (client?.pem && request.connection.tls.checkedBy !== checkedBy(authorities, policy))
+  if (client?.pem && request.connection.tls.checkedBy !== rules)
     return reply(421, 'client certificate was checked by rules that hold no more');
   const verify = client?.verify ?? 'NONE';
   if (!isAcceptable(client, policy)) {
@@ -40,6 +40,23 @@ export function clientCertificateReply(
  */
 export function checkedBy(authorities: string | undefined, { depthMax }: ClientCertificatePolicy): string {
   return `${depthMax} ${authorities ?? ''}`;
+}
+
+/** Texts of checkedBy() by Secret and depth. An object of the cache never changes: another version is another object. */
+const rulesBySecret = new WeakMap<Secret, Map<number, string>>();
+
+/** By which rules a certificate must have been checked now; asked at each request. Undefined without authorities. */
+function rulesOf(secret: Secret | undefined, policy: ClientCertificatePolicy): string | undefined {
+  if (secret === undefined) return undefined;
+  const byDepth = rulesBySecret.get(secret) ?? new Map<number, string>();
+  rulesBySecret.set(secret, byDepth);
+  const known = byDepth.get(policy.depthMax);
+  if (known !== undefined) return known;
+  const authorities = secretText(secret, 'ca.crt');
+  if (!authorities) return undefined;
+  const rules = checkedBy(authorities, policy);
+  byDepth.set(policy.depthMax, rules);
+  return rules;
 }
 
 /** What the client has shown, or not shown, is enough for auth-tls-verify-client. */
