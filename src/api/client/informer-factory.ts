@@ -29,31 +29,32 @@ export function openInformerFactory(client: ApiClient, deps: InformerDeps): Info
   const open = new Map<string, SharedInformer<KubeObject>>();
   const parts = new SharedParts();
   const trim = <T extends KubeObject>(object: T): T => parts.share(withoutManagedFields(object));
+  const once = <T extends KubeObject>(key: string, make: () => SharedInformer<T>): SharedInformer<T> => {
+    const present = open.get(key) as SharedInformer<T> | undefined;
+    if (present) return present;
+    const made = make();
+    open.set(key, made);
+    return made;
+  };
   return {
     informer<T extends KubeObject>(
       resource: Resource,
       indices: Readonly<Record<string, IndexFunction<T>>> = {},
     ): Informer<T> {
-      const path = collectionPath(resource);
-      const present = open.get(path) as SharedInformer<T> | undefined;
-      if (!present) {
+      const shared = once(collectionPath(resource), () => {
         const made = openInformer<T>(client, resource, { indices, trim }, deps);
-        open.set(path, made);
         deps.memory?.remember(made);
         return made;
-      }
-      for (const [name, indexFunction] of Object.entries(indices)) present.addIndex(name, indexFunction);
-      return present;
+      });
+      for (const [name, indexFunction] of Object.entries(indices)) shared.addIndex(name, indexFunction);
+      return shared;
     },
     selected<T extends KubeObject>(resource: Resource, fieldSelector: string): Informer<T> {
-      const key = `${collectionPath(resource)}?${fieldSelector}`;
-      const present = open.get(key) as SharedInformer<T> | undefined;
-      if (present) return present;
-      // A part of a collection is not remembered as the whole.
-      const { memory: _, ...rest } = deps;
-      const made = openInformer<T>(client, resource, { fieldSelector, trim }, rest);
-      open.set(key, made);
-      return made;
+      return once(`${collectionPath(resource)}?${fieldSelector}`, () => {
+        // a part of a collection is not remembered as the whole
+        const { memory: _, ...rest } = deps;
+        return openInformer<T>(client, resource, { fieldSelector, trim }, rest);
+      });
     },
     has: (resource) => open.has(collectionPath(resource)),
     async synced(signal) {
