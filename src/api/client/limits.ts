@@ -45,6 +45,8 @@ export const EXEC_CREDENTIAL_MARGIN_MS = 60_000;
 /** A manifest file, and how often YAML anchors may be expanded in one document (billion laughs). */
 export const MAX_MANIFEST_BYTES = 64 * 1024 * 1024;
 export const MAX_YAML_ALIASES = 100;
+/** Objects of a manifest that are applied at once: the server writes what comes together in one go. */
+export const MAX_APPLIES_AT_ONCE = 16;
 /** Changes in a followed folder are read this long after the last one. */
 export const MANIFEST_DEBOUNCE_MS = 100;
 /** Followed paths are looked at again this often even without a change notice (network file systems). */

@@ -3,6 +3,7 @@ import { messageOf } from '../../base/fault.ts';
 import type { KubeObject } from '../kinds/meta.ts';
 import { withAppliedConfiguration } from './applied-configuration.ts';
 import { type ApiClient, ApiError, type Resource } from './client.ts';
+import { MAX_APPLIES_AT_ONCE } from './limits.ts';
 import type { ManifestError, ManifestObject } from './manifest-parse.ts';
 import { apiVersionOf } from './paths.ts';
 import { resourceOfKind } from './resources.ts';
@@ -101,7 +102,10 @@ interface ApplyRun {
   readonly hasDefinitions: boolean;
 }
 
-/** Applies objects one by one, server-side, in the given order. A failure is an entry, and the rest goes on. */
+/**
+ * Applies objects server-side in the given order, neighbours of one kind at once. Told of in that order; a failure is an
+ * entry, and the rest goes on.
+ */
 export async function applyObjects(
   deps: ApplyDeps,
   objects: readonly ManifestObject[],
@@ -113,13 +117,34 @@ export async function applyObjects(
     hasDefinitions: objects.some(({ object }) => object.kind === 'CustomResourceDefinition'),
   };
   const results: Applied[] = [];
-  for (const source of objects) {
+  for (const batch of batches(objects, options.namespace)) {
     signal.throwIfAborted();
-    const applied = await applyOne(deps, run, source, options, signal);
-    results.push(applied);
-    options.onApplied?.(applied);
+    const applied = await Promise.all(batch.map((source) => applyOne(deps, run, source, options, signal)));
+    results.push(...applied);
+    for (const each of applied) options.onApplied?.(each);
   }
   return results;
+}
+
+/** Neighbours of one kind; an object that is named again waits for the one before. */
+function batches(objects: readonly ManifestObject[], namespace = ''): ManifestObject[][] {
+  const found: ManifestObject[][] = [];
+  let kind = '';
+  const named = new Set<string>();
+  for (const source of objects) {
+    const { apiVersion, kind: ofObject, metadata } = source.object;
+    const name = `${metadata.namespace ?? namespace}/${metadata.name}`;
+    const last = found.at(-1);
+    const joins = kind === `${apiVersion} ${ofObject}` && !named.has(name);
+    if (last && joins && last.length < MAX_APPLIES_AT_ONCE) last.push(source);
+    else {
+      found.push([source]);
+      named.clear();
+    }
+    kind = `${apiVersion} ${ofObject}`;
+    named.add(name);
+  }
+  return found;
 }
 
 async function applyOne(
