@@ -7,7 +7,7 @@ const SELF = { namespace: 'ns', package: 'x' };
 
 function evaluate(expression: string, more: Readonly<Record<string, CelValue>> = {}): unknown {
   const variables = { self: celFromJson(SELF), ...more };
-  const made = compileCel(expression, new Map(Object.keys(variables).map((name) => [name, undefined])));
+  const made = compileCel(expression, new Set(Object.keys(variables)));
   if (!made.ok) return `compile: ${made.message}`;
   const result = made.program.evaluate(variables);
   return result.ok ? jsonFromCel(result.value) : `error: ${result.message}`;

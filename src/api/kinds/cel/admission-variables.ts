@@ -1,4 +1,5 @@
-const NAMES = [
+/** What expressions of admission may read when they run; which of them, and of what types, was checked when they were written. */
+export const ADMISSION_VARIABLES: ReadonlySet<string> = new Set([
   'object',
   'oldObject',
   'request',
@@ -7,9 +8,4 @@ const NAMES = [
   'variables',
   'authorizer',
   'authorizer.requestResource',
-];
-
-/** What expressions of admission may read when they run; which of them, and of what types, was checked when they were written. */
-export const ADMISSION_VARIABLES: ReadonlyMap<string, undefined> = new Map(
-  NAMES.map((name) => [name, undefined]),
-);
+]);

@@ -1,24 +1,14 @@
-import type { Schema } from '../schema/schema.ts';
 import { CelBudgetError, CelError } from './budget.ts';
 import { celCompare } from './compare.ts';
 import type { CelNode } from './parser.ts';
-import {
-  type Compiled,
-  fieldOf,
-  fieldSchema,
-  type Frame,
-  mapKey,
-  type Scope,
-  type Step,
-  truth,
-} from './scope.ts';
+import { fieldOf, type Frame, mapKey, type Scope, type Step, truth } from './scope.ts';
 import { type CelKey, type CelMap, CelOptional, type CelValue, typeName } from './values.ts';
 
-type Compile = (node: CelNode, scope: Scope) => Compiled;
+type Compile = (node: CelNode, scope: Scope) => Step;
 type CallNode = CelNode & { type: 'call' };
 
 /** has(), optMap and the comprehensions; undefined when the call is an ordinary function. */
-export function compileMacro(node: CallNode, scope: Scope, compile: Compile): Compiled | undefined {
+export function compileMacro(node: CallNode, scope: Scope, compile: Compile): Step | undefined {
   const { name, target, args } = node;
   if (!target) return name === 'has' && args.length === 1 ? presence(node, scope, compile) : undefined;
   if (name === 'optMap' || name === 'optFlatMap') return optionalMap(node, target, scope, compile);
@@ -27,21 +17,19 @@ export function compileMacro(node: CallNode, scope: Scope, compile: Compile): Co
   return comprehension(node, target, kind, scope, compile);
 }
 
-function presence(node: CallNode, scope: Scope, compile: Compile): Compiled {
+function presence(node: CallNode, scope: Scope, compile: Compile): Step {
   const [argument] = node.args;
   if (argument?.type !== 'select') throw new CelError('invalid argument to has() macro', node.at);
   const target = compile(argument.target, scope);
-  fieldSchema(target.schema, argument.field, argument.at);
-  const run: Step = (frame) => {
+  return (frame) => {
     frame.budget.spend(1);
-    return fieldOf(target.run(frame), argument.field) !== undefined;
+    return fieldOf(target(frame), argument.field) !== undefined;
   };
-  return { run, schema: undefined };
 }
 
-function withLocal(scope: Scope, name: string, schema: Schema | undefined): { scope: Scope; slot: number } {
+function withLocal(scope: Scope, name: string): { scope: Scope; slot: number } {
   const slot = scope.slots.count++;
-  const locals = new Map(scope.locals).set(name, { slot, schema });
+  const locals = new Map(scope.locals).set(name, slot);
   return { scope: { ...scope, locals }, slot };
 }
 
@@ -50,24 +38,21 @@ function variableName(node: CelNode | undefined, at: number): string {
   return node.name;
 }
 
-function optionalMap(node: CallNode, target: CelNode, scope: Scope, compile: Compile): Compiled {
+function optionalMap(node: CallNode, target: CelNode, scope: Scope, compile: Compile): Step {
   const [variable, body] = node.args;
   if (!body || node.args.length !== 2) throw new CelError(`${node.name}() takes two arguments`, node.at);
-  const source = compile(target, scope).run;
-  const inner = withLocal(scope, variableName(variable, node.at), undefined);
-  const run = compile(body, inner.scope).run;
+  const source = compile(target, scope);
+  const inner = withLocal(scope, variableName(variable, node.at));
+  const run = compile(body, inner.scope);
   const flat = node.name === 'optFlatMap';
-  return {
-    run: (frame) => {
-      const given = source(frame);
-      if (!(given instanceof CelOptional))
-        throw new CelError(`no such overload: ${typeName(given)}.${node.name}`);
-      if (given.value === undefined) return given;
-      frame.slots[inner.slot] = given.value;
-      const made = run(frame);
-      return flat ? made : new CelOptional(made);
-    },
-    schema: undefined,
+  return (frame) => {
+    const given = source(frame);
+    if (!(given instanceof CelOptional))
+      throw new CelError(`no such overload: ${typeName(given)}.${node.name}`);
+    if (given.value === undefined) return given;
+    frame.slots[inner.slot] = given.value;
+    const made = run(frame);
+    return flat ? made : new CelOptional(made);
   };
 }
 
@@ -195,28 +180,22 @@ function comprehension(
   kind: ComprehensionKind,
   scope: Scope,
   compile: Compile,
-): Compiled {
+): Step {
   const { args } = node;
   const variables = kind.variables.find((count) => kind.bodies.includes(args.length - count));
   if (variables === undefined)
     throw new CelError(`${node.name}() has the wrong number of arguments`, node.at);
   const source = compile(target, scope);
-  const isList = source.schema?.type === 'list';
-  const items = source.schema?.items();
-  const first = withLocal(
-    scope,
-    variableName(args[0], node.at),
-    variables === 1 && isList ? items : undefined,
-  );
-  const second = variables === 2 ? withLocal(first.scope, variableName(args[1], node.at), items) : undefined;
+  const first = withLocal(scope, variableName(args[0], node.at));
+  const second = variables === 2 ? withLocal(first.scope, variableName(args[1], node.at)) : undefined;
   const inner = second?.scope ?? first.scope;
   const [body, filter] = args
     .slice(variables)
     .reverse()
-    .map((arg) => compile(arg, inner).run);
+    .map((arg) => compile(arg, inner));
   if (!body) throw new CelError(`${node.name}() has the wrong number of arguments`, node.at);
-  const run: Step = (frame) => {
-    const container = source.run(frame);
+  return (frame) => {
+    const container = source(frame);
     const isMap = container instanceof Map;
     // With one variable a map gives its keys, a list its items; with two, key or index and value.
     const bind = (key: CelValue, value: CelValue): void => {
@@ -225,10 +204,7 @@ function comprehension(
     };
     return kind.run({ items: pairsOf(container), isMap, bind, body, filter, frame });
   };
-  return { run, schema: keepsItems(node.name) && isList ? source.schema : undefined };
 }
-
-const keepsItems = (name: string): boolean => name === 'filter';
 
 function pairsOf(container: CelValue): readonly (readonly [CelValue, CelValue])[] {
   if (container instanceof Map) return [...(container as CelMap)];

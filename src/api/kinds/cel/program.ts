@@ -1,9 +1,8 @@
-import type { Schema } from '../schema/schema.ts';
 import { CelBudget, CelBudgetError, CelError, sourceErrors } from './budget.ts';
 import { FUNCTIONS, NAMESPACES } from './functions.ts';
 import { CEL_EXPRESSION_STEPS_MAX } from './limits.ts';
 import { compileMacro } from './macros.ts';
-import { type Compiled, fieldOf, fieldSchema, mapKey, type Scope, type Step, truth } from './scope.ts';
+import { fieldOf, mapKey, type Scope, type Step, truth } from './scope.ts';
 import { BINARY, checkedInt, mapGet } from './operators.ts';
 import { type CelNode, parseCel } from './parser.ts';
 import { located } from './source-errors.ts';
@@ -35,17 +34,15 @@ export type CelCompilation =
 
 /**
  * Compiles an expression of the Common Expression Language (cel-spec langdef) with Kubernetes' libraries.
- * @param declared variables by name, with their schema when it is known
+ * Types are not looked at: check/ does that before an expression is kept.
+ * @param declared names of variables
  */
-export function compileCel(
-  source: string,
-  declared: ReadonlyMap<string, Schema | undefined>,
-): CelCompilation {
+export function compileCel(source: string, declared: ReadonlySet<string>): CelCompilation {
   try {
     const node = parseCel(source);
     const slots = { count: 0 };
     const reads = new Set<string>();
-    const { run } = compile(node, { declared, locals: new Map(), slots });
+    const run = compile(node, { declared, locals: new Map(), slots });
     collectReads(node, declared, reads);
     return { ok: true, program: { reads, evaluate: evaluator(run, slots.count) } };
   } catch (error) {
@@ -68,7 +65,7 @@ function evaluator(run: Step, slotCount: number): CelProgram['evaluate'] {
   };
 }
 
-function collectReads(node: CelNode, declared: ReadonlyMap<string, unknown>, reads: Set<string>): void {
+function collectReads(node: CelNode, declared: ReadonlySet<string>, reads: Set<string>): void {
   const visit = (one: CelNode): void => collectReads(one, declared, reads);
   switch (node.type) {
     case 'ident':
@@ -106,10 +103,10 @@ const TYPES: ReadonlyMap<string, CelType> = new Map(
   ),
 );
 
-function compile(node: CelNode, scope: Scope): Compiled {
+function compile(node: CelNode, scope: Scope): Step {
   switch (node.type) {
     case 'literal':
-      return { run: () => node.value, schema: undefined };
+      return () => node.value;
     case 'ident':
       return identifier(node.name, node.at, scope);
     case 'select':
@@ -119,12 +116,11 @@ function compile(node: CelNode, scope: Scope): Compiled {
     case 'call':
       return call(node, scope);
     case 'list': {
-      const items = node.items.map((one) => compile(one, scope).run);
-      const run: Step = (frame) => {
+      const items = node.items.map((one) => compile(one, scope));
+      return (frame) => {
         frame.budget.spend(1 + items.length);
         return items.map((item) => item(frame));
       };
-      return { run, schema: undefined };
     }
     case 'map':
       return mapping(node, scope);
@@ -134,56 +130,49 @@ function compile(node: CelNode, scope: Scope): Compiled {
       return binary(node, scope);
     case 'ternary': {
       const [condition, yes, no] = [node.condition, node.yes, node.no].map((one) => compile(one, scope));
-      const run: Step = (frame) => (truth(condition!.run(frame)) ? yes!.run(frame) : no!.run(frame));
-      return { run, schema: undefined };
+      return (frame) => (truth(condition!(frame)) ? yes!(frame) : no!(frame));
     }
   }
 }
 
-function identifier(name: string, at: number, scope: Scope): Compiled {
-  const local = scope.locals.get(name);
-  if (local) {
-    return {
-      run: ({ slots, budget }) => {
-        budget.spend(1);
-        return slots[local.slot] ?? null;
-      },
-      schema: local.schema,
+function identifier(name: string, at: number, scope: Scope): Step {
+  const slot = scope.locals.get(name);
+  if (slot !== undefined) {
+    return ({ slots, budget }) => {
+      budget.spend(1);
+      return slots[slot] ?? null;
     };
   }
   if (scope.declared.has(name)) {
-    const run: Step = ({ variables, budget }) => {
+    return ({ variables, budget }) => {
       budget.spend(1);
       return variables[name] ?? null;
     };
-    return { run, schema: scope.declared.get(name) };
   }
   const type = TYPES.get(name);
-  if (type) return { run: () => type, schema: undefined };
+  if (type) return () => type;
   throw new CelError(`undeclared reference to '${name}' (in container '')`, at);
 }
 
-function selection(node: CelNode & { type: 'select' }, scope: Scope): Compiled {
+function selection(node: CelNode & { type: 'select' }, scope: Scope): Step {
   const qualified = node.target.type === 'ident' ? `${node.target.name}.${node.field}` : '';
   if (scope.declared.has(qualified)) return identifier(qualified, node.at, scope);
   const target = compile(node.target, scope);
-  const schema = fieldSchema(target.schema, node.field, node.at);
-  const run: Step = (frame) => {
-    const value = target.run(frame);
+  return (frame) => {
+    const value = target(frame);
     frame.budget.spend(1);
     const found = fieldOf(value, node.field);
     if (node.optional || value instanceof CelOptional) return new CelOptional(found);
     if (found === undefined) throw new CelError(`no such key: ${node.field}`);
     return found;
   };
-  return { run, schema: node.optional ? undefined : schema };
 }
 
-function indexing(node: CelNode & { type: 'index' }, scope: Scope): Compiled {
+function indexing(node: CelNode & { type: 'index' }, scope: Scope): Step {
   const target = compile(node.target, scope);
-  const index = compile(node.index, scope).run;
-  const run: Step = (frame) => {
-    const given = target.run(frame);
+  const index = compile(node.index, scope);
+  return (frame) => {
+    const given = target(frame);
     const key = index(frame);
     frame.budget.spend(1);
     const inner = given instanceof CelOptional ? given.value : given;
@@ -193,7 +182,6 @@ function indexing(node: CelNode & { type: 'index' }, scope: Scope): Compiled {
     const shown = JSON.stringify(jsonFromCel(key));
     throw new CelError(Array.isArray(inner) ? `index out of bounds: ${shown}` : `no such key: ${shown}`);
   };
-  return { run, schema: node.optional ? undefined : target.schema?.items() };
 }
 
 function itemAt(container: CelValue, key: CelValue): CelValue | undefined {
@@ -206,22 +194,19 @@ function itemAt(container: CelValue, key: CelValue): CelValue | undefined {
   throw new CelError(`no such overload: ${typeName(container)}[${typeName(key)}]`);
 }
 
-function mapping(node: CelNode & { type: 'map' }, scope: Scope): Compiled {
-  const entries = node.entries.map(
-    ([key, value]) => [compile(key, scope).run, compile(value, scope).run] as const,
-  );
-  const run: Step = (frame) => {
+function mapping(node: CelNode & { type: 'map' }, scope: Scope): Step {
+  const entries = node.entries.map(([key, value]) => [compile(key, scope), compile(value, scope)] as const);
+  return (frame) => {
     frame.budget.spend(1 + entries.length);
     const map = new Map<CelKey, CelValue>();
     for (const [key, value] of entries) map.set(mapKey(key(frame)), value(frame));
     return map;
   };
-  return { run, schema: undefined };
 }
 
-function unary(node: CelNode & { type: 'unary' }, scope: Scope): Compiled {
-  const operand = compile(node.operand, scope).run;
-  const run: Step = (frame) => {
+function unary(node: CelNode & { type: 'unary' }, scope: Scope): Step {
+  const operand = compile(node.operand, scope);
+  return (frame) => {
     const value = operand(frame);
     frame.budget.spend(1);
     if (node.operator === '!') return !truth(value);
@@ -230,24 +215,22 @@ function unary(node: CelNode & { type: 'unary' }, scope: Scope): Compiled {
     if (value instanceof CelDuration) return new CelDuration(-value.ms);
     throw new CelError(`no such overload: -${typeName(value)}`);
   };
-  return { run, schema: undefined };
 }
 
-function binary(node: CelNode & { type: 'binary' }, scope: Scope): Compiled {
-  const left = compile(node.left, scope).run;
-  const right = compile(node.right, scope).run;
+function binary(node: CelNode & { type: 'binary' }, scope: Scope): Step {
+  const left = compile(node.left, scope);
+  const right = compile(node.right, scope);
   if (node.operator === '&&' || node.operator === '||') {
-    return { run: logical(left, right, node.operator === '||'), schema: undefined };
+    return logical(left, right, node.operator === '||');
   }
   const operation = BINARY.get(node.operator);
   if (!operation) throw new CelError(`unknown operator ${node.operator}`, node.at);
-  const run: Step = (frame) => {
+  return (frame) => {
     const a = left(frame);
     const b = right(frame);
     frame.budget.spend(1);
     return operation(a, b, frame.budget);
   };
-  return { run, schema: undefined };
 }
 
 /** `||` (decided by true) and `&&` (decided by false): one side may fail when the other decides. */
@@ -270,7 +253,7 @@ function logical(left: Step, right: Step, decides: boolean): Step {
 const isVariable = (name: string, { declared, locals }: Scope): boolean =>
   declared.has(name) || locals.has(name);
 
-function call(node: CelNode & { type: 'call' }, scope: Scope): Compiled {
+function call(node: CelNode & { type: 'call' }, scope: Scope): Step {
   const macro = compileMacro(node, scope, compile);
   if (macro) return macro;
   const { name, args, at } = node;
@@ -282,14 +265,13 @@ function call(node: CelNode & { type: 'call' }, scope: Scope): Compiled {
   }
   const known = FUNCTIONS.get(full);
   if (!known) throw new CelError(`undeclared reference to '${full}' (in container '')`, at);
-  const inputs = [...(target ? [target] : []), ...args].map((one) => compile(one, scope).run);
+  const inputs = [...(target ? [target] : []), ...args].map((one) => compile(one, scope));
   if (inputs.length < known.least || inputs.length > known.most) {
     throw new CelError(`found no matching overload for '${full}' with ${inputs.length} arguments`, at);
   }
-  const run: Step = (frame) => {
+  return (frame) => {
     const values = inputs.map((input) => input(frame));
     frame.budget.spend(1);
     return known.apply(values, frame.budget);
   };
-  return { run, schema: undefined };
 }

@@ -1,6 +1,4 @@
-import type { Schema } from '../schema/schema.ts';
 import { type CelBudget, CelError } from './budget.ts';
-import { RESERVED } from './tokens.ts';
 import { type CelKey, type CelMap, CelOptional, type CelValue, typeName } from './values.ts';
 
 /** One evaluation: variables by name, slots for those of macros. */
@@ -10,18 +8,13 @@ export interface Frame {
   readonly budget: CelBudget;
 }
 
+/** A node made executable. */
 export type Step = (frame: Frame) => CelValue;
 
-/** A node made executable; `schema` is what is known of its value, for finding misspelt fields. */
-export interface Compiled {
-  readonly run: Step;
-  readonly schema: Schema | undefined;
-}
-
 export interface Scope {
-  readonly declared: ReadonlyMap<string, Schema | undefined>;
-  /** Variables of macros around this place. */
-  readonly locals: ReadonlyMap<string, { readonly slot: number; readonly schema: Schema | undefined }>;
+  readonly declared: ReadonlySet<string>;
+  /** Slots of the variables of macros around this place. */
+  readonly locals: ReadonlyMap<string, number>;
   readonly slots: { count: number };
 }
 
@@ -59,18 +52,4 @@ export function fieldOf(target: CelValue, field: string): CelValue | undefined {
     throw new CelError(`type '${typeName(target)}' does not support field selection`);
   const map = target as CelMap;
   return map.get(field) ?? map.get(unescapedField(field));
-}
-
-/** The schema of a field; throws when the type is known and has no such field. */
-export function fieldSchema(target: Schema | undefined, field: string, at: number): Schema | undefined {
-  if (!target || target.type === 'any' || target.preserveUnknown || target.embedded) return undefined;
-  if (target.type !== 'object' && target.type !== 'map') {
-    if (target.type === 'int-or-string' || target.type === 'quantity') return undefined;
-    throw new CelError(`type '${target.type}' does not support field selection`, at);
-  }
-  // Of a declared object such fields are written escaped.
-  const plain = target.type === 'object' && RESERVED.has(field) ? undefined : target.field(field);
-  const found = plain ?? target.field(unescapedField(field));
-  if (!found) throw new CelError(`undefined field '${field}'`, at);
-  return found;
 }

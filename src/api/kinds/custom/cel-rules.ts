@@ -25,36 +25,24 @@ interface Rule {
 const compiled = new WeakMap<JsonObject, readonly Rule[]>();
 const withRules = new WeakMap<JsonObject, boolean>();
 
-function declared(schema: Schema): ReadonlyMap<string, Schema> {
-  return new Map([
-    ['self', schema],
-    ['oldSelf', schema],
-  ]);
-}
+const VARIABLES: ReadonlySet<string> = new Set(['self', 'oldSelf']);
 
-function rulesOf(node: JsonObject, schema: Schema): readonly Rule[] {
+function rulesOf(node: JsonObject): readonly Rule[] {
   let rules = compiled.get(node);
   if (!rules) {
-    rules = objectsAt(node, RULES).flatMap((source) => ruleOf(source, schema));
+    rules = objectsAt(node, RULES).flatMap(ruleOf);
     compiled.set(node, rules);
   }
   return rules;
 }
 
 /** Empty for a rule that does not compile: its definition was stored before rules were checked. */
-function ruleOf(source: JsonObject, schema: Schema): Rule[] {
-  const optionalOldSelf = source['optionalOldSelf'] === true;
-  const variables = optionalOldSelf
-    ? new Map([
-        ['self', schema],
-        ['oldSelf', undefined],
-      ])
-    : declared(schema);
+function ruleOf(source: JsonObject): Rule[] {
   const text = stringAt(source, 'rule');
-  const made = compileCel(text, variables);
+  const made = compileCel(text, VARIABLES);
   if (!made.ok) return [];
   const expression = stringAt(source, 'messageExpression');
-  const message = expression ? compileCel(expression, variables) : undefined;
+  const message = expression ? compileCel(expression, VARIABLES) : undefined;
   return [
     {
       text,
@@ -64,7 +52,7 @@ function ruleOf(source: JsonObject, schema: Schema): Rule[] {
       reason: stringAt(source, 'reason'),
       fieldPath: stringAt(source, 'fieldPath'),
       transition: made.program.reads.has('oldSelf'),
-      optionalOldSelf,
+      optionalOldSelf: source['optionalOldSelf'] === true,
     },
   ];
 }
@@ -103,7 +91,7 @@ class RuleWalk {
     if (this.#ended || !hasRules(node) || this.#errors.length >= MAX_FIELD_ERRORS) return;
     const { value, old } = place;
     if (value === null || value === undefined || (old !== undefined && equalJson(value, old))) return;
-    const rules = rulesOf(node, schema);
+    const rules = rulesOf(node);
     if (rules.length > 0) this.#evaluate(rules, place, node, schema);
     if (Array.isArray(value)) this.#items(value as unknown[], place, node, schema);
     else if (isObject(value)) this.#fields(value, place, node, schema);
