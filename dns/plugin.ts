@@ -173,6 +173,8 @@ export interface HostView {
   readonly draining: boolean;
   /** One value a server under a key: for plugins of several blocks that share a port or a cache. Disposed last. */
   shared<T extends AsyncDisposable>(key: string, open: () => T): T;
+  /** Of the Corefile as it was read, imports included; in hexadecimal. */
+  readonly corefileSha512: string;
   /** Asks the server to stop with this reason (`loop`). */
   fail(reason: string): void;
   /** Reads the Corefile again if it has changed; false when it is bad and the old one stays. */

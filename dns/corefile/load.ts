@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Fault, messageOf } from '../../src/base/fault.ts';
@@ -19,8 +20,8 @@ export interface LoadOptions {
 export interface LoadedCorefile {
   readonly plans: readonly BlockPlan[];
   readonly blocks: readonly BlockSyntax[];
-  /** Everything that was read, imports included: what `reload` compares. */
-  readonly texts: readonly string[];
+  /** Of everything that was read, imports included, in hexadecimal: what `reload` compares. */
+  readonly sha512: string;
 }
 
 /** Code COREFILE_INVALID; the message lists every fault, one a line. */
@@ -84,7 +85,11 @@ export function loadCorefile(source: CorefileSource, options: LoadOptions): Load
     faults.push({ position: { file: name, line: 1, column: 1 }, message: 'there is no server block' });
   }
   if (faults.length > 0) throw new CorefileFault(faults.sort(byPosition));
-  return { plans: compiled.plans, blocks: parsed.blocks, texts };
+  return {
+    plans: compiled.plans,
+    blocks: parsed.blocks,
+    sha512: createHash('sha512').update(texts.join('\0')).digest('hex'),
+  };
 }
 
 function byPosition({ position: a }: ConfigFault, { position: b }: ConfigFault): number {

@@ -152,8 +152,7 @@ export class DnsServer implements AsyncDisposable {
     try {
       const loaded = load(this.#options);
       const certificates = certificateDigest(loaded);
-      const isSame =
-        certificates === this.#certificates && loaded.texts.join('\0') === this.#loaded.texts.join('\0');
+      const isSame = certificates === this.#certificates && loaded.sha512 === this.#loaded.sha512;
       if (onlyIfChanged && isSame) return true;
       const before = this.#generation;
       await this.#start(loaded);
@@ -177,7 +176,7 @@ export class DnsServer implements AsyncDisposable {
   async #start(loaded: LoadedCorefile): Promise<void> {
     const specs = listenSpecs(loaded.plans, this.#options.defaultBind ?? []);
     const strict = this.#options.strict ?? false;
-    const generation = await Generation.open(this.#generationDeps(), loaded.plans, specs, { strict });
+    const generation = await Generation.open(this.#generationDeps(loaded), loaded.plans, specs, { strict });
     // Questions may come in before the last socket is open.
     this.#generation ??= generation;
     const opened: OpenListener[] = [];
@@ -220,7 +219,7 @@ export class DnsServer implements AsyncDisposable {
     };
   }
 
-  #generationDeps(): Parameters<typeof Generation.open>[0] {
+  #generationDeps({ sha512 }: LoadedCorefile): Parameters<typeof Generation.open>[0] {
     const { clock, log, metrics, random, snapshots } = this.#deps;
     return {
       clock,
@@ -233,6 +232,7 @@ export class DnsServer implements AsyncDisposable {
       addresses: () => this.#advertised(),
       searchDomains: this.#options.searchDomains,
       draining: () => this.#draining,
+      corefileSha512: sha512,
       fail: (reason) => this.#failure.abort(new Error(reason)),
       reload: () => this.reload({ onlyIfChanged: true }),
     };

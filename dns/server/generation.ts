@@ -27,6 +27,7 @@ export interface GenerationDeps {
   /** Addresses for NS glue. */
   addresses(): readonly string[];
   draining(): boolean;
+  readonly corefileSha512: string;
   fail(reason: string): void;
   reload(): Promise<boolean>;
 }
@@ -148,6 +149,7 @@ function hostView(
       return deps.draining();
     },
     shared: (key, open) => deps.lease.shared(key, open),
+    corefileSha512: deps.corefileSha512,
     fail: (reason) => deps.fail(reason),
     reload: () => deps.reload(),
   };
