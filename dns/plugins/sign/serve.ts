@@ -41,6 +41,8 @@ class Sign implements Plugin {
   readonly #options: SignOptions;
   #following: Disposable | undefined;
   #looking: Promise<void> | undefined;
+  /** When each zone's source had changed last as it was signed: both files may be written in one tick of the kernel's clock. */
+  readonly #signedOfMs = new Map<string, number>();
 
   constructor(deps: PluginDeps, options: SignOptions) {
     this.#deps = deps;
@@ -79,7 +81,9 @@ class Sign implements Plugin {
     const target = join(directory, `db.${zone === '.' ? 'root' : zone.slice(0, -1)}.signed`);
     const now = Math.floor(this.#deps.clock.nowMs() / 1000);
     const signed = await readZone(this.#deps, target, zone);
-    if (signed && (await isNewer(target, path)) && !endsSoon(signed, keys, now)) return;
+    const changedMs = (await stat(path)).mtimeMs;
+    const signedOfMs = this.#signedOfMs.get(zone) ?? (signed && (await signedSince(target, changedMs)));
+    if (signed && signedOfMs === changedMs && !endsSoon(signed, keys, now)) return;
     const source = new ZoneFile(this.#deps, path, zone);
     await source.load();
     if (!source.zone) return;
@@ -98,6 +102,7 @@ class Sign implements Plugin {
       Array.from(result.records(), (each) => `${formatRecord(each)}\n`).join(''),
     );
     await rename(`${target}.new`, target);
+    this.#signedOfMs.set(zone, changedMs);
     this.#deps.log.info('zone signed', { zone, path: target, serial, records: result.size });
   }
 }
@@ -113,9 +118,9 @@ async function readZone(deps: PluginDeps, path: string, zone: string): Promise<Z
   return file.zone;
 }
 
-async function isNewer(path: string, than: string): Promise<boolean> {
-  const [a, b] = await Promise.all([stat(path), stat(than)]);
-  return a.mtimeMs >= b.mtimeMs;
+/** `changedMs` when the signed file was written then or later. */
+async function signedSince(path: string, changedMs: number): Promise<number | undefined> {
+  return (await stat(path)).mtimeMs >= changedMs ? changedMs : undefined;
 }
 
 /** By another key than ours, or with too little time left. */
