@@ -4,6 +4,7 @@ import { type Clock, sleep } from '../base/clock.ts';
 import { messageOf } from '../base/fault.ts';
 import type { Logger } from '../base/log.ts';
 import { type ApiClient, ApiError } from '../api/client/client.ts';
+import { orUndefined } from '../api/client/or-undefined.ts';
 import { resources } from '../api/client/resources.ts';
 import { type Lease, microTime, secondTime } from '../api/kinds/lease.ts';
 import type { Condition, ObjectMeta } from '../api/kinds/meta.ts';
@@ -97,7 +98,7 @@ export class NodeAgent implements AsyncDisposable {
     const { client } = this.#deps;
     const { nodeName } = this.#options;
     const { signal } = this.#abort;
-    const present = await missingAsUndefined(client.get<Node>(resources.nodes, nodeName, undefined, signal));
+    const present = await orUndefined(client.get<Node>(resources.nodes, nodeName, undefined, signal));
     if (!present) await client.create<Node>(resources.nodes, this.#node(), { signal });
     const status = this.#status(present?.status?.conditions ?? []);
     const metadata = { labels: this.#labels(), annotations: this.#annotations() };
@@ -263,13 +264,4 @@ function hasAll(present: Marks, wanted: Marks): boolean {
 
 function condition(type: string, status: Condition['status'], reason: string, message: string): Condition {
   return { type, status, reason, message };
-}
-
-async function missingAsUndefined<T>(asked: Promise<T>): Promise<T | undefined> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 404) return undefined;
-    throw error;
-  }
 }

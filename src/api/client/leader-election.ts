@@ -4,7 +4,8 @@ import type { Logger } from '../../base/log.ts';
 import type { Registry } from '../../base/metrics.ts';
 import { type Lease, microTime } from '../kinds/lease.ts';
 import { clientMetrics } from './client-metrics.ts';
-import { type ApiClient, ApiError } from './client.ts';
+import type { ApiClient } from './client.ts';
+import { orUndefined } from './or-undefined.ts';
 import { resources } from './resources.ts';
 
 export interface LeaderElectionOptions {
@@ -183,12 +184,7 @@ class Election {
 
   async #read(signal: AbortSignal): Promise<Lease | undefined> {
     const { namespace, name } = this.#options;
-    try {
-      return await this.#deps.client.get<Lease>(resources.leases, name, namespace, signal);
-    } catch (error) {
-      if (error instanceof ApiError && error.status === 404) return undefined;
-      throw error;
-    }
+    return await orUndefined(this.#deps.client.get<Lease>(resources.leases, name, namespace, signal));
   }
 
   /** Lets the next candidate start at once. An empty holder is refused by some servers: it is left out. */

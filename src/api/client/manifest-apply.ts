@@ -5,6 +5,7 @@ import { withAppliedConfiguration } from './applied-configuration.ts';
 import { type ApiClient, ApiError, type Resource } from './client.ts';
 import { MAX_APPLIES_AT_ONCE } from './limits.ts';
 import type { ManifestError, ManifestObject } from './manifest-parse.ts';
+import { orUndefined } from './or-undefined.ts';
 import { apiVersionOf } from './paths.ts';
 import { resourceOfKind } from './resources.ts';
 
@@ -168,7 +169,9 @@ async function applyOne(
       ? (metadata.namespace ?? options.namespace ?? 'default')
       : undefined;
     const object = { ...source.object, metadata: { ...metadata, ...(namespace && { namespace }) } };
-    const before = await present(deps.client, resource, metadata.name, namespace, signal);
+    const before = metadata.name
+      ? await orUndefined(deps.client.get<KubeObject>(resource, metadata.name, namespace, signal))
+      : undefined;
     const noted = withAppliedConfiguration(object);
     const after = metadata.name
       ? await deps.client.patch<KubeObject>(resource, metadata.name, namespace, 'apply', noted, {
@@ -188,22 +191,6 @@ async function applyOne(
 function outcomeOf(before: KubeObject | undefined, after: KubeObject): ApplyOutcome {
   if (!before) return 'created';
   return before.metadata.resourceVersion === after.metadata.resourceVersion ? 'unchanged' : 'configured';
-}
-
-async function present(
-  client: ApiClient,
-  resource: Resource,
-  name: string,
-  namespace: string | undefined,
-  signal: AbortSignal,
-): Promise<KubeObject | undefined> {
-  if (!name) return undefined;
-  try {
-    return await client.get<KubeObject>(resource, name, namespace, signal);
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 404) return undefined;
-    throw error;
-  }
 }
 
 /** Built-in kinds are known; others are asked for, and waited for when their definition is new. */

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ApiClient, ApiError } from '../../api/client/client.ts';
+import type { ApiClient } from '../../api/client/client.ts';
+import { orUndefined } from '../../api/client/or-undefined.ts';
 import { resources } from '../../api/client/resources.ts';
 import type { KubeObject } from '../../api/kinds/meta.ts';
 import { HOST_PATH_PROVISIONER, type StorageClass } from '../../api/kinds/storage.ts';
@@ -59,14 +60,5 @@ export class ClaimFolders {
     const folder = join(this.#dataDir, 'claims', safeName(`${namespace}_${name}_${uid}`));
     mkdirSync(folder, { recursive: true, mode: 0o777 });
     return folder;
-  }
-}
-
-async function orUndefined<T>(asked: Promise<T>): Promise<T | undefined> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 404) return undefined;
-    throw error;
   }
 }

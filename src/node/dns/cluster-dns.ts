@@ -1,4 +1,5 @@
-import { type ApiClient, ApiError } from '../../api/client/client.ts';
+import type { ApiClient } from '../../api/client/client.ts';
+import { orUndefined } from '../../api/client/or-undefined.ts';
 import { resources } from '../../api/client/resources.ts';
 import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts';
 import type { Service } from '../../api/kinds/service.ts';
@@ -67,10 +68,6 @@ export async function publishClusterDns(
 
 /** Undefined: the store is new. */
 async function keptClusterIP(client: ApiClient): Promise<string | undefined> {
-  try {
-    return (await client.get<Service>(resources.services, DNS_SERVICE, DNS_NAMESPACE)).spec?.clusterIP;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 404) return undefined;
-    throw error;
-  }
+  const kept = await orUndefined(client.get<Service>(resources.services, DNS_SERVICE, DNS_NAMESPACE));
+  return kept?.spec?.clusterIP;
 }

@@ -1,7 +1,8 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SecretStore } from '../../../ingress/acme/renewals.ts';
-import { type ApiClient, ApiError } from '../../api/client/client.ts';
+import type { ApiClient } from '../../api/client/client.ts';
+import { orUndefined } from '../../api/client/or-undefined.ts';
 import { resources } from '../../api/client/resources.ts';
 import type { Secret } from '../../api/kinds/config.ts';
 
@@ -58,13 +59,4 @@ export function fileSecretStore(folder: string, changed: (secret: Secret) => voi
     },
     remove: (namespace, name) => rm(path(namespace, name), { force: true }),
   };
-}
-
-async function orUndefined<T>(asked: Promise<T>): Promise<T | undefined> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 404) return undefined;
-    throw error;
-  }
 }
