@@ -1,4 +1,4 @@
-import { isPodReady, type Pod } from '../api/kinds/pod.ts';
+import { isPodReady, type Pod, readyConditionOf } from '../api/kinds/pod.ts';
 
 /** Neither finished nor going away. */
 export function isPodActive(pod: Pod): boolean {
@@ -13,7 +13,7 @@ export function isPodFinished(pod: Pod): boolean {
 export function availableAtMs(pod: Pod, minReadySeconds: number): number | undefined {
   if (!isPodReady(pod)) return undefined;
   if (minReadySeconds === 0) return 0;
-  const since = pod.status?.conditions?.find((c) => c.type === 'Ready')?.lastTransitionTime;
+  const since = readyConditionOf(pod)?.lastTransitionTime;
   return since === undefined ? undefined : Date.parse(since) + minReadySeconds * 1000;
 }
 
@@ -83,8 +83,7 @@ function deletionCost(pod: Pod): number {
 }
 
 function readySinceMs(pod: Pod): number {
-  const condition = pod.status?.conditions?.find((c) => c.type === 'Ready');
-  return Date.parse(condition?.lastTransitionTime ?? '');
+  return Date.parse(readyConditionOf(pod)?.lastTransitionTime ?? '');
 }
 
 function restarts(pod: Pod): number {

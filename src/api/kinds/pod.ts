@@ -164,5 +164,10 @@ export interface PodStatus {
 }
 
 export function isPodReady(pod: Pod): boolean {
-  return pod.status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') ?? false;
+  return readyConditionOf(pod)?.status === 'True';
+}
+
+/** Undefined until a kubelet has said anything of it. */
+export function readyConditionOf(pod: Pod): Condition | undefined {
+  return pod.status?.conditions?.find(({ type }) => type === 'Ready');
 }

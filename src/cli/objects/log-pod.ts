@@ -2,7 +2,7 @@ import type { ApiClient } from '../../api/client/client.ts';
 import { discoverResources } from '../../api/client/discovery.ts';
 import { resources } from '../../api/client/resources.ts';
 import type { UnknownObject } from '../../api/kinds/meta.ts';
-import type { Pod } from '../../api/kinds/pod.ts';
+import { isPodReady, type Pod, readyConditionOf } from '../../api/kinds/pod.ts';
 import { selectorText } from '../../api/kinds/tables/printer.ts';
 import { EXIT_FAILURE, EXIT_USAGE, ExitError } from '../context.ts';
 import { kindAndName, resourceNamed } from './kinds-by-name.ts';
@@ -59,8 +59,7 @@ async function podOf(
 /** kubectl's order: with a node, running, ready, ready for longer, restarted more often, older. */
 export function byLogging(a: Pod, b: Pod): number {
   const readySince = (pod: Pod): string => {
-    const ready = pod.status?.conditions?.find(({ type, status }) => type === 'Ready' && status === 'True');
-    return ready === undefined ? LAST : (ready.lastTransitionTime ?? '');
+    return isPodReady(pod) ? (readyConditionOf(pod)?.lastTransitionTime ?? '') : LAST;
   };
   const restarts = (pod: Pod): number =>
     Math.max(0, ...(pod.status?.containerStatuses ?? []).map(({ restartCount }) => restartCount));

@@ -4,7 +4,7 @@ import type { InformerFactory } from '../../api/client/informer-factory.ts';
 import { resources } from '../../api/client/resources.ts';
 import { objectKey } from '../../api/kinds/meta.ts';
 import { type Node, ZONE_LABEL } from '../../api/kinds/node.ts';
-import type { Pod } from '../../api/kinds/pod.ts';
+import { type Pod, readyConditionOf } from '../../api/kinds/pod.ts';
 import type { Service } from '../../api/kinds/service.ts';
 import { mapSelects } from '../label-selector.ts';
 import { NODE_INDEX, nodeIndex } from '../node-index.ts';
@@ -135,8 +135,8 @@ function labelPairs({ metadata: { namespace = '', labels = {} } }: Pod): readonl
 function endpointFacts(pod: Pod): unknown {
   const { labels, uid, deletionTimestamp } = pod.metadata;
   const { nodeName, hostname, subdomain } = pod.spec;
-  const { podIP, podIPs, phase, conditions } = pod.status ?? {};
-  const ready = conditions?.find((condition) => condition.type === 'Ready')?.status;
+  const { podIP, podIPs, phase } = pod.status ?? {};
+  const ready = readyConditionOf(pod)?.status;
   const finished = phase === 'Succeeded' || phase === 'Failed';
   return [labels, uid, !deletionTimestamp, nodeName, hostname, subdomain, podIP, podIPs, finished, ready];
 }

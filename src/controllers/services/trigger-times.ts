@@ -1,5 +1,5 @@
 import { objectKey } from '../../api/kinds/meta.ts';
-import type { Pod } from '../../api/kinds/pod.ts';
+import { type Pod, readyConditionOf } from '../../api/kinds/pod.ts';
 import type { Service } from '../../api/kinds/service.ts';
 
 interface Seen {
@@ -38,6 +38,5 @@ export class TriggerTimes {
 
 function podChangeMs(pod: Pod): number {
   if (pod.metadata.deletionTimestamp) return Date.parse(pod.metadata.deletionTimestamp);
-  const ready = pod.status?.conditions?.find((condition) => condition.type === 'Ready');
-  return Date.parse(ready?.lastTransitionTime ?? pod.metadata.creationTimestamp ?? '');
+  return Date.parse(readyConditionOf(pod)?.lastTransitionTime ?? pod.metadata.creationTimestamp ?? '');
 }
