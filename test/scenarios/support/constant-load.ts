@@ -1,7 +1,8 @@
 /**
- * Constant load from inside the host under test, until SIGTERM: DNS lookups, requests by cluster IP (a connection
- * each) and requests through the ingress (kept connections). Prints one line of JSON: what was asked, what failed.
- * usage: constant-load.ts NAME URL INGRESS_URL
+ * Constant load from inside the host under test, until SIGTERM, and until each was asked for more than LEAST times: DNS
+ * lookups, requests by cluster IP (a connection each) and requests through the ingress (kept connections). Prints one
+ * line of JSON: what was asked, what failed.
+ * usage: constant-load.ts NAME URL INGRESS_URL LEAST
  */
 import { isIP } from 'node:net';
 import { createRequire } from 'node:module';
@@ -27,13 +28,13 @@ const { UDPClient } = createRequire(import.meta.url)('dns2') as {
   UDPClient: (options: { dns: string; port: number }) => (name: string, type: string) => Promise<Answer>;
 };
 
-const [name = '', url = '', ingressUrl = ''] = process.argv.slice(2);
+const [name = '', url = '', ingressUrl = '', least = '0'] = process.argv.slice(2);
 const stop = new AbortController();
 process.once('SIGTERM', () => stop.abort());
 
 async function loop(work: () => Promise<void>): Promise<Tally> {
   const tally: Tally = { done: 0, failed: 0, slowestMs: 0, errors: [] };
-  while (!stop.signal.aborted) {
+  while (!stop.signal.aborted || tally.done <= Number(least)) {
     const started = performance.now();
     try {
       await work();
