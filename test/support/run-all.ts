@@ -50,7 +50,9 @@ function vitest(name: string, args: readonly string[]): void {
   // A loaded machine gets one more try; what needed it is named.
   if (lost.length > 0) {
     for (const file of lost) remarks.push(`RETRIED ${file}: its process ended early`);
-    for (const file of runVitest(`${name}-again`, lost)) fail(`${file}: its process ended early, twice`);
+    const flags = args.filter((each) => each.startsWith('--'));
+    for (const file of runVitest(`${name}-again`, [...flags, ...lost]))
+      fail(`${file}: its process ended early, twice`);
   }
 }
 
