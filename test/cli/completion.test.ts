@@ -2,8 +2,6 @@ import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { ROOT } from '../support/source-files.ts';
 
-// Each asks real programs, which are slow on a busy machine.
-
 const scripts = new Map<string, string>();
 
 function script(shell: string): string {

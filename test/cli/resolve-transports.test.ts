@@ -5,8 +5,6 @@ import { canMakeNamespaces, OwnNetwork, type Output } from '../support/own-netwo
 import { ROOT } from '../support/source-files.ts';
 import { WeftProcess } from '../support/weft-process.ts';
 
-// Each asks real programs, which are slow on a busy machine.
-
 const able = canMakeNamespaces();
 let certificate: TestCertificate;
 let folder: TestFolder;

@@ -5,8 +5,6 @@ import { waitFor } from '../support/wait-for.ts';
 import { WeftProcess } from '../support/weft-process.ts';
 import { TestFolder } from './support/folder.ts';
 
-// Each asks real programs, which are slow on a busy machine.
-
 const PATH = `${process.env['PATH']}:/usr/sbin:/sbin`;
 const has = (tool: string): boolean =>
   spawnSync('sh', ['-c', `command -v ${tool}`], { env: { ...process.env, PATH } }).status === 0;

@@ -5,8 +5,6 @@ import { waitFor } from '../support/wait-for.ts';
 import type { WeftProcess } from '../support/weft-process.ts';
 import { classYaml, Edge, ingressYaml, serviceYaml } from './support/edge.ts';
 
-// a loaded machine is slow, not wrong
-
 const able = canMakeNamespaces();
 const LONG_MS = 30_000;
 

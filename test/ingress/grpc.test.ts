@@ -7,8 +7,6 @@ import { selfSignedCertificate } from '../../src/net/self-signed.ts';
 import { ingress, service } from './support/objects.ts';
 import { Rig } from './support/rig.ts';
 
-// a loaded machine is slow, not wrong
-
 /** @grpc/grpc-js on both sides, the ingress between them, over plain HTTP/2 and over TLS. */
 const bytes = (value: Buffer): Buffer => value;
 const method = (

@@ -5,8 +5,6 @@ import { block, Frame, frame, FrameClient, plainRequest } from './support/frames
 import { ingress, service } from './support/objects.ts';
 import { Rig } from './support/rig.ts';
 
-// a loaded machine is slow, not wrong
-
 /** RFC 9113 frame by frame, over plain HTTP/2 with prior knowledge; fields and floods are in attacks-http2. */
 const END_STREAM = 1;
 const END_HEADERS = 4;

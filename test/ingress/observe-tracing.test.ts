@@ -13,8 +13,6 @@ import { ask } from './support/client.ts';
 import { ingress, service } from './support/objects.ts';
 import { Rig } from './support/rig.ts';
 
-// a loaded machine is slow, not wrong
-
 const hex = (digits: number): fc.Arbitrary<string> =>
   fc.stringMatching(new RegExp(`^[0-9a-f]{${digits}}$`)).filter((text) => !/^0+$/.test(text));
 

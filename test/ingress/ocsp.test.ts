@@ -14,8 +14,6 @@ import { Backend } from './support/backend.ts';
 import { ingress, service } from './support/objects.ts';
 import { Rig } from './support/rig.ts';
 
-// a loaded machine is slow, not wrong
-
 describe('DER', () => {
   it('is read as it is written', () => {
     fc.assert(

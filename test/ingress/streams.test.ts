@@ -7,8 +7,6 @@ import { canMakeNamespaces } from '../support/own-network.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { classYaml, Edge, ingressYaml, serviceYaml } from './support/edge.ts';
 
-// a loaded machine is slow, not wrong
-
 const LONG_MS = 30_000;
 const able = canMakeNamespaces();
 

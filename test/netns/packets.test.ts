@@ -7,8 +7,6 @@ const kernel = (iptablesVariant: 'nft' | 'legacy'): KernelOptions => ({
   ...KERNEL_DEFAULT,
   iptablesVariant,
 });
-/** Machines may be busy. */
-
 const reason = cannotSendPackets();
 
 if (reason !== undefined) test('packets through the kernel', (context) => context.skip(reason));

@@ -3,8 +3,6 @@ import { KERNEL_DEFAULT } from '../../proxy/config/kernel-options.ts';
 import { cannotSendPackets } from './can-send-packets.ts';
 import { packetSequences } from './packet-sequences.ts';
 
-/** Machines may be busy. */
-
 const reason = cannotSendPackets('conntrack');
 
 if (reason !== undefined) test('sequences through the kernel', (context) => context.skip(reason));

@@ -16,8 +16,6 @@ import { leftovers } from './packet-suite.ts';
 import { PacketWorld } from './packet-world.ts';
 import { attempt } from './probe.ts';
 
-/** Machines may be busy. */
-
 const reason = cannotSendPackets();
 const WEFT = new URL('../../bin/weft', import.meta.url).pathname;
 const CONTINUOUS_CLIENT = new URL('./continuous-client.ts', import.meta.url).pathname;

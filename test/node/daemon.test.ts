@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { hostLacks } from '../support/host-lacks.ts';
 import type { OwnNetwork } from '../support/own-network.ts';
+import { ROOT } from '../support/source-files.ts';
 import { waitFor } from '../support/wait-for.ts';
 import type { WeftProcess } from '../support/weft-process.ts';
 import { get, startWeb, TestCluster, untilGot, web } from './cluster.ts';
 
 const VIP = '10.96.7.7';
-const WEFT = new URL('../../bin/weft', import.meta.url).pathname;
 /** Generous: processes start slowly on a loaded machine. */
 const DEADLINE_MS = 300_000;
 
@@ -116,7 +116,7 @@ test(
 );
 
 function cleanup(host: OwnNetwork): string {
-  return host.run(WEFT, ['node', '--cleanup'], { timeoutMs: 60_000 }).stdout;
+  return host.run(`${ROOT}bin/weft`, ['node', '--cleanup'], { timeoutMs: 60_000 }).stdout;
 }
 
 test(

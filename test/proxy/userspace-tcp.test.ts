@@ -6,8 +6,6 @@ import { waitFor } from '../support/wait-for.ts';
 import { exchange, type EchoServer, ProxyWorld, tcpEcho } from './proxy-world.ts';
 import { backend, behind, closed, listen, POD, VIP, web } from './userspace-world.ts';
 
-// a busy machine is slow, not wrong
-
 /** Resolves when no connection is left to an endpoint that is in no slice any more. */
 async function drained({ proxier }: ProxyWorld, address: string): Promise<void> {
   // dials decided before the slice changed are counted once the event loop has come round

@@ -16,8 +16,6 @@ import { clusterOf } from '../support/cluster.ts';
 import { TestFolder } from '../support/folder.ts';
 import { ask, openServer, type TestServer, type TestServerOptions } from '../support/server.ts';
 
-// Each asks real programs, which are slow on a busy machine.
-
 const has = (tool: string): boolean => spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
 const run = promisify(execFile);
 

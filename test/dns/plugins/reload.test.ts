@@ -1,8 +1,6 @@
-import { mkdtempDisposableSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { waitFor } from '../../support/wait-for.ts';
+import { TestFolder } from '../support/folder.ts';
 import { openServer, type TestServer } from '../support/server.ts';
 
 const VERSION = 'coredns_reload_version_info';
@@ -14,17 +12,15 @@ async function versions({ metrics }: TestServer): Promise<readonly string[]> {
 }
 
 test('the version of the Corefile is a metric, once for several blocks, as long as it answers', async () => {
-  using folder = mkdtempDisposableSync(join(tmpdir(), 'weft-reload-'));
-  const imported = join(folder.path, 'more');
-  writeFileSync(imported, 'whoami\n');
-  await using on = await openServer(`a. b. {\n reload\n import ${imported}\n}\nc. {\n reload\n}\n`);
+  using folder = new TestFolder({ more: 'whoami\n' });
+  await using on = await openServer(`a. b. {\n reload\n import ${folder.at('more')}\n}\nc. {\n reload\n}\n`);
   const [first, ...others] = await versions(on);
   expect(first).toMatch(/^[0-9a-f]{128}$/);
   expect(others).toEqual([]);
 
   expect(await on.server.reload()).toBe(true);
   await waitFor('the same version', async () => (await versions(on)).join() === first);
-  writeFileSync(imported, 'whoami\n# another\n');
+  folder.write('more', 'whoami\n# another\n');
   expect(await on.server.reload({ onlyIfChanged: true })).toBe(true);
   await waitFor('another version alone', async () => {
     const [now, ...more] = await versions(on);

@@ -8,8 +8,6 @@ import { makeBindKey } from '../support/bind-key.ts';
 import { TestFolder } from '../support/folder.ts';
 import { ask, openServer } from '../support/server.ts';
 
-// Each asks real programs, which are slow on a busy machine.
-
 const has = (tool: string): boolean => spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
 const run = promisify(execFile);
 const key = makeBindKey('example.org.', 'ECDSAP256SHA256');

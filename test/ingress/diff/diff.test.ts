@@ -12,8 +12,6 @@ import type { UnknownObject } from '../../../src/api/kinds/meta.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/log.ts';
 
-// a loaded machine is slow, not wrong
-
 const PREFIX = 'nginx.ingress.kubernetes.io/';
 const HOSTS = ['a.test', 'b.test', '*.a.test', 'x.a.test', ''] as const;
 const PATHS = ['/', '/a', '/a/', '/a/b', '/A', '/ab'] as const;

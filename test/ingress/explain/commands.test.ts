@@ -6,8 +6,6 @@ import { exec } from '../../../src/net/exec.ts';
 import { ROOT } from '../../support/source-files.ts';
 import { classYaml, ingressYaml, serviceYaml } from '../support/edge.ts';
 
-// a loaded machine is slow, not wrong
-
 /** The commands as a user runs them; they need neither network nor privileges. */
 let folder: string;
 const weft = (...args: string[]): ReturnType<typeof exec> =>

@@ -7,7 +7,7 @@ import { openMemoryStore } from '../../../../src/store/memory-store.ts';
 import { type Store, STORE_UNAVAILABLE } from '../../../../src/store/store.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { waitFor } from '../../../support/wait-for.ts';
-import { type Call, openTestServer, type TestServer } from '../support.ts';
+import { type Call, openTestServer, patchType, type TestServer } from '../support.ts';
 import { locksOf, type Locks } from './locks.ts';
 
 const SERVICES = '/api/v1/namespaces/default/services';
@@ -27,8 +27,7 @@ interface Writes {
 const make = (type: string, ports: readonly object[]) => (call: Call) =>
   call('POST', SERVICES, { metadata: METADATA, spec: { ...SPEC, ports, type } });
 const turn = (type: string, more: object) => (call: Call) =>
-  call('PATCH', `${SERVICES}/web`, { spec: { type, ...more } }, MERGE);
-const MERGE = { 'content-type': 'application/merge-patch+json' };
+  call('PATCH', `${SERVICES}/web`, { spec: { type, ...more } }, patchType.merge);
 const CLUSTER_IP = make('ClusterIP', [{ port: 80 }]);
 
 const OPERATIONS: Readonly<Record<string, Writes>> = {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { systemClock } from '../../../../src/base/clock.ts';
 import { silentLogger } from '../../../../src/base/log.ts';
 import { ALLOCATION_ATTEMPTS_MAX } from '../../../../src/api/server/limits.ts';
@@ -7,7 +7,8 @@ import type { AdmissionRequest } from '../../../../src/api/server/admission/admi
 import { builtinKinds } from '../../../../src/api/kinds/builtin.ts';
 import { openEtcdStore } from '../../../../src/store/etcd-store.ts';
 import type { Store } from '../../../../src/store/store.ts';
-import { EtcdCluster, etcdInstalled } from '../../../support/etcd.ts';
+import { EtcdCluster } from '../../../support/etcd.ts';
+import { describeUnless, toolsLacking } from '../../../support/host-lacks.ts';
 import { waitFor } from '../../../support/wait-for.ts';
 import { openTestServer, type TestReply, type TestServer } from '../support.ts';
 import { locksOf } from './locks.ts';
@@ -25,14 +26,12 @@ const place = (server: TestServer, name: string, spec: object = {}): Promise<Tes
     spec: { type: 'NodePort', ports: [{ port: 80 }], ...spec },
   });
 
-describe('two servers on one etcd', () => {
-  const cannotRun = !etcdInstalled();
+describeUnless(toolsLacking('etcd'))('two servers on one etcd', () => {
   let own: AsyncDisposableStack;
   let stores: readonly [Store, Store];
   let servers: readonly [TestServer, TestServer];
 
   beforeAll(async () => {
-    if (cannotRun) return;
     own = new AsyncDisposableStack();
     const { endpoints } = own.use(await EtcdCluster.start(1));
     const open = async (): Promise<Store> =>
@@ -43,9 +42,6 @@ describe('two servers on one etcd', () => {
     servers = [await serve(stores[0]), await serve(stores[1])];
   });
   afterAll(() => own?.[Symbol.asyncDispose]());
-  beforeEach(({ skip }) => {
-    if (cannotRun) skip('etcd is not installed: two servers on one were not tested');
-  });
 
   it('give every Service an address and a port of its own when both pick the same', async () => {
     const replies = await Promise.all(
